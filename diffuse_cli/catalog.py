@@ -1,0 +1,191 @@
+"""Everything a user can choose, by name, and the one grammar in which a choice is written.
+
+A choice is `name` or `name:key=value,key=value`, the same in flags, TOML and sweeps: `ddim:eta=0.5`, `moons:noise=0.1`.
+A choice with a main value takes it bare: `file:points.csv`, `ddim:0.5`. `-` and `_` are the same in a name.
+A name with a dot in it is the user's own code: `mypackage.mymodule:my_sampler` or `mypackage.mymodule:my_sampler:eta=0.5`.
+
+The tables below hold text only; a factory's module is imported when the choice is built, so that the command line can
+complete, list and check names without importing jax. A factory takes context by position (a schedule is given its number
+of timesteps) and the user's options by keyword only; their annotations say type and bounds.
+"""
+
+import importlib
+import inspect
+import re
+import sys
+import typing
+from typing import Any, NamedTuple
+
+from diffuse_cli.errors import UsageError, unknown
+
+
+class Entry(NamedTuple):
+    """Where a choice is made (`module:factory`), what it is in one line, and which option may stand bare."""
+
+    factory: str
+    summary: str
+    main: str | None = None
+
+
+_SHAPES, _CURVES = "diffuse_cli.data.sklearn_shapes", "diffuse_cli.data.plane_curves"
+_SCHEDULES = "diffuse_cli.diffusion.schedules"
+_LEVELS = "diffuse_cli.diffusion.levels"
+_SAMPLERS, _GRIDS = "diffuse_cli.sampling.samplers", "diffuse_cli.sampling.grids"
+_PREDICTIONS, _LOSSES = "diffuse_cli.diffusion.predictions", "diffuse_cli.diffusion.losses"
+
+CATALOG: dict[str, dict[str, Entry]] = {
+    "dataset": {
+        "moons": Entry(f"{_SHAPES}:moons", "two interleaved half circles", "noise"),
+        "swiss_roll": Entry(f"{_SHAPES}:swiss_roll", "a rolled-up strip seen from its side; dim=3 for the whole roll"),
+        "s_curve": Entry(f"{_SHAPES}:s_curve", "a strip bent like an S seen from its side; dim=3 for the whole"),
+        "circles": Entry(f"{_SHAPES}:circles", "a circle inside a circle"),
+        "line": Entry(f"{_CURVES}:line", "a straight segment"),
+        "sine": Entry(f"{_CURVES}:sine", "a sine wave"),
+        "lissajous": Entry(f"{_CURVES}:lissajous", "a Lissajous figure"),
+        "rose": Entry(f"{_CURVES}:rose", "a rose with any number of petals", "petals"),
+        "heart": Entry(f"{_CURVES}:heart", "a heart"),
+        "trefoil": Entry(f"{_CURVES}:trefoil", "the shadow of a trefoil knot"),
+        "curves": Entry("diffuse_cli.data.random_curves:curves", "whole random curves, each one a vector of 64 values"),
+        "bimodal": Entry("diffuse_cli.data.bimodal:bimodal", "two Gaussians on a line"),
+        "file": Entry("diffuse_cli.data.files:file", "your own points: file:points.csv, or .npy, .npz", "path"),
+    },
+    "schedule": {
+        "linear": Entry(f"{_SCHEDULES}:linear", "beta grows linearly (Ho et al. 2020)"),
+        "quadratic": Entry(f"{_SCHEDULES}:quadratic", "the square root of beta grows linearly"),
+        "cosine": Entry(f"{_SCHEDULES}:cosine", "alpha_bar falls as a squared cosine (Nichol & Dhariwal 2021)", "s"),
+        "sigmoid": Entry(f"{_SCHEDULES}:sigmoid", "beta rises along a sigmoid"),
+        "tanh": Entry(f"{_SCHEDULES}:tanh", "beta rises along a hyperbolic tangent"),
+        "constant": Entry(f"{_SCHEDULES}:constant", "the same beta at every step", "beta"),
+    },
+    "prediction": {
+        "eps": Entry(f"{_PREDICTIONS}:eps", "the noise (Ho et al. 2020)"),
+        "x0": Entry(f"{_PREDICTIONS}:x0", "the clean sample"),
+        "v": Entry(f"{_PREDICTIONS}:v", "v = alpha eps - sigma x0 (Salimans & Ho 2022)"),
+    },
+    "loss": {
+        "simple": Entry(f"{_LOSSES}:simple", "mean squared error of what the network predicts, the same weight at every t"),
+    },
+    "levels": {
+        "discrete": Entry(f"{_LEVELS}:discrete", "the chain's own times i/T, all alike (Ho et al. 2020)"),
+        "continuous": Entry(f"{_LEVELS}:continuous", "any time, all alike"),
+        "normal": Entry(f"{_LEVELS}:normal", "log-SNR normal, cut to the schedule's range (Karras et al. 2022)"),
+    },
+    "sampler": {
+        "ddpm": Entry(f"{_SAMPLERS}:ddpm", "the ancestral chain (Ho et al. 2020); variance small or large", "variance"),
+        "ddim": Entry(f"{_SAMPLERS}:ddim", "deterministic at eta=0, ancestral at eta=1 (Song et al. 2021)", "eta"),
+    },
+    "grid": {
+        "uniform": Entry(f"{_GRIDS}:uniform", "equal steps in t"),
+        "quadratic": Entry(f"{_GRIDS}:quadratic", "steps that shrink towards the data as t squared"),
+        "log_snr": Entry(f"{_GRIDS}:log_snr", "equal steps in log-SNR"),
+    },
+}
+
+
+_KEY = re.compile(r"\s*[A-Za-z_][\w-]*\s*=")
+
+
+class Choice(NamedTuple):
+    """A choice as written: its canonical name and its options, still text. `own` marks the user's own code."""
+
+    kind: str
+    name: str
+    options: dict[str, str]
+    own: bool = False
+
+    def __str__(self) -> str:
+        if not self.options:
+            return self.name
+        return f"{self.name}:" + ",".join(f"{key}={value}" for key, value in self.options.items())
+
+
+def parse(kind: str, text: str) -> Choice:
+    """Read `name:key=value,…`. Checks the name and the grammar; options are checked when the choice is built.
+
+    Raises UsageError for an unknown name (with the nearest known one), a repeated key or a value without a key.
+    """
+    name, _, rest = text.strip().partition(":")
+    if own := "." in name:
+        attribute, _, rest = rest.partition(":")
+        if not attribute:
+            raise UsageError(f"{kind} {text!r}: own code is written module.path:factory, like mypackage.{kind}s:mine")
+        name, main = f"{name}:{attribute}", None
+    else:
+        name = name.strip().replace("-", "_")
+        if name not in CATALOG[kind]:
+            raise unknown(kind, name, CATALOG[kind])
+        main = CATALOG[kind][name].main
+    return Choice(kind, name, _read_options(kind, name, rest, main), own)
+
+
+def _read_options(kind: str, name: str, text: str, main: str | None) -> dict[str, str]:
+    parts = text.split(",") if text else []
+    options: dict[str, str] = {}
+    if main is not None:  # the main value may itself hold commas: it is all that stands before the first `key=`
+        bare = next((i for i, part in enumerate(parts) if _KEY.match(part)), len(parts))
+        if bare:
+            options[main] = ",".join(parts[:bare]).strip()
+        parts = parts[bare:]
+    for part in parts:
+        key, equals, value = part.partition("=")
+        key = key.strip().replace("-", "_")
+        if not equals or not key or not value.strip():
+            raise UsageError(f"{kind} {name}: {part.strip()!r} is not key=value (the grammar is {name}:key=value,key=value)")
+        if key in options:
+            raise UsageError(f"{kind} {name}: {key} is given twice")
+        options[key] = value.strip()
+    return options
+
+
+def build(kind: str, text: str, *context: Any, trust: bool = True) -> Any:
+    """Make what `text` names: import the factory, check its options, call it with `context` and the options.
+
+    `trust=False` refuses own code: a checkpoint may come from somebody else, and must not choose what is imported.
+    Raises UsageError for an unknown option (with the known ones) and for a value of the wrong type or out of bounds.
+    """
+    choice = parse(kind, text)
+    if choice.own and not trust:
+        raise UsageError(f"this run names its own code for {kind}, {choice.name!r}; if you trust who made it, add --trust")
+    return factory(choice)(*context, **convert_options(choice))
+
+
+def factory(choice: Choice) -> Any:
+    """The function behind a choice. Raises UsageError where the user's own module or function is not there."""
+    module, _, attribute = (choice.name if choice.own else CATALOG[choice.kind][choice.name].factory).partition(":")
+    if not choice.own:
+        return getattr(importlib.import_module(module), attribute)
+    if "" not in sys.path:  # own code lies where the user stands, which a console script does not look at by itself
+        sys.path.insert(0, "")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(f"{choice.kind} {choice.name!r}: {error}") from error
+
+
+def options_of(made_by: Any) -> dict[str, inspect.Parameter]:
+    """The options a factory takes: its keyword-only parameters, annotations resolved."""
+    hints = typing.get_type_hints(made_by, include_extras=True)
+    return {
+        name: parameter.replace(annotation=hints.get(name, str))
+        for name, parameter in inspect.signature(made_by).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+
+
+def convert_options(choice: Choice) -> dict[str, Any]:
+    """A choice's options as the types its factory asks for. Raises UsageError naming the option and what it should be."""
+    import msgspec
+
+    known = options_of(factory(choice))
+    values = {}
+    for key, value in choice.options.items():
+        if key not in known:
+            raise unknown(f"option of {choice.kind} {choice.name}", key, known)
+        try:
+            values[key] = msgspec.convert(value, known[key].annotation, strict=False)
+        except msgspec.ValidationError as error:
+            raise UsageError(f"{choice.kind} {choice.name}: {key}={value}: {error}") from error
+    for key, parameter in known.items():
+        if parameter.default is inspect.Parameter.empty and key not in values:
+            raise UsageError(f"{choice.kind} {choice.name} needs {key}: {choice.name}:{key}=…")
+    return values

@@ -1,0 +1,102 @@
+"""The command line. Commands are imported only when they are called, so that help is quick."""
+
+import importlib
+import sys
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from diffuse_cli.errors import DiffuseError
+
+COMMANDS = {  # name: (where, one line for the list of commands)
+    "train": ("diffuse_cli.cli.train:train", "Train a denoiser on a dataset; leaves a run folder with figures."),
+    "sample": ("diffuse_cli.cli.sample:sample", "Draw samples from a run with any sampler."),
+    "plot-forward": ("diffuse_cli.cli.plot_forward:plot_forward", "Draw data turning into noise; needs no run."),
+    "plot-reverse": ("diffuse_cli.cli.plot_reverse:plot_reverse", "Draw noise turning into data under a run."),
+    "plot-schedule": ("diffuse_cli.cli.plot_schedule:plot_schedule", "Draw noise schedules beside each other."),
+    "plot-loss": ("diffuse_cli.cli.plot_loss:plot_loss", "Draw a run's loss."),
+    "list": ("diffuse_cli.cli.list:list_choices", "Show what there is to choose from."),
+    "runs": ("diffuse_cli.cli.runs:list_runs", "Show the runs there are."),
+    "info": ("diffuse_cli.cli.info:info", "Show a run's settings, versions and history."),
+}
+
+
+class Commands(click.Group):
+    """A group whose commands live in a table of text, and whose errors are one line and an exit status."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[name][0].partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise click.NoSuchCommand(args[0], possibilities=COMMANDS, ctx=ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        found = [(name, summary) for name, (_, summary) in COMMANDS.items() if name.startswith(incomplete)]
+        return [CompletionItem(name, help=summary) for name, summary in found]
+
+    def main(self, args: list[str] | None = None, prog_name: str | None = None, **extra: Any) -> Any:
+        """Run, and end the process with the exit status that the README lists. `--debug` lets tracebacks through."""
+        given = sys.argv[1:] if args is None else list(args)
+        try:
+            super().main(given, prog_name or "diffuse", **{**extra, "standalone_mode": False})
+        except click.ClickException as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except (click.Abort, KeyboardInterrupt):
+            sys.exit(130)
+        except BrokenPipeError:  # whoever read our output has seen enough
+            sys.stdout = None
+            sys.exit(0)
+        except DiffuseError as error:
+            if "--debug" in given:
+                raise
+            click.echo(f"Error: {error}", err=True)
+            sys.exit(error.exit_code)
+        except Exception as error:
+            if "--debug" in given:
+                raise
+            detail = f"{type(error).__name__}: {error}".splitlines()[0]
+            click.echo(f"Error: {detail} (this should not happen; --debug shows where)", err=True)
+            sys.exit(1)
+        sys.exit(0)
+
+
+def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if not value or ctx.resilient_parsing:
+        return
+    from diffuse_cli.cli.device import describe
+
+    click.echo(describe())
+    ctx.exit()
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "DIFFUSE", "max_content_width": 120},
+    epilog="Start with: diffuse train --dataset moons",
+)
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show versions and device.")
+def cli() -> None:
+    """A laboratory for diffusion models on data you can see.
+
+    Train a small network in seconds, sample from it with any sampler, draw what happened. Choices are written
+    NAME or NAME:KEY=VALUE,KEY=VALUE, like --dataset moons:noise=0.1; `diffuse list` shows them all.
+    """
+
+
+def main() -> None:
+    """The `diffuse` command."""
+    cli.main()

@@ -1,0 +1,56 @@
+"""diffuse info"""
+
+import json
+from pathlib import Path
+
+import click
+
+from diffuse_cli.cli import options, terminal
+
+EPILOG = """\b
+Examples:
+  diffuse info
+  diffuse info moons --json
+  diffuse info moons/best.safetensors"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("run_name", metavar="[RUN]", default="latest")
+@options.outputs
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@options.common
+def info(run_name: str, outputs: Path, as_json: bool) -> None:
+    """Show a run's settings, versions and history. RUN is a name, a path, a checkpoint file or latest."""
+    import msgspec
+
+    from diffuse_cli import checkpoint, config, runs
+
+    path = runs.find(outputs, run_name)
+    folder, file = (path, path / runs.NEWEST) if path.is_dir() else (path.parent, path)
+    header = checkpoint.read_header(file)
+    settings = config.make(config.loads(header["config"]), str(file))
+    log = runs.read_log(folder) if (folder / "log.jsonl").is_file() else []
+    history = [record for record in log if "held_out" in record]
+    document = {
+        "run": str(folder),
+        "checkpoint": file.name,
+        "step": int(header["step"]),
+        "seconds": float(header["seconds"]),
+        "dim": int(header["dim"]),
+        "settings": {key: value for key, value in msgspec.structs.asdict(settings).items() if value is not None},
+        "versions": json.loads(header["versions"]),
+        "history": history,
+        "files": sorted(str(found.relative_to(folder)) for found in folder.rglob("*") if found.is_file()),
+    }
+    if as_json:
+        terminal.print_json(document)
+        return
+    rows = [(key, str(document[key])) for key in ("run", "checkpoint", "step", "dim")]
+    rows += [("trained for", f"{document['seconds']:.1f} s")]
+    rows += [("versions", ", ".join(f"{name} {version}" for name, version in document["versions"].items()))]
+    rows += [("files", "  ".join(document["files"]))]
+    terminal.print_table(rows)
+    terminal.print_table([(key, str(value)) for key, value in document["settings"].items()], title="settings")
+    if history:
+        shown = [(f"{r['step']:,}", f"{r['loss']:.4f}", f"{r['held_out']:.4f}", f"{r['seconds']:.1f}") for r in history]
+        terminal.print_table(shown, header=("step", "loss", "held-out loss", "seconds"), title="history")

@@ -1,0 +1,251 @@
+"""Options that several commands share. A setting's flag is made from its field in Config: type, bounds, default and help."""
+
+import functools
+import re
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+from click.shell_completion import CompletionItem
+
+from diffuse_cli import catalog, config
+from diffuse_cli.config import CHOICES, FIELDS, Config
+from diffuse_cli.errors import UsageError
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class ChoiceParam(click.ParamType):
+    """A choice from the catalogue. The name is checked here, the options when it is built."""
+
+    def __init__(self, kind: str):
+        self.kind = self.name = kind
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return "NAME[:KEY=VALUE,…]"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return str(catalog.parse(self.kind, value))
+        except UsageError as error:
+            self.fail(str(error), param, ctx)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        entries = catalog.CATALOG[self.kind].items()
+        return [CompletionItem(name, help=entry.summary) for name, entry in entries if name.startswith(incomplete)]
+
+
+class Duration(click.ParamType):
+    """A time like 30s, 5m or 1.5h; a bare number is seconds."""
+
+    name = "duration"
+    _UNITS: typing.ClassVar = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", str(value).strip())
+        if found is None or float(found[1]) == 0:
+            self.fail(f"{value!r} is not a time above zero like 30s, 5m or 1.5h", param, ctx)
+        return float(found[1]) * self._UNITS[found[2]]
+
+
+def setting(name: str, *flags: str, default: str | None = None) -> Decorator:
+    """The option of one Config field, `--name` unless other flags are given; `default` says what holds if it is not."""
+    kind, said = config.field_parts(name)
+    if name in CHOICES:
+        param_type: Any = ChoiceParam(name)
+    elif typing.get_origin(kind) is typing.Literal:
+        param_type = click.Choice(typing.get_args(kind))
+    elif kind is str:
+        param_type = click.STRING
+    else:
+        low, high = said.get("ge", said.get("gt")), said.get("le", said.get("lt"))
+        ranged = click.IntRange if kind is int else click.FloatRange
+        open_ends = {} if kind is int else {"min_open": "gt" in said, "max_open": "lt" in said}
+        high = high - 1 if kind is int and "lt" in said else high
+        param_type = ranged(low, high, **open_ends) if (low, high) != (None, None) else kind
+    value = FIELDS[name].default
+    return click.option(
+        name,
+        *(flags or [f"--{name.replace('_', '-')}"]),
+        type=param_type,
+        default=value,
+        show_default=default or value is not None,
+        help=said["description"],
+    )
+
+
+def settings(*names: str) -> Decorator:
+    """The options of several Config fields, with `--config` and `--set`, in this order in the help."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        command = click.option(
+            "changes",
+            "--set",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="Any setting of the config file by name; may be repeated.",
+        )(command)
+        command = click.option(
+            "config_source", "--config", metavar="FILE|PRESET", help="Settings from a TOML file or a shipped preset, like moons."
+        )(command)
+        for name in reversed(names):
+            command = setting(name)(command)
+        return command
+
+    return decorate
+
+
+def gather(ctx: click.Context, base: Config | None = None) -> Config:
+    """The Config that the command line asks for: flag or --set, over environment, over --config, over `base` or default.
+
+    Raises UsageError naming the setting that is wrong.
+    """
+    values = {} if base is None else {name: getattr(base, name) for name in FIELDS}
+    if source := ctx.params.get("config_source"):
+        values |= config.read(source)
+    values |= {name: ctx.params[name] for name in FIELDS if is_given(ctx, name)}
+    for change in ctx.params.get("changes", ()):
+        key, equals, value = change.partition("=")
+        if not equals:
+            raise UsageError(f"--set {change}: the form is --set key=value")
+        key = key.strip().replace("-", "_")
+        values[key] = config.convert(key, value.strip(), f"--set {change}")
+    return config.make(values)
+
+
+def is_given(ctx: click.Context, name: str) -> bool:
+    """Whether a parameter was said on the command line or in the environment."""
+    return ctx.get_parameter_source(name) in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
+
+
+def outputs(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--outputs`, the folder of runs."""
+    return click.option(
+        "--outputs",
+        envvar="DIFFUSE_OUTPUTS",
+        type=click.Path(path_type=Path),
+        default=Path("outputs"),
+        show_default=True,
+        help="The folder of runs.",
+    )(command)
+
+
+def run(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--run`, `--outputs` and `--trust`: which run."""
+    for option in (
+        click.option("--trust", is_flag=True, help="Let the run name its maker's own code, which will be imported."),
+        outputs,
+        click.option(
+            "run_name", "--run", metavar="NAME|PATH|latest", default="latest", show_default=True, help="Which run, or a checkpoint file."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def method(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--sampler`, `--steps` and `--grid`: how to sample. The run's own unless given; read them with `gather_method`."""
+    own = "the run's"
+    for option in (
+        setting("grid", default=own),
+        setting("sampler_steps", "--steps", default=own),
+        setting("sampler", default=own),
+    ):
+        command = option(command)
+    return command
+
+
+def gather_method(ctx: click.Context, base: Config) -> Any:
+    """The generate.Method of the command line, over that of a run's Config."""
+    from diffuse_cli.generate import Method
+
+    asked = gather(ctx, base)
+    return Method(asked.sampler, asked.grid, asked.sampler_steps)
+
+
+def device(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--device`: starts jax there before the command begins."""
+
+    @functools.wraps(command)
+    def started(*args: Any, device: str, **kwargs: Any) -> Any:
+        from diffuse_cli.cli.device import start
+
+        start(device)
+        return command(*args, **kwargs)
+
+    return click.option(
+        "--device", type=click.Choice(["auto", "cpu", "gpu", "tpu"]), default="auto", show_default=True, help="Where to compute."
+    )(started)
+
+
+def figure_out(default: str) -> Decorator:
+    """`--out`, `--dark` and `--dpi` of a figure; `default` is a file here, or words for a place that depends on the run."""
+
+    def check(ctx: click.Context, param: click.Parameter, path: Path | None) -> Path | None:
+        if path is not None and not ctx.resilient_parsing:
+            from diffuse_cli.plots.formats import check_path
+
+            check_path(path)
+        return path
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        fixed = Path(default) if Path(default).suffix and " " not in default else None
+        for option in (
+            click.option("--dpi", type=click.IntRange(20, 1200), default=200, show_default=True, help="Resolution of a .png."),
+            click.option("--dark", is_flag=True, help="Light on dark."),
+            click.option(
+                "--out",
+                "-o",
+                type=click.Path(path_type=Path),
+                metavar="FILE",
+                default=fixed,
+                show_default=default,
+                callback=check,
+                help="Where to: .png, .svg or .pdf.",
+            ),
+        ):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def save_figure(figure: Any, path: Path, dpi: int) -> None:
+    """Write a figure and say where it is."""
+    from diffuse_cli.plots import style
+
+    click.echo(style.save(figure, path, dpi=dpi))
+
+
+def frames(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--frames` of a strip."""
+    return click.option("--frames", type=click.IntRange(2, 12), default=10, show_default=True, help="How many frames.")(command)
+
+
+def seed(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--seed`, for a command that draws."""
+    return click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of what is drawn.")(command)
+
+
+def common(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--quiet` and `--debug`, which every command takes."""
+
+    @functools.wraps(command)
+    def set_up(*args: Any, quiet: bool, debug: bool, **kwargs: Any) -> Any:
+        from diffuse_cli.cli import terminal
+
+        terminal.quiet = quiet  # --debug is read where errors are caught
+        return command(*args, **kwargs)
+
+    for option in (
+        click.option("--debug", is_flag=True, help="Show the traceback of an error."),
+        click.option("--quiet", "-q", is_flag=True, help="No progress, no notes; results and errors only."),
+    ):
+        set_up = option(set_up)
+    return set_up

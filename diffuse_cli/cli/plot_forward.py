@@ -1,0 +1,32 @@
+"""diffuse plot-forward"""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from diffuse_cli.cli import options
+
+EPILOG = """\b
+Examples:
+  diffuse plot-forward
+  diffuse plot-forward --dataset s_curve --schedule sigmoid:start=1e-5,end=5e-3 --timesteps 100
+  diffuse plot-forward --dataset file:points.csv --frames 5 --out forward.svg"""
+
+
+@click.command(epilog=EPILOG)
+@options.settings("dataset", "schedule", "timesteps", "seed")
+@options.frames
+@click.option("-n", "--count", type=click.IntRange(2), default=2000, show_default=True, help="How many points.")
+@options.figure_out("forward.png")
+@options.device
+@options.common
+@click.pass_context
+def plot_forward(ctx: click.Context, frames: int, count: int, out: Path, dark: bool, dpi: int, **_settings: Any) -> None:
+    """Draw data turning into noise, the same points in every frame. Needs no run."""
+    from diffuse_cli import experiment, figures
+
+    settings = options.gather(ctx)
+    process, dataset = experiment.process_of(settings), experiment.dataset_of(settings)
+    figure = figures.forward(settings, process, dataset, frames=frames, count=count, seed=settings.seed, dark=dark)
+    options.save_figure(figure, out, dpi)

@@ -1,0 +1,46 @@
+"""diffuse plot-reverse"""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from diffuse_cli.cli import options
+
+EPILOG = """\b
+Examples:
+  diffuse plot-reverse
+  diffuse plot-reverse --run moons --sampler ddpm --steps 1000 --frames 6 --out reverse.pdf"""
+
+
+@click.command(epilog=EPILOG)
+@options.run
+@options.method
+@options.frames
+@click.option("-n", "--count", type=click.IntRange(2), default=2000, show_default=True, help="How many points.")
+@options.seed
+@options.figure_out("the run's figures/reverse.png")
+@options.device
+@options.common
+@click.pass_context
+def plot_reverse(
+    ctx: click.Context,
+    run_name: str,
+    outputs: Path,
+    trust: bool,
+    frames: int,
+    count: int,
+    seed: int,
+    out: Path | None,
+    dark: bool,
+    dpi: int,
+    **_method: Any,
+) -> None:
+    """Draw noise turning into data under a run, the same points in every frame."""
+    from diffuse_cli import figures, generate, runs
+
+    run = runs.open_run(runs.find(outputs, run_name), trust=trust)
+    method = options.gather_method(ctx, run.config)
+    drawn = generate.draw(run, method, count, seed, trajectory=True)
+    figure = figures.reverse(run, method, drawn, frames=frames, dark=dark)
+    options.save_figure(figure, out or run.folder / "figures" / "reverse.png", dpi)

@@ -1,0 +1,29 @@
+"""Ctrl-C and SIGTERM while something must be finished first."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Interrupted:
+    """`signal` is the number of the signal that asked to stop, None until then."""
+
+    signal: int | None = None
+
+
+@contextmanager
+def held() -> Iterator[Interrupted]:
+    """Hold the first SIGINT or SIGTERM for the block to look at; a second SIGINT breaks off at once."""
+    interrupted = Interrupted()
+
+    def hold(number, _frame):
+        if interrupted.signal is not None and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        interrupted.signal = number
+
+    before = {number: signal.signal(number, hold) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield interrupted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

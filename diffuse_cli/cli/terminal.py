@@ -1,0 +1,67 @@
+"""What goes to the terminal: results to stdout; progress, notes and warnings to stderr, the bar on a terminal only."""
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+quiet = False
+
+
+def note(text: str) -> None:
+    """A line for the person waiting, not for a script."""
+    if not quiet:
+        click.echo(text, err=True)
+
+
+def warn(text: str) -> None:
+    """Something the user should know even when all went well."""
+    click.echo(f"Warning: {text}", err=True)
+
+
+def print_json(document: Any) -> None:
+    """Exactly one JSON document on stdout."""
+    click.echo(json.dumps(document, indent=2))
+
+
+def print_table(rows: Iterable[Iterable[str]], *, header: Iterable[str] | None = None, title: str | None = None) -> None:
+    """Rows of text in aligned columns, as wide as they need to be where nobody's screen limits them."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*(header or ()), box=box.SIMPLE_HEAD if header else None, show_header=header is not None, title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = max(console.width, console.measure(table).maximum)
+    console.print(table)
+
+
+@contextmanager
+def progress_bar(total: int, done: int) -> Iterator[Any]:
+    """A bar on stderr for training; yields update(step, total, loss, steps_per_second). Draws nothing off a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total} steps"),
+        TextColumn("loss {task.fields[loss]:.4f}"),
+        TextColumn("{task.fields[speed]:,.0f} steps/s"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
+        task = bar.add_task("", total=total, completed=done, loss=float("nan"), speed=0.0)
+
+        def update(step: int, total: int, loss: float, speed: float) -> None:
+            bar.update(task, completed=step, total=total, loss=loss, speed=speed)
+
+        yield update

@@ -1,0 +1,148 @@
+"""Every setting of a training run, said once: its TOML key, flag, type, bounds, default and help are read off this class.
+
+The text of a config file, of `--set` and of the run folder's `config.toml` are all this one flat table.
+"""
+
+import math
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from diffuse_cli.catalog import parse
+from diffuse_cli.errors import DiffuseError, UsageError, unknown
+
+Count = Annotated[int, Meta(ge=1)]
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings of a run. Noise, learning rates and the like are in model space, where data have unit variance."""
+
+    dataset: Annotated[str, Meta(description="What to learn, like moons or moons:noise=0.1 or file:points.csv.")] = "moons"
+    train_size: Annotated[
+        Annotated[int, Meta(ge=2)] | None,
+        Meta(description="Training points to draw; of a file, how many of its rows to use. [default: 131072, a file's all]"),
+    ] = None
+    schedule: Annotated[str, Meta(description="How noise grows with time, like cosine or linear:start=1e-4,end=0.02.")] = "cosine"
+    timesteps: Annotated[Count, Meta(description="T, the length of the discrete chain behind the schedule.")] = 1000
+    levels: Annotated[str, Meta(description="How training picks its noise levels, like discrete or normal:mean=2,std=3.")] = "normal"
+    prediction: Annotated[str, Meta(description="What the network regresses on.")] = "v"
+    loss: Annotated[str, Meta(description="What training minimises.")] = "simple"
+    width: Annotated[Count, Meta(description="Units in each hidden layer.")] = 128
+    depth: Annotated[Count, Meta(description="Number of hidden layers.")] = 3
+    steps: Annotated[Count, Meta(description="Optimiser steps.")] = 6000
+    batch_size: Annotated[Count, Meta(description="Points in a step.")] = 256
+    lr: Annotated[Annotated[float, Meta(gt=0, le=10)], Meta(description="Peak learning rate.")] = 5e-3
+    warmup: Annotated[Annotated[int, Meta(ge=0)], Meta(description="Steps over which the learning rate rises.")] = 100
+    weight_decay: Annotated[Annotated[float, Meta(ge=0)], Meta(description="AdamW's decoupled weight decay.")] = 0.0
+    clip: Annotated[Annotated[float, Meta(gt=0)], Meta(description="Largest norm of a gradient.")] = 1.0
+    ema: Annotated[
+        Annotated[float, Meta(ge=0, lt=1)], Meta(description="Decay of the averaged weights, which are the ones sampled from.")
+    ] = 0.999
+    sampler: Annotated[str, Meta(description="The sampler of the run's figures, and of later commands unless they say.")] = "ddim"
+    sampler_steps: Annotated[Count, Meta(description="Its number of steps.")] = 50
+    grid: Annotated[str, Meta(description="How its noise levels are spaced.")] = "uniform"
+    seed: Annotated[Annotated[int, Meta(ge=0, lt=2**32)], Meta(description="Seed of data, weights and noise.")] = 0
+
+
+FIELDS: dict[str, msgspec.structs.FieldInfo] = {field.name: field for field in msgspec.structs.fields(Config)}
+CHOICES = {"dataset", "schedule", "levels", "prediction", "loss", "sampler", "grid"}  # fields that hold a choice of that kind
+
+
+def field_parts(name: str) -> tuple[Any, dict[str, Any]]:
+    """A field's plain type (`int`, `float`, `str` or a Literal) and what its Meta say: `description`, `ge`, `gt`, `lt`, …"""
+    kind, said = FIELDS[name].type, {}
+    while not isinstance(kind, type) and typing.get_origin(kind) is not typing.Literal:
+        if typing.get_origin(kind) is Annotated:
+            for meta in kind.__metadata__:
+                said |= {key: value for key, value in meta.__rich_repr__()}
+            kind = kind.__origin__
+        else:  # optional: the part that is not None
+            kind = next(part for part in typing.get_args(kind) if part is not types.NoneType)
+    return kind, said
+
+
+def make(values: Mapping[str, Any], source: str = "settings") -> Config:
+    """A Config from a mapping, every key and value checked.
+
+    Raises UsageError naming `source` and the first wrong key or value, and what would be right.
+    """
+    for key in values:
+        if key not in FIELDS:
+            error = unknown("setting", key, FIELDS)
+            raise UsageError(f"{source}: {error}")
+    try:
+        config = msgspec.convert(dict(values), Config)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{source}: {error}") from error
+    for name in FIELDS:
+        value = getattr(config, name)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(f"{source}: {name} is {value}, not a finite number")
+    for kind in sorted(CHOICES):
+        parse(kind, getattr(config, kind))
+    return config
+
+
+def convert(key: str, text: str, source: str) -> Any:
+    """A setting's value from text. Raises UsageError naming `source` if there is no such setting or it cannot be read."""
+    if key not in FIELDS:
+        raise UsageError(f"{source}: {unknown('setting', key, FIELDS)}")
+    try:
+        return msgspec.convert(text, FIELDS[key].type, strict=False)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{source}: {error}") from error
+
+
+def dump(config: Config) -> str:
+    """The TOML text of a Config; settings that are not set are left out."""
+    import tomli_w
+
+    return tomli_w.dumps({key: value for key, value in msgspec.structs.asdict(config).items() if value is not None})
+
+
+def loads(text: str) -> dict[str, Any]:
+    """The table in a TOML text. Raises UsageError if it is not TOML."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"not TOML: {error}") from error
+
+
+def read(source: str) -> dict[str, Any]:
+    """The table in a TOML file, or in the shipped preset of that name. Keys are checked, values when the Config is made.
+
+    Raises UsageError if there is neither a file nor a preset, if it is not TOML, or if it has an unknown key.
+    """
+    path = Path(source)
+    if not path.is_file():
+        shipped = presets()
+        if source.removesuffix(".toml") not in shipped:
+            if path.suffix == ".toml" or "/" in source:
+                raise UsageError(f"no config file {source!r}. Shipped presets: {', '.join(sorted(shipped))}.")
+            raise unknown("preset", source, sorted(shipped))
+        path = shipped[source.removesuffix(".toml")]
+    try:
+        values = loads(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not a text file") from error
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
+    except OSError as error:
+        raise DiffuseError(f"cannot read {path}: {error.strerror}") from error
+    make(values, str(path))
+    return values
+
+
+def presets() -> dict[str, Path]:
+    """The shipped configs by name: in the package where it is installed, beside it in a source tree."""
+    package = Path(__file__).parent
+    for folder in (package / "configs", package.parent / "configs"):
+        if folder.is_dir():
+            return {path.stem: path for path in folder.glob("*.toml")}
+    return {}

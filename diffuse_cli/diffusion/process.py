@@ -1,0 +1,104 @@
+"""Noise levels, and the process that visits them.
+
+The one primitive is the log signal-to-noise ratio, lambda = log(alpha^2 / sigma^2). A schedule maps time t in [0, 1]
+(0 = data, 1 = noise) to lambda, strictly decreasing; a scaling turns lambda into (alpha, sigma). Then
+
+    x_t = alpha x_0 + sigma eps,    eps ~ N(0, I).
+
+Arrays of x are [batch, d] in model space, where data have about unit variance. A level's three fields are scalars, or
+[batch, 1] in training, or [k] where a whole grid is meant.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+Schedule = Callable[[Array], Array]  # t in [0, 1] -> log_snr, +inf allowed at t = 0
+Scaling = Callable[[Array], tuple[Array, Array]]  # log_snr -> (alpha, sigma)
+
+
+class Level(NamedTuple):
+    """One noise level: x = alpha x0 + sigma eps. The clean level is log_snr = inf, alpha = 1, sigma = 0."""
+
+    log_snr: Array
+    alpha: Array
+    sigma: Array
+
+
+def variance_preserving(log_snr: Array) -> tuple[Array, Array]:
+    """alpha^2 + sigma^2 = 1. Ho et al. 2020; Kingma et al. 2021, section 3.1."""
+    return jnp.sqrt(jax.nn.sigmoid(log_snr)), jnp.sqrt(jax.nn.sigmoid(-log_snr))
+
+
+def variance_exploding(log_snr: Array) -> tuple[Array, Array]:
+    """alpha = 1. Song & Ermon 2019; Karras et al. 2022."""
+    return jnp.ones_like(log_snr), jnp.exp(-log_snr / 2)
+
+
+def straight_flow(log_snr: Array) -> tuple[Array, Array]:
+    """alpha + sigma = 1, the straight line from noise to data. Lipman et al. 2023."""
+    return jax.nn.sigmoid(log_snr / 2), jax.nn.sigmoid(-log_snr / 2)
+
+
+class Process(NamedTuple):
+    """A schedule, the length T of the discrete chain at whose knots i/T it is read, and a scaling."""
+
+    schedule: Schedule
+    timesteps: int
+    scaling: Scaling = variance_preserving
+
+    def level(self, t: Array) -> Level:
+        """The noise level at time t, any shape."""
+        return self.at(self.schedule(jnp.asarray(t)))
+
+    def at(self, log_snr: Array) -> Level:
+        """The noise level with this log-SNR, any shape."""
+        return Level(log_snr, *self.scaling(log_snr))
+
+    def knots(self) -> Level:
+        """The T + 1 levels of the discrete chain, t = 0, 1/T, …, 1; the first is clean."""
+        return self.level(jnp.linspace(0.0, 1.0, self.timesteps + 1))
+
+
+def prior(key: Array, shape: tuple[int, ...], level: Level) -> Array:
+    """Noise to start sampling from at `level`: Gaussian with the variance that unit-variance data have there.
+
+    Under variance preservation this is N(0, I) at every level, as in the articles, also where the schedule ends too early
+    for x_T to have forgotten the data.
+    """
+    return jnp.hypot(level.alpha, level.sigma) * jax.random.normal(key, shape)
+
+
+def transition(earlier: Level, later: Level) -> tuple[Array, Array]:
+    """The forward step q(x_later | x_earlier) = N(scale x_earlier, std^2 I) between two levels, as (scale, std).
+
+    For one step of a beta table this is scale = sqrt(1 - beta), std = sqrt(beta). Ho et al. 2020, eq. 2.
+    """
+    scale = later.alpha / earlier.alpha
+    return scale, later.sigma * jnp.sqrt(-jnp.expm1(later.log_snr - earlier.log_snr))
+
+
+def jump(key: Array, x0: Array, level: Level) -> Array:
+    """A draw of x_t given x_0 in one step. Ho et al. 2020, eq. 4."""
+    return level.alpha * x0 + level.sigma * jax.random.normal(key, x0.shape)
+
+
+def chain(key: Array, x0: Array, levels: Level) -> Array:
+    """One path of the forward chain through `levels` (fields [k], noisier and noisier, the first one clean).
+
+    Returns [k, batch, d]; the first frame is x0 itself. In law each frame is a `jump`, but frames belong together.
+    """
+
+    def step(x, inputs):
+        earlier, later, key = inputs
+        scale, std = transition(earlier, later)
+        x = scale * x + std * jax.random.normal(key, x.shape)
+        return x, x
+
+    steps = len(levels.log_snr) - 1
+    pairs = (jax.tree.map(lambda a: a[:-1], levels), jax.tree.map(lambda a: a[1:], levels), jax.random.split(key, steps))
+    _, path = jax.lax.scan(step, x0, pairs)
+    return jnp.concatenate([x0[None], path])

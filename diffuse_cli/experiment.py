@@ -1,0 +1,90 @@
+"""From a Config to the objects it names."""
+
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import msgspec
+from flax import nnx
+
+from diffuse_cli import catalog
+from diffuse_cli.config import Config
+from diffuse_cli.data.dataset import Dataset
+from diffuse_cli.diffusion.levels import Levels
+from diffuse_cli.diffusion.losses import Loss
+from diffuse_cli.diffusion.predictions import Parameterization
+from diffuse_cli.diffusion.process import Process
+from diffuse_cli.networks.denoiser import Weights, split
+from diffuse_cli.networks.mlp import MLP
+from diffuse_cli.sampling.grids import Grid
+from diffuse_cli.sampling.samplers import Sampler
+
+
+class Experiment(NamedTuple):
+    """All that a Config says, except the data and the weights. `structure` is the network's."""
+
+    config: Config
+    process: Process
+    parameterization: Parameterization
+    loss: Loss
+    levels: Levels
+    sampler: Sampler
+    grid: Grid
+    structure: nnx.GraphDef
+    dim: int
+
+
+def process_of(config: Config, *, trust: bool = True) -> Process:
+    """The forward process of a Config."""
+    return Process(catalog.build("schedule", config.schedule, config.timesteps, trust=trust), config.timesteps)
+
+
+def dataset_of(config: Config, *, trust: bool = True) -> Dataset:
+    """The dataset of a Config. Reads the user's file where it is one."""
+    return catalog.build("dataset", config.dataset, trust=trust)
+
+
+def located(config: Config) -> Config:
+    """The Config with the path of a user's file made absolute, so that a run can be continued from anywhere."""
+    choice = catalog.parse("dataset", config.dataset)
+    if choice.name != "file" or "path" not in choice.options:
+        return config
+    options = choice.options | {"path": str(Path(choice.options["path"]).expanduser().absolute())}
+    return msgspec.structs.replace(config, dataset=str(choice._replace(options=options)))
+
+
+def default_name(config: Config) -> str:
+    """What a run is called if nobody says: its dataset, or its file without the ending."""
+    choice = catalog.parse("dataset", config.dataset)
+    name = Path(choice.options.get("path", "file")).stem if choice.name == "file" else choice.name
+    return re.sub(r"[^\w.-]+", "_", name).strip(".") or "run"
+
+
+def build(config: Config, dim: int, *, trust: bool = True) -> Experiment:
+    """Make everything a Config names, for data of `dim` columns. Raises UsageError for what has no meaning."""
+
+    def choose(kind: str) -> Any:
+        return catalog.build(kind, getattr(config, kind), trust=trust)
+
+    return Experiment(
+        config=config,
+        process=process_of(config, trust=trust),
+        parameterization=choose("prediction"),
+        loss=choose("loss"),
+        levels=choose("levels"),
+        sampler=choose("sampler"),
+        grid=choose("grid"),
+        structure=split(nnx.eval_shape(lambda: network(config, dim, jax.random.key(0))))[0],
+        dim=dim,
+    )
+
+
+def network(config: Config, dim: int, key: jax.Array) -> MLP:
+    """The network of a Config, freshly initialised."""
+    return MLP(dim, width=config.width, depth=config.depth, rngs=nnx.Rngs(params=key))
+
+
+def initial_weights(experiment: Experiment, key: jax.Array) -> Weights:
+    """Weights for the experiment's structure."""
+    return split(network(experiment.config, experiment.dim, key))[1]

@@ -1,0 +1,90 @@
+"""From a run or a dataset to the arrays that a figure takes, and the figure."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from matplotlib.figure import Figure
+
+from diffuse_cli import runs
+from diffuse_cli.config import Config
+from diffuse_cli.data.dataset import Dataset
+from diffuse_cli.diffusion.process import Process, chain
+from diffuse_cli.generate import Drawn, Method, draw
+from diffuse_cli.plots import loss as loss_plot
+from diffuse_cli.plots import samples as samples_plot
+from diffuse_cli.plots import strips
+
+POINTS = 2000  # in a figure: enough to see a shape, few enough to see the points
+FRAMES = 10
+
+
+def forward(
+    config: Config, process: Process, dataset: Dataset, *, frames: int, count: int, seed: int, dark: bool = False
+) -> Figure:
+    """The forward chain at `frames` times, equally spaced from data to noise, the same `count` points in each."""
+    x0 = dataset.standard.to_model(dataset.draw(np.random.default_rng(seed), count))
+    knots = np.unique(np.rint(np.linspace(0, process.timesteps, frames)).astype(int))
+    levels = process.level(jnp.asarray(knots / process.timesteps, jnp.float32))
+    path = jax.jit(chain)(jax.random.key(seed), jnp.asarray(x0, jnp.float32), levels)
+    return strips.forward(
+        np.asarray(path),
+        np.asarray(levels.log_snr),
+        t=knots,
+        view=dataset.view,
+        subject=f"{config.dataset}, {config.schedule} schedule, T = {process.timesteps}",
+        dark=dark,
+    )
+
+
+def reverse(run: runs.Run, method: Method, drawn: Drawn, *, frames: int, dark: bool = False) -> Figure:
+    """The way from noise to samples, at `frames` of its levels, equally spaced. `drawn` has its path."""
+    picked = np.unique(np.rint(np.linspace(0, method.steps, frames)).astype(int))
+    return strips.reverse(
+        np.asarray(drawn.path.x)[picked],
+        np.asarray(drawn.levels.log_snr)[picked],
+        titles=[f"step {step}" for step in picked],
+        view=run.view,
+        subject=f"{run.name}, {described(method)}",
+        dark=dark,
+    )
+
+
+def samples(run: runs.Run, method: Method, drawn: Drawn, dataset: Dataset, *, dark: bool = False) -> Figure:
+    """The samples beside as many draws of the data."""
+    data = dataset.draw(np.random.default_rng(run.config.seed + 1), len(drawn.samples))
+    return samples_plot.samples(
+        drawn.samples, data, view=run.view, subject=f"{run.name}, {described(method)}", dark=dark
+    )
+
+
+def loss(run_name: str, records: list[dict[str, Any]], *, dark: bool = False) -> Figure:
+    """The loss from the records of a log."""
+    judged = [record for record in records if "held_out" in record]
+    return loss_plot.loss(
+        np.array([record["step"] for record in records]),
+        np.array([record["loss"] for record in records]),
+        held_out_steps=np.array([record["step"] for record in judged]) if judged else None,
+        held_out=np.array([record["held_out"] for record in judged]) if judged else None,
+        subject=run_name,
+        dark=dark,
+    )
+
+
+def described(method: Method) -> str:
+    """A method in words."""
+    return f"{method.sampler}, {method.steps} steps"
+
+
+def of_run(run: runs.Run, dataset: Dataset) -> dict[str, Figure]:
+    """The four figures that training leaves, by name."""
+    config = run.config
+    method = Method(config.sampler, config.grid, config.sampler_steps)
+    drawn = draw(run, method, POINTS, config.seed, trajectory=True)
+    return {
+        "forward": forward(config, run.experiment.process, dataset, frames=FRAMES, count=POINTS, seed=config.seed),
+        "reverse": reverse(run, method, drawn, frames=FRAMES),
+        "samples": samples(run, method, drawn, dataset),
+        "loss": loss(run.name, runs.read_log(run.folder)),
+    }

@@ -1,0 +1,1 @@
+"""Figures: numpy arrays in, a matplotlib `Figure` out. pyplot is never used, and no global state is left changed."""

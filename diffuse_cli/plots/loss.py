@@ -1,0 +1,115 @@
+"""The loss over the steps of training."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+from diffuse_cli.errors import DiffuseError, UsageError
+from diffuse_cli.plots.style import heading, house_style, new_figure, settle
+
+MOST_POINTS = 1500  # of the raw line: as many as the figure has pixels
+SPAN = 1000  # of a logarithmic axis of steps: earlier decades would take half of it and say nothing
+
+
+def loss(
+    steps: np.ndarray,
+    train: np.ndarray,
+    *,
+    held_out_steps: np.ndarray | None = None,
+    held_out: np.ndarray | None = None,
+    irreducible: float | None = None,
+    subject: str = "",
+    dark: bool = False,
+) -> Figure:
+    """The training loss (faint, with its running mean) and the held-out loss of the averaged weights (strong).
+
+    steps [k], train [k]; held_out_steps [h], held_out [h]; all losses in the same unit. irreducible: the loss that a
+    perfect network would have, a horizontal line. The axis of steps is logarithmic from two decades on, and shows the
+    last three; that of the loss is logarithmic where the loss falls by a factor of 2.5 or more.
+
+    Raises UsageError where shapes do not agree, DiffuseError where no loss is finite.
+    """
+    steps, train = _checked(steps, train, "train")
+    if (held_out_steps is None) != (held_out is None):
+        raise UsageError("held_out and held_out_steps belong together; only one of them was given.")
+    held = None if held_out is None else _checked(held_out_steps, held_out, "held_out")
+    with house_style(dark=dark) as theme:
+        figure = new_figure(5.4, 3.5, theme)
+        axes = figure.add_subplot()
+        smooth = running_mean(steps, train, 0.1 * steps if _decades(steps) else 0.04 * np.ptp(steps))
+        axes.plot(*_thinned(steps, train), color=theme.fill, linewidth=0.6, alpha=0.6)
+        axes.plot(steps, smooth, color=theme.muted, linewidth=1.1, marker=_dot(steps), label="training, running mean")
+        # The limits hold every line, but of the raw losses only what is usual late in training.
+        hold = [smooth[steps >= steps[-1] / SPAN], np.quantile(train[len(train) // 2 :], [0.02, 0.98])]
+        if held is not None:
+            look = {"linewidth": 2.1, "marker": _dot(held[0]), "markersize": 5}
+            axes.plot(*held, color=theme.model, label="held out, averaged weights", **look)
+            hold.append(held[1][held[0] >= steps[-1] / SPAN])
+        if irreducible is not None:
+            axes.axhline(irreducible, color=theme.ink, linewidth=0.9, dashes=(4, 2.5), label="irreducible")
+            hold.append(np.array([irreducible]))
+        _scale(axes, steps, np.concatenate(hold))
+        axes.set(xlabel="training step", ylabel="loss")
+        axes.spines[["right", "top"]].set_visible(False)
+        axes.legend(loc="upper right")
+        heading(figure, "Loss", subject)
+        return settle(figure)
+
+
+def running_mean(steps: np.ndarray, values: np.ndarray, reach: np.ndarray | float) -> np.ndarray:
+    """The mean [k], at each step, of the `values` [k] whose steps [k] lie within `reach` (one, or [k]) of it."""
+    first = np.searchsorted(steps, steps - reach, side="left")
+    last = np.searchsorted(steps, steps + reach, side="right")
+    total = np.concatenate([[0.0], np.cumsum(values)])
+    return (total[last] - total[first]) / (last - first)
+
+
+def _checked(steps: np.ndarray, values: np.ndarray, what: str) -> tuple[np.ndarray, np.ndarray]:
+    steps, values = np.atleast_1d(np.asarray(steps, dtype=float)), np.atleast_1d(np.asarray(values, dtype=float))
+    if steps.ndim != 1 or steps.shape != values.shape:
+        raise UsageError(f"{what} has shape {values.shape} and its steps {steps.shape}; they need to be equal and [k].")
+    finite = np.isfinite(values)
+    if not finite.any():
+        raise DiffuseError(f"{what} holds no finite loss, so there is nothing to draw.")
+    order = np.argsort(steps[finite], kind="stable")
+    return steps[finite][order], values[finite][order]
+
+
+def _thinned(steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """At most MOST_POINTS of the raw losses, even in the logarithm of the step: what the eye can tell apart."""
+    if len(steps) <= MOST_POINTS:
+        return steps, values
+    chosen = np.unique(np.geomspace(1, len(steps), MOST_POINTS).astype(int) - 1)
+    return steps[chosen], values[chosen]
+
+
+def _dot(steps: np.ndarray) -> str:
+    """The marker of a line: a single point has no length and would not be seen."""
+    return "o" if len(steps) == 1 else ""
+
+
+def _decades(steps: np.ndarray) -> bool:
+    """Whether the steps are worth a logarithmic axis."""
+    return bool(steps[-1] >= 100 * max(steps[0], 1))
+
+
+def _scale(axes: Axes, steps: np.ndarray, hold: np.ndarray) -> None:
+    """Logarithmic axes where a line falls over decades of steps, and limits that hold the losses `hold`."""
+    last = max(steps[-1], steps[0] + 1)
+    if _decades(steps):
+        axes.set_xscale("log")
+        axes.set_xlim(max(steps[0], last / SPAN), last)
+    else:
+        axes.set_xlim(steps[0], last)
+    low, high = hold.min(), hold.max()
+    if low > 0 and high > 2.5 * low:
+        axes.set_yscale("log")
+        axes.set_ylim(low / (high / low) ** 0.08, high * (high / low) ** 0.08)
+        few = high > 10 * low
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1, 1.5, 2, 3, 4, 5, 6, 8)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_locator(NullLocator())
+    else:
+        room = 0.08 * (high - low) or 0.1 * max(abs(high), 1.0)
+        axes.set_ylim(low - room, high + room)

@@ -1,0 +1,80 @@
+"""The model beside the data: what came out, and what it should look like."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from diffuse_cli.errors import UsageError
+from diffuse_cli.plots.clouds import MOST_POINTS, add_panel, checked_cloud, density, draw_cloud, make_scene, spread
+from diffuse_cli.plots.hues import single
+from diffuse_cli.plots.style import HouseFigure, Theme, heading, house_style, new_figure, settle
+
+FEWEST = 500
+CURVES = 5
+
+
+def samples(
+    model: np.ndarray,
+    data: np.ndarray,
+    *,
+    view: str = "points",
+    exact: tuple[np.ndarray, np.ndarray] | None = None,
+    subject: str = "",
+    dark: bool = False,
+) -> Figure:
+    """Samples of the model and the data with the same limits, in data units. Data is always blue, the model orange.
+
+    model [n, d], data [m, d]. In one dimension both histograms share one panel, and `exact` (x [k], p [k]) adds the
+    exact density of the data as a line. Otherwise there is a panel for each, with the same number of points where there
+    are enough, so that their densities can be compared by eye; data of more than 3 columns is projected on the first
+    two principal axes of the data. view: "points", or "curves" where a sample is a function on [0, 1].
+
+    Raises UsageError where shapes do not agree, DiffuseError where nothing is finite.
+    """
+    model, data = checked_cloud(model, "model"), checked_cloud(data, "data")
+    if model.shape[1] != data.shape[1]:
+        raise UsageError(f"a sample of the model has {model.shape[1]} values, one of the data {data.shape[1]}.")
+    with house_style(dark=dark) as theme:
+        if data.shape[1] == 1 and view == "points":
+            return _overlay(model, data, exact, subject, theme)
+        return _side_by_side(model, data, view, subject, theme)
+
+
+def _overlay(
+    model: np.ndarray, data: np.ndarray, exact: tuple[np.ndarray, np.ndarray] | None, subject: str, theme: Theme
+) -> HouseFigure:
+    side = 4.4
+    scene = make_scene([data, model], reference=data, view="points", side=side, theme=theme)
+    figure = new_figure(side + 0.4, 3.4, theme)
+    axes = add_panel(figure, figure.add_gridspec(1, 1)[0, 0], scene)
+    draw_cloud(axes, data, scene, single(theme.data, len(data)))
+    axes.patches[-1].set(alpha=0.4, label="data")
+    heights = density(model, scene.edges)
+    axes.stairs(heights, scene.edges, baseline=None, color=theme.model, linewidth=1.5, label="model")
+    if exact is not None:
+        x, p = (np.asarray(part, dtype=float).reshape(-1) for part in exact)
+        axes.plot(x, p, color=theme.ink, linewidth=0.9, dashes=(4, 2), label="exact density")
+        axes.set_ylim(0, max(scene.top, 1.06 * p.max()))
+    heading(figure, "Samples", subject)
+    figure.legend(loc="outside lower center", ncols=3)
+    return settle(figure)
+
+
+def _side_by_side(model: np.ndarray, data: np.ndarray, view: str, subject: str, theme: Theme) -> HouseFigure:
+    side = 3.1
+    most = min(MOST_POINTS, max(FEWEST, min(len(model), len(data))))
+    scene = make_scene([data, model], reference=data, view=view, side=side, theme=theme, most=most)
+    figure = new_figure(2 * side + 0.4, scene.height + 1.0, theme)
+    grid = figure.add_gridspec(1, 2)
+    for column, (name, cloud, colour) in enumerate((("Data", data, theme.data), ("Model", model, theme.model))):
+        axes = add_panel(figure, grid[0, column], scene)
+        draw_cloud(axes, cloud, scene._replace(curves=spread(cloud, CURVES)), single(colour, len(cloud)))
+        axes.set_title(name, color=colour, x=scene.middle)
+        if column > 0 and scene.kind != "space":
+            axes.set_ylabel("")
+            axes.tick_params(labelleft=False)
+    if scene.kind == "curves":  # the law of the data's values once more, as the line that the model's should follow
+        values = density(data, scene.edges)
+        outline = {"orientation": "horizontal", "baseline": None, "color": theme.data, "linewidth": 0.9}
+        axes.child_axes[0].stairs(values, scene.edges, **outline)
+    heading(figure, "Samples", subject)
+    return settle(figure)

@@ -1,0 +1,176 @@
+"""Strips of panels: noise coming over the data from left to right, or the samples coming out of the noise."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from diffuse_cli.errors import UsageError
+from diffuse_cli.plots.clouds import (
+    NORMAL_LABELS,
+    Scene,
+    add_panel,
+    checked_cloud,
+    draw_cloud,
+    kind_of,
+    make_scene,
+)
+from diffuse_cli.plots.hues import HISTOGRAM_SHADES, SHADES, Hues, hues_of
+from diffuse_cli.plots.style import HouseFigure, heading, house_style, new_figure, settle
+
+MOST_PANELS = 12
+ONE_ROW = 6
+KEY = 1.4  # inches that the key of a strip takes
+SIDES = {1: 3.4, 2: 2.9, 3: 2.5, 4: 2.1, 5: 1.8, 6: 1.6}
+
+
+def forward(
+    frames: np.ndarray,
+    log_snr: np.ndarray,
+    *,
+    t: np.ndarray | None = None,
+    titles: list[str] | None = None,
+    view: str = "points",
+    colour_by: np.ndarray | None = None,
+    subject: str = "",
+    dark: bool = False,
+) -> Figure:
+    """The forward process as a strip: data at the left, noise at the right.
+
+    frames [k, n, d]: the same n samples at k noise levels, 1 <= k <= 12, in model units (where the noise is N(0, I)).
+    log_snr [k]: the log-SNR of each frame, +inf for clean data. t [k]: the time of each frame, written in its title;
+    whole numbers are steps of a chain. titles [k]: takes the place of the titles made from t and log_snr.
+    view: "points", or "curves" where a sample is a function on [0, 1].
+    colour_by [n]: labels (whole numbers or words) or an order (floats) to colour the points by; without it, the place
+    along the first principal axis of the data. subject: said after the title, such as the data's name.
+
+    Raises UsageError where shapes do not agree, DiffuseError where nothing is finite.
+    """
+    heads = _titles(log_snr, t, titles)
+    return _strip(frames, heads, 0, "Forward: data → noise", view, colour_by, subject, dark)
+
+
+def reverse(
+    frames: np.ndarray,
+    log_snr: np.ndarray,
+    *,
+    t: np.ndarray | None = None,
+    titles: list[str] | None = None,
+    view: str = "points",
+    colour_by: np.ndarray | None = None,
+    subject: str = "",
+    dark: bool = False,
+) -> Figure:
+    """The reverse process as a strip: noise at the left, samples of the model at the right.
+
+    The arguments are those of `forward`, with frames and levels from noise to data. A sample has the colour of its
+    place in the last frame, so the first frame shows which part of the noise becomes which part of the data.
+    """
+    heads = _titles(log_snr, t, titles)
+    return _strip(frames, heads, -1, "Reverse: noise → data", view, colour_by, subject, dark)
+
+
+def draw_row(
+    panels: list[Axes], frames: np.ndarray, titles: list[str], scene: Scene, hues: Hues, *, last_row: bool = True
+) -> None:
+    """Draw one row of a strip: frames [k, n, d] into k panels. Only the outer panels carry tick labels and names."""
+    for column, (axes, frame, title) in enumerate(zip(panels, frames, titles, strict=True)):
+        draw_cloud(axes, frame, scene, hues, normal=True)
+        _title(axes, title, scene)
+        if scene.kind == "space":
+            continue
+        if column > 0:
+            axes.set_ylabel("")
+            axes.tick_params(labelleft=False)
+        if not last_row:
+            axes.set_xlabel("")
+            axes.tick_params(labelbottom=False)
+
+
+def _title(axes: Axes, title: str, scene: Scene) -> None:
+    """The first line as a title, the second fainter below it, each on its own base line all along the row."""
+    first, _, second = title.partition("\n")
+    axes.set_title(first, x=scene.middle, pad=18 if second else 5)
+    if second:
+        above = {"xytext": (0, 5), "textcoords": "offset points", "ha": "center", "va": "baseline"}
+        axes.annotate(second, (scene.middle, 1), xycoords="axes fraction", color=scene.theme.muted, **above)
+
+
+def _strip(
+    frames: np.ndarray,
+    titles: list[str],
+    clean: int,
+    title: str,
+    view: str,
+    colour_by: np.ndarray | None,
+    subject: str,
+    dark: bool,
+) -> HouseFigure:
+    frames = _checked(frames, len(titles))
+    kind = kind_of(view, frames.shape[2])
+    rows = _rows(len(frames))
+    side = SIDES[len(rows[0])]
+    with house_style(dark=dark) as theme:
+        scene = make_scene(list(frames), reference=frames[clean], view=view, side=side, theme=theme, square=True)
+        hues = hues_of(frames[clean], colour_by, theme, HISTOGRAM_SHADES if kind == "histogram" else SHADES)
+        figure = new_figure(len(rows[0]) * side + 0.4, len(rows) * (scene.height + 0.42) + 0.72, theme)
+        grid = figure.add_gridspec(len(rows), len(rows[0]))
+        for row, chosen in enumerate(rows):
+            panels = [add_panel(figure, grid[row, column], scene) for column in range(len(chosen))]
+            draw_row(panels, frames[chosen], [titles[i] for i in chosen], scene, hues, last_row=row == len(rows) - 1)
+        _key(figure, title, subject)
+        return settle(figure)
+
+
+def _key(figure: HouseFigure, title: str, subject: str) -> None:
+    """The title at the upper left and, in the same line at the right, what the line of the normal law is."""
+    panel = next(iter(figure.axes[0].child_axes), figure.axes[0])
+    line = next((line for line in panel.lines if line.get_label() in NORMAL_LABELS), None)
+    heading(figure, title, subject, beside=KEY if line else 0.0)
+    if line:
+        figure.legend(handles=[line], loc="outside upper right")
+
+
+def _rows(count: int) -> list[list[int]]:
+    """Which frames stand in which row: one row while it is readable, else two, the first at least as long."""
+    if count <= ONE_ROW:
+        return [list(range(count))]
+    half = (count + 1) // 2
+    return [list(range(half)), list(range(half, count))]
+
+
+def _checked(frames: np.ndarray, levels: int) -> np.ndarray:
+    frames = np.asarray(frames, dtype=float)
+    if frames.ndim != 3 or not 1 <= len(frames) <= MOST_PANELS:
+        raise UsageError(f"frames has shape {frames.shape}; a strip needs [k, n, d] with 1 to {MOST_PANELS} frames.")
+    if len(frames) != levels:
+        raise UsageError(f"{len(frames)} frames but {levels} titles or noise levels; a strip needs one for each frame.")
+    for number, frame in enumerate(frames):
+        checked_cloud(frame, f"frame {number + 1}")
+    return frames
+
+
+def _titles(log_snr: np.ndarray, t: np.ndarray | None, titles: list[str] | None) -> list[str]:
+    if titles is not None:
+        return list(titles)
+    levels = np.atleast_1d(np.asarray(log_snr, dtype=float))
+    with np.errstate(over="ignore"):
+        below = [rf"$\bar\alpha_t = {short(value)}$" for value in 1 / (1 + np.exp(-levels))]
+    if t is None:
+        return below
+    t = np.atleast_1d(np.asarray(t))
+    if len(t) != len(levels):
+        raise UsageError(f"{len(t)} times but {len(levels)} noise levels; a strip needs one of each for a frame.")
+    above = [f"$t = {value}$" if t.dtype.kind in "iu" else f"$t = {value:.2f}$" for value in t]
+    return [f"{first}\n{second}" for first, second in zip(above, below, strict=True)]
+
+
+def short(value: float) -> str:
+    """A number of [0, 1] in mathtext, with as many decimals as tell it from 0 and from 1."""
+    if value in (0.0, 1.0) or value > 1 - 5e-5:
+        return f"{round(value)}"
+    for decimals in (2, 3, 4):
+        text = f"{value:.{decimals}f}"
+        if 0 < float(text) < 1:
+            return text
+    mantissa, exponent = f"{value:.0e}".split("e")
+    return rf"{mantissa} \times 10^{{{int(exponent)}}}"

@@ -1,0 +1,233 @@
+"""The house style, all of it: fonts, colours, the light and the dark theme, how a figure is made and how it is saved.
+
+Colours follow Okabe & Ito (2008), which colour-blind readers can tell apart. Data and model keep their two colours in
+every figure, and differ in lightness too, so that they stay apart on a grey print. Only fonts that come with matplotlib
+are used: the same arrays give the same bytes on another machine.
+"""
+
+import contextlib
+import os
+import textwrap
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib.style
+import numpy as np
+from matplotlib.colors import Colormap, ListedColormap
+from matplotlib.figure import Figure
+
+from diffuse_cli.errors import DiffuseError, UsageError
+
+FORMATS = ("png", "svg", "pdf")
+NOTEBOOK_DPI = 110
+LAYOUT_PASSES = 4
+AT_REST = 0.004  # of the figure: a panel that moves by less has found its place
+LETTER = 0.082  # inches: how wide a letter of a figure's title is on average
+MARGIN = 0.08  # inches
+
+
+class Theme(NamedTuple):
+    """The colours of a figure. `ramp` shows an order, from dark to light; `classes` shows kinds.
+
+    The classes are ordered so that the first few differ in lightness as well as in hue.
+    """
+
+    name: str
+    paper: str
+    ink: str
+    muted: str
+    frame: str
+    data: str
+    model: str
+    fill: str
+    ramp: Colormap
+    classes: tuple[str, ...]
+
+
+def _ramp(name: str, start: float, stop: float) -> Colormap:
+    """A part of a perceptual map of matplotlib: without the end that fades into the background."""
+    return ListedColormap(matplotlib.colormaps[name](np.linspace(start, stop, 256)), name=f"{name} {start}-{stop}")
+
+
+LIGHT = Theme(
+    name="light",
+    paper="#ffffff",
+    ink="#1f2328",
+    muted="#6a7079",
+    frame="#c9cdd2",
+    data="#005a8c",
+    model="#d55e00",
+    fill="#b9c0c9",
+    ramp=_ramp("plasma", 0.02, 0.81),
+    classes=("#0072b2", "#e69f00", "#009e73", "#1f2328", "#d55e00", "#56b4e9", "#cc79a7"),
+)
+DARK = Theme(
+    name="dark",
+    paper="#14171c",
+    ink="#e8eaed",
+    muted="#9aa2ad",
+    frame="#434a54",
+    data="#7cc4f0",
+    model="#e66f26",
+    fill="#5b6470",
+    ramp=_ramp("plasma", 0.22, 0.97),
+    classes=("#56b4e9", "#d55e00", "#f0e442", "#009e73", "#e8eaed", "#e69f00", "#cc79a7"),
+)
+
+
+def _rc(theme: Theme) -> dict[str, Any]:
+    return {
+        "font.family": ["STIXGeneral", "DejaVu Sans"],
+        "mathtext.fontset": "stix",
+        "font.size": 10.0,
+        "axes.titlesize": 10.5,
+        "axes.labelsize": 10.5,
+        "xtick.labelsize": 8.5,
+        "ytick.labelsize": 8.5,
+        "legend.fontsize": 9.5,
+        "figure.titlesize": 12.5,
+        "text.color": theme.ink,
+        "axes.titlecolor": theme.ink,
+        "axes.labelcolor": theme.muted,
+        "xtick.labelcolor": theme.muted,
+        "ytick.labelcolor": theme.muted,
+        "xtick.color": theme.frame,
+        "ytick.color": theme.frame,
+        "axes.edgecolor": theme.frame,
+        "axes.facecolor": theme.paper,
+        "figure.facecolor": theme.paper,
+        "savefig.facecolor": theme.paper,
+        "axes.linewidth": 0.7,
+        "xtick.major.width": 0.7,
+        "ytick.major.width": 0.7,
+        "xtick.major.size": 2.5,
+        "ytick.major.size": 2.5,
+        "xtick.minor.size": 0.0,
+        "ytick.minor.size": 0.0,
+        "xtick.major.pad": 2.0,
+        "ytick.major.pad": 2.0,
+        "axes.labelpad": 2.5,
+        "axes.titlepad": 5.0,
+        "axes.grid": False,
+        "grid.color": theme.frame,
+        "grid.linewidth": 0.4,
+        "lines.linewidth": 1.4,
+        "lines.solid_capstyle": "round",
+        "axes.unicode_minus": True,
+        "legend.frameon": False,
+        "legend.borderaxespad": 0.2,
+        "legend.handlelength": 1.9,
+        "scatter.edgecolors": "none",
+        "figure.constrained_layout.h_pad": 0.05,
+        "figure.constrained_layout.w_pad": 0.05,
+        "figure.dpi": 100,
+        "svg.hashsalt": "diffuse",
+        "svg.fonttype": "path",
+        "pdf.fonttype": 42,
+    }
+
+
+@contextlib.contextmanager
+def house_style(*, dark: bool = False) -> Iterator[Theme]:
+    """Draw in the house style inside the `with`, whatever the reader's matplotlibrc says; then all is as before."""
+    theme = DARK if dark else LIGHT
+    with matplotlib.style.context(["default", _rc(theme)], after_reset=True):
+        yield theme
+
+
+class HouseFigure(Figure):
+    """A `Figure` that carries its theme, so that it looks the same however and whenever it is drawn.
+
+    matplotlib reads settings while drawing too (ticks made late, the salt of SVG ids). A notebook shows it as it is,
+    without pyplot and without a magic command.
+    """
+
+    theme = LIGHT
+
+    def draw(self, renderer) -> None:
+        """Draw with the settings the figure was made with."""
+        with house_style(dark=self.theme.name == "dark"):
+            super().draw(renderer)
+
+    def _repr_png_(self) -> bytes:
+        return _render(self, "png", dpi=NOTEBOOK_DPI)
+
+
+def new_figure(width: float, height: float, theme: Theme) -> HouseFigure:
+    """An empty figure of `width` by `height` inches. Call it inside `house_style`, and `settle` once all is drawn."""
+    figure = HouseFigure(figsize=(width, height), layout="constrained")
+    figure.theme = theme
+    return figure
+
+
+def settle(figure: HouseFigure) -> HouseFigure:
+    """Lay a drawn figure out and keep that layout: the same in every format, however often it is saved.
+
+    The layout engine moves towards its goal with each call, and one call may still cut a text by a pixel or two. Later
+    changes to the figure do not move its panels; `figure.set_layout_engine("constrained")` sets them free again.
+    """
+    places = np.zeros((len(figure.axes), 4))
+    for _ in range(LAYOUT_PASSES):
+        before = places
+        figure.get_layout_engine().execute(figure)
+        places = np.array([axes.get_position(original=True).bounds for axes in figure.axes])
+        if np.abs(places - before).max() < AT_REST:
+            break
+    figure.set_layout_engine("none")
+    return figure
+
+
+def heading(figure: Figure, text: str, subject: str = "", *, beside: float = 0.0) -> None:
+    """Title the whole figure at its upper left: what is shown, then of what. Wraps where the figure is narrow.
+
+    beside: how many inches at the upper right are kept free, for a legend.
+    """
+    line = f"{text}  ·  {subject}" if subject else text
+    width = figure.get_figwidth() - 2 * MARGIN
+    if len(line) > (width - beside) / LETTER:
+        lines = textwrap.wrap(text, max(int((width - beside) / LETTER), 12))
+        line = "\n".join(lines + textwrap.wrap(subject, max(int(width / LETTER), 12)))
+    figure.suptitle(line, x=MARGIN / figure.get_figwidth(), ha="left", linespacing=1.25)
+
+
+def save(figure: Figure, path: str | os.PathLike, *, dpi: float = 200) -> Path:
+    """Write a figure as .png, .svg or .pdf, and return the path. The same figure gives the same bytes each time.
+
+    The file appears whole or not at all: it is written beside its place and then moved. `dpi` is the resolution of a
+    PNG, and of clouds of many points inside SVG and PDF.
+
+    Raises UsageError for another ending, DiffuseError where the folder is missing or cannot be written to.
+    """
+    path = Path(path)
+    kind = path.suffix.lower().removeprefix(".")
+    if kind not in FORMATS:
+        given = f"ends in {path.suffix!r}" if path.suffix else "has no ending"
+        raise UsageError(f"cannot save a figure as {path.name!r}, which {given}; known: .png, .svg, .pdf.")
+    if not path.parent.is_dir():
+        raise DiffuseError(f"cannot write {path}: the folder {path.parent} does not exist.")
+    content = _render(figure, kind, dpi=dpi)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        beside.write_bytes(content)
+        os.replace(beside, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise DiffuseError(f"cannot write {path}: {error.strerror or error}.") from error
+    return path
+
+
+def _render(figure: Figure, kind: str, *, dpi: float) -> bytes:
+    # A date or a version number in the file would make two equal figures differ.
+    fixed = {
+        "png": {"Software": None},
+        "svg": {"Date": None, "Creator": "diffuse"},
+        "pdf": {"CreationDate": None, "Creator": "diffuse", "Producer": None},
+    }
+    theme = getattr(figure, "theme", LIGHT)
+    content = BytesIO()
+    with house_style(dark=theme.name == "dark"):
+        figure.savefig(content, format=kind, dpi=dpi, metadata=fixed[kind])
+    return content.getvalue()

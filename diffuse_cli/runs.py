@@ -1,0 +1,160 @@
+"""Run folders: made, found, written and opened.
+
+A run is `outputs/NAME/` with `config.toml`, `checkpoint.safetensors` (newest), `best.safetensors` (lowest held-out loss),
+`checkpoint-STEP.safetensors` (at each quarter), `log.jsonl`, `figures/` and `samples/`. A checkpoint carries its config and constants, so it can be sampled from alone.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from diffuse_cli import atomic, checkpoint, config, experiment
+from diffuse_cli.config import Config
+from diffuse_cli.data.dataset import Standardiser
+from diffuse_cli.diffusion.predictions import Predict
+from diffuse_cli.errors import DiffuseError, UsageError
+from diffuse_cli.experiment import Experiment
+from diffuse_cli.networks.denoiser import Weights, predictor
+
+NEWEST, BEST = "checkpoint.safetensors", "best.safetensors"
+
+
+class Run(NamedTuple):
+    """A checkpoint opened. `standard` and `view` are its dataset's; `metadata` has step, total and versions as text."""
+
+    folder: Path
+    config: Config
+    experiment: Experiment
+    standard: Standardiser
+    view: str
+    tensors: dict[str, np.ndarray]
+    metadata: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.name
+
+    @property
+    def step(self) -> int:
+        """Optimiser steps taken."""
+        return int(self.metadata["step"])
+
+    def predict(self) -> Predict:
+        """The trained denoiser, with the averaged weights."""
+        template = jax.eval_shape(lambda: experiment.initial_weights(self.experiment, jax.random.key(0)))
+        weights: Weights = checkpoint.restore(template, self.tensors, "average")
+        return predictor(self.experiment.structure, weights, self.experiment.parameterization)
+
+
+def create(outputs: Path, name: str | None, dataset: str) -> Path:
+    """Make the folder of a new run: `name`, or the dataset's name with the first free number behind it.
+
+    Raises UsageError if `name` is taken or is no plain folder name, DiffuseError where the folder cannot be made.
+    """
+    if name is not None and (not name or name in {".", "..", "latest"} or Path(name).name != name):
+        raise UsageError(f"a run's name is a plain folder name other than 'latest', not {name!r}")
+    try:
+        outputs.mkdir(parents=True, exist_ok=True)
+        if name is not None:
+            return _make(outputs / name)
+        number = 1
+        while True:
+            try:
+                return _make(outputs / (dataset if number == 1 else f"{dataset}-{number}"))
+            except FileExistsError:
+                number += 1
+    except FileExistsError as error:
+        if not outputs.is_dir():
+            raise DiffuseError(f"{outputs} is not a folder") from error
+        raise UsageError(
+            f"a run named {name!r} exists in {outputs}; choose another --name, or continue it with --resume {name}"
+        ) from error
+    except OSError as error:
+        raise DiffuseError(f"cannot make a run in {outputs}: {error.strerror}") from error
+
+
+def _make(folder: Path) -> Path:
+    folder.mkdir()
+    for part in ("figures", "samples"):
+        (folder / part).mkdir()
+    return folder
+
+
+def find(outputs: Path, name: str) -> Path:
+    """The folder, or the checkpoint file, that `name` means: a run in `outputs`, a path, or `latest`.
+
+    Raises DiffuseError, naming the runs there are, if it is none of these.
+    """
+    runs = folders(outputs)
+    if name == "latest":
+        if not runs:
+            raise DiffuseError(f"there is no run in {outputs} yet; make one with: diffuse train --dataset moons")
+        return runs[-1]
+    for path in (outputs / name, Path(name)):
+        if (path / NEWEST).is_file() or (path.suffix == ".safetensors" and path.is_file()):
+            return path
+    for path in (outputs / name, Path(name)):
+        if path.is_dir():
+            raise DiffuseError(f"{path} is not a finished run: it has no {NEWEST}")
+    known = ", ".join(run.name for run in reversed(runs)) or "none"
+    raise DiffuseError(f"no run named {name!r} in {outputs}. Runs there: {known}.")
+
+
+def folders(outputs: Path) -> list[Path]:
+    """The runs in `outputs`, the one last written to at the end."""
+    found = [path.parent for path in outputs.glob(f"*/{NEWEST}")]
+    return sorted(found, key=lambda folder: ((folder / NEWEST).stat().st_mtime_ns, folder.name))
+
+
+def open_run(path: Path, *, trust: bool = False) -> Run:
+    """Open a run folder at its newest checkpoint, or one checkpoint file.
+
+    `trust` lets it name its maker's own code. Raises DiffuseError for a damaged or foreign checkpoint.
+    """
+    file = path / NEWEST if path.is_dir() else path
+    tensors, metadata = checkpoint.load(file)
+    try:
+        settings = config.make(config.loads(metadata["config"]), str(file))
+        dim = int(metadata["dim"])
+        standard = Standardiser(tensors.pop("standard.mean"), tensors.pop("standard.scale"))
+        view = metadata["view"]
+    except (KeyError, ValueError) as error:
+        raise DiffuseError(f"{file} is not a whole checkpoint: {error} is missing or wrong") from error
+    return Run(file.parent, settings, experiment.build(settings, dim, trust=trust), standard, view, tensors, metadata)
+
+
+def save(file: Path, state: Any, settings: Config, standard: Standardiser, view: str, metadata: dict[str, str]) -> None:
+    """Write one checkpoint: the training state's parts by name, the constants, and the settings in its header.
+
+    `state` is a NamedTuple of pytrees; an `average` among its fields is what `Run.predict` reads.
+    """
+    tensors = {"standard.mean": standard.mean, "standard.scale": standard.scale}
+    for part, tree in zip(state._fields, jax.device_get(state), strict=True):
+        tensors |= checkpoint.flatten(tree, part)
+    header = {"config": config.dump(settings), "dim": str(len(standard.mean)), "view": view, **metadata}
+    checkpoint.save(file, tensors, header)
+
+
+def write_config(folder: Path, settings: Config) -> None:
+    """Write the folder's config.toml, itself a valid --config file."""
+    atomic.write(folder / "config.toml", config.dump(settings).encode())
+
+
+def read_log(folder: Path) -> list[dict[str, Any]]:
+    """The records of log.jsonl, oldest first. Raises DiffuseError if there is none or it is damaged."""
+    file = folder / "log.jsonl"
+    try:
+        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    except OSError as error:
+        raise DiffuseError(f"cannot read {file}: {error.strerror}") from error
+    except ValueError as error:
+        raise DiffuseError(f"{file} is damaged: {error}") from error
+
+
+def write_log(folder: Path, records: list[dict[str, Any]]) -> None:
+    """Write log.jsonl anew."""
+    atomic.write(folder / "log.jsonl", "".join(json.dumps(record) + "\n" for record in records).encode())

@@ -1,0 +1,65 @@
+"""The files that samples are written to: .npz, .npy and .csv, or CSV on stdout. Never pickle."""
+
+import io
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from diffuse_cli import atomic
+from diffuse_cli.data.dataset import Standardiser
+from diffuse_cli.errors import DiffuseError, UsageError
+from diffuse_cli.generate import Drawn
+
+STDOUT = Path("-")
+_KNOWN = (".npz", ".npy", ".csv")
+
+
+def check(path: Path, *, trajectory: bool) -> None:
+    """Raise, before anything is computed, if `write` could not write there: UsageError for an unknown ending or a path
+    that must hold a trajectory and cannot, DiffuseError for a folder that does not exist."""
+    if path != STDOUT and path.suffix not in _KNOWN:
+        raise UsageError(f"cannot write samples to {path.name!r}; known endings are {', '.join(_KNOWN)}, and - for stdout")
+    if trajectory and path.suffix != ".npz":
+        raise UsageError(f"only a .npz file holds a trajectory, not {str(path)!r}")
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder, not a file")
+    if not path.parent.is_dir():
+        raise DiffuseError(f"cannot write {path}: there is no folder {path.parent}")
+
+
+def write(path: Path, drawn: Drawn, standard: Standardiser) -> None:
+    """Write samples [n, d] in data units, by the path's ending.
+
+    .csv: a header x,y,z (x0,x1,… beyond three columns), then a line each. .npy: the array, float32. .npz: `samples`; with
+    a path also `trajectory` [steps + 1, n, d] and `x0_hat` [steps, n, d] in model units, `log_snr`, `alpha`, `sigma`
+    [steps + 1] from noisiest to clean, and `mean`, `scale` [d]: data = mean + scale · model.
+    """
+    buffer = io.BytesIO()
+    if path.suffix == ".npz":
+        np.savez(buffer, **_arrays(drawn, standard))
+    elif path.suffix == ".npy":
+        np.save(buffer, drawn.samples, allow_pickle=False)
+    else:
+        np.savetxt(buffer, drawn.samples, fmt="%.7g", delimiter=",", header=",".join(columns(drawn.samples.shape[1])), comments="")
+    if path == STDOUT:
+        sys.stdout.write(buffer.getvalue().decode())
+    else:
+        atomic.write(path, buffer.getvalue())
+
+
+def columns(dim: int) -> list[str]:
+    """The names of `dim` coordinates."""
+    return list("xyz"[:dim]) if dim <= 3 else [f"x{i}" for i in range(dim)]
+
+
+def _arrays(drawn: Drawn, standard: Standardiser) -> dict[str, np.ndarray]:
+    if drawn.path is None:
+        return {"samples": drawn.samples}
+    return {
+        "samples": drawn.samples,
+        "trajectory": drawn.path.x,
+        "x0_hat": drawn.path.x0,
+        **drawn.levels._asdict(),
+        **standard._asdict(),
+    }

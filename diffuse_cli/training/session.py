@@ -1,0 +1,142 @@
+"""One training run from its folder to its last checkpoint: the loop, with its log, held-out losses and checkpoints."""
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import msgspec
+import numpy as np
+from jax import Array
+
+from diffuse_cli import checkpoint, experiment, runs
+from diffuse_cli.config import Config
+from diffuse_cli.data.dataset import Dataset
+from diffuse_cli.errors import DiffuseError, DivergedError, UsageError
+from diffuse_cli.training import loop
+
+EVALUATIONS = 20  # held-out losses and checkpoints in a run, evenly spread
+_DRAWN = 1 << 17  # training points drawn unless the settings say
+_HELD_OUT = 4096
+
+
+class Update(NamedTuple):
+    """What the person waiting may want to see at the end of a chunk."""
+
+    step: int
+    total: int
+    loss: float
+    held_out: float | None
+    steps_per_second: float
+
+
+class Data(NamedTuple):
+    """Points [n, d] in model space: to learn from, and to be judged on."""
+
+    train: Array
+    held_out: Array
+
+
+def draw_data(config: Config, dataset: Dataset) -> Data:
+    """The training and held-out points of a run, the same for the same seed.
+
+    A user's file gives a tenth of its rows (at least one, at most 4096) to the held-out set. Raises UsageError if the
+    file has fewer rows than the settings ask for.
+    """
+    rng = np.random.default_rng(config.seed)
+    if dataset.points is None:
+        train, held_out = (dataset.draw(rng, n) for n in (config.train_size or _DRAWN, _HELD_OUT))
+    else:
+        rows = len(dataset.points)
+        kept = max(1, min(_HELD_OUT, rows // 10))
+        size = config.train_size or rows - kept
+        if size > rows - kept:
+            raise UsageError(f"train_size is {size}, but the file has {rows} rows, of which {kept} are held out")
+        if config.batch_size > size:
+            raise UsageError(f"batch_size is {config.batch_size}, but there are only {size} rows to train on")
+        order = rng.permutation(rows)
+        train, held_out = dataset.points[order[kept : kept + size]], dataset.points[order[:kept]]
+    return Data(*(jnp.asarray(dataset.standard.to_model(points), jnp.float32) for points in (train, held_out)))
+
+
+class Session:
+    """A run being trained. `run()` yields Updates; `save()` writes the newest checkpoint at any time between them."""
+
+    def __init__(self, folder: Path, config: Config, dataset: Dataset, *, budget: float | None = None, resume: runs.Run | None = None):
+        self.folder, self.config, self.dataset, self.budget = folder, config, dataset, budget
+        self.experiment = experiment.build(config, dataset.dim)
+        self.data = draw_data(config, dataset)
+        self.state = loop.start(self.experiment) if resume is None else _restore(self.experiment, resume)
+        self.step, self.total = int(self.state.step), config.steps
+        self.best = math.inf if resume is None else float(resume.metadata["best"])
+        self.seconds = 0.0 if resume is None else float(resume.metadata["seconds"])
+        self.loss = self.held_out = self.speed = math.nan
+        if resume is not None:
+            if any((old != new).any() for old, new in zip(resume.standard, dataset.standard, strict=True)):
+                raise DiffuseError(f"the data of {folder} have changed since it was trained; train a new run on them")
+            # what was logged past the checkpoint will be logged again
+            records = [record for record in runs.read_log(folder) if record["step"] <= self.step]
+            runs.write_log(folder, records)
+
+    def run(self) -> Iterator[Update]:
+        """Train to the end. Raises DivergedError, leaving the last good checkpoint, when a loss is not finite."""
+        judge = loop.held_out_function(self.experiment)
+        before, began = self.seconds, time.perf_counter()
+        next_evaluation = evaluated = self.step
+        self._write_config()
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8", buffering=1) as log:
+            for progress in loop.fit(self.experiment, self.state, self.data.train, total=self.total, budget=self.budget):
+                self.state, self.step, self.total = progress.state, progress.step, progress.total
+                self.seconds = before + time.perf_counter() - began
+                self.loss, self.speed = progress.loss, progress.steps_per_second
+                if not math.isfinite(progress.loss):
+                    raise DivergedError(
+                        f"the loss is {progress.loss} at step {self.step}: training diverged; "
+                        f"try a smaller --lr than {self.config.lr:g}. {self._what_is_kept()}"
+                    )
+                record: dict[str, Any] = {"step": self.step, "loss": progress.loss, "seconds": round(self.seconds, 3)}
+                held_out = None
+                if self.step >= min(next_evaluation, self.total):
+                    held_out = self.held_out = float(judge(self.state.average, self.data.held_out))
+                    record["held_out"] = held_out
+                    next_evaluation = self.step + max(1, self.total // EVALUATIONS)
+                log.write(json.dumps(record) + "\n")
+                if held_out is not None:
+                    self._checkpoint(held_out, quarter=4 * self.step // self.total > 4 * evaluated // self.total)
+                    evaluated = self.step
+                yield Update(self.step, self.total, progress.loss, held_out, progress.steps_per_second)
+        if self.budget is not None:  # the steps it came to, so that the config trains the same again without a clock
+            self.config = msgspec.structs.replace(self.config, steps=self.step)
+            self._write_config()
+            self.save()
+
+    def save(self, file: str = runs.NEWEST) -> None:
+        """Write a checkpoint of the state now."""
+        metadata = {"step": str(self.step), "best": repr(self.best), "seconds": repr(self.seconds)}
+        runs.save(self.folder / file, self.state, self.config, self.dataset.standard, self.dataset.view, metadata)
+
+    def _checkpoint(self, held_out: float, *, quarter: bool) -> None:
+        if held_out < self.best:
+            self.best = held_out
+            self.save(runs.BEST)
+        if quarter and self.step < self.total:  # a few on the way, for whoever wants to watch it learn
+            self.save(f"checkpoint-{self.step}.safetensors")
+        self.save()
+
+    def _write_config(self) -> None:
+        runs.write_config(self.folder, self.config)
+
+    def _what_is_kept(self) -> str:
+        if (self.folder / runs.NEWEST).is_file():
+            return f"The last good checkpoint is kept in {self.folder}."
+        return "No checkpoint was written."
+
+
+def _restore(built: experiment.Experiment, run: runs.Run) -> loop.TrainState:
+    template = jax.eval_shape(lambda: loop.start(built))
+    parts = {name: checkpoint.restore(getattr(template, name), run.tensors, name) for name in template._fields}
+    return loop.TrainState(**parts)
