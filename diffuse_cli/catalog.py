@@ -11,6 +11,7 @@ of timesteps) and the user's options by keyword only; their annotations say type
 
 import importlib
 import inspect
+import math
 import re
 import sys
 import typing
@@ -82,7 +83,7 @@ CATALOG: dict[str, dict[str, Entry]] = {
 }
 
 
-_KEY = re.compile(r"\s*[A-Za-z_][\w-]*\s*=")
+_OPTION = re.compile(r"\s*(?P<key>[A-Za-z_][\w-]*)\s*=(?P<value>.*)", re.DOTALL)
 
 
 class Choice(NamedTuple):
@@ -119,21 +120,19 @@ def parse(kind: str, text: str) -> Choice:
 
 
 def _read_options(kind: str, name: str, text: str, main: str | None) -> dict[str, str]:
-    parts = text.split(",") if text else []
     options: dict[str, str] = {}
-    if main is not None:  # the main value may itself hold commas: it is all that stands before the first `key=`
-        bare = next((i for i, part in enumerate(parts) if _KEY.match(part)), len(parts))
-        if bare:
-            options[main] = ",".join(parts[:bare]).strip()
-        parts = parts[bare:]
-    for part in parts:
-        key, equals, value = part.partition("=")
-        key = key.strip().replace("-", "_")
-        if not equals or not key or not value.strip():
+    last = main  # what stands before the first key is the main value
+    for part in text.split(",") if text else []:
+        found = _OPTION.fullmatch(part)
+        if found is None and main is not None and last == main:  # the main value may hold commas
+            options[main] = f"{options[main]},{part}" if main in options else part.strip()
+            continue
+        if found is None or not found["value"].strip():
             raise UsageError(f"{kind} {name}: {part.strip()!r} is not key=value (the grammar is {name}:key=value,key=value)")
-        if key in options:
-            raise UsageError(f"{kind} {name}: {key} is given twice")
-        options[key] = value.strip()
+        last = found["key"].replace("-", "_")
+        if last in options:
+            raise UsageError(f"{kind} {name}: {last} is given twice")
+        options[last] = found["value"].strip()
     return options
 
 
@@ -184,8 +183,16 @@ def convert_options(choice: Choice) -> dict[str, Any]:
         try:
             values[key] = msgspec.convert(value, known[key].annotation, strict=False)
         except msgspec.ValidationError as error:
-            raise UsageError(f"{choice.kind} {choice.name}: {key}={value}: {error}") from error
+            allowed = typing.get_args(known[key].annotation)
+            rule = f"one of {', '.join(map(str, allowed))}" if _is_literal(known[key].annotation) else str(error)
+            raise UsageError(f"{choice.kind} {choice.name}: {key}={value}: {rule}") from error
+        if isinstance(values[key], float) and not math.isfinite(values[key]):
+            raise UsageError(f"{choice.kind} {choice.name}: {key}={value} is not a finite number")
     for key, parameter in known.items():
         if parameter.default is inspect.Parameter.empty and key not in values:
             raise UsageError(f"{choice.kind} {choice.name} needs {key}: {choice.name}:{key}=…")
     return values
+
+
+def _is_literal(annotation: Any) -> bool:
+    return typing.get_origin(annotation) is typing.Literal

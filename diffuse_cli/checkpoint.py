@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from diffuse_cli import __version__, atomic
 from diffuse_cli.errors import DiffuseError
 
-_FORMAT = "diffuse-checkpoint-1"
+_KEY, _FORMAT = "diffuse", "1"
 
 
 def flatten(tree: Any, prefix: str) -> dict[str, np.ndarray]:
@@ -51,8 +51,9 @@ def _named(tree: Any, prefix: str) -> list[tuple[str, Any]]:
 def save(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
     """Write a checkpoint whole or not at all. Values of `metadata` are text. Raises DiffuseError where it cannot."""
     header = {"format": _FORMAT, "versions": json.dumps(versions()), **metadata}
-    arrays = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
-    atomic.write(path, safetensors.numpy.save(arrays, header))
+    arrays = {name: np.asarray(value, order="C") for name, value in tensors.items()}
+    # one entry, because safetensors writes several in no fixed order and equal runs should be equal files
+    atomic.write(path, safetensors.numpy.save(arrays, {_KEY: json.dumps(header, sort_keys=True)}))
 
 
 def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -68,13 +69,15 @@ def read_header(path: Path) -> dict[str, str]:
     """A checkpoint's metadata, without its arrays. Raises DiffuseError like `load`."""
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
+            metadata = json.loads((file.metadata() or {}).get(_KEY, "{}"))
     except OSError as error:
         raise DiffuseError(f"cannot read checkpoint {path}: {error.strerror or error}") from error
-    except SafetensorError as error:
+    except (SafetensorError, ValueError) as error:
         raise DiffuseError(f"{path} is damaged or not a checkpoint: {error}") from error
+    if not metadata:
+        raise DiffuseError(f"{path} is not a diffuse checkpoint, but another safetensors file")
     if metadata.get("format") != _FORMAT:
-        raise DiffuseError(f"{path} is not a diffuse checkpoint (format {metadata.get('format')!r}, wanted {_FORMAT!r})")
+        raise DiffuseError(f"{path} is a checkpoint of format {metadata.get('format')!r}; this version reads {_FORMAT!r}")
     return metadata
 
 

@@ -33,9 +33,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     levels: Annotated[str, Meta(description="How training picks its noise levels, like discrete or normal:mean=2,std=3.")] = "normal"
     prediction: Annotated[str, Meta(description="What the network regresses on.")] = "v"
     loss: Annotated[str, Meta(description="What training minimises.")] = "simple"
-    width: Annotated[Count, Meta(description="Units in each hidden layer.")] = 128
+    width: Annotated[Count, Meta(description="Units in each hidden layer.")] = 64
     depth: Annotated[Count, Meta(description="Number of hidden layers.")] = 3
-    steps: Annotated[Count, Meta(description="Optimiser steps.")] = 6000
+    steps: Annotated[Count, Meta(description="Optimiser steps.")] = 12000
     batch_size: Annotated[Count, Meta(description="Points in a step.")] = 256
     lr: Annotated[Annotated[float, Meta(gt=0, le=10)], Meta(description="Peak learning rate.")] = 5e-3
     warmup: Annotated[Annotated[int, Meta(ge=0)], Meta(description="Steps over which the learning rate rises.")] = 100
@@ -121,12 +121,12 @@ def read(source: str) -> dict[str, Any]:
     """
     path = Path(source)
     if not path.is_file():
-        shipped = presets()
-        if source.removesuffix(".toml") not in shipped:
+        shipped, name = presets(), source.removesuffix(".toml").replace("-", "_")
+        if name not in shipped:
             if path.suffix == ".toml" or "/" in source:
                 raise UsageError(f"no config file {source!r}. Shipped presets: {', '.join(sorted(shipped))}.")
             raise unknown("preset", source, sorted(shipped))
-        path = shipped[source.removesuffix(".toml")]
+        path = shipped[name]
     try:
         values = loads(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:

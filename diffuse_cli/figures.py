@@ -44,7 +44,7 @@ def reverse(run: runs.Run, method: Method, drawn: Drawn, *, frames: int, dark: b
     return strips.reverse(
         np.asarray(drawn.path.x)[picked],
         np.asarray(drawn.levels.log_snr)[picked],
-        titles=[f"step {step}" for step in picked],
+        t=np.array([f"step {step}" for step in picked]),
         view=run.view,
         subject=f"{run.name}, {described(method)}",
         dark=dark,

@@ -16,8 +16,10 @@ def from_x0(x0: Array, x: Array, level: Level) -> Prediction:
 def gaussian(mean: Array, covariance: Array) -> Predict:
     """E[x0 | x] for data N(mean [d], covariance [d, d]): mean + alpha S (alpha^2 S + sigma^2 I)^-1 (x - alpha mean)."""
 
+    mean = mean[None]
+
     def predict(x: Array, level: Level) -> Prediction:
-        noisy = level.alpha**2 * covariance + level.sigma**2 * jnp.eye(len(mean))
+        noisy = level.alpha**2 * covariance + level.sigma**2 * jnp.eye(len(covariance))
         gain = level.alpha * jnp.linalg.solve(noisy, covariance)  # both symmetric and commuting: S (…)^-1 = (…)^-1 S
         return from_x0(mean + (x - level.alpha * mean) @ gain, x, level)
 
@@ -33,8 +35,8 @@ def mixture(means: Array, std: float, weights: Array | None = None) -> Predict:
 
     def predict(x: Array, level: Level) -> Prediction:
         variance = level.alpha**2 * std**2 + level.sigma**2
-        squared = jnp.sum((x[:, None] - level.alpha * means) ** 2, axis=-1)
-        share = jax.nn.softmax(log_weights - squared / (2 * variance), axis=-1) @ means
+        squared = jnp.sum((x[:, None] - level.alpha * means[None]) ** 2, axis=-1)
+        share = jax.nn.softmax(log_weights[None] - squared / (2 * variance), axis=-1) @ means
         gain = level.alpha * std**2 / variance
         return from_x0(share + gain * (x - level.alpha * share), x, level)
 

@@ -42,7 +42,7 @@ def continuous() -> Levels:
     return draw
 
 
-def normal(*, mean: float = 2.0, std: Annotated[float, Meta(gt=0)] = 3.0) -> Levels:
+def normal(*, mean: float = 3.0, std: Annotated[float, Meta(gt=0)] = 3.0) -> Levels:
     """log-SNR normal, cut to what the process visits between t = 1/T and t = 1.
 
     Karras et al. 2022, table 1, in log-SNR: their P_mean, P_std of ln sigma are -mean/2, std/2 here.

@@ -16,7 +16,7 @@ class FourierFeatures(nnx.Module):
         self.frequencies = tuple(float(f) for f in frequencies)
 
     def __call__(self, x: Array) -> Array:
-        angle = (x[..., None] * (jnp.pi / 2 * jnp.array(self.frequencies, x.dtype))).reshape(*x.shape[:-1], -1)
+        angle = jnp.multiply.outer(x, jnp.pi / 2 * jnp.array(self.frequencies, x.dtype)).reshape(*x.shape[:-1], -1)
         return jnp.concatenate([x, jnp.sin(angle), jnp.cos(angle)], axis=-1)
 
     def width(self, dim: int) -> int:

@@ -12,12 +12,14 @@ A `Scene` holds what all panels of a figure must share to be compared: limits, b
 shown. It is made once from all the clouds, then `draw_cloud` draws each of them.
 """
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
+from mpl_toolkits.mplot3d import proj3d
 
 from diffuse_cli.errors import DiffuseError, UsageError, unknown
 from diffuse_cli.plots.hues import Hues, principal_axes
@@ -58,7 +60,7 @@ class Scene(NamedTuple):
         """The height in inches of a panel as wide as `side`."""
         if self.kind in ("plane", "projected"):
             return self.side * float(np.ptp(self.limits[1]) / np.ptp(self.limits[0]))
-        return self.side * {"histogram": 0.75, "curves": 0.8, "space": 0.9}[self.kind]
+        return self.side * {"histogram": 0.75, "curves": 0.8, "space": 1.0}[self.kind]
 
     @property
     def middle(self) -> float:
@@ -239,12 +241,23 @@ def _draw_space(axes: Axes, points: np.ndarray, scene: Scene, hues: Hues) -> Non
     looks = {"s": size, "alpha": alpha, "rasterized": scene.rasterise, "depthshade": False}
     axes.scatter(*points[shown].T, c=hues.of(shown), **looks)
     axes.set(xlim=scene.limits[0], ylim=scene.limits[1], zlim=scene.limits[2])
-    axes.set_box_aspect(np.ptp(scene.limits, axis=1), zoom=1.25)
+    axes.set_proj_type("ortho")
     axes.view_init(elev=14, azim=-68)
+    _fill_panel(axes, scene.limits)
     for axis in (axes.xaxis, axes.yaxis, axes.zaxis):
         axis.pane.set(facecolor="none", edgecolor=scene.theme.frame, linewidth=0.5)
         axis.line.set(color=scene.theme.frame, linewidth=0.7)
         axis.set_ticks([])
+
+
+def _fill_panel(axes: Axes, limits: np.ndarray) -> None:
+    """Scale the box of a space [3, 2], whatever its proportions, to the largest that the panel holds."""
+    sides = np.ptp(limits, axis=1)
+    axes.set_box_aspect(sides)
+    corners = np.array(list(itertools.product(*limits)))
+    x, y, _ = proj3d.proj_transform(*corners.T, axes.get_proj())
+    reach = max(np.abs(x).max() / axes.viewLim.xmax, np.abs(y).max() / axes.viewLim.ymax)
+    axes.set_box_aspect(sides, zoom=0.97 / reach)
 
 
 def _draw_histogram(axes: Axes, values: np.ndarray, scene: Scene, hues: Hues, normal: bool) -> None:

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from diffuse_cli.errors import UsageError
 from diffuse_cli.plots.clouds import MOST_POINTS, add_panel, checked_cloud, density, draw_cloud, make_scene, spread
 from diffuse_cli.plots.hues import single
+from diffuse_cli.plots.layout import arrange, panel_rows
 from diffuse_cli.plots.style import HouseFigure, Theme, heading, house_style, new_figure, settle
 
 FEWEST = 500
@@ -63,10 +64,9 @@ def _side_by_side(model: np.ndarray, data: np.ndarray, view: str, subject: str, 
     side = 3.1
     most = min(MOST_POINTS, max(FEWEST, min(len(model), len(data))))
     scene = make_scene([data, model], reference=data, view=view, side=side, theme=theme, most=most)
-    figure = new_figure(2 * side + 0.4, scene.height + 1.0, theme)
-    grid = figure.add_gridspec(1, 2)
+    made = panel_rows(1, 2, scene, theme)
     for column, (name, cloud, colour) in enumerate((("Data", data, theme.data), ("Model", model, theme.model))):
-        axes = add_panel(figure, grid[0, column], scene)
+        axes = add_panel(made.figure, made.grid[0, column], scene)
         draw_cloud(axes, cloud, scene._replace(curves=spread(cloud, CURVES)), single(colour, len(cloud)))
         axes.set_title(name, color=colour, x=scene.middle)
         if column > 0 and scene.kind != "space":
@@ -76,5 +76,4 @@ def _side_by_side(model: np.ndarray, data: np.ndarray, view: str, subject: str, 
         values = density(data, scene.edges)
         outline = {"orientation": "horizontal", "baseline": None, "color": theme.data, "linewidth": 0.9}
         axes.child_axes[0].stairs(values, scene.edges, **outline)
-    heading(figure, "Samples", subject)
-    return settle(figure)
+    return arrange(made, "Samples", subject)

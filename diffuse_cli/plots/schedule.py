@@ -1,17 +1,20 @@
 """Noise schedules side by side: how fast the signal goes."""
 
+import math
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from diffuse_cli.errors import UsageError
-from diffuse_cli.plots.style import LETTER, heading, house_style, new_figure, settle
+from diffuse_cli.plots.style import heading, house_style, new_figure, settle
 
 # Six patterns for seven colours: 42 schedules before both repeat together, and lines stay apart without colour.
 DASHES = ((), (5, 1.8), (1.2, 1.6), (6, 1.6, 1.2, 1.6), (9, 2.5), (2.5, 1.2))
 TITLES = (r"signal kept, $\bar\alpha_t$", r"noise added by a step, $\beta_t$", "log-SNR")
 WIDTH = 8.6
+KEY_LETTER = 0.068  # inches: how wide a letter in a key is on average
 FEW_STEPS = 25  # of a chain: its betas are then marked one by one
 
 
@@ -32,8 +35,8 @@ def schedule(
     curves = {name: _checked(name, *pair) for name, pair in schedules.items()}
     several = len(curves) > 1
     with house_style(dark=dark) as theme:
-        columns = max(int(WIDTH / (0.7 + LETTER * max(map(len, curves)))), 1) if several else 1
-        figure = new_figure(WIDTH, 2.75 + (0.25 * -(-len(curves) // columns) if several else 0), theme)
+        rows, columns = _key_shape(list(curves))
+        figure = new_figure(WIDTH, 2.75 + (0.24 * rows if several else 0), theme)
         panels = figure.subplots(1, 3)
         lines = [
             _draw(panels, curve, timesteps, theme.classes[i % len(theme.classes)], DASHES[i % len(DASHES)])
@@ -42,7 +45,7 @@ def schedule(
         _finish(panels)
         heading(figure, "Noise schedules" if several else f"Noise schedule: {next(iter(curves))}", subject)
         if several:
-            figure.legend(lines, list(curves), loc="outside lower center", ncols=min(columns, len(lines)))
+            figure.legend(lines, list(curves), loc="outside lower center", ncols=columns, handlelength=2.6)
         return settle(figure)
 
 
@@ -61,6 +64,13 @@ def betas(t: np.ndarray, log_snr: np.ndarray, timesteps: int) -> np.ndarray:
         ending = np.log(np.interp(knots, t, np.exp(log_bar)))
         at_knots = np.where(np.isfinite(at_knots), at_knots, ending)
         return np.nan_to_num(-np.expm1(np.diff(at_knots)), nan=0.0)
+
+
+def _key_shape(names: list[str]) -> tuple[int, int]:
+    """Rows and columns for a key of these names: as few rows as the width allows, equally long."""
+    fits = max(int(WIDTH / (0.7 + KEY_LETTER * max(map(len, names)))), 1)
+    rows = math.ceil(len(names) / fits)
+    return rows, math.ceil(len(names) / rows)
 
 
 def _draw(

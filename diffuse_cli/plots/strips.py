@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from diffuse_cli.errors import UsageError
 from diffuse_cli.plots.clouds import (
@@ -15,11 +16,11 @@ from diffuse_cli.plots.clouds import (
     make_scene,
 )
 from diffuse_cli.plots.hues import HISTOGRAM_SHADES, SHADES, Hues, hues_of
-from diffuse_cli.plots.style import HouseFigure, heading, house_style, new_figure, settle
+from diffuse_cli.plots.layout import ONE_LINE, TWO_LINES, arrange, panel_rows
+from diffuse_cli.plots.style import HouseFigure, house_style
 
 MOST_PANELS = 12
 ONE_ROW = 6
-KEY = 1.4  # inches that the key of a strip takes
 SIDES = {1: 3.4, 2: 2.9, 3: 2.5, 4: 2.1, 5: 1.8, 6: 1.6}
 
 
@@ -38,7 +39,7 @@ def forward(
 
     frames [k, n, d]: the same n samples at k noise levels, 1 <= k <= 12, in model units (where the noise is N(0, I)).
     log_snr [k]: the log-SNR of each frame, +inf for clean data. t [k]: the time of each frame, written in its title;
-    whole numbers are steps of a chain. titles [k]: takes the place of the titles made from t and log_snr.
+    whole numbers are steps of a chain, words stand as they are. titles [k]: takes the place of the titles made from t and log_snr.
     view: "points", or "curves" where a sample is a function on [0, 1].
     colour_by [n]: labels (whole numbers or words) or an order (floats) to colour the points by; without it, the place
     along the first principal axis of the data. subject: said after the title, such as the data's name.
@@ -108,26 +109,22 @@ def _strip(
     frames = _checked(frames, len(titles))
     kind = kind_of(view, frames.shape[2])
     rows = _rows(len(frames))
-    side = SIDES[len(rows[0])]
     with house_style(dark=dark) as theme:
+        side = SIDES[len(rows[0])]
         scene = make_scene(list(frames), reference=frames[clean], view=view, side=side, theme=theme, square=True)
         hues = hues_of(frames[clean], colour_by, theme, HISTOGRAM_SHADES if kind == "histogram" else SHADES)
-        figure = new_figure(len(rows[0]) * side + 0.4, len(rows) * (scene.height + 0.42) + 0.72, theme)
-        grid = figure.add_gridspec(len(rows), len(rows[0]))
+        above = TWO_LINES if any("\n" in title for title in titles) else ONE_LINE
+        made = panel_rows(len(rows), len(rows[0]), scene, theme, above=above)
         for row, chosen in enumerate(rows):
-            panels = [add_panel(figure, grid[row, column], scene) for column in range(len(chosen))]
+            panels = [add_panel(made.figure, made.grid[row, column], scene) for column in range(len(chosen))]
             draw_row(panels, frames[chosen], [titles[i] for i in chosen], scene, hues, last_row=row == len(rows) - 1)
-        _key(figure, title, subject)
-        return settle(figure)
+        return arrange(made, title, subject, _normal_line(panels[-1]))
 
 
-def _key(figure: HouseFigure, title: str, subject: str) -> None:
-    """The title at the upper left and, in the same line at the right, what the line of the normal law is."""
-    panel = next(iter(figure.axes[0].child_axes), figure.axes[0])
-    line = next((line for line in panel.lines if line.get_label() in NORMAL_LABELS), None)
-    heading(figure, title, subject, beside=KEY if line else 0.0)
-    if line:
-        figure.legend(handles=[line], loc="outside upper right")
+def _normal_line(panel: Axes) -> Line2D | None:
+    """The line of a panel that shows the normal law, which needs a key."""
+    lines = [line for axes in (panel, *panel.child_axes) for line in axes.lines]
+    return next((line for line in lines if line.get_label() in NORMAL_LABELS), None)
 
 
 def _rows(count: int) -> list[list[int]]:
@@ -160,7 +157,8 @@ def _titles(log_snr: np.ndarray, t: np.ndarray | None, titles: list[str] | None)
     t = np.atleast_1d(np.asarray(t))
     if len(t) != len(levels):
         raise UsageError(f"{len(t)} times but {len(levels)} noise levels; a strip needs one of each for a frame.")
-    above = [f"$t = {value}$" if t.dtype.kind in "iu" else f"$t = {value:.2f}$" for value in t]
+    written = {"i": "$t = {}$", "u": "$t = {}$", "U": "{}"}.get(t.dtype.kind, "$t = {:.2f}$")
+    above = [written.format(value) for value in t]
     return [f"{first}\n{second}" for first, second in zip(above, below, strict=True)]
 
 

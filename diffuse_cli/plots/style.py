@@ -17,15 +17,17 @@ import matplotlib.style
 import numpy as np
 from matplotlib.colors import Colormap, ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
-from diffuse_cli.errors import DiffuseError, UsageError
+from diffuse_cli import atomic
+from diffuse_cli.plots.formats import check_path
 
-FORMATS = ("png", "svg", "pdf")
 NOTEBOOK_DPI = 110
 LAYOUT_PASSES = 4
 AT_REST = 0.004  # of the figure: a panel that moves by less has found its place
 LETTER = 0.082  # inches: how wide a letter of a figure's title is on average
 MARGIN = 0.08  # inches
+TITLE_LINE = 0.22  # inches: the height of a line of that title
 
 
 class Theme(NamedTuple):
@@ -155,9 +157,9 @@ class HouseFigure(Figure):
         return _render(self, "png", dpi=NOTEBOOK_DPI)
 
 
-def new_figure(width: float, height: float, theme: Theme) -> HouseFigure:
+def new_figure(width: float, height: float, theme: Theme, *, layout: str = "constrained") -> HouseFigure:
     """An empty figure of `width` by `height` inches. Call it inside `house_style`, and `settle` once all is drawn."""
-    figure = HouseFigure(figsize=(width, height), layout="constrained")
+    figure = HouseFigure(figsize=(width, height), layout=layout)
     figure.theme = theme
     return figure
 
@@ -179,7 +181,7 @@ def settle(figure: HouseFigure) -> HouseFigure:
     return figure
 
 
-def heading(figure: Figure, text: str, subject: str = "", *, beside: float = 0.0) -> None:
+def heading(figure: Figure, text: str, subject: str = "", *, beside: float = 0.0) -> Text:
     """Title the whole figure at its upper left: what is shown, then of what. Wraps where the figure is narrow.
 
     beside: how many inches at the upper right are kept free, for a legend.
@@ -189,7 +191,7 @@ def heading(figure: Figure, text: str, subject: str = "", *, beside: float = 0.0
     if len(line) > (width - beside) / LETTER:
         lines = textwrap.wrap(text, max(int((width - beside) / LETTER), 12))
         line = "\n".join(lines + textwrap.wrap(subject, max(int(width / LETTER), 12)))
-    figure.suptitle(line, x=MARGIN / figure.get_figwidth(), ha="left", linespacing=1.25)
+    return figure.suptitle(line, x=MARGIN / figure.get_figwidth(), ha="left", linespacing=1.25)
 
 
 def save(figure: Figure, path: str | os.PathLike, *, dpi: float = 200) -> Path:
@@ -200,22 +202,9 @@ def save(figure: Figure, path: str | os.PathLike, *, dpi: float = 200) -> Path:
 
     Raises UsageError for another ending, DiffuseError where the folder is missing or cannot be written to.
     """
-    path = Path(path)
-    kind = path.suffix.lower().removeprefix(".")
-    if kind not in FORMATS:
-        given = f"ends in {path.suffix!r}" if path.suffix else "has no ending"
-        raise UsageError(f"cannot save a figure as {path.name!r}, which {given}; known: .png, .svg, .pdf.")
-    if not path.parent.is_dir():
-        raise DiffuseError(f"cannot write {path}: the folder {path.parent} does not exist.")
-    content = _render(figure, kind, dpi=dpi)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        beside.write_bytes(content)
-        os.replace(beside, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        raise DiffuseError(f"cannot write {path}: {error.strerror or error}.") from error
+    path = check_path(path)
+    content = _render(figure, path.suffix.lower().removeprefix("."), dpi=dpi)
+    atomic.write(path, content)
     return path
 
 

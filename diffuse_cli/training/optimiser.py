@@ -10,11 +10,12 @@ def adamw(*, clip: float, weight_decay: float) -> optax.GradientTransformation:
 
     The rate stays outside because the number of steps may be settled only while training runs.
     """
-    return optax.chain(
+    steps = optax.chain(
         optax.clip_by_global_norm(clip),
         optax.scale_by_adam(),
         optax.add_decayed_weights(weight_decay),
     )
+    return optax.flatten(steps)  # on one long vector: a small network's many small arrays cost more than their contents
 
 
 def learning_rate(step: Array, total: Array, *, peak: float, warmup: int) -> Array:

@@ -43,10 +43,11 @@ def drawn(figure: Figure) -> FigureCanvasAgg:
 
 def pieces(figure: Figure) -> dict[str, Bbox]:
     """What a figure is laid out from, in pixels: each panel with all its text, the title of the whole, the key."""
-    renderer = drawn(figure).get_renderer()
+    renderer = FigureCanvasAgg(figure).get_renderer()
     boxes = {f"panel {i}": axes.get_tightbbox(renderer) for i, axes in enumerate(figure.axes)}
-    boxes["title"] = figure.get_suptitle() and figure._suptitle.get_window_extent(renderer)
+    boxes |= {f"title {i}": text.get_window_extent(renderer) for i, text in enumerate(figure.texts)}
     boxes |= {f"key {i}": legend.get_window_extent(renderer) for i, legend in enumerate(figure.legends)}
+    assert "title 0" in boxes
     return boxes
 
 

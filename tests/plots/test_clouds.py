@@ -14,7 +14,8 @@ from diffuse_cli.plots.clouds import (
 )
 from diffuse_cli.plots.hues import by_label, by_rank, hues_of, principal_axes, single
 from diffuse_cli.plots.style import LIGHT, house_style, new_figure
-from tests.plots.drawing import VIEWS, cloud, scatters
+
+from .drawing import VIEWS, cloud, scatters
 
 
 def panel(points, view="points", *, hues=None, reference=None, **options):

@@ -5,7 +5,8 @@ from matplotlib.figure import Figure
 from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.plots.loss import loss, running_mean
 from diffuse_cli.plots.style import LIGHT
-from tests.plots.drawing import assert_nothing_cut_or_overlapping
+
+from .drawing import assert_nothing_cut_or_overlapping
 
 
 def falling(steps, floor=0.1):

@@ -6,7 +6,8 @@ from matplotlib.figure import Figure
 from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.plots.samples import samples
 from diffuse_cli.plots.style import DARK, LIGHT
-from tests.plots.drawing import VIEWS, assert_nothing_cut_or_overlapping, cloud, scatters
+
+from .drawing import VIEWS, assert_nothing_cut_or_overlapping, cloud, scatters
 
 
 @pytest.mark.parametrize(("kind", "view", "dim"), [(kind, *how) for kind, how in VIEWS.items()])

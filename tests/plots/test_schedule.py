@@ -4,7 +4,8 @@ from matplotlib.figure import Figure
 
 from diffuse_cli.errors import UsageError
 from diffuse_cli.plots.schedule import DASHES, betas, log_alpha_bar, schedule
-from tests.plots.drawing import assert_nothing_cut_or_overlapping
+
+from .drawing import assert_nothing_cut_or_overlapping
 
 
 def from_betas(beta):

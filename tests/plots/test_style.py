@@ -9,7 +9,8 @@ from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.plots.samples import samples
 from diffuse_cli.plots.strips import forward
 from diffuse_cli.plots.style import DARK, LIGHT, heading, house_style, new_figure, save
-from tests.plots.drawing import cloud, drawn, noised, pieces
+
+from .drawing import cloud, drawn, noised, pieces
 
 
 def lightness(colour):
@@ -102,6 +103,11 @@ def test_few_points_stay_vectors(tmp_path):
     assert b"<image" not in save(samples(cloud(50, 2), cloud(50, 2)), tmp_path / "a.svg").read_bytes()
 
 
+def test_a_path_is_checked_without_matplotlib():
+    code = "import sys; from diffuse_cli.plots.formats import check_path; check_path('a.svg')"
+    subprocess.run([sys.executable, "-c", f"{code}; sys.exit('matplotlib' in sys.modules)"], check=True)
+
+
 @pytest.mark.parametrize("name", ["a.gif", "a", "a.png.gz", ".png"])
 def test_an_unknown_ending_names_those_that_work(tmp_path, name):
     with pytest.raises(UsageError, match=r"known: \.png, \.svg, \.pdf"):
@@ -141,6 +147,6 @@ def test_a_long_title_is_wrapped_not_cut(width):
         figure = new_figure(width, 3, theme)
         figure.add_subplot()
         heading(figure, "Forward: data → noise", "two moons with noise 0.05, cosine schedule of 1000 steps, seed 3")
-    box = pieces(figure)["title"]
+    box = pieces(figure)["title 0"]
     assert box.x0 >= 0
     assert box.x1 <= figure.bbox.x1

@@ -1,0 +1,33 @@
+"""Set before jax is imported: one device, strict ranks, compiled code kept between test runs."""
+
+import os
+import tempfile
+from pathlib import Path
+
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ.setdefault("XDG_CACHE_HOME", str(Path(tempfile.gettempdir()) / f"diffuse-tests-{os.getuid()}"))
+
+import jax
+import pytest
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch):
+    for name in [name for name in os.environ if name.startswith("DIFFUSE_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def x64():
+    """Double precision, for questions about formulas rather than rounding."""
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_code():
+    from diffuse_cli.cli.device import start
+
+    start("cpu")

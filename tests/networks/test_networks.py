@@ -1,0 +1,80 @@
+"""The network and the denoiser made of it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from diffuse_cli import config, experiment
+from diffuse_cli.diffusion.process import Process, variance_exploding
+from diffuse_cli.networks.denoiser import answer, predictor
+from diffuse_cli.networks.embeddings import FourierFeatures
+from diffuse_cli.sampling.sample import run
+from diffuse_cli.sampling.samplers import ddim
+
+
+def built(dim=2, **settings):
+    made = experiment.build(config.make({"width": 16, "depth": 2, **settings}), dim)
+    weights = experiment.initial_weights(made, jax.random.key(0))
+    return made, jax.tree.map(lambda w: w + 0.1, weights)
+
+
+def test_fourier_features_are_the_formula(x64):
+    x = jnp.array([[0.3, -1.2]])
+    got = FourierFeatures([0.5, 2.0])(x)
+    angles = np.pi / 2 * np.array([0.3 * 0.5, 0.3 * 2, -1.2 * 0.5, -1.2 * 2])
+    np.testing.assert_allclose(got[0], np.concatenate([[0.3, -1.2], np.sin(angles), np.cos(angles)]), atol=1e-12)
+    assert got.shape[1] == FourierFeatures([0.5, 2.0]).width(2)
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3, 8, 64])
+@pytest.mark.parametrize("depth", [1, 2, 4])
+def test_shapes_and_an_untrained_network_answers_nothing(dim, depth):
+    made = experiment.build(config.make({"width": 8, "depth": depth}), dim)
+    weights = experiment.initial_weights(made, jax.random.key(0))
+    level = made.process.level(jnp.full((5, 1), 0.3))
+    got = answer(made.structure, weights)(jnp.ones((5, dim)), level)
+    np.testing.assert_array_equal(got, np.zeros((5, dim)))
+
+
+def test_width_and_depth_are_what_they_say():
+    made, weights = built(width=24, depth=5)
+    assert weights["first"]["kernel"].shape[1] == 24
+    assert len(weights["hidden"]) == 4
+    assert weights["last"]["kernel"].shape == (24, 2)
+
+
+def test_it_sees_position_and_noise():
+    made, weights = built()
+    call = answer(made.structure, weights)
+    x = jnp.array([[0.1, 0.2], [0.1, 0.3]])
+    one, other = call(x, made.process.level(0.3)), call(x, made.process.level(0.6))
+    assert not np.allclose(one[0], one[1])
+    assert not np.allclose(one, other)
+
+
+def test_a_level_for_all_and_a_level_each_agree():
+    made, weights = built()
+    x = jax.random.normal(jax.random.key(1), (7, 2))
+    call = answer(made.structure, weights)
+    np.testing.assert_allclose(call(x, made.process.level(0.4)), call(x, made.process.level(jnp.full((7, 1), 0.4))), rtol=1e-6)
+
+
+def test_the_network_sees_unit_variance_under_every_scaling():
+    """x of another scaling at the same log-SNR is the same x times a constant, and must get the same answer."""
+    made, weights = built()
+    call = answer(made.structure, weights)
+    level, other = made.process.at(jnp.float32(1.0)), Process(None, 1, variance_exploding).at(jnp.float32(1.0))
+    x = jax.random.normal(jax.random.key(1), (7, 2))
+    np.testing.assert_allclose(call(x, level), call(x * other.sigma / level.sigma, other), rtol=1e-5, atol=1e-6)
+
+
+def test_other_weights_of_one_structure_compile_nothing():
+    made, weights = built()
+    levels = made.grid(made.process, 5)
+    sampler, x = ddim(), jnp.ones((3, 2))
+    run(predictor(made.structure, weights, made.parameterization), sampler, levels, x, jax.random.key(0))
+    before = run._cache_size()
+    other = jax.tree.map(lambda w: 2 * w, weights)
+    run(predictor(made.structure, other, made.parameterization), sampler, levels, x, jax.random.key(0))
+    assert run._cache_size() == before

@@ -1,0 +1,126 @@
+"""The loop: the same steps however they are cut, the rates it says, and weights that learn what is known exactly."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from diffuse_cli import config, experiment
+from diffuse_cli.diffusion import exact
+from diffuse_cli.networks.denoiser import predictor
+from diffuse_cli.training import loop, optimiser
+
+
+def built(dim=2, **settings):
+    return experiment.build(config.make({"width": 16, "depth": 2, "batch_size": 32, "steps": 130, "warmup": 5, **settings}), dim)
+
+
+def points(n=500, dim=2):
+    return jax.random.normal(jax.random.key(5), (n, dim))
+
+
+def train(made, total=None, state=None, **extra):
+    *_, last = loop.fit(made, state or loop.start(made), points(dim=made.dim), total=total or made.config.steps, **extra)
+    return last
+
+
+def assert_same(one, other):
+    jax.tree.map(np.testing.assert_array_equal, one, other)
+
+
+def test_chunks_do_not_change_the_result():
+    """137 steps in chunks of 37 and 100 are 137 steps in chunks of 10, 100 and 27, bit for bit."""
+    made = built(steps=137)
+    whole = train(made).state
+    chunk, state = loop.chunk_function(made), loop.start(made)
+    for stop in (37, 137):
+        state, losses = chunk(state, points(), np.int32(stop), np.int32(137))
+    assert np.isnan(losses[100:]).all()
+    assert_same(whole, state)
+
+
+def test_a_chunk_stops_where_it_is_told():
+    made = built()
+    state, losses = loop.chunk_function(made)(loop.start(made), points(), np.int32(7), np.int32(130))
+    assert int(state.step) == 7
+    assert np.isfinite(losses[:7]).all()
+    assert np.isnan(losses[7:]).all()
+
+
+def test_every_step_is_reported_once():
+    made = built(steps=137)
+    steps = [progress.step for progress in loop.fit(made, loop.start(made), points(), total=137)]
+    assert steps[-1] == 137
+    assert steps == sorted(set(steps))
+
+
+@pytest.mark.parametrize(("name", "value"), [("seed", 1), ("lr", 1e-3), ("batch_size", 16), ("ema", 0.5), ("clip", 1e-3)])
+def test_a_setting_changes_the_result(name, value):
+    one, other = train(built()).state, train(built(**{name: value})).state
+    assert any((a != b).any() for a, b in zip(jax.tree.leaves(one.average), jax.tree.leaves(other.average), strict=True))
+
+
+def test_weight_decay_shrinks():
+    norm = lambda made: float(sum(jnp.sum(w**2) for w in jax.tree.leaves(train(made).state.weights)))  # noqa: E731
+    assert norm(built(weight_decay=1.0)) < norm(built())
+
+
+def test_other_lengths_and_rates_compile_nothing():
+    made = built()
+    chunk, state = loop.chunk_function(made), loop.start(made)
+    state, _ = chunk(state, points(), np.int32(10), np.int32(130))
+    before = chunk._cache_size()
+    chunk(state, points(), np.int32(77), np.int32(1000))
+    assert chunk._cache_size() == before
+
+
+def test_a_budget_is_kept_and_the_rate_comes_down():
+    made = built()
+    updates = list(loop.fit(made, loop.start(made), points(), total=1, budget=3.0))
+    last = updates[-1]
+    assert last.step == last.total > 130
+    rate = optimiser.learning_rate(jnp.int32(last.step - 1), jnp.int32(last.total), peak=1.0, warmup=5)
+    assert float(rate) < 1e-4
+
+
+def test_learning_rate_rises_then_falls_to_zero():
+    rate = lambda step: float(optimiser.learning_rate(jnp.int32(step), jnp.int32(1000), peak=0.1, warmup=9))  # noqa: E731
+    assert rate(0) == pytest.approx(0.01)
+    assert rate(9) == pytest.approx(0.1, rel=1e-3)
+    assert rate(500) == pytest.approx(0.05)
+    assert rate(1000) == pytest.approx(0, abs=1e-9)
+
+
+def test_the_average_is_the_moving_average_of_the_weights():
+    """Three steps by hand: average <- d average + (1 - d) weights, d = min(ema, (1 + step) / (10 + step))."""
+    made = built(ema=0.15)
+    chunk, state = loop.chunk_function(made), loop.start(made)
+    expected = np.asarray(state.average["last"]["kernel"])
+    for step in range(3):
+        state, _ = chunk(state, points(), np.int32(step + 1), np.int32(130))
+        decay = min(0.15, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * np.asarray(state.weights["last"]["kernel"])
+        np.testing.assert_allclose(state.average["last"]["kernel"], expected, rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize("prediction", ["eps", "x0", "v"])
+def test_it_learns_the_exact_denoiser_of_a_gaussian(prediction):
+    """Data N(0, C): a small network comes close to E[x0 | x] where there is both signal and noise."""
+    covariance = np.array([[1.0, 0.8], [0.8, 1.0]])
+    spread = jnp.asarray(np.linalg.cholesky(covariance), jnp.float32)
+    data = jax.random.normal(jax.random.key(1), (20_000, 2)) @ spread.T
+    made = built(width=32, steps=1500, batch_size=128, prediction=prediction)
+    *_, last = loop.fit(made, loop.start(made), data, total=1500)
+    predict = predictor(made.structure, last.state.average, made.parameterization)
+    truth = exact.gaussian(jnp.zeros(2), jnp.asarray(covariance, jnp.float32))
+    for log_snr in (-2.0, 0.0, 2.0):
+        level = made.process.at(jnp.float32(log_snr))
+        x = level.alpha * data[:2000] + level.sigma * jax.random.normal(jax.random.key(2), (2000, 2))
+        error = jnp.mean((level.alpha * (predict(x, level).x0 - truth(x, level).x0)) ** 2)  # = sigma^2 (error of eps)^2
+        assert float(error) < 0.004
+
+
+def test_held_out_noise_is_always_the_same():
+    made = built()
+    state, judge = loop.start(made), loop.held_out_function(made, 256)
+    assert float(judge(state.average, points())) == float(judge(state.average, points()))
