@@ -2,11 +2,11 @@
 
 A choice is `name` or `name:key=value,key=value`, the same in flags, TOML and sweeps: `ddim:eta=0.5`, `moons:noise=0.1`.
 A choice with a main value takes it bare: `file:points.csv`, `ddim:0.5`. `-` and `_` are the same in a name.
-A name with a dot in it is the user's own code: `mypackage.mymodule:my_sampler` or `mypackage.mymodule:my_sampler:eta=0.5`.
+A name with a dot in it is the user's own code: `mypackage.mymodule:my_sampler`, with options after another colon.
 
 The tables below hold text only; a factory's module is imported when the choice is built, so that the command line can
-complete, list and check names without importing jax. A factory takes context by position (a schedule is given its number
-of timesteps) and the user's options by keyword only; their annotations say type and bounds.
+complete, list and check names without importing jax. A factory takes context by position (a schedule is given its
+number of timesteps) and the user's options by keyword only; their annotations say type and bounds.
 """
 
 import importlib
@@ -64,7 +64,9 @@ CATALOG: dict[str, dict[str, Entry]] = {
         "v": Entry(f"{_PREDICTIONS}:v", "v = alpha eps - sigma x0 (Salimans & Ho 2022)"),
     },
     "loss": {
-        "simple": Entry(f"{_LOSSES}:simple", "mean squared error of what the network predicts, the same weight at every t"),
+        "simple": Entry(
+            f"{_LOSSES}:simple", "mean squared error of what the network predicts, the same weight at every t"
+        ),
     },
     "levels": {
         "discrete": Entry(f"{_LEVELS}:discrete", "the chain's own times i/T, all alike (Ho et al. 2020)"),
@@ -128,7 +130,9 @@ def _read_options(kind: str, name: str, text: str, main: str | None) -> dict[str
             options[main] = f"{options[main]},{part}" if main in options else part.strip()
             continue
         if found is None or not found["value"].strip():
-            raise UsageError(f"{kind} {name}: {part.strip()!r} is not key=value (the grammar is {name}:key=value,key=value)")
+            raise UsageError(
+                f"{kind} {name}: {part.strip()!r} is not key=value (the grammar is {name}:key=value,key=value)"
+            )
         last = found["key"].replace("-", "_")
         if last in options:
             raise UsageError(f"{kind} {name}: {last} is given twice")
@@ -144,7 +148,9 @@ def build(kind: str, text: str, *context: Any, trust: bool = True) -> Any:
     """
     choice = parse(kind, text)
     if choice.own and not trust:
-        raise UsageError(f"this run names its own code for {kind}, {choice.name!r}; if you trust who made it, add --trust")
+        raise UsageError(
+            f"this run names its own code for {kind}, {choice.name!r}; if you trust who made it, add --trust"
+        )
     return factory(choice)(*context, **convert_options(choice))
 
 
@@ -172,7 +178,7 @@ def options_of(made_by: Any) -> dict[str, inspect.Parameter]:
 
 
 def convert_options(choice: Choice) -> dict[str, Any]:
-    """A choice's options as the types its factory asks for. Raises UsageError naming the option and what it should be."""
+    """A choice's options in the types its factory wants. Raises UsageError naming what is wrong and what is right."""
     import msgspec
 
     known = options_of(factory(choice))

@@ -45,7 +45,10 @@ def restore(template: Any, tensors: Mapping[str, np.ndarray], prefix: str) -> An
 
 def _named(tree: Any, prefix: str) -> list[tuple[str, Any]]:
     leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
-    return [(f"{prefix}.{jax.tree_util.keystr(path, simple=True, separator='.')}".rstrip("."), leaf) for path, leaf in leaves]
+    return [
+        (f"{prefix}.{jax.tree_util.keystr(path, simple=True, separator='.')}".rstrip("."), leaf)
+        for path, leaf in leaves
+    ]
 
 
 def save(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
@@ -77,7 +80,9 @@ def read_header(path: Path) -> dict[str, str]:
     if not metadata:
         raise DiffuseError(f"{path} is not a diffuse checkpoint, but another safetensors file")
     if metadata.get("format") != _FORMAT:
-        raise DiffuseError(f"{path} is a checkpoint of format {metadata.get('format')!r}; this version reads {_FORMAT!r}")
+        raise DiffuseError(
+            f"{path} is a checkpoint of format {metadata.get('format')!r}; this version reads {_FORMAT!r}"
+        )
     return metadata
 
 

@@ -1,4 +1,4 @@
-"""Every setting of a training run, said once: its TOML key, flag, type, bounds, default and help are read off this class.
+"""Every setting of a training run, said once: its TOML key, flag, type, bounds, default and help come from this class.
 
 The text of a config file, of `--set` and of the run folder's `config.toml` are all this one flat table.
 """
@@ -23,14 +23,20 @@ Count = Annotated[int, Meta(ge=1)]
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of a run. Noise, learning rates and the like are in model space, where data have unit variance."""
 
-    dataset: Annotated[str, Meta(description="What to learn, like moons or moons:noise=0.1 or file:points.csv.")] = "moons"
+    dataset: Annotated[str, Meta(description="What to learn, like moons or moons:noise=0.1 or file:points.csv.")] = (
+        "moons"
+    )
     train_size: Annotated[
         Annotated[int, Meta(ge=2)] | None,
-        Meta(description="Training points to draw; of a file, how many of its rows to use. [default: 131072, a file's all]"),
+        Meta(description="Points to train on; of a file, how many of its rows.  [default: 131072, a file's all]"),
     ] = None
-    schedule: Annotated[str, Meta(description="How noise grows with time, like cosine or linear:start=1e-4,end=0.02.")] = "cosine"
+    schedule: Annotated[
+        str, Meta(description="How noise grows with time, like cosine or linear:start=1e-4,end=0.02.")
+    ] = "cosine"
     timesteps: Annotated[Count, Meta(description="T, the length of the discrete chain behind the schedule.")] = 1000
-    levels: Annotated[str, Meta(description="How training picks its noise levels, like discrete or normal:mean=2,std=3.")] = "normal"
+    levels: Annotated[
+        str, Meta(description="How training picks its noise levels, like discrete or normal:mean=2,std=3.")
+    ] = "normal"
     prediction: Annotated[str, Meta(description="What the network regresses on.")] = "v"
     loss: Annotated[str, Meta(description="What training minimises.")] = "simple"
     width: Annotated[Count, Meta(description="Units in each hidden layer.")] = 64
@@ -42,25 +48,36 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     weight_decay: Annotated[Annotated[float, Meta(ge=0)], Meta(description="AdamW's decoupled weight decay.")] = 0.0
     clip: Annotated[Annotated[float, Meta(gt=0)], Meta(description="Largest norm of a gradient.")] = 1.0
     ema: Annotated[
-        Annotated[float, Meta(ge=0, lt=1)], Meta(description="Decay of the averaged weights, which are the ones sampled from.")
+        Annotated[float, Meta(ge=0, lt=1)],
+        Meta(description="Decay of the averaged weights, which are the ones sampled from."),
     ] = 0.999
-    sampler: Annotated[str, Meta(description="The sampler of the run's figures, and of later commands unless they say.")] = "ddim"
+    sampler: Annotated[
+        str, Meta(description="The sampler of the run's figures, and of later commands unless they say.")
+    ] = "ddim"
     sampler_steps: Annotated[Count, Meta(description="Its number of steps.")] = 50
     grid: Annotated[str, Meta(description="How its noise levels are spaced.")] = "uniform"
     seed: Annotated[Annotated[int, Meta(ge=0, lt=2**32)], Meta(description="Seed of data, weights and noise.")] = 0
 
 
 FIELDS: dict[str, msgspec.structs.FieldInfo] = {field.name: field for field in msgspec.structs.fields(Config)}
-CHOICES = {"dataset", "schedule", "levels", "prediction", "loss", "sampler", "grid"}  # fields that hold a choice of that kind
+CHOICES = {
+    "dataset",
+    "schedule",
+    "levels",
+    "prediction",
+    "loss",
+    "sampler",
+    "grid",
+}  # fields that hold a choice of that kind
 
 
 def field_parts(name: str) -> tuple[Any, dict[str, Any]]:
-    """A field's plain type (`int`, `float`, `str` or a Literal) and what its Meta say: `description`, `ge`, `gt`, `lt`, …"""
+    """A field's plain type (`int`, `float`, `str` or a Literal) and what its Meta say: `description`, `ge`, `gt`, …"""
     kind, said = FIELDS[name].type, {}
     while not isinstance(kind, type) and typing.get_origin(kind) is not typing.Literal:
         if typing.get_origin(kind) is Annotated:
             for meta in kind.__metadata__:
-                said |= {key: value for key, value in meta.__rich_repr__()}
+                said |= dict(meta.__rich_repr__())
             kind = kind.__origin__
         else:  # optional: the part that is not None
             kind = next(part for part in typing.get_args(kind) if part is not types.NoneType)
@@ -90,7 +107,7 @@ def make(values: Mapping[str, Any], source: str = "settings") -> Config:
 
 
 def convert(key: str, text: str, source: str) -> Any:
-    """A setting's value from text. Raises UsageError naming `source` if there is no such setting or it cannot be read."""
+    """A setting's value from text. Raises UsageError naming `source` if it has no meaning."""
     if key not in FIELDS:
         raise UsageError(f"{source}: {unknown('setting', key, FIELDS)}")
     try:
@@ -115,7 +132,7 @@ def loads(text: str) -> dict[str, Any]:
 
 
 def read(source: str) -> dict[str, Any]:
-    """The table in a TOML file, or in the shipped preset of that name. Keys are checked, values when the Config is made.
+    """The table in a TOML file, or in the shipped preset of that name. Keys and values are checked.
 
     Raises UsageError if there is neither a file nor a preset, if it is not TOML, or if it has an unknown key.
     """

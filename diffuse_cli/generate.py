@@ -27,8 +27,11 @@ class Method(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """What came of it. `samples` [n, d] in data units; `levels` (fields [steps + 1], noisiest first) and `path` in model
-    units, `path` only if it was asked for; `evals` network evaluations for each sample; `seconds` all in all."""
+    """What came of it.
+
+    `samples` [n, d] in data units; `levels`, fields [steps + 1], noisiest first; `path` in model units, if it was asked
+    for; `evals` network evaluations for each sample; `seconds` all in all.
+    """
 
     samples: np.ndarray
     levels: Level
@@ -38,12 +41,14 @@ class Drawn(NamedTuple):
 
 
 def draw(run: Run, method: Method, count: int, seed: int, *, trajectory: bool = False) -> Drawn:
-    """Draw `count` samples from a run. Raises UsageError for an unknown method, DiffuseError if a sample is not finite."""
+    """Draw `count` samples from a run. Raises UsageError for an unknown method, DiffuseError if any is not finite."""
     began = time.perf_counter()
     sampler = catalog.build("sampler", method.sampler)
     levels = catalog.build("grid", method.grid)(run.experiment.process, method.steps)
     shape = (count, run.experiment.dim)
-    result = jax.device_get(sampling.sample(run.predict(), sampler, levels, jax.random.key(seed), shape, trajectory=trajectory))
+    result = jax.device_get(
+        sampling.sample(run.predict(), sampler, levels, jax.random.key(seed), shape, trajectory=trajectory)
+    )
     final = result.x[-1] if trajectory else result
     if not np.isfinite(final).all():
         bad = int((~np.isfinite(final)).any(axis=1).sum())

@@ -1,7 +1,8 @@
 """Run folders: made, found, written and opened.
 
-A run is `outputs/NAME/` with `config.toml`, `checkpoint.safetensors` (newest), `best.safetensors` (lowest held-out loss),
-`checkpoint-STEP.safetensors` (at each quarter), `log.jsonl`, `figures/` and `samples/`. A checkpoint carries its config and constants, so it can be sampled from alone.
+A run is `outputs/NAME/` with `config.toml`, `checkpoint.safetensors` (newest), `best.safetensors` (lowest held-out
+loss), `checkpoint-STEP.safetensors` (at each quarter), `log.jsonl`, `figures/` and `samples/`. A checkpoint carries its
+config and constants, so it can be sampled from alone.
 """
 
 import json

@@ -19,7 +19,9 @@ def check(path: Path, *, trajectory: bool) -> None:
     """Raise, before anything is computed, if `write` could not write there: UsageError for an unknown ending or a path
     that must hold a trajectory and cannot, DiffuseError for a folder that does not exist."""
     if path != STDOUT and path.suffix not in _KNOWN:
-        raise UsageError(f"cannot write samples to {path.name!r}; known endings are {', '.join(_KNOWN)}, and - for stdout")
+        raise UsageError(
+            f"cannot write samples to {path.name!r}; known endings are {', '.join(_KNOWN)}, and - for stdout"
+        )
     if trajectory and path.suffix != ".npz":
         raise UsageError(f"only a .npz file holds a trajectory, not {str(path)!r}")
     if path.is_dir():
@@ -31,9 +33,9 @@ def check(path: Path, *, trajectory: bool) -> None:
 def write(path: Path, drawn: Drawn, standard: Standardiser) -> None:
     """Write samples [n, d] in data units, by the path's ending.
 
-    .csv: a header x,y,z (x0,x1,… beyond three columns), then a line each. .npy: the array, float32. .npz: `samples`; with
-    a path also `trajectory` [steps + 1, n, d] and `x0_hat` [steps, n, d] in model units, `log_snr`, `alpha`, `sigma`
-    [steps + 1] from noisiest to clean, and `mean`, `scale` [d]: data = mean + scale · model.
+    .csv: a header x,y,z (x0,x1,… beyond three columns), then a line each. .npy: the array, float32. .npz: `samples`;
+    with a path also `trajectory` [steps + 1, n, d] and `x0_hat` [steps, n, d] in model units, `log_snr`, `alpha` and
+    `sigma` [steps + 1] from noisiest to clean, and `mean`, `scale` [d]: data = mean + scale · model.
     """
     buffer = io.BytesIO()
     if path.suffix == ".npz":
@@ -41,7 +43,14 @@ def write(path: Path, drawn: Drawn, standard: Standardiser) -> None:
     elif path.suffix == ".npy":
         np.save(buffer, drawn.samples, allow_pickle=False)
     else:
-        np.savetxt(buffer, drawn.samples, fmt="%.7g", delimiter=",", header=",".join(columns(drawn.samples.shape[1])), comments="")
+        np.savetxt(
+            buffer,
+            drawn.samples,
+            fmt="%.7g",
+            delimiter=",",
+            header=",".join(columns(drawn.samples.shape[1])),
+            comments="",
+        )
     if path == STDOUT:
         sys.stdout.write(buffer.getvalue().decode())
     else:

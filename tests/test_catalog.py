@@ -35,7 +35,12 @@ def test_every_entry_has_a_factory_with_checked_options(kind, name):
         ("dataset", "swiss-roll:dim=3,noise=0.1", "swiss_roll", {"dim": "3", "noise": "0.1"}),
         ("dataset", "file:points.csv", "file", {"path": "points.csv"}),
         ("dataset", "file:a,b.csv", "file", {"path": "a,b.csv"}),
-        ("dataset", "file:/home/me/my points.csv,header=no", "file", {"path": "/home/me/my points.csv", "header": "no"}),
+        (
+            "dataset",
+            "file:/home/me/my points.csv,header=no",
+            "file",
+            {"path": "/home/me/my points.csv", "header": "no"},
+        ),
         ("dataset", "file:path=C:\\points.csv", "file", {"path": "C:\\points.csv"}),
         ("sampler", "mine.samplers:best", "mine.samplers:best", {}),
         ("sampler", "mine.samplers:best:eta=1", "mine.samplers:best", {"eta": "1"}),

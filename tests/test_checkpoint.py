@@ -46,7 +46,12 @@ def test_everything_that_does_not_fit_is_listed(file):
     template = {"first": {"kernel": jnp.zeros((2, 4)), "bias": jnp.zeros(3, jnp.int32)}, "last": jnp.zeros(1)}
     with pytest.raises(DiffuseError) as error:
         checkpoint.restore(template, tensors, "weights")
-    for part in ("weights.last is missing", "weights.hidden.0 is unexpected", "kernel is float32[2, 3], not float32[2, 4]", "int32[3]"):
+    for part in (
+        "weights.last is missing",
+        "weights.hidden.0 is unexpected",
+        "kernel is float32[2, 3], not float32[2, 4]",
+        "int32[3]",
+    ):
         assert part in str(error.value)
 
 

@@ -16,8 +16,8 @@ COMMANDS = {  # name: (where, one line for the list of commands)
     "plot-reverse": ("diffuse_cli.cli.plot_reverse:plot_reverse", "Draw noise turning into data under a run."),
     "plot-schedule": ("diffuse_cli.cli.plot_schedule:plot_schedule", "Draw noise schedules beside each other."),
     "plot-loss": ("diffuse_cli.cli.plot_loss:plot_loss", "Draw a run's loss."),
-    "list": ("diffuse_cli.cli.list:list_choices", "Show what there is to choose from."),
-    "runs": ("diffuse_cli.cli.runs:list_runs", "Show the runs there are."),
+    "list": ("diffuse_cli.cli.list_choices:list_choices", "Show what there is to choose from."),
+    "runs": ("diffuse_cli.cli.list_runs:list_runs", "Show the runs there are."),
     "info": ("diffuse_cli.cli.info:info", "Show a run's settings, versions and history."),
 }
 
@@ -51,7 +51,7 @@ class Commands(click.Group):
         """Run, and end the process with the exit status that the README lists. `--debug` lets tracebacks through."""
         given = sys.argv[1:] if args is None else list(args)
         try:
-            super().main(given, prog_name or "diffuse", **{**extra, "standalone_mode": False})
+            status = super().main(given, "diffuse", **{**extra, "standalone_mode": False})
         except click.ClickException as error:
             error.show()
             sys.exit(error.exit_code)
@@ -71,7 +71,7 @@ class Commands(click.Group):
             detail = f"{type(error).__name__}: {error}".splitlines()[0]
             click.echo(f"Error: {detail} (this should not happen; --debug shows where)", err=True)
             sys.exit(1)
-        sys.exit(0)
+        sys.exit(status or 0)  # what a command gave to ctx.exit
 
 
 def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
@@ -84,11 +84,19 @@ def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> N
 
 
 @click.group(
+    "diffuse",
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "DIFFUSE", "max_content_width": 120},
     epilog="Start with: diffuse train --dataset moons",
 )
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show versions and device.")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show versions and device.",
+)
 def cli() -> None:
     """A laboratory for diffusion models on data you can see.
 

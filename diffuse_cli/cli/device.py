@@ -43,8 +43,8 @@ def describe() -> str:
 def _keep_compiled_code(jax) -> None:
     """Let jax keep what it compiles, which takes longer than training does.
 
-    Its entries are code that will be run, so the folder is the user's own and private; where that cannot be had, nothing
-    is kept. It is keyed by what the code was compiled for.
+    Its entries are code that will be run, so the folder is the user's own and private; where that cannot be had,
+    nothing is kept. It is keyed by what the code was compiled for.
     """
     import jaxlib
 

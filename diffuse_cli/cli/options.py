@@ -1,4 +1,4 @@
-"""Options that several commands share. A setting's flag is made from its field in Config: type, bounds, default and help."""
+"""Options that commands share. A setting's flag is made from its field in Config: type, bounds, default, help."""
 
 import functools
 import re
@@ -92,7 +92,10 @@ def settings(*names: str) -> Decorator:
             help="Any setting of the config file by name; may be repeated.",
         )(command)
         command = click.option(
-            "config_source", "--config", metavar="FILE|PRESET", help="Settings from a TOML file or a shipped preset, like moons."
+            "config_source",
+            "--config",
+            metavar="FILE|PRESET",
+            help="Settings from a TOML file or a shipped preset, like moons.",
         )(command)
         for name in reversed(names):
             command = setting(name)(command)
@@ -102,7 +105,7 @@ def settings(*names: str) -> Decorator:
 
 
 def gather(ctx: click.Context, base: Config | None = None) -> Config:
-    """The Config that the command line asks for: flag or --set, over environment, over --config, over `base` or default.
+    """The Config that a command line asks for: flag or --set, over environment, over --config, over `base` or default.
 
     Raises UsageError naming the setting that is wrong.
     """
@@ -142,7 +145,12 @@ def run(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--trust", is_flag=True, help="Let the run name its maker's own code, which will be imported."),
         outputs,
         click.option(
-            "run_name", "--run", metavar="NAME|PATH|latest", default="latest", show_default=True, help="Which run, or a checkpoint file."
+            "run_name",
+            "--run",
+            metavar="NAME|PATH|latest",
+            default="latest",
+            show_default=True,
+            help="Which run, or a checkpoint file.",
         ),
     ):
         command = option(command)
@@ -150,7 +158,7 @@ def run(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def method(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--sampler`, `--steps` and `--grid`: how to sample. The run's own unless given; read them with `gather_method`."""
+    """`--sampler`, `--steps` and `--grid`: how to sample. The run's own unless given; `gather_method` reads them."""
     own = "the run's"
     for option in (
         setting("grid", default=own),
@@ -180,12 +188,16 @@ def device(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(*args, **kwargs)
 
     return click.option(
-        "--device", type=click.Choice(["auto", "cpu", "gpu", "tpu"]), default="auto", show_default=True, help="Where to compute."
+        "--device",
+        type=click.Choice(["auto", "cpu", "gpu", "tpu"]),
+        default="auto",
+        show_default=True,
+        help="Where to compute.",
     )(started)
 
 
 def figure_out(default: str) -> Decorator:
-    """`--out`, `--dark` and `--dpi` of a figure; `default` is a file here, or words for a place that depends on the run."""
+    """`--out`, `--dark` and `--dpi` of a figure; `default` is a file, or words for a place that depends on the run."""
 
     def check(ctx: click.Context, param: click.Parameter, path: Path | None) -> Path | None:
         if path is not None and not ctx.resilient_parsing:
@@ -197,7 +209,9 @@ def figure_out(default: str) -> Decorator:
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         fixed = Path(default) if Path(default).suffix and " " not in default else None
         for option in (
-            click.option("--dpi", type=click.IntRange(20, 1200), default=200, show_default=True, help="Resolution of a .png."),
+            click.option(
+                "--dpi", type=click.IntRange(20, 1200), default=200, show_default=True, help="Resolution of a .png."
+            ),
             click.option("--dark", is_flag=True, help="Light on dark."),
             click.option(
                 "--out",
@@ -225,12 +239,16 @@ def save_figure(figure: Any, path: Path, dpi: int) -> None:
 
 def frames(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--frames` of a strip."""
-    return click.option("--frames", type=click.IntRange(2, 12), default=10, show_default=True, help="How many frames.")(command)
+    return click.option("--frames", type=click.IntRange(2, 12), default=10, show_default=True, help="How many frames.")(
+        command
+    )
 
 
 def seed(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--seed`, for a command that draws."""
-    return click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of what is drawn.")(command)
+    return click.option(
+        "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of what is drawn."
+    )(command)
 
 
 def common(command: Callable[..., Any]) -> Callable[..., Any]:

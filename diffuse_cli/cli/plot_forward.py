@@ -22,7 +22,9 @@ Examples:
 @options.device
 @options.common
 @click.pass_context
-def plot_forward(ctx: click.Context, frames: int, count: int, out: Path, dark: bool, dpi: int, **_settings: Any) -> None:
+def plot_forward(
+    ctx: click.Context, frames: int, count: int, out: Path, dark: bool, dpi: int, **_settings: Any
+) -> None:
     """Draw data turning into noise, the same points in every frame. Needs no run."""
     from diffuse_cli import experiment, figures
 

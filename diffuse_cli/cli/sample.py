@@ -73,5 +73,7 @@ def sample(
         terminal.print_json(said)
     elif file != sample_files.STDOUT:
         click.echo("\n".join(said[key] for key in ("file", "figure") if key in said))
-    terminal.note(f"{count:,} samples by {method.sampler} in {method.steps} steps, {drawn.evals} network evaluations each, {drawn.seconds:.2f} s")
-
+    terminal.note(
+        f"{count:,} samples by {method.sampler} in {method.steps} steps, "
+        f"{drawn.evals} network evaluations each, {drawn.seconds:.2f} s"
+    )

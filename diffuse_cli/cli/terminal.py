@@ -26,14 +26,22 @@ def print_json(document: Any) -> None:
     click.echo(json.dumps(document, indent=2))
 
 
-def print_table(rows: Iterable[Iterable[str]], *, header: Iterable[str] | None = None, title: str | None = None) -> None:
+def print_table(
+    rows: Iterable[Iterable[str]], *, header: Iterable[str] | None = None, title: str | None = None
+) -> None:
     """Rows of text in aligned columns, as wide as they need to be where nobody's screen limits them."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*(header or ()), box=box.SIMPLE_HEAD if header else None, show_header=header is not None, title=title, title_justify="left")
+    table = Table(
+        *(header or ()),
+        box=box.SIMPLE_HEAD if header else None,
+        show_header=header is not None,
+        title=title,
+        title_justify="left",
+    )
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     console = Console(highlight=False)
@@ -44,7 +52,7 @@ def print_table(rows: Iterable[Iterable[str]], *, header: Iterable[str] | None =
 
 @contextmanager
 def progress_bar(total: int, done: int) -> Iterator[Any]:
-    """A bar on stderr for training; yields update(step, total, loss, steps_per_second). Draws nothing off a terminal."""
+    """A bar on stderr for training; yields update(step, total, loss, steps_per_second). Nothing off a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 

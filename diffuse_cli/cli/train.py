@@ -29,8 +29,8 @@ Examples:
 
 @click.command(epilog=EPILOG)
 @options.settings(
-    "dataset", "steps", "batch_size", "lr", "width", "depth", "schedule", "timesteps", "prediction", "loss", "levels", "ema",
-    "train_size", "seed",
+    "dataset", "steps", "batch_size", "lr", "width", "depth", "schedule", "timesteps", "prediction", "loss", "levels",
+    "ema", "train_size", "seed",
 )  # fmt: skip
 @click.option("--budget", type=options.Duration(), help="Train for this long instead of --steps, like 30s or 5m.")
 @click.option("--name", help="Name of the run's folder.  [default: the dataset's]")
@@ -63,8 +63,9 @@ def train(
     if resume is not None:
         before = runs.open_run(runs.find(outputs, resume), trust=True)
         _check_resume(ctx, before)
-    settings = experiment.located(options.gather(ctx, base=before.config if before else None))
+    settings = options.gather(ctx, base=before.config if before else None)
     dataset = experiment.dataset_of(settings)
+    settings = experiment.located(settings)
     experiment.build(settings, dataset.dim)  # says what is wrong with the settings before anything is written
     if dry_run:
         click.echo(config.dump(settings), nl=False)
@@ -89,7 +90,9 @@ def _check_resume(ctx: click.Context, before: "Run") -> None:
     if ctx.params["budget"] is None:
         asked = ctx.params["steps"] if options.is_given(ctx, "steps") else before.config.steps
         if asked <= before.step:
-            raise UsageError(f"{before.name} has taken {before.step} steps already; to train it further give more --steps")
+            raise UsageError(
+                f"{before.name} has taken {before.step} steps already; to train it further give more --steps"
+            )
 
 
 def _train(
@@ -131,7 +134,12 @@ def _finish(session: "Session", dataset: "Dataset", began: float) -> None:
             ("loss", f"{session.loss:.4f}, the last steps' mean"),
             ("held-out loss", f"{session.held_out:.4f}, of the averaged weights"),
             ("run", str(folder)),
-            ("figures", ", ".join(str(folder / "figures" / name) for name in ("forward.png", "reverse.png", "samples.png", "loss.png"))),
+            (
+                "figures",
+                ", ".join(
+                    str(folder / "figures" / name) for name in ("forward.png", "reverse.png", "samples.png", "loss.png")
+                ),
+            ),
         ]
     )
     terminal.note(

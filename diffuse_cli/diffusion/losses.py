@@ -9,7 +9,9 @@ from diffuse_cli.diffusion.predictions import Parameterization
 from diffuse_cli.diffusion.process import Level
 
 Answer = Callable[[Array, Level], Array]  # the raw network: x [batch, d] at a level -> its answer [batch, d]
-Loss = Callable[[Answer, Parameterization, Array, Array, Level], Array]  # (answer, parameterization, x0, eps, level) -> [batch]
+Loss = Callable[
+    [Answer, Parameterization, Array, Array, Level], Array
+]  # (answer, parameterization, x0, eps, level) -> [batch]
 
 
 def simple() -> Loss:

@@ -18,11 +18,13 @@ class Prediction(NamedTuple):
     eps: Array
 
 
-Predict = Callable[[Array, Level], Prediction]  # a trained denoiser, an exact one, a guided one: all the same to a sampler
+Predict = Callable[
+    [Array, Level], Prediction
+]  # a trained denoiser, an exact one, a guided one: all the same to a sampler
 
 
 class Parameterization(NamedTuple):
-    """target(x0, eps, level): what the network should answer. decode(answer, x, level): the Prediction it stands for."""
+    """target(x0, eps, level): what the network should answer. decode(answer, x, level): what it stands for."""
 
     target: Callable[[Array, Array, Level], Array]
     decode: Callable[[Array, Array, Level], Prediction]

@@ -66,8 +66,8 @@ class Process(NamedTuple):
 def prior(key: Array, shape: tuple[int, ...], level: Level) -> Array:
     """Noise to start sampling from at `level`: Gaussian with the variance that unit-variance data have there.
 
-    Under variance preservation this is N(0, I) at every level, as in the articles, also where the schedule ends too early
-    for x_T to have forgotten the data.
+    Under variance preservation this is N(0, I) at every level, as in the articles, also where the schedule ends too
+    early for x_T to have forgotten the data.
     """
     return jnp.hypot(level.alpha, level.sigma) * jax.random.normal(key, shape)
 
@@ -99,6 +99,10 @@ def chain(key: Array, x0: Array, levels: Level) -> Array:
         return x, x
 
     steps = len(levels.log_snr) - 1
-    pairs = (jax.tree.map(lambda a: a[:-1], levels), jax.tree.map(lambda a: a[1:], levels), jax.random.split(key, steps))
+    pairs = (
+        jax.tree.map(lambda a: a[:-1], levels),
+        jax.tree.map(lambda a: a[1:], levels),
+        jax.random.split(key, steps),
+    )
     _, path = jax.lax.scan(step, x0, pairs)
     return jnp.concatenate([x0[None], path])

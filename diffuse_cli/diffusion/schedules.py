@@ -1,7 +1,7 @@
 """The beta tables of the literature, and the one adaptor that makes a continuous schedule of any of them.
 
 A factory takes the number of timesteps T and returns a Schedule. Where `start` and `end` are not given they are DDPM's
-1e-4 and 0.02 scaled by 1000/T, so that the chain ends in the same noise whatever T is; given, they are taken as they are.
+1e-4 and 0.02 scaled by 1000/T, so that the chain ends in the same noise whatever T is; given, they are taken as given.
 """
 
 from typing import Annotated
@@ -21,8 +21,9 @@ _MAX_BETA = 0.999  # a beta of 1 would be a level with no signal at all: log-SNR
 def from_betas(betas: np.ndarray) -> Schedule:
     """The schedule whose discrete chain has these betas [T], each in (0, 1).
 
-    At the knots i/T, alpha_bar is the cumulative product of 1 - beta (Ho et al. 2020, eq. 4); between them log alpha_bar
-    is linear in t, which makes beta(t) of the continuous process constant on each interval (Song et al. 2021, eq. 11).
+    At the knots i/T, alpha_bar is the cumulative product of 1 - beta (Ho et al. 2020, eq. 4). Between them
+    log alpha_bar is linear in t, which makes beta(t) of the continuous process constant on each interval
+    (Song et al. 2021, eq. 11).
     """
     log_alpha_bar = np.concatenate([[0.0], np.cumsum(np.log1p(-np.asarray(betas, np.float64)))])
     timesteps = len(betas)

@@ -37,8 +37,8 @@ def answer(structure: nnx.GraphDef, weights: Weights) -> Answer:
 
 
 def predictor(structure: nnx.GraphDef, weights: Weights, parameterization: Parameterization) -> Predict:
-    """The denoiser for samplers. A pytree whose leaves are the weights, so that passing it to a jitted function compiles
-    once for all weights of one structure."""
+    """The denoiser for samplers: a pytree whose leaves are the weights, so that a jitted function which is given it
+    compiles once for all weights of one structure."""
     return jax.tree_util.Partial(_predict_with(structure, parameterization), weights)
 
 
@@ -47,5 +47,7 @@ def _predict_with(structure: nnx.GraphDef, parameterization: Parameterization) -
     return partial(_predict, structure, parameterization)
 
 
-def _predict(structure: nnx.GraphDef, parameterization: Parameterization, weights: Weights, x: Array, level: Level) -> Prediction:
+def _predict(
+    structure: nnx.GraphDef, parameterization: Parameterization, weights: Weights, x: Array, level: Level
+) -> Prediction:
     return parameterization.decode(answer(structure, weights)(x, level), x, level)

@@ -8,8 +8,8 @@ from jax import Array
 class FourierFeatures(nnx.Module):
     """x [..., d] -> [..., d (2 k + 1)]: x itself, then sin and cos of pi/2 f x at k fixed frequencies f.
 
-    A network of smooth units learns low frequencies first; given high ones as inputs it learns a thin curve in far fewer
-    steps. Tancik et al. 2020, section 4.
+    A network of smooth units learns low frequencies first; given high ones as inputs it learns a thin curve in far
+    fewer steps. Tancik et al. 2020, section 4.
     """
 
     def __init__(self, frequencies):

@@ -15,7 +15,7 @@ _FEW = 8  # up to this many dimensions every coordinate is given its own Fourier
 
 
 class MLP(nnx.Module):
-    """(x [batch, dim], log_snr [batch, 1]) -> [batch, dim]. `depth` hidden layers of `width` units, SiLU, skip connections.
+    """(x [batch, dim], log_snr [batch, 1]) -> [batch, dim]: `depth` hidden layers of `width` SiLU units, with skips.
 
     The last layer starts at zero, so that an untrained network answers 0.
     """

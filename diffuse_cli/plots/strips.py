@@ -39,7 +39,8 @@ def forward(
 
     frames [k, n, d]: the same n samples at k noise levels, 1 <= k <= 12, in model units (where the noise is N(0, I)).
     log_snr [k]: the log-SNR of each frame, +inf for clean data. t [k]: the time of each frame, written in its title;
-    whole numbers are steps of a chain, words stand as they are. titles [k]: takes the place of the titles made from t and log_snr.
+    whole numbers are steps of a chain, words stand as they are. titles [k]: takes the place of the titles made from t
+    and log_snr.
     view: "points", or "curves" where a sample is a function on [0, 1].
     colour_by [n]: labels (whole numbers or words) or an order (floats) to colour the points by; without it, the place
     along the first principal axis of the data. subject: said after the title, such as the data's name.

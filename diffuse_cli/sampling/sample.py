@@ -13,19 +13,21 @@ from diffuse_cli.sampling.samplers import Sampler
 
 
 class Path(NamedTuple):
-    """Where sampling went: x [steps + 1, n, d] from noise to clean, and the x0 [steps, n, d] seen at each level left."""
+    """Where sampling went: x [steps + 1, n, d] from noise to clean, and x0 [steps, n, d] seen at each level left."""
 
     x: Array
     x0: Array
 
 
 @partial(jax.jit, static_argnames=("sampler", "trajectory"))
-def run(predict: Predict, sampler: Sampler, levels: Level, x: Array, key: Array, *, trajectory: bool = False) -> Array | Path:
+def run(
+    predict: Predict, sampler: Sampler, levels: Level, x: Array, key: Array, *, trajectory: bool = False
+) -> Array | Path:
     """Carry x [n, d] from levels[0] through all of `levels` (fields [steps + 1]). Returns the last x, or with
     `trajectory` the whole Path.
 
-    `predict` is a pytree (jax.tree_util.Partial): its weights and the levels are data, so another run of the same shape,
-    another grid or schedule with the same number of steps compiles nothing.
+    `predict` is a pytree (jax.tree_util.Partial): its weights and the levels are data, so another run of the same
+    shape, another grid or schedule with the same number of steps compiles nothing.
     """
 
     def step(state, inputs):

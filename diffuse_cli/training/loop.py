@@ -29,7 +29,7 @@ _UNSETTLED = 1 << 30  # the total while a budget's speed has not been measured y
 
 
 class TrainState(NamedTuple):
-    """All that training carries from step to step. `average` is the moving average of `weights`, the one sampled from."""
+    """All that training carries from step to step. `average`, of the `weights`, is what is sampled from."""
 
     step: Array
     weights: Weights
@@ -46,7 +46,7 @@ class Batch(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """What is known at the end of a chunk. `state` is given to the next chunk and is gone then: copy what is to be kept."""
+    """What is known at the end of a chunk. `state` is gone with the next chunk: copy what is to be kept."""
 
     state: TrainState
     step: int
@@ -70,7 +70,7 @@ def start(experiment: Experiment) -> TrainState:
 def chunk_function(experiment: Experiment) -> Callable[[TrainState, Array, Array, Array], tuple[TrainState, Array]]:
     """The compiled chunk: (state, points [n, d], stop, total) -> (state, loss [length], nan for steps not taken).
 
-    Takes up to `chunk_length` steps but none past `stop`; `total` is where the learning rate ends. Both are data, not structure.
+    Takes up to `chunk_length` steps but none past `stop`; `total` is where the learning rate ends. Both are data.
     """
     config, tx = experiment.config, optimiser_of(experiment.config)
     key = jax.random.fold_in(jax.random.key(config.seed), 2)
@@ -118,12 +118,14 @@ def batch_loss(weights: Weights, experiment: Experiment, batch: Batch) -> Array:
 
 
 def held_out_function(experiment: Experiment, n: int = 4096) -> Callable[[Weights, Array], Array]:
-    """The compiled loss on held-out points with noise that is always the same, so that its changes are the weights' own."""
+    """The compiled loss on held-out points with noise that is always the same, so that changes are the weights' own."""
     key = jax.random.fold_in(jax.random.key(experiment.config.seed), 3)
     return jax.jit(lambda weights, points: batch_loss(weights, experiment, draw_batch(experiment, points, key, n)))
 
 
-def fit(experiment: Experiment, state: TrainState, points: Array, *, total: int, budget: float | None = None) -> Iterator[Progress]:
+def fit(
+    experiment: Experiment, state: TrainState, points: Array, *, total: int, budget: float | None = None
+) -> Iterator[Progress]:
     """Train from `state` on `points` [n, d] (model space) to `total` steps, yielding at the end of each chunk.
 
     With a `budget` in seconds, counted from the call, compiling included, `total` is ignored: it is fitted to the speed

@@ -25,5 +25,5 @@ def learning_rate(step: Array, total: Array, *, peak: float, warmup: int) -> Arr
 
 
 def ema_decay(step: Array, decay: float) -> Array:
-    """The decay of the weights' average after `step` steps: at most `decay`, less at first so that the start is forgotten."""
+    """The decay of the weights' average after `step` steps: `decay`, but less at first, to forget the start."""
     return jnp.minimum(decay, (1.0 + step) / (10.0 + step))

@@ -66,7 +66,15 @@ def draw_data(config: Config, dataset: Dataset) -> Data:
 class Session:
     """A run being trained. `run()` yields Updates; `save()` writes the newest checkpoint at any time between them."""
 
-    def __init__(self, folder: Path, config: Config, dataset: Dataset, *, budget: float | None = None, resume: runs.Run | None = None):
+    def __init__(
+        self,
+        folder: Path,
+        config: Config,
+        dataset: Dataset,
+        *,
+        budget: float | None = None,
+        resume: runs.Run | None = None,
+    ):
         self.folder, self.config, self.dataset, self.budget = folder, config, dataset, budget
         self.experiment = experiment.build(config, dataset.dim)
         self.data = draw_data(config, dataset)
@@ -89,19 +97,18 @@ class Session:
         next_evaluation = evaluated = self.step
         self._write_config()
         with (self.folder / "log.jsonl").open("a", encoding="utf-8", buffering=1) as log:
-            for progress in loop.fit(self.experiment, self.state, self.data.train, total=self.total, budget=self.budget):
+            for progress in loop.fit(
+                self.experiment, self.state, self.data.train, total=self.total, budget=self.budget
+            ):
                 self.state, self.step, self.total = progress.state, progress.step, progress.total
                 self.seconds = before + time.perf_counter() - began
                 self.loss, self.speed = progress.loss, progress.steps_per_second
-                if not math.isfinite(progress.loss):
-                    raise DivergedError(
-                        f"the loss is {progress.loss} at step {self.step}: training diverged; "
-                        f"try a smaller --lr than {self.config.lr:g}. {self._what_is_kept()}"
-                    )
+                self._check(progress.loss)
                 record: dict[str, Any] = {"step": self.step, "loss": progress.loss, "seconds": round(self.seconds, 3)}
                 held_out = None
                 if self.step >= min(next_evaluation, self.total):
                     held_out = self.held_out = float(judge(self.state.average, self.data.held_out))
+                    self._check(held_out)  # the last update may have spoilt weights whose losses were still finite
                     record["held_out"] = held_out
                     next_evaluation = self.step + max(1, self.total // EVALUATIONS)
                 log.write(json.dumps(record) + "\n")
@@ -130,10 +137,18 @@ class Session:
     def _write_config(self) -> None:
         runs.write_config(self.folder, self.config)
 
-    def _what_is_kept(self) -> str:
-        if (self.folder / runs.NEWEST).is_file():
-            return f"The last good checkpoint is kept in {self.folder}."
-        return "No checkpoint was written."
+    def _check(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            kept = (self.folder / runs.NEWEST).is_file()
+            raise DivergedError(
+                f"training diverged: the loss is {loss} at step {self.step}. "
+                f"Try a smaller --lr than {self.config.lr:g}. "
+                + (
+                    f"The last good checkpoint is kept in {self.folder}."
+                    if kept
+                    else "There is no checkpoint yet to keep."
+                )
+            )
 
 
 def _restore(built: experiment.Experiment, run: runs.Run) -> loop.TrainState:

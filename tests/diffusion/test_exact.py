@@ -29,7 +29,9 @@ def test_eps_is_minus_sigma_times_the_score(level, x64):
 
     def log_density(x):
         variance = level.alpha**2 * std**2 + level.sigma**2
-        return jax.nn.logsumexp(jnp.log(weights) - jnp.sum((x[None] - level.alpha * means) ** 2, axis=1) / (2 * variance))
+        return jax.nn.logsumexp(
+            jnp.log(weights) - jnp.sum((x[None] - level.alpha * means) ** 2, axis=1) / (2 * variance)
+        )
 
     score = jax.vmap(jax.grad(log_density))(jnp.asarray(X))
     got = exact.mixture(means, std, weights)(jnp.asarray(X), level)

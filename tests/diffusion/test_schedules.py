@@ -95,7 +95,9 @@ def test_a_falling_beta_is_refused(name):
         catalog.build("schedule", f"{name}:start=0.5,end=0.1", 10)
 
 
-@pytest.mark.parametrize("text", ["linear:start=0", "linear:end=1", "cosine:s=-1", "constant:beta=nan", "linear:start=x"])
+@pytest.mark.parametrize(
+    "text", ["linear:start=0", "linear:end=1", "cosine:s=-1", "constant:beta=nan", "linear:start=x"]
+)
 def test_impossible_betas_are_refused(text):
     with pytest.raises(UsageError, match=text.partition(":")[2].partition("=")[0]):
         catalog.build("schedule", text, 10)

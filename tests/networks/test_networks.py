@@ -38,7 +38,7 @@ def test_shapes_and_an_untrained_network_answers_nothing(dim, depth):
 
 
 def test_width_and_depth_are_what_they_say():
-    made, weights = built(width=24, depth=5)
+    _, weights = built(width=24, depth=5)
     assert weights["first"]["kernel"].shape[1] == 24
     assert len(weights["hidden"]) == 4
     assert weights["last"]["kernel"].shape == (24, 2)
@@ -57,7 +57,9 @@ def test_a_level_for_all_and_a_level_each_agree():
     made, weights = built()
     x = jax.random.normal(jax.random.key(1), (7, 2))
     call = answer(made.structure, weights)
-    np.testing.assert_allclose(call(x, made.process.level(0.4)), call(x, made.process.level(jnp.full((7, 1), 0.4))), rtol=1e-6)
+    np.testing.assert_allclose(
+        call(x, made.process.level(0.4)), call(x, made.process.level(jnp.full((7, 1), 0.4))), rtol=1e-6
+    )
 
 
 def test_the_network_sees_unit_variance_under_every_scaling():

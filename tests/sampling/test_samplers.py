@@ -81,14 +81,16 @@ def test_mean_and_covariance_are_those_of_the_data(name, scaling):
 
 @pytest.mark.parametrize("scaling", SCALINGS)
 def test_ddim_is_the_flow_map_of_a_gaussian(scaling, x64):
-    """x_s = alpha_s m + S_s^(1/2) S_t^(-1/2) (x_t - alpha_t m) with S = alpha^2 C + sigma^2 I, in the limit of small steps."""
+    """x_s = alpha_s m + S_s^(1/2) S_t^(-1/2) (x_t - alpha_t m) with S = alpha^2 C + sigma^2 I, for small steps."""
     levels = jax.device_get(levels_of("log_snr", 4000, scaling))
     noisy = jax.tree.map(lambda a: a[:-1], levels)  # stop at the last noisy level
     x = jnp.asarray(start_at(levels))
     got = run(gaussian(), ddim(), noisy, x, KEY)
     values, basis = np.linalg.eigh(COVARIANCE)
     spread = lambda i: np.sqrt(noisy.alpha[i] ** 2 * values + noisy.sigma[i] ** 2)  # noqa: E731
-    expected = noisy.alpha[-1] * MEAN + (np.asarray(x) - noisy.alpha[0] * MEAN) @ basis * (spread(-1) / spread(0)) @ basis.T
+    expected = (
+        noisy.alpha[-1] * MEAN + (np.asarray(x) - noisy.alpha[0] * MEAN) @ basis * (spread(-1) / spread(0)) @ basis.T
+    )
     np.testing.assert_allclose(got, expected, atol=2e-3)
 
 
@@ -122,11 +124,13 @@ def test_ddim_at_eta_one_is_ancestral(x64):
     """DDIM with eta = 1 and DDPM with the small variance are the same step, noise for noise."""
     levels = levels_of("uniform", 50, schedule=cosine(1000))
     x = start_at(levels)
-    np.testing.assert_allclose(run(gaussian(), ddim(eta=1), levels, x, KEY), run(gaussian(), ddpm(), levels, x, KEY), atol=1e-10)
+    np.testing.assert_allclose(
+        run(gaussian(), ddim(eta=1), levels, x, KEY), run(gaussian(), ddpm(), levels, x, KEY), atol=1e-10
+    )
 
 
 def test_ddpm_is_the_published_formula(x64):
-    """One step between neighbouring knots against Ho et al. 2020, algorithm 2, and sigma_t^2 = beta_t or its posterior's."""
+    """One step between neighbouring knots against Ho et al. 2020, algorithm 2, for both variances."""
     betas = np.linspace(1e-4, 0.02, 1000)
     alpha_bar = np.cumprod(1 - betas)
     i = 400  # the step from t = 401 to t = 400, in the paper's counting from 1

@@ -12,7 +12,9 @@ from diffuse_cli.training import loop, optimiser
 
 
 def built(dim=2, **settings):
-    return experiment.build(config.make({"width": 16, "depth": 2, "batch_size": 32, "steps": 130, "warmup": 5, **settings}), dim)
+    return experiment.build(
+        config.make({"width": 16, "depth": 2, "batch_size": 32, "steps": 130, "warmup": 5, **settings}), dim
+    )
 
 
 def points(n=500, dim=2):
@@ -20,7 +22,9 @@ def points(n=500, dim=2):
 
 
 def train(made, total=None, state=None, **extra):
-    *_, last = loop.fit(made, state or loop.start(made), points(dim=made.dim), total=total or made.config.steps, **extra)
+    *_, last = loop.fit(
+        made, state or loop.start(made), points(dim=made.dim), total=total or made.config.steps, **extra
+    )
     return last
 
 
@@ -54,10 +58,14 @@ def test_every_step_is_reported_once():
     assert steps == sorted(set(steps))
 
 
-@pytest.mark.parametrize(("name", "value"), [("seed", 1), ("lr", 1e-3), ("batch_size", 16), ("ema", 0.5), ("clip", 1e-3)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("seed", 1), ("lr", 1e-3), ("batch_size", 16), ("ema", 0.5), ("clip", 1e-3)]
+)
 def test_a_setting_changes_the_result(name, value):
     one, other = train(built()).state, train(built(**{name: value})).state
-    assert any((a != b).any() for a, b in zip(jax.tree.leaves(one.average), jax.tree.leaves(other.average), strict=True))
+    assert any(
+        (a != b).any() for a, b in zip(jax.tree.leaves(one.average), jax.tree.leaves(other.average), strict=True)
+    )
 
 
 def test_weight_decay_shrinks():

@@ -34,7 +34,9 @@ def list_choices(kind: str | None, as_json: bool) -> None:
     tables = {plural: _presets() if name == "preset" else _entries(name) for plural, name in kinds.items()}
     if as_json:
         keys = ("name", "options", "summary")
-        terminal.print_json({plural: [dict(zip(keys, row, strict=True)) for row in rows] for plural, rows in tables.items()})
+        terminal.print_json(
+            {plural: [dict(zip(keys, row, strict=True)) for row in rows] for plural, rows in tables.items()}
+        )
         return
     for plural, rows in tables.items():
         terminal.print_table(rows, title=plural)
@@ -47,7 +49,10 @@ def _entries(kind: str) -> list[tuple[str, str, str]]:
     rows = []
     for name, entry in CATALOG[kind].items():
         known = catalog.options_of(catalog.factory(catalog.parse(kind, name)))
-        shown = ",".join(f"{key}={'…' if option.default in (None, option.empty) else option.default}" for key, option in known.items())
+        shown = ",".join(
+            f"{key}={'…' if option.default in (None, option.empty) else option.default}"
+            for key, option in known.items()
+        )
         rows.append((name, shown, entry.summary))
     return rows
 

@@ -1,0 +1,58 @@
+"""One small trained run, shared, and a way to call the command line."""
+
+import json
+import shutil
+from typing import NamedTuple
+
+import pytest
+from click.testing import CliRunner
+
+from diffuse_cli.cli import cli
+
+SMALL = [
+    "--steps",
+    "60",
+    "--batch-size",
+    "32",
+    "--width",
+    "8",
+    "--depth",
+    "2",
+    "--train-size",
+    "500",
+    "--set",
+    "sampler_steps=5",
+]
+
+
+class Result(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+
+def call(*args):
+    """Run `diffuse ARGS` in this process."""
+    result = CliRunner().invoke(cli, [str(arg) for arg in args])
+    return Result(result.exit_code, result.stdout, result.stderr)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """An outputs folder with one run, `small`. Not to be changed: ask for `outputs` for a copy."""
+    folder = tmp_path_factory.mktemp("trained")
+    result = call("train", "--name", "small", "--outputs", folder, *SMALL)
+    assert result.code == 0, result.err
+    return folder
+
+
+@pytest.fixture
+def outputs(trained, tmp_path, monkeypatch):
+    """A folder of one's own, stood in, whose `outputs` holds the run `small`."""
+    shutil.copytree(trained, tmp_path / "outputs")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "outputs"

@@ -1,0 +1,178 @@
+"""The other commands on one small run: what they print, what they write, what they import."""
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from diffuse_cli import runs
+from diffuse_cli.cli import COMMANDS
+from tests.cli.conftest import call
+
+HEAVY = {"jax", "flax", "optax", "sklearn", "matplotlib", "scipy", "numpy", "rich", "safetensors"}
+
+
+def load(file):
+    with np.load(file, allow_pickle=False) as archive:
+        return archive["samples"]
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)], ids=lambda c: " ".join(c) or "diffuse")
+def test_help_imports_nothing_heavy_and_shows_an_example(command):
+    script = (
+        "import sys\nfrom diffuse_cli.cli import cli\n"
+        f"try: cli.main({[*command, '--help']!r})\nexcept SystemExit as e: assert e.code == 0\n"
+        f"print('HEAVY', sorted({HEAVY!r} & set(sys.modules)))"
+    )
+    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert out.rstrip().endswith("HEAVY []")
+    assert "diffuse " + (command[0] if command else "train") in out
+
+
+def test_commands_are_the_modules_own_names():
+    for name in COMMANDS:
+        assert call(name, "--help").out.startswith(f"Usage: diffuse {name} ")
+
+
+def test_version_names_what_matters():
+    out = call("--version").out
+    for part in ("diffuse ", "jax ", "flax ", "python ", "device cpu"):
+        assert part in out
+
+
+def test_sample_writes_data_units_in_every_format(outputs):
+    for name in ("s.npz", "s.npy", "s.csv"):
+        result = call("sample", "-n", 50, "--steps", 4, "--out", name)
+        assert result.code == 0, result.err
+        assert result.out.strip() == name
+    npz, npy = load("s.npz"), np.load("s.npy")
+    with open("s.csv") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["x", "y"]
+    assert npy.dtype == npz.dtype == np.float32
+    np.testing.assert_array_equal(npz, npy)
+    np.testing.assert_allclose(np.array(rows, float), npy, rtol=1e-6)
+    printed = call("sample", "-n", 50, "--steps", 4, "--out", "-").out
+    assert printed == Path("s.csv").read_text()
+
+
+def test_a_trajectory_file_has_what_it_says(outputs):
+    assert call("sample", "-n", 30, "--steps", 6, "--trajectory", "--out", "t.npz").code == 0
+    plain = call("sample", "-n", 30, "--steps", 6, "--out", "p.npy")
+    assert plain.code == 0
+    with np.load("t.npz", allow_pickle=False) as archive:
+        file = dict(archive)
+    assert file["trajectory"].shape == (7, 30, 2)
+    assert file["x0_hat"].shape == (6, 30, 2)
+    assert file["log_snr"].shape == file["alpha"].shape == file["sigma"].shape == (7,)
+    assert (np.diff(file["log_snr"]) > 0).all()
+    assert (file["alpha"][-1], file["sigma"][-1]) == (1, 0)
+    np.testing.assert_allclose(
+        file["mean"] + file["scale"] * file["trajectory"][-1], file["samples"], rtol=1e-5, atol=1e-6
+    )
+    np.testing.assert_allclose(np.load("p.npy"), file["samples"], rtol=1e-5, atol=1e-5)
+
+
+def test_seed_decides_the_samples(outputs):
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        assert call("sample", "-n", 20, "--steps", 4, "--seed", seed, "--out", f"{name}.npz").code == 0
+    a, b, c = (Path(f"{name}.npz").read_bytes() for name in "abc")
+    assert a == b
+    assert a != c
+
+
+def test_sample_uses_the_runs_own_method_unless_told(outputs):
+    assert call("sample", "--json").json["steps"] == 5
+    said = call("sample", "--json", "--sampler", "ddpm:large", "--steps", 9, "--grid", "log-snr", "-n", 10).json
+    assert (said["sampler"], said["steps"], said["grid"], said["n"], said["evals"]) == (
+        "ddpm:variance=large",
+        9,
+        "log_snr",
+        10,
+        9,
+    )
+    assert load(said["file"]).shape == (10, 2)
+    assert (outputs / "small" / "samples").samefile(said["file"].rpartition("/")[0])
+
+
+def test_sample_from_a_checkpoint_on_the_way(outputs):
+    assert call("sample", "--run", "small/best.safetensors", "--out", "s.npy").code == 0
+    assert call("sample", "--run", outputs / "small", "--out", "s.npy").code == 0
+
+
+def test_sample_needs_no_data(outputs, monkeypatch):
+    """A run on a user's file can be sampled from when the file has gone."""
+    np.savetxt("points.csv", np.random.default_rng(0).normal(size=(100, 2)), delimiter=",")
+    assert call("train", "--dataset", "file:points.csv", "--steps", 20, "--batch-size", 16, "--width", 8).code == 0
+    (outputs.parent / "points.csv").unlink()
+    assert call("sample", "--run", "points", "--out", "s.npy").code == 0
+
+
+@pytest.mark.parametrize("extra", [[], ["--dark"], ["--frames", "3"]])
+@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
+@pytest.mark.parametrize("command", ["plot-forward", "plot-reverse", "plot-loss", "plot-schedule"])
+def test_figures(command, suffix, extra, outputs):
+    if extra[:1] == ["--frames"] and command not in ("plot-forward", "plot-reverse"):
+        extra = ["--dpi", "50"]
+    result = call(command, "--out", f"f.{suffix}", *extra)
+    assert result.code == 0, result.err
+    assert result.out.strip() == f"f.{suffix}"
+    start = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[suffix]
+    first = Path(f"f.{suffix}").read_bytes()
+    assert first.startswith(start)
+    assert call(command, "--out", f"f.{suffix}", *extra).code == 0
+    assert Path(f"f.{suffix}").read_bytes() == first
+
+
+def test_plot_forward_needs_no_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = call("plot-forward", "--config", "made_easy", "--frames", 4, "--dpi", 40)
+    assert result.code == 0, result.err
+    assert [path.name for path in tmp_path.iterdir()] == ["forward.png"]
+
+
+def test_list_names_everything_with_its_options():
+    document = call("list", "--json").json
+    assert {"datasets", "schedules", "predictions", "losses", "levels", "samplers", "grids", "presets"} == set(document)
+    assert {"name": "ddim", "options": "eta=0.0"}.items() <= document["samplers"][1].items()
+    assert "two interleaved half circles" in call("list", "datasets").out
+    assert call("list", "dataset").code == 0
+
+
+def test_runs_and_info(outputs):
+    (row,) = call("runs", "--json").json
+    assert (row["name"], row["step"], row["steps"]) == ("small", 60, 60)
+    assert "small" in call("runs").out
+    document = call("info", "small", "--json").json
+    assert document["step"] == 60
+    assert document["settings"]["width"] == 8
+    assert document["versions"]["jax"]
+    assert document["history"][-1]["held_out"] == runs.read_log(outputs / "small")[-1]["held_out"]
+    assert "config.toml" in call("info").out
+
+
+def test_runs_where_there_is_none(tmp_path):
+    assert call("runs", "--outputs", tmp_path, "--json").json == []
+    assert "diffuse train" in call("runs", "--outputs", tmp_path).err
+
+
+def test_quiet_leaves_results_only(outputs):
+    result = call("sample", "--quiet", "--out", "s.npy")
+    assert (result.out, result.err) == ("s.npy\n", "")
+
+
+def test_own_code_samples_but_a_run_that_names_it_needs_trust(outputs):
+    Path("lab").mkdir()
+    Path("lab/mylab.py").write_text(
+        "from diffuse_cli.sampling.samplers import ddim\n\ndef mine(*, eta: float = 0.0):\n    return ddim(eta=eta)\n"
+    )
+    assert call("sample", "--sampler", "lab.mylab:mine:eta=1", "--out", "s.npy").code == 0
+    small = ["--steps", 20, "--batch-size", 16, "--width", 8]
+    assert call("train", *small, "--set", "sampler=lab.mylab:mine", "--name", "own").code == 0
+    refused = call("sample", "--run", "own", "--out", "s.npy")
+    assert refused.code == 2
+    assert "--trust" in refused.err
+    assert call("sample", "--run", "own", "--trust", "--out", "s.npy").code == 0

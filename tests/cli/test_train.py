@@ -1,0 +1,196 @@
+"""diffuse train: what it leaves, where settings come from, going on after a stop."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from diffuse_cli import catalog, config, runs
+from diffuse_cli.cli.options import Duration
+from tests.cli.conftest import SMALL, call
+
+
+def test_what_a_run_leaves(trained):
+    folder = trained / "small"
+    found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    figures = {f"figures/{name}.png" for name in ("forward", "reverse", "samples", "loss")}
+    assert {"config.toml", "checkpoint.safetensors", "best.safetensors", "log.jsonl"} | figures <= found
+    assert not any(path.startswith(".") for path in found)
+    for figure in figures:
+        assert (folder / figure).read_bytes().startswith(b"\x89PNG")
+    log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    assert log[-1]["step"] == 60
+    assert {"step", "loss", "seconds", "held_out"} <= set(log[-1])
+    settings = tomllib.loads((folder / "config.toml").read_text())
+    assert (settings["steps"], settings["width"], settings["sampler_steps"]) == (60, 8, 5)
+
+
+@pytest.mark.parametrize("name", [*catalog.CATALOG["dataset"], "swiss_roll:dim=3", "s_curve:dim=3"])
+def test_every_dataset_trains_and_samples(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if name == "file":
+        np.savetxt("points.csv", np.random.default_rng(0).normal(size=(600, 5)), delimiter=",")
+        name = "file:points.csv"
+    result = call("train", "--dataset", name, *SMALL)
+    assert result.code == 0, result.err
+    result = call("sample", "-n", 7, "--steps", 3, "--out", "s.npy")
+    assert result.code == 0, result.err
+    assert np.load("s.npy").shape == (7, catalog.build("dataset", name).dim)
+
+
+@pytest.mark.parametrize("kind", ["schedule", "prediction", "loss", "levels", "sampler", "grid"])
+def test_every_choice_trains(kind, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in catalog.CATALOG[kind]:
+        result = call("train", *SMALL, "--set", f"{kind}={name}", "--name", name)
+        assert result.code == 0, result.err
+
+
+@pytest.mark.parametrize("preset", sorted(config.presets()))
+def test_every_preset_is_a_whole_config(preset):
+    result = call("train", "--config", preset, "--dry-run")
+    assert result.code == 0, result.err
+    again = config.make(tomllib.loads(result.out))
+    assert again == config.make(config.read(preset))
+
+
+def test_flag_over_environment_over_config_over_default(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.toml").write_text("lr = 0.1\nwidth = 9\ndepth = 4\nclip = 2.0\n")
+    monkeypatch.setenv("DIFFUSE_TRAIN_LR", "0.2")
+    monkeypatch.setenv("DIFFUSE_TRAIN_WIDTH", "10")
+    got = tomllib.loads(
+        call("train", "--config", "mine.toml", "--width", 11, "--set", "weight-decay=0.5", "--dry-run").out
+    )
+    assert (got["lr"], got["width"], got["depth"], got["clip"], got["weight_decay"]) == (0.2, 11, 4, 2.0, 0.5)
+    assert got["batch_size"] == config.Config().batch_size
+
+
+def test_dry_run_writes_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert call("train", "--dry-run").code == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_runs_are_numbered_and_never_overwritten(outputs):
+    for expected in ("moons", "moons-2"):
+        assert call("train", *SMALL).code == 0
+        assert (outputs / expected / runs.NEWEST).is_file()
+    before = (outputs / "small" / runs.NEWEST).read_bytes()
+    result = call("train", *SMALL, "--name", "small")
+    assert result.code == 2
+    assert "--resume small" in result.err
+    assert (outputs / "small" / runs.NEWEST).read_bytes() == before
+
+
+def test_the_same_seed_is_the_same_checkpoint(outputs):
+    assert call("train", *SMALL, "--name", "again").code == 0
+    one, other = (runs.open_run(outputs / name) for name in ("small", "again"))
+    assert set(one.tensors) == set(other.tensors)
+    for name, value in one.tensors.items():
+        np.testing.assert_array_equal(value, other.tensors[name])
+
+
+def start_and_stop(folder, name, number):
+    """Train in another process and send it a signal as soon as it has a checkpoint; its exit status and stderr."""
+    command = [sys.executable, "-m", "diffuse_cli", "train", "--name", name, *SMALL, "--steps", "100000"]
+    process = subprocess.Popen(
+        command, cwd=folder, stderr=subprocess.PIPE, text=True, env=os.environ | {"JAX_PLATFORMS": "cpu"}
+    )
+    checkpoint = folder / "outputs" / name / runs.NEWEST
+    deadline = time.monotonic() + 60
+    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    return process.returncode, err
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_leaves_a_checkpoint_and_says_how_to_go_on(number, status, outputs):
+    code, err = start_and_stop(outputs.parent, "stopped", number)
+    assert code == status, err
+    assert "diffuse train --resume stopped" in err
+    assert "Traceback" not in err
+    run = runs.open_run(outputs / "stopped")
+    assert 0 < run.step < 100_000
+
+
+def test_resumed_is_unbroken(outputs):
+    """A run stopped somewhere and resumed is the run that never stopped, bit for bit, log included."""
+    code, err = start_and_stop(outputs.parent, "broken", signal.SIGINT)
+    assert code == 130, err
+    steps = runs.open_run(outputs / "broken").step + 150
+    whole = [*SMALL, "--steps", str(steps)]
+    # The learning rate depends on the total, so the broken run must have had the same one: train it anew to that total.
+    assert call("train", "--name", "whole", *whole).code == 0
+    stop_early(outputs, "parted", whole, after=70)
+    assert runs.open_run(outputs / "parted").step < steps
+    result = call("train", "--resume", "parted")
+    assert result.code == 0, result.err
+    one, other = (runs.open_run(outputs / name) for name in ("whole", "parted"))
+    assert one.step == other.step == steps
+    for name, value in one.tensors.items():
+        np.testing.assert_array_equal(value, other.tensors[name], err_msg=name)
+    last = [runs.read_log(outputs / name)[-1] for name in ("whole", "parted")]
+    assert last[0]["held_out"] == last[1]["held_out"]
+    logged = [record["step"] for record in runs.read_log(outputs / "parted")]
+    assert logged == sorted(set(logged))
+
+
+def stop_early(outputs, name, arguments, after):
+    """Train up to `after` steps of a run in this process, then leave it as a stop would."""
+    from diffuse_cli import experiment
+    from diffuse_cli.training.session import Session
+
+    settings = config.make(tomllib.loads(call("train", *arguments, "--dry-run").out))
+    folder = runs.create(outputs, name, "moons")
+    session = Session(folder, settings, experiment.dataset_of(settings))
+    for update in session.run():
+        if update.step >= after:
+            session.save()
+            return
+
+
+def test_a_finished_run_can_be_trained_further(outputs):
+    result = call("train", "--resume", "small", "--steps", 90)
+    assert result.code == 0, result.err
+    run = runs.open_run(outputs / "small")
+    assert (run.step, run.config.steps) == (90, 90)
+
+
+def test_a_budget_is_kept(outputs):
+    result = call("train", *SMALL[2:], "--budget", "2s", "--name", "timed")
+    assert result.code == 0, result.err
+    run = runs.open_run(outputs / "timed")
+    assert run.config.steps == run.step
+    assert float(run.metadata["seconds"]) < 4
+
+
+def test_divergence_has_its_own_status_and_keeps_the_last_good_checkpoint(outputs):
+    Path("lab").mkdir()
+    Path("lab/losses.py").write_text(
+        "import jax.numpy as jnp\n\n"
+        "def runaway():\n"
+        "    return lambda answer, parameterization, x0, eps, level: -jnp.exp(jnp.mean(answer(x0, level) ** 2, axis=-1))\n"
+    )
+    arguments = ["--loss", "lab.losses:runaway", "--lr", 0.1, "--steps", 2000]
+    result = call("train", *SMALL, "--name", "wild", *arguments)
+    assert result.code == 3
+    assert "diverged" in result.err
+    assert "smaller --lr" in result.err
+    run = runs.open_run(outputs / "wild", trust=True)
+    assert run.step > 0
+    assert all(np.isfinite(value).all() for value in run.tensors.values())
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("30s", 30), ("2m", 120), ("1.5h", 5400), ("45", 45), ("10 s", 10)])
+def test_durations(text, seconds):
+    assert Duration().convert(text, None, None) == seconds
