@@ -179,7 +179,7 @@ def test_divergence_has_its_own_status_and_keeps_the_last_good_checkpoint(output
     Path("lab/losses.py").write_text(
         "import jax.numpy as jnp\n\n"
         "def runaway():\n"
-        "    return lambda answer, parameterization, x0, eps, level: -jnp.exp(jnp.mean(answer(x0, level) ** 2, axis=-1))\n"
+        "    return lambda answer, _, x0, eps, level: -jnp.exp(jnp.mean((answer(x0, level) - 1) ** 2, axis=-1))\n"
     )
     arguments = ["--loss", "lab.losses:runaway", "--lr", 0.1, "--steps", 2000]
     result = call("train", *SMALL, "--name", "wild", *arguments)
