@@ -6,7 +6,8 @@ What is drawn follows from d and the view:
     d = 2           a scatter with equal scales
     d = 3           a scatter in space
     d > 3           a scatter of the first two principal coordinates of a reference cloud
-    view "curves"   a sample is a function on [0, 1]: a few curves, and the histogram of the values of all of them
+    view "curves"   a sample is a function on [0, 1]: a few curves, and the histogram of the values of all samples, or
+                    of one curve that is followed from panel to panel
 
 A `Scene` holds what all panels of a figure must share to be compared: limits, bins, projection, which samples are
 shown. It is made once from all the clouds, then `draw_cloud` draws each of them.
@@ -40,8 +41,8 @@ class Scene(NamedTuple):
 
     limits [axes, 2]: of the value for a histogram, of u and the value for curves, of each coordinate for points.
     basis: mean [d] and axes [d, 2] of the projection; edges [bins + 1]: of the histogram; top: the highest density;
-    most: how many points a panel shows at most; curves: which samples are drawn as curves; side: the width of a panel
-    in inches.
+    most: how many points a panel shows at most; curves: which samples are drawn as curves; followed: the one of them
+    whose values the histogram shows, None for those of all samples; side: the width of a panel in inches.
     """
 
     kind: str
@@ -51,6 +52,7 @@ class Scene(NamedTuple):
     top: float
     most: int
     curves: np.ndarray
+    followed: int | None
     side: float
     rasterise: bool
     theme: Theme
@@ -99,30 +101,42 @@ def make_scene(
     square: bool = False,
     most: int = MOST_POINTS,
     curves: int = 4,
+    follow: bool = False,
 ) -> Scene:
     """Decide what all panels share. clouds: each [n, d]; reference [m, d]: whose principal axes and order are used.
 
     side: the width of a panel in inches, by which points are sized; square: the same scale and range in both directions
-    of a plane; most: how many points a panel shows at most; curves: how many curves.
+    of a plane; most: how many points a panel shows at most; curves: how many curves; follow: whether
+    one of them is followed.
     """
     kind = kind_of(view, reference.shape[1])
     basis = principal_axes(reference, 2) if kind == "projected" else None
     limits = _limits(kind, [_coordinates(cloud, basis) for cloud in clouds], square)
     count = max(len(cloud) for cloud in clouds)
+    shown = spread(reference, curves)
+    followed = int(shown[-1]) if follow and kind == "curves" else None
     values = count * reference.shape[1] if kind == "curves" else count
+    if followed is not None:
+        values = reference.shape[1]
     edges = np.linspace(*limits[-1], int(np.clip(2.5 * values ** (1 / 3), 12, 60)) + 1)
     return Scene(
         kind=kind,
         limits=limits,
         basis=basis,
         edges=edges,
-        top=1.06 * max(density(cloud, edges).max() for cloud in clouds) if kind in ("histogram", "curves") else 1.0,
+        top=_highest(clouds, followed, edges) if kind in ("histogram", "curves") else 1.0,
         most=most,
-        curves=spread(reference, curves),
+        curves=shown,
+        followed=followed,
         side=side,
         rasterise=min(count, most) * len(clouds) > RASTERISE_ABOVE,
         theme=theme,
     )
+
+
+def _highest(clouds: list[np.ndarray], followed: int | None, edges: np.ndarray) -> float:
+    """The top of the histograms' axis, with a little room above."""
+    return 1.06 * max(density(cloud if followed is None else cloud[followed], edges).max() for cloud in clouds)
 
 
 def add_panel(figure: Figure, place: SubplotSpec, scene: Scene) -> Axes:
@@ -280,13 +294,18 @@ def _draw_histogram(axes: Axes, values: np.ndarray, scene: Scene, hues: Hues, no
 def _draw_curves(axes: Axes, samples: np.ndarray, scene: Scene, hues: Hues, normal: bool) -> None:
     u = np.linspace(0, 1, samples.shape[1])
     for index in scene.curves:
-        axes.plot(u, samples[index], color=hues.of(index), linewidth=0.9)
+        look = {"linewidth": 0.9} if scene.followed is None else {"linewidth": 0.7, "alpha": 0.45}
+        if index == scene.followed:  # its values are the dots, and the histogram is theirs
+            look = {"linewidth": 1.1, "marker": ".", "markersize": 2.5, "zorder": 3}
+        axes.plot(u, samples[index], color=hues.of(index), **look)
     axes.set(xlim=scene.limits[0], ylim=scene.limits[1], xlabel="$u$", ylabel="$x(u)$", xticks=[0, 1])
     axes.locator_params(axis="y", nbins=6, steps=[1, 2, 5, 10])
     axes.spines[["right", "top"]].set_visible(False)
     beside = axes.inset_axes(BESIDE, sharey=axes)
     colour = hues.palette[0] if len(hues.palette) == 1 else scene.theme.fill
-    heights = density(samples, scene.edges)
+    if scene.followed is not None:
+        colour = hues.of(scene.followed)
+    heights = density(samples if scene.followed is None else samples[scene.followed], scene.edges)
     beside.stairs(heights, scene.edges, orientation="horizontal", fill=True, color=colour, alpha=0.6, linewidth=0)
     if normal:
         grid = np.linspace(*scene.limits[1], 200)

@@ -41,7 +41,8 @@ def forward(
     log_snr [k]: the log-SNR of each frame, +inf for clean data. t [k]: the time of each frame, written in its title;
     whole numbers are steps of a chain, words stand as they are. titles [k]: takes the place of the titles made from t
     and log_snr.
-    view: "points", or "curves" where a sample is a function on [0, 1].
+    view: "points", or "curves" where a sample is a function on [0, 1]: a few of them, and beside them the histogram of
+    the values of one, as it closes on the standard normal density.
     colour_by [n]: labels (whole numbers or words) or an order (floats) to colour the points by; without it, the place
     along the first principal axis of the data. subject: said after the title, such as the data's name.
 
@@ -112,7 +113,10 @@ def _strip(
     rows = _rows(len(frames))
     with house_style(dark=dark) as theme:
         side = SIDES[len(rows[0])]
-        scene = make_scene(list(frames), reference=frames[clean], view=view, side=side, theme=theme, square=True)
+        reference = frames[clean]
+        scene = make_scene(
+            list(frames), reference=reference, view=view, side=side, theme=theme, square=True, follow=True
+        )
         hues = hues_of(frames[clean], colour_by, theme, HISTOGRAM_SHADES if kind == "histogram" else SHADES)
         above = TWO_LINES if any("\n" in title for title in titles) else ONE_LINE
         made = panel_rows(len(rows), len(rows[0]), scene, theme, above=above)

@@ -83,6 +83,16 @@ def test_the_histogram_of_curves_has_area_one_and_shares_the_axis():
     assert beside.patches[0].orientation == "horizontal"
 
 
+def test_the_histogram_of_a_followed_curve_is_of_its_values_alone():
+    points = cloud(100, 16)
+    axes, scene = panel(points, "curves", curves=3, follow=True)
+    heights = axes.child_axes[0].patches[0].get_data().values
+    np.testing.assert_allclose(heights, density(points[scene.followed], scene.edges))
+    assert scene.followed == scene.curves[-1]
+    dotted = [line for line in axes.lines if line.get_marker() == "."]
+    np.testing.assert_array_equal(dotted[0].get_ydata(), points[scene.followed])
+
+
 def test_curves_are_samples_over_the_unit_interval():
     points = cloud(100, 16)
     axes, scene = panel(points, "curves", curves=3)
