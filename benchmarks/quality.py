@@ -4,9 +4,10 @@
 
     1/2 ∫ E || eps_hat(x_t) - eps_exact(x_t) ||^2 d lambda,   lambda = log-SNR from -8 to 10,
 
-which bounds the KL divergence from the data to the samples of the reverse SDE (Song et al. 2021, "Maximum likelihood
-training of score-based diffusion models", theorem 1). The exact denoiser is that of the noisy curve: a mixture of Gaussians along
-it. Seconds are the training loop alone, after compiling.
+which bounds the KL divergence from the data to the samples of the reverse SDE (Song, Durkan, Murray & Ermon 2021,
+theorem 1). The exact denoiser is that of the noisy curve: a mixture of Gaussians along it.
+
+Seconds are the training loop alone, after compiling.
 """
 
 import sys

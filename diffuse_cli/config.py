@@ -39,7 +39,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     ] = "normal"
     prediction: Annotated[str, Meta(description="What the network regresses on.")] = "v"
     loss: Annotated[str, Meta(description="What training minimises.")] = "simple"
-    width: Annotated[Count, Meta(description="Units in each hidden layer.")] = 64
+    width: Annotated[
+        Count | None,
+        Meta(description="Units in each hidden layer.  [default: 64, or twice the columns if that is more]"),
+    ] = None
     depth: Annotated[Count, Meta(description="Number of hidden layers.")] = 3
     steps: Annotated[Count, Meta(description="Optimiser steps.")] = 12000
     batch_size: Annotated[Count, Meta(description="Points in a step.")] = 256

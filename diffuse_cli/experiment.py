@@ -45,13 +45,16 @@ def dataset_of(config: Config, *, trust: bool = True) -> Dataset:
     return catalog.build("dataset", config.dataset, trust=trust)
 
 
-def located(config: Config) -> Config:
-    """The Config with the path of a user's file made absolute, so that a run can be continued from anywhere."""
+def settled(config: Config, dataset: Dataset) -> Config:
+    """The Config with what depends on the dataset filled in, so that the run it leaves can be repeated from anywhere.
+
+    The path of a user's file is made absolute; the width, if nobody said, is settled.
+    """
     choice = catalog.parse("dataset", config.dataset)
-    if choice.name != "file" or "path" not in choice.options:
-        return config
-    options = choice.options | {"path": str(Path(choice.options["path"]).expanduser().absolute())}
-    return msgspec.structs.replace(config, dataset=str(choice._replace(options=options)))
+    if choice.name == "file":
+        options = choice.options | {"path": str(Path(choice.options["path"]).expanduser().absolute())}
+        choice = choice._replace(options=options)
+    return msgspec.structs.replace(config, dataset=str(choice), width=_width(config, dataset.dim))
 
 
 def default_name(config: Config) -> str:
@@ -82,7 +85,12 @@ def build(config: Config, dim: int, *, trust: bool = True) -> Experiment:
 
 def network(config: Config, dim: int, key: jax.Array) -> MLP:
     """The network of a Config, freshly initialised."""
-    return MLP(dim, width=config.width, depth=config.depth, rngs=nnx.Rngs(params=key))
+    return MLP(dim, width=_width(config, dim), depth=config.depth, rngs=nnx.Rngs(params=key))
+
+
+def _width(config: Config, dim: int) -> int:
+    """A layer narrower than the data cannot pass all of the noise through, which v and eps must answer with."""
+    return config.width or max(64, 2 * dim)
 
 
 def initial_weights(experiment: Experiment, key: jax.Array) -> Weights:

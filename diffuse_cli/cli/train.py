@@ -65,7 +65,7 @@ def train(
         _check_resume(ctx, before)
     settings = options.gather(ctx, base=before.config if before else None)
     dataset = experiment.dataset_of(settings)
-    settings = experiment.located(settings)
+    settings = experiment.settled(settings, dataset)
     experiment.build(settings, dataset.dim)  # says what is wrong with the settings before anything is written
     if dry_run:
         click.echo(config.dump(settings), nl=False)

@@ -1,0 +1,50 @@
+"""The order of the rooms: a module imports from its own row and rows before it only."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "diffuse_cli"
+ROWS = [
+    {"__init__", "errors", "atomic", "catalog", "config"},
+    {"diffusion"},
+    {"networks"},
+    {"sampling"},
+    {"data", "plots"},
+    {"experiment", "checkpoint"},
+    {"runs"},
+    {"generate"},
+    {"sample_files", "figures", "training"},
+    {"cli", "__main__"},
+]
+ROW_OF = {name: row for row, names in enumerate(ROWS) for name in names}
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room(parts):
+    return parts[0].removesuffix(".py") if parts else "__init__"
+
+
+def imported(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "diffuse_cli":
+            rest = node.module.split(".")[1:]
+            yield from (
+                [room(rest)] if rest else [alias.name if alias.name in ROW_OF else "__init__" for alias in node.names]
+            )
+        elif isinstance(node, ast.Import):
+            yield from (room(a.name.split(".")[1:]) for a in node.names if a.name.split(".")[0] == "diffuse_cli")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_down(path):
+    own = room(path.relative_to(PACKAGE).parts)
+    assert own in ROW_OF, f"{own} has no row; give it one here and in docs/architecture.md"
+    above = {name for name in imported(path) if ROW_OF[name] > ROW_OF[own]}
+    assert not above, f"{path.name} imports from rows after its own: {above}"
+
+
+def test_there_is_something_to_hold():
+    assert len(MODULES) > 40
+    assert set(imported(PACKAGE / "runs.py")) >= {"checkpoint", "experiment", "errors"}
