@@ -14,13 +14,10 @@ def bimodal(
     std: Annotated[float, Meta(gt=0, le=1000)] = 0.5,
     weight: Annotated[float, Meta(ge=0, le=1)] = 0.5,
 ) -> Dataset:
-    (
-        """p(x) = (1 − weight) N(x; −distance/2, std²) + weight N(x; distance/2, std²).
+    """p(x) = (1 − weight) N(x; −distance/2, std²) + weight N(x; distance/2, std²).
 
     `weight` is the share of the right-hand mode, `std` the standard deviation of either. Draws are [n, 1], data units.
     """
-        ""
-    )
     mean = (weight - 0.5) * distance
     variance = std**2 + weight * (1 - weight) * distance**2
 
