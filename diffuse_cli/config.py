@@ -33,7 +33,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     schedule: Annotated[
         str, Meta(description="How noise grows with time, like cosine or linear:start=1e-4,end=0.02.")
     ] = "cosine"
-    timesteps: Annotated[Count, Meta(description="T, the length of the discrete chain behind the schedule.")] = 1000
+    timesteps: Annotated[
+        Annotated[int, Meta(ge=2)], Meta(description="T, the length of the discrete chain behind the schedule.")
+    ] = 1000
     levels: Annotated[
         str, Meta(description="How training picks its noise levels, like discrete or normal:mean=2,std=3.")
     ] = "normal"

@@ -17,8 +17,6 @@ from diffuse_cli.diffusion.predictions import Parameterization
 from diffuse_cli.diffusion.process import Process
 from diffuse_cli.networks.denoiser import Weights, split
 from diffuse_cli.networks.mlp import MLP
-from diffuse_cli.sampling.grids import Grid
-from diffuse_cli.sampling.samplers import Sampler
 
 
 class Experiment(NamedTuple):
@@ -29,8 +27,6 @@ class Experiment(NamedTuple):
     parameterization: Parameterization
     loss: Loss
     levels: Levels
-    sampler: Sampler
-    grid: Grid
     structure: nnx.GraphDef
     dim: int
 
@@ -70,14 +66,14 @@ def build(config: Config, dim: int, *, trust: bool = True) -> Experiment:
     def choose(kind: str) -> Any:
         return catalog.build(kind, getattr(config, kind), trust=trust)
 
+    for kind in ("sampler", "grid"):  # used only when the run is sampled from, but what is wrong is better told now
+        choose(kind)
     return Experiment(
         config=config,
         process=process_of(config, trust=trust),
         parameterization=choose("prediction"),
         loss=choose("loss"),
         levels=choose("levels"),
-        sampler=choose("sampler"),
-        grid=choose("grid"),
         structure=split(nnx.eval_shape(lambda: network(config, dim, jax.random.key(0))))[0],
         dim=dim,
     )

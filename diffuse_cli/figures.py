@@ -1,5 +1,6 @@
 """From a run or a dataset to the arrays that a figure takes, and the figure."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -77,14 +78,13 @@ def described(method: Method) -> str:
     return f"{method.sampler}, {method.steps} steps"
 
 
-def of_run(run: runs.Run, dataset: Dataset) -> dict[str, Figure]:
-    """The four figures that training leaves, by name."""
+def of_run(run: runs.Run, dataset: Dataset) -> Iterator[tuple[str, Figure]]:
+    """The four figures that training leaves, with their names, each as soon as it is drawn."""
     config = run.config
     method = Method(config.sampler, config.grid, config.sampler_steps)
+    yield "loss", loss(run.name, runs.read_log(run.folder))
+    process = run.experiment.process
+    yield "forward", forward(config, process, dataset, frames=FRAMES, count=POINTS, seed=config.seed)
     drawn = draw(run, method, POINTS, config.seed, trajectory=True)
-    return {
-        "forward": forward(config, run.experiment.process, dataset, frames=FRAMES, count=POINTS, seed=config.seed),
-        "reverse": reverse(run, method, drawn, frames=FRAMES),
-        "samples": samples(run, method, drawn, dataset),
-        "loss": loss(run.name, runs.read_log(run.folder)),
-    }
+    yield "reverse", reverse(run, method, drawn, frames=FRAMES)
+    yield "samples", samples(run, method, drawn, dataset)

@@ -52,7 +52,9 @@ def draw(run: Run, method: Method, count: int, seed: int, *, trajectory: bool = 
     final = result.x[-1] if trajectory else result
     if not np.isfinite(final).all():
         bad = int((~np.isfinite(final)).any(axis=1).sum())
-        raise DiffuseError(f"{bad} of {count} samples are not finite numbers; try more steps than {method.steps}")
-    samples = run.standard.to_data(final).astype(np.float32)
+        raise DiffuseError(
+            f"{bad} of {count} samples by {method.sampler} in {method.steps} steps are not finite numbers"
+        )
+    samples = run.standard.to_data(final.astype(np.float64))
     evals = method.steps * sampler.evals
     return Drawn(samples, jax.device_get(levels), result if trajectory else None, evals, time.perf_counter() - began)

@@ -15,7 +15,7 @@ import numpy as np
 from diffuse_cli import atomic, checkpoint, config, experiment
 from diffuse_cli.config import Config
 from diffuse_cli.data.dataset import Standardiser
-from diffuse_cli.diffusion.predictions import Predict
+from diffuse_cli.diffusion.predictions import Predict, clipped
 from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.experiment import Experiment
 from diffuse_cli.networks.denoiser import Weights, predictor
@@ -24,13 +24,19 @@ NEWEST, BEST = "checkpoint.safetensors", "best.safetensors"
 
 
 class Run(NamedTuple):
-    """A checkpoint opened. `standard` and `view` are its dataset's; `metadata` has step, total and versions as text."""
+    """A checkpoint opened.
+
+    `standard` and `view` are its dataset's; `low` and `high` [d] bound its training points in model space; `metadata`
+    has step, seconds and versions as text.
+    """
 
     folder: Path
     config: Config
     experiment: Experiment
     standard: Standardiser
     view: str
+    low: np.ndarray
+    high: np.ndarray
     tensors: dict[str, np.ndarray]
     metadata: dict[str, str]
 
@@ -45,10 +51,11 @@ class Run(NamedTuple):
         return int(self.metadata["step"])
 
     def predict(self) -> Predict:
-        """The trained denoiser, with the averaged weights."""
+        """The trained denoiser, with the averaged weights, its x0 kept among the data."""
         template = jax.eval_shape(lambda: experiment.initial_weights(self.experiment, jax.random.key(0)))
         weights: Weights = checkpoint.restore(template, self.tensors, "average")
-        return predictor(self.experiment.structure, weights, self.experiment.parameterization)
+        predict = predictor(self.experiment.structure, weights, self.experiment.parameterization)
+        return clipped(predict, jax.numpy.asarray(self.low), jax.numpy.asarray(self.high))
 
 
 def create(outputs: Path, name: str | None, dataset: str) -> Path:
@@ -122,18 +129,30 @@ def open_run(path: Path, *, trust: bool = False) -> Run:
         settings = config.make(config.loads(metadata["config"]), str(file))
         dim = int(metadata["dim"])
         standard = Standardiser(tensors.pop("standard.mean"), tensors.pop("standard.scale"))
+        low, high = tensors.pop("bounds.low"), tensors.pop("bounds.high")
         view = metadata["view"]
     except (KeyError, ValueError) as error:
         raise DiffuseError(f"{file} is not a whole checkpoint: {error} is missing or wrong") from error
-    return Run(file.parent, settings, experiment.build(settings, dim, trust=trust), standard, view, tensors, metadata)
+    built = experiment.build(settings, dim, trust=trust)
+    return Run(file.parent, settings, built, standard, view, low, high, tensors, metadata)
 
 
-def save(file: Path, state: Any, settings: Config, standard: Standardiser, view: str, metadata: dict[str, str]) -> None:
-    """Write one checkpoint: the training state's parts by name, the constants, and the settings in its header.
+def save(
+    file: Path,
+    state: Any,
+    settings: Config,
+    *,
+    standard: Standardiser,
+    view: str,
+    low: np.ndarray,
+    high: np.ndarray,
+    metadata: dict[str, str],
+) -> None:
+    """Write one checkpoint: the training state's parts by name, the data's constants, and the settings in its header.
 
     `state` is a NamedTuple of pytrees; an `average` among its fields is what `Run.predict` reads.
     """
-    tensors = {"standard.mean": standard.mean, "standard.scale": standard.scale}
+    tensors = {"standard.mean": standard.mean, "standard.scale": standard.scale, "bounds.low": low, "bounds.high": high}
     for part, tree in zip(state._fields, jax.device_get(state), strict=True):
         tensors |= checkpoint.flatten(tree, part)
     header = {"config": config.dump(settings), "dim": str(len(standard.mean)), "view": view, **metadata}
@@ -149,7 +168,8 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
     """The records of log.jsonl, oldest first. Raises DiffuseError if there is none or it is damaged."""
     file = folder / "log.jsonl"
     try:
-        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.endswith("\n")]  # a killed run may leave half a line
     except OSError as error:
         raise DiffuseError(f"cannot read {file}: {error.strerror}") from error
     except ValueError as error:

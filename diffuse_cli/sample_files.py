@@ -41,12 +41,12 @@ def write(path: Path, drawn: Drawn, standard: Standardiser) -> None:
     if path.suffix == ".npz":
         np.savez(buffer, **_arrays(drawn, standard))
     elif path.suffix == ".npy":
-        np.save(buffer, drawn.samples, allow_pickle=False)
+        np.save(buffer, drawn.samples.astype(np.float32), allow_pickle=False)
     else:
         np.savetxt(
             buffer,
             drawn.samples,
-            fmt="%.7g",
+            fmt="%.9g",
             delimiter=",",
             header=",".join(columns(drawn.samples.shape[1])),
             comments="",
@@ -64,9 +64,9 @@ def columns(dim: int) -> list[str]:
 
 def _arrays(drawn: Drawn, standard: Standardiser) -> dict[str, np.ndarray]:
     if drawn.path is None:
-        return {"samples": drawn.samples}
+        return {"samples": drawn.samples.astype(np.float32)}
     return {
-        "samples": drawn.samples,
+        "samples": drawn.samples.astype(np.float32),
         "trajectory": drawn.path.x,
         "x0_hat": drawn.path.x0,
         **drawn.levels._asdict(),

@@ -1,6 +1,7 @@
 """The command line. Commands are imported only when they are called, so that help is quick."""
 
 import importlib
+import signal
 import sys
 from typing import Any
 
@@ -57,9 +58,6 @@ class Commands(click.Group):
             sys.exit(error.exit_code)
         except (click.Abort, KeyboardInterrupt):
             sys.exit(130)
-        except BrokenPipeError:  # whoever read our output has seen enough
-            sys.stdout = None
-            sys.exit(0)
         except DiffuseError as error:
             if "--debug" in given:
                 raise
@@ -107,4 +105,6 @@ def cli() -> None:
 
 def main() -> None:
     """The `diffuse` command."""
+    if hasattr(signal, "SIGPIPE"):  # whoever reads our output may have seen enough: `diffuse list | head`
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     cli.main()

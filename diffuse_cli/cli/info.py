@@ -15,17 +15,17 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.argument("run_name", metavar="[RUN]", default="latest")
-@options.outputs
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.argument("run", metavar="[RUN]", required=False)
+@options.run
+@options.as_json
 @options.common
-def info(run_name: str, outputs: Path, as_json: bool) -> None:
+def info(run: str | None, run_name: str, outputs: Path, as_json: bool) -> None:
     """Show a run's settings, versions and history. RUN is a name, a path, a checkpoint file or latest."""
     import msgspec
 
     from diffuse_cli import checkpoint, config, runs
 
-    path = runs.find(outputs, run_name)
+    path = runs.find(outputs, run or run_name)
     folder, file = (path, path / runs.NEWEST) if path.is_dir() else (path.parent, path)
     header = checkpoint.read_header(file)
     settings = config.make(config.loads(header["config"]), str(file))

@@ -17,7 +17,7 @@ PLURALS = {"loss": "losses", "levels": "levels"}
 
 @click.command("list", epilog=EPILOG)
 @click.argument("kind", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@options.as_json
 @options.common
 def list_choices(kind: str | None, as_json: bool) -> None:
     """Show what there is to choose from, with the options of each and their defaults.

@@ -15,7 +15,7 @@ Examples:
 
 @click.command("runs", epilog=EPILOG)
 @options.outputs
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@options.as_json
 @options.common
 def list_runs(outputs: Path, as_json: bool) -> None:
     """Show the runs there are, the latest first."""

@@ -1,6 +1,7 @@
 """Options that commands share. A setting's flag is made from its field in Config: type, bounds, default, help."""
 
 import functools
+import os
 import re
 import typing
 from collections.abc import Callable
@@ -16,6 +17,18 @@ from diffuse_cli.config import CHOICES, FIELDS, Config
 from diffuse_cli.errors import UsageError
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class Option(click.Option):
+    """An option whose environment variable is named after its flag, not after the parameter that its value goes to."""
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        flag = max(self.opts, key=len).lstrip("-").replace("-", "_").upper()
+        names = [self.envvar] if isinstance(self.envvar, str) else [f"{ctx.auto_envvar_prefix}_{flag}"]
+        return next((os.environ[name] for name in names if os.environ.get(name)), None)
+
+
+option = functools.partial(click.option, cls=Option)
 
 
 class ChoiceParam(click.ParamType):
@@ -70,7 +83,7 @@ def setting(name: str, *flags: str, default: str | None = None) -> Decorator:
         high = high - 1 if kind is int and "lt" in said else high
         param_type = ranged(low, high, **open_ends) if (low, high) != (None, None) else kind
     value = FIELDS[name].default
-    return click.option(
+    return option(
         name,
         *(flags or [f"--{name.replace('_', '-')}"]),
         type=param_type,
@@ -84,14 +97,14 @@ def settings(*names: str) -> Decorator:
     """The options of several Config fields, with `--config` and `--set`, in this order in the help."""
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        command = click.option(
+        command = option(
             "changes",
             "--set",
             multiple=True,
             metavar="KEY=VALUE",
             help="Any setting of the config file by name; may be repeated.",
         )(command)
-        command = click.option(
+        command = option(
             "config_source",
             "--config",
             metavar="FILE|PRESET",
@@ -112,24 +125,29 @@ def gather(ctx: click.Context, base: Config | None = None) -> Config:
     values = {} if base is None else {name: getattr(base, name) for name in FIELDS}
     if source := ctx.params.get("config_source"):
         values |= config.read(source)
-    values |= {name: ctx.params[name] for name in FIELDS if is_given(ctx, name)}
-    for change in ctx.params.get("changes", ()):
-        key, equals, value = change.partition("=")
-        if not equals:
-            raise UsageError(f"--set {change}: the form is --set key=value")
-        key = key.strip().replace("-", "_")
-        values[key] = config.convert(key, value.strip(), f"--set {change}")
+    for source in (ParameterSource.ENVIRONMENT, ParameterSource.COMMANDLINE):
+        values |= {name: ctx.params[name] for name in FIELDS if ctx.get_parameter_source(name) is source}
+        if ctx.get_parameter_source("changes") is source:
+            values |= dict(_read_change(change) for change in ctx.params["changes"])
     return config.make(values)
 
 
-def is_given(ctx: click.Context, name: str) -> bool:
-    """Whether a parameter was said on the command line or in the environment."""
-    return ctx.get_parameter_source(name) in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
+def _read_change(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"--set {text}: the form is --set key=value")
+    key = key.strip().replace("-", "_")
+    return key, config.convert(key, value.strip(), f"--set {text}")
+
+
+def on_command_line(ctx: click.Context, name: str) -> bool:
+    """Whether a parameter was said on the command line, not only in the environment."""
+    return ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
 def outputs(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--outputs`, the folder of runs."""
-    return click.option(
+    return option(
         "--outputs",
         envvar="DIFFUSE_OUTPUTS",
         type=click.Path(path_type=Path),
@@ -139,12 +157,23 @@ def outputs(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def trust(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--trust`, for a run that somebody else may have made."""
+    return option("--trust", is_flag=True, help="Let the run name its maker's own code, which will be imported.")(
+        command
+    )
+
+
+def as_json(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--json`: one document on stdout."""
+    return option("as_json", "--json", is_flag=True, help="Print one JSON document.")(command)
+
+
 def run(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--run`, `--outputs` and `--trust`: which run."""
-    for option in (
-        click.option("--trust", is_flag=True, help="Let the run name its maker's own code, which will be imported."),
+    """`--run` and `--outputs`: which run."""
+    for decorate in (
         outputs,
-        click.option(
+        option(
             "run_name",
             "--run",
             metavar="NAME|PATH|latest",
@@ -153,19 +182,19 @@ def run(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Which run, or a checkpoint file.",
         ),
     ):
-        command = option(command)
+        command = decorate(command)
     return command
 
 
 def method(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--sampler`, `--steps` and `--grid`: how to sample. The run's own unless given; `gather_method` reads them."""
     own = "the run's"
-    for option in (
+    for decorate in (
         setting("grid", default=own),
         setting("sampler_steps", "--steps", default=own),
         setting("sampler", default=own),
     ):
-        command = option(command)
+        command = decorate(command)
     return command
 
 
@@ -187,7 +216,7 @@ def device(command: Callable[..., Any]) -> Callable[..., Any]:
         start(device)
         return command(*args, **kwargs)
 
-    return click.option(
+    return option(
         "--device",
         type=click.Choice(["auto", "cpu", "gpu", "tpu"]),
         default="auto",
@@ -196,8 +225,8 @@ def device(command: Callable[..., Any]) -> Callable[..., Any]:
     )(started)
 
 
-def figure_out(default: str) -> Decorator:
-    """`--out`, `--dark` and `--dpi` of a figure; `default` is a file, or words for a place that depends on the run."""
+def figure_out(default: Path | None = None, *, where: str | None = None) -> Decorator:
+    """`--out`, `--dark` and `--dpi` of a figure. Its `default` place, or words for `where` it goes if that depends."""
 
     def check(ctx: click.Context, param: click.Parameter, path: Path | None) -> Path | None:
         if path is not None and not ctx.resilient_parsing:
@@ -207,24 +236,23 @@ def figure_out(default: str) -> Decorator:
         return path
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        fixed = Path(default) if Path(default).suffix and " " not in default else None
-        for option in (
-            click.option(
+        for decorate in (
+            option(
                 "--dpi", type=click.IntRange(20, 1200), default=200, show_default=True, help="Resolution of a .png."
             ),
-            click.option("--dark", is_flag=True, help="Light on dark."),
-            click.option(
+            option("--dark", is_flag=True, help="Light on dark."),
+            option(
                 "--out",
                 "-o",
                 type=click.Path(path_type=Path),
                 metavar="FILE",
-                default=fixed,
-                show_default=default,
+                default=default,
+                show_default=where or True,
                 callback=check,
                 help="Where to: .png, .svg or .pdf.",
             ),
         ):
-            command = option(command)
+            command = decorate(command)
         return command
 
     return decorate
@@ -239,14 +267,14 @@ def save_figure(figure: Any, path: Path, dpi: int) -> None:
 
 def frames(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--frames` of a strip."""
-    return click.option("--frames", type=click.IntRange(2, 12), default=10, show_default=True, help="How many frames.")(
+    return option("--frames", type=click.IntRange(2, 12), default=10, show_default=True, help="How many frames.")(
         command
     )
 
 
 def seed(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--seed`, for a command that draws."""
-    return click.option(
+    return option(
         "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of what is drawn."
     )(command)
 
@@ -261,9 +289,9 @@ def common(command: Callable[..., Any]) -> Callable[..., Any]:
         terminal.quiet = quiet  # --debug is read where errors are caught
         return command(*args, **kwargs)
 
-    for option in (
-        click.option("--debug", is_flag=True, help="Show the traceback of an error."),
-        click.option("--quiet", "-q", is_flag=True, help="No progress, no notes; results and errors only."),
+    for decorate in (
+        option("--debug", is_flag=True, help="Show the traceback of an error."),
+        option("--quiet", "-q", is_flag=True, help="No progress, no notes; results and errors only."),
     ):
-        set_up = option(set_up)
+        set_up = decorate(set_up)
     return set_up

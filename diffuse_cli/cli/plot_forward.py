@@ -17,8 +17,8 @@ Examples:
 @click.command(epilog=EPILOG)
 @options.settings("dataset", "schedule", "timesteps", "seed")
 @options.frames
-@click.option("-n", "--count", type=click.IntRange(2), default=2000, show_default=True, help="How many points.")
-@options.figure_out("forward.png")
+@options.option("-n", "--count", type=click.IntRange(2), default=2000, show_default=True, help="How many points.")
+@options.figure_out(Path("forward.png"))
 @options.device
 @options.common
 @click.pass_context

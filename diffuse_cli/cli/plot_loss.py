@@ -14,12 +14,13 @@ Examples:
 
 @click.command(epilog=EPILOG)
 @options.run
-@options.figure_out("the run's figures/loss.png")
+@options.figure_out(where="the run's figures/loss.png")
 @options.common
-def plot_loss(run_name: str, outputs: Path, trust: bool, out: Path | None, dark: bool, dpi: int) -> None:
+def plot_loss(run_name: str, outputs: Path, out: Path | None, dark: bool, dpi: int) -> None:
     """Draw a run's loss: of the training batches, and of held-out points under the averaged weights."""
     from diffuse_cli import figures, runs
 
-    run = runs.open_run(runs.find(outputs, run_name), trust=trust)
-    figure = figures.loss(run.name, runs.read_log(run.folder), dark=dark)
-    options.save_figure(figure, out or run.folder / "figures" / "loss.png", dpi)
+    path = runs.find(outputs, run_name)
+    folder = path if path.is_dir() else path.parent
+    figure = figures.loss(folder.name, runs.read_log(folder), dark=dark)
+    options.save_figure(figure, out or folder / "figures" / "loss.png", dpi)

@@ -15,11 +15,12 @@ Examples:
 
 @click.command(epilog=EPILOG)
 @options.run
+@options.trust
 @options.method
 @options.frames
-@click.option("-n", "--count", type=click.IntRange(2), default=2000, show_default=True, help="How many points.")
+@options.option("-n", "--count", type=click.IntRange(2), default=2000, show_default=True, help="How many points.")
 @options.seed
-@options.figure_out("the run's figures/reverse.png")
+@options.figure_out(where="the run's figures/reverse.png")
 @options.device
 @options.common
 @click.pass_context

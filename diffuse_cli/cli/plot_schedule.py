@@ -14,7 +14,7 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.option(
+@options.option(
     "schedules",
     "--schedule",
     type=options.ChoiceParam("schedule"),
@@ -22,7 +22,7 @@ Examples:
     help="A schedule to draw; may be repeated.  [default: all]",
 )
 @options.setting("timesteps")
-@options.figure_out("schedule.png")
+@options.figure_out(Path("schedule.png"))
 @options.common
 def plot_schedule(schedules: tuple[str, ...], timesteps: int, out: Path, dark: bool, dpi: int) -> None:
     """Draw noise schedules beside each other: the signal that is left, the noise each step adds, the log-SNR."""

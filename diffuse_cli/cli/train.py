@@ -1,15 +1,17 @@
 """diffuse train"""
 
+import shlex
 import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from diffuse_cli import config
 from diffuse_cli.cli import options, signals, terminal
-from diffuse_cli.errors import UsageError
+from diffuse_cli.errors import DiffuseError, UsageError
 
 if TYPE_CHECKING:
     from diffuse_cli.config import Config
@@ -32,12 +34,14 @@ Examples:
     "dataset", "steps", "batch_size", "lr", "width", "depth", "schedule", "timesteps", "prediction", "loss", "levels",
     "ema", "train_size", "seed",
 )  # fmt: skip
-@click.option("--budget", type=options.Duration(), help="Train for this long instead of --steps, like 30s or 5m.")
-@click.option("--name", help="Name of the run's folder.  [default: the dataset's]")
-@click.option("--resume", metavar="NAME|PATH|latest", help="Continue a run to its --steps, with its own settings.")
+@options.option("--budget", type=options.Duration(), help="Train for this long instead of --steps, like 30s or 5m.")
+@options.option("--name", help="Name of the run's folder.  [default: the dataset's]")
+@options.option("--resume", metavar="NAME|PATH|latest", help="Continue a run to its --steps, with its own settings.")
+@options.trust
 @options.outputs
 @options.device
-@click.option("--dry-run", is_flag=True, help="Print the settings as TOML, itself a valid --config, and stop.")
+@options.option("--dry-run", is_flag=True, help="Print the settings as TOML, itself a valid --config, and stop.")
+@options.as_json
 @options.common
 @click.pass_context
 def train(
@@ -45,28 +49,34 @@ def train(
     budget: float | None,
     name: str | None,
     resume: str | None,
+    trust: bool,
     outputs: Path,
     dry_run: bool,
+    as_json: bool,
     **_settings: Any,
 ) -> None:
     """Train a denoiser on a dataset.
 
     Leaves a folder outputs/NAME with the checkpoint, the settings, a log and four figures. Ctrl-C leaves a checkpoint
-    that --resume continues from, and the result is the same as if it had never stopped.
+    that --resume continues from; a run of --steps then ends exactly as if it had never stopped.
     """
     began = time.perf_counter()
     from diffuse_cli import experiment, runs
 
-    if budget is not None and options.is_given(ctx, "steps"):
+    if budget is not None and options.on_command_line(ctx, "steps"):
         raise UsageError("--budget settles the number of steps; give either --steps or --budget")
     before = None
-    if resume is not None:
-        before = runs.open_run(runs.find(outputs, resume), trust=True)
-        _check_resume(ctx, before)
-    settings = options.gather(ctx, base=before.config if before else None)
-    dataset = experiment.dataset_of(settings)
+    if resume is None:
+        settings, trust = options.gather(ctx), True  # whoever types a name of own code trusts it
+    else:
+        path = runs.find(outputs, resume)
+        if path.is_file():
+            raise UsageError(f"{path} is a checkpoint; only a whole run can be continued: --resume {path.parent}")
+        before = runs.open_run(path, trust=trust)
+        settings = _resumed_settings(ctx, before)
+    dataset = experiment.dataset_of(settings, trust=trust)
     settings = experiment.settled(settings, dataset)
-    experiment.build(settings, dataset.dim)  # says what is wrong with the settings before anything is written
+    experiment.build(settings, dataset.dim, trust=trust)  # says what is wrong before anything is written
     if dry_run:
         click.echo(config.dump(settings), nl=False)
         return
@@ -74,25 +84,25 @@ def train(
     try:
         session = _train(ctx, folder, settings, dataset, budget, before)
     finally:
-        if not (folder / runs.NEWEST).exists():  # nothing worth keeping came of it
+        if before is None and not (folder / runs.NEWEST).exists():  # nothing worth keeping came of it
             shutil.rmtree(folder)
-    _finish(session, dataset, began)
+    _finish(session, dataset, began, as_json)
 
 
-def _check_resume(ctx: click.Context, before: "Run") -> None:
-    """Only the length of a run may change when it is continued: anything else would make it another run."""
-    given = [key for key in config.FIELDS if key in ctx.params and key != "steps" and options.is_given(ctx, key)]
-    given += [key for key in ("config_source", "changes", "name") if ctx.params[key]]
+def _resumed_settings(ctx: click.Context, before: "Run") -> "Config":
+    """The run's own settings: only its length may change, anything else would make it another run."""
+    given = [key for key in config.FIELDS if key in ctx.params and key != "steps" and options.on_command_line(ctx, key)]
+    given += [key for key in ("config_source", "changes", "name") if options.on_command_line(ctx, key)]
     if given:
         flags = {"config_source": "--config", "changes": "--set"}
         what = ", ".join(flags.get(key, f"--{key.replace('_', '-')}") for key in given)
         raise UsageError(f"a resumed run keeps its settings and name; leave out {what} (only its length can change)")
-    if ctx.params["budget"] is None:
-        asked = ctx.params["steps"] if options.is_given(ctx, "steps") else before.config.steps
-        if asked <= before.step:
-            raise UsageError(
-                f"{before.name} has taken {before.step} steps already; to train it further give more --steps"
-            )
+    if not (before.folder / "log.jsonl").is_file():
+        raise DiffuseError(f"{before.folder} is not a whole run: it has no log.jsonl")
+    steps = ctx.params["steps"] if options.on_command_line(ctx, "steps") else before.config.steps
+    if ctx.params["budget"] is None and steps <= before.step:
+        raise UsageError(f"{before.name} has taken {before.step} steps already; to train it further give more --steps")
+    return config.make({**msgspec.structs.asdict(before.config), "steps": steps})
 
 
 def _train(
@@ -113,37 +123,49 @@ def _train(
                     break
             else:
                 return session
-    where = f" --outputs {ctx.params['outputs']}" if options.is_given(ctx, "outputs") else ""
-    again = f"diffuse train --resume {folder.name}{where}"
-    click.echo(f"Interrupted at step {session.step}, with a checkpoint. Continue with: {again}", err=True)
+    again = shlex.join(["diffuse", "train", "--resume", _name_of(folder)])
+    click.echo(f"Interrupted at step {session.step:,}, with a checkpoint. Continue with: {again}", err=True)
     ctx.exit(_EXIT[interrupted.signal])
 
 
-def _finish(session: "Session", dataset: "Dataset", began: float) -> None:
+def _name_of(folder: Path) -> str:
+    """How a later command finds this run: by its name, or by its path if it is not in the default folder of runs."""
+    return folder.name if folder.parent == Path("outputs") else str(folder)
+
+
+def _finish(session: "Session", dataset: "Dataset", began: float, as_json: bool) -> None:
     """Draw the figures and print what came of it."""
     from diffuse_cli import figures, runs
     from diffuse_cli.plots import style
 
     folder = session.folder
-    for name, figure in figures.of_run(runs.open_run(folder, trust=True), dataset).items():
-        style.save(figure, folder / "figures" / f"{name}.png")
-    terminal.print_table(
-        [
-            ("steps", f"{session.step:,}, {session.speed:,.0f} a second"),
-            ("time", f"{session.seconds:.1f} s to train, {time.perf_counter() - began:.1f} s in all"),
-            ("loss", f"{session.loss:.4f}, the last steps' mean"),
-            ("held-out loss", f"{session.held_out:.4f}, of the averaged weights"),
-            ("run", str(folder)),
-            (
-                "figures",
-                ", ".join(
-                    str(folder / "figures" / name) for name in ("forward.png", "reverse.png", "samples.png", "loss.png")
-                ),
-            ),
-        ]
-    )
+    drawn = []
+    try:
+        for name, figure in figures.of_run(runs.open_run(folder, trust=True), dataset):
+            drawn.append(style.save(figure, folder / "figures" / f"{name}.png"))
+    except KeyboardInterrupt:
+        click.echo(f"The run in {folder} is complete; only its figures are not all drawn.", err=True)
+        raise
+    seconds = time.perf_counter() - began
+    if as_json:
+        said = {"run": str(folder), "steps": session.step, "steps_per_second": round(session.speed, 1)}
+        said |= {"train_seconds": round(session.seconds, 2), "seconds": round(seconds, 2), "loss": session.loss}
+        said |= {"held_out_loss": session.held_out, "figures": [str(path) for path in drawn]}
+        terminal.print_json(said)
+    else:
+        terminal.print_table(
+            [
+                ("steps", f"{session.step:,}, {session.speed:,.0f} a second"),
+                ("time", f"{session.seconds:.1f} s to train, {seconds:.1f} s in all"),
+                ("loss", f"{session.loss:.4f}, the last steps' mean"),
+                ("held-out loss", f"{session.held_out:.4f}, of the averaged weights"),
+                ("run", str(folder)),
+                ("figures", f"{folder / 'figures'}: {', '.join(path.name for path in drawn)}"),
+            ]
+        )
+    run = shlex.quote(_name_of(folder))
     terminal.note(
-        "Next: diffuse sample --steps 50 --sampler ddim --plot\n"
-        "      diffuse plot-reverse --frames 6 --out reverse.pdf\n"
-        f"      diffuse info {folder.name}"
+        f"Next: diffuse sample --run {run} --steps 50 --sampler ddim --plot\n"
+        f"      diffuse plot-reverse --run {run} --frames 6 --out reverse.pdf\n"
+        f"      diffuse info {run}"
     )

@@ -42,7 +42,9 @@ def continuous() -> Levels:
     return draw
 
 
-def normal(*, mean: float = 3.0, std: Annotated[float, Meta(gt=0)] = 3.0) -> Levels:
+def normal(
+    *, mean: Annotated[float, Meta(ge=-20, le=20)] = 3.0, std: Annotated[float, Meta(ge=1, le=20)] = 3.0
+) -> Levels:
     """log-SNR normal, cut to what the process visits between t = 1/T and t = 1.
 
     Karras et al. 2022, table 1, in log-SNR: their P_mean, P_std of ln sigma are -mean/2, std/2 here.
@@ -50,8 +52,9 @@ def normal(*, mean: float = 3.0, std: Annotated[float, Meta(gt=0)] = 3.0) -> Lev
 
     def draw(process: Process, key: Array, n: int) -> Level:
         low, high = process.schedule(jnp.array([1.0, 1 / process.timesteps]))
-        below, above = ndtr((low - mean) / std), ndtr((high - mean) / std)
-        log_snr = mean + std * ndtri(below + (above - below) * _strata(key, n))
+        side = jnp.where(low > mean, -1.0, 1.0)  # mirrored where only the upper tail is left, which ndtr rounds to 1
+        first, last = ndtr(side * (low - mean) / std), ndtr(side * (high - mean) / std)
+        log_snr = mean + side * std * ndtri(first + (last - first) * _strata(key, n))
         return process.at(jnp.clip(log_snr, low, high))
 
     return draw

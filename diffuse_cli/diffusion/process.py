@@ -81,9 +81,9 @@ def transition(earlier: Level, later: Level) -> tuple[Array, Array]:
     return scale, later.sigma * jnp.sqrt(-jnp.expm1(later.log_snr - earlier.log_snr))
 
 
-def jump(key: Array, x0: Array, level: Level) -> Array:
-    """A draw of x_t given x_0 in one step. Ho et al. 2020, eq. 4."""
-    return level.alpha * x0 + level.sigma * jax.random.normal(key, x0.shape)
+def jump(x0: Array, eps: Array, level: Level) -> Array:
+    """x_t given x_0 in one step, eps ~ N(0, I). Ho et al. 2020, eq. 4."""
+    return level.alpha * x0 + level.sigma * eps
 
 
 def chain(key: Array, x0: Array, levels: Level) -> Array:

@@ -1,7 +1,8 @@
 """The beta tables of the literature, and the one adaptor that makes a continuous schedule of any of them.
 
 A factory takes the number of timesteps T and returns a Schedule. Where `start` and `end` are not given they are DDPM's
-1e-4 and 0.02 scaled by 1000/T, so that the chain ends in the same noise whatever T is; given, they are taken as given.
+1e-4 and 0.02 scaled by 1000/T, so that a chain of about fifty steps or more ends in the same noise whatever its length;
+given, they are taken as given.
 """
 
 from typing import Annotated

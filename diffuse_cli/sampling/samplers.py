@@ -50,10 +50,12 @@ def ddim(*, eta: Annotated[float, Meta(ge=0, le=1)] = 0.0) -> Sampler:
 
     def step(predict: Predict, state: State, now: Level, nxt: Level, key: Array) -> State:
         p = predict(state.x, now)
-        std = eta * nxt.sigma * jnp.sqrt(-jnp.expm1(now.log_snr - nxt.log_snr))
-        x = nxt.alpha * p.x0 + jnp.sqrt(nxt.sigma**2 - std**2) * p.eps
+        lost = jnp.expm1(
+            now.log_snr - nxt.log_snr
+        )  # in [-1, 0], which sigma^2 - std^2 written out may leave by rounding
+        x = nxt.alpha * p.x0 + nxt.sigma * jnp.sqrt(1 + eta**2 * lost) * p.eps
         if eta:
-            x += std * jax.random.normal(key, x.shape, x.dtype)
+            x += eta * nxt.sigma * jnp.sqrt(-lost) * jax.random.normal(key, x.shape, x.dtype)
         return State(x, p.x0)
 
     return Sampler(step)

@@ -46,11 +46,15 @@ class Batch(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """What is known at the end of a chunk. `state` is gone with the next chunk: copy what is to be kept."""
+    """What is known at the end of a chunk; `done` is how much of the way, from 0 to 1.
+
+    `state` is gone with the next chunk: copy what is to be kept.
+    """
 
     state: TrainState
     step: int
     total: int
+    done: float
     loss: float
     steps_per_second: float
 
@@ -124,17 +128,25 @@ def held_out_function(experiment: Experiment, n: int = 4096) -> Callable[[Weight
 
 
 def fit(
-    experiment: Experiment, state: TrainState, points: Array, *, total: int, budget: float | None = None
+    experiment: Experiment,
+    state: TrainState,
+    points: Array,
+    *,
+    total: int,
+    budget: float | None = None,
+    speed: float | None = None,
 ) -> Iterator[Progress]:
     """Train from `state` on `points` [n, d] (model space) to `total` steps, yielding at the end of each chunk.
 
     With a `budget` in seconds, counted from the call, compiling included, `total` is ignored: it is fitted to the speed
-    measured so far after every chunk, so that the learning rate comes down to zero as the budget runs out.
+    measured so far after every chunk, so that the learning rate comes down to zero as the budget runs out. `speed` is
+    what is known of it beforehand, in steps a second; else the first steps are taken at the full rate.
     """
     chunk, longest = chunk_function(experiment), chunk_length(experiment)
-    began, step, length, speed = time.perf_counter(), int(state.step), min(_FIRST_CHUNK, longest), None
-    first = True
-    total = _UNSETTLED if budget is not None else total
+    began, first = time.perf_counter(), int(state.step)
+    step, length, compiled = first, min(_FIRST_CHUNK, longest), False
+    if budget is not None:
+        total = _UNSETTLED if speed is None else first + max(1, int(budget * speed))
     while step < total:
         chunk_began = time.perf_counter()
         stop = min(step + length, total)
@@ -142,12 +154,13 @@ def fit(
         losses = np.asarray(losses)[: stop - step]
         now = time.perf_counter()
         rate = (stop - step) / (now - chunk_began)
-        if first:  # mostly compiling: it says nothing of the speed
-            first, length = False, longest
-        else:
+        if compiled:
             speed = rate if speed is None else 0.8 * speed + 0.2 * rate
             length = max(1, min(longest, int(speed * _CHUNK_SECONDS)))
-        step = stop
-        if budget is not None and (speed is not None or now - began > budget):
-            total = step + max(0, int((budget - (now - began)) * (speed or 0.0)))
-        yield Progress(state, step, total, float(losses.mean()), speed or rate)
+        else:  # the first chunk was mostly compiling: it says nothing of the speed
+            compiled, length = True, longest
+        step, left = stop, 0.0 if budget is None else budget - (now - began)
+        if budget is not None and (speed is not None or left < 0):
+            total = step + max(0, int(left * (speed or 0.0)))
+        done = (step - first) / (total - first) if budget is None else min(1.0, 1 - left / budget)
+        yield Progress(state, step, total, 1.0 if step >= total else done, float(losses.mean()), speed or rate)

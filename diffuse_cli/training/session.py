@@ -74,9 +74,10 @@ class Session:
         *,
         budget: float | None = None,
         resume: runs.Run | None = None,
+        trust: bool = True,
     ):
         self.folder, self.config, self.dataset, self.budget = folder, config, dataset, budget
-        self.experiment = experiment.build(config, dataset.dim)
+        self.experiment = experiment.build(config, dataset.dim, trust=trust)
         self.data = draw_data(config, dataset)
         self.state = loop.start(self.experiment) if resume is None else _restore(self.experiment, resume)
         self.step, self.total = int(self.state.step), config.steps
@@ -93,38 +94,49 @@ class Session:
     def run(self) -> Iterator[Update]:
         """Train to the end. Raises DivergedError, leaving the last good checkpoint, when a loss is not finite."""
         judge = loop.held_out_function(self.experiment)
-        before, began = self.seconds, time.perf_counter()
-        next_evaluation = evaluated = self.step
-        self._write_config()
+        before, began, evaluated = self.seconds, time.perf_counter(), -1
+        known = self.step / self.seconds if self.seconds else None
+        training = loop.fit(
+            self.experiment, self.state, self.data.train, total=self.total, budget=self.budget, speed=known
+        )
+        runs.write_config(self.folder, self.config)
         with (self.folder / "log.jsonl").open("a", encoding="utf-8", buffering=1) as log:
-            for progress in loop.fit(
-                self.experiment, self.state, self.data.train, total=self.total, budget=self.budget
-            ):
+            for progress in training:
                 self.state, self.step, self.total = progress.state, progress.step, progress.total
-                self.seconds = before + time.perf_counter() - began
                 self.loss, self.speed = progress.loss, progress.steps_per_second
+                self.seconds = before + time.perf_counter() - began
                 self._check(progress.loss)
                 record: dict[str, Any] = {"step": self.step, "loss": progress.loss, "seconds": round(self.seconds, 3)}
-                held_out = None
-                if self.step >= min(next_evaluation, self.total):
+                held_out, due = None, math.floor(EVALUATIONS * progress.done)
+                if due > evaluated:
                     held_out = self.held_out = float(judge(self.state.average, self.data.held_out))
                     self._check(held_out)  # the last update may have spoilt weights whose losses were still finite
                     record["held_out"] = held_out
-                    next_evaluation = self.step + max(1, self.total // EVALUATIONS)
                 log.write(json.dumps(record) + "\n")
                 if held_out is not None:
-                    self._checkpoint(held_out, quarter=4 * self.step // self.total > 4 * evaluated // self.total)
-                    evaluated = self.step
+                    self._checkpoint(held_out, quarter=due * 4 // EVALUATIONS > max(evaluated, 0) * 4 // EVALUATIONS)
+                    evaluated = due
                 yield Update(self.step, self.total, progress.loss, held_out, progress.steps_per_second)
-        if self.budget is not None:  # the steps it came to, so that the config trains the same again without a clock
-            self.config = msgspec.structs.replace(self.config, steps=self.step)
-            self._write_config()
-            self.save()
+        if self.budget is not None:
+            runs.write_config(self.folder, self.config)
 
     def save(self, file: str = runs.NEWEST) -> None:
-        """Write a checkpoint of the state now."""
-        metadata = {"step": str(self.step), "best": repr(self.best), "seconds": repr(self.seconds)}
-        runs.save(self.folder / file, self.state, self.config, self.dataset.standard, self.dataset.view, metadata)
+        """Write a checkpoint of the state now.
+
+        A budget's number of steps is only now known; it is kept as `steps`, which is where a resumed run goes on to.
+        """
+        if self.budget is not None:
+            self.config = msgspec.structs.replace(self.config, steps=max(self.step, self.total))
+        runs.save(
+            self.folder / file,
+            self.state,
+            self.config,
+            standard=self.dataset.standard,
+            view=self.dataset.view,
+            low=np.asarray(self.data.train.min(axis=0)),
+            high=np.asarray(self.data.train.max(axis=0)),
+            metadata={"step": str(self.step), "best": repr(self.best), "seconds": repr(self.seconds)},
+        )
 
     def _checkpoint(self, held_out: float, *, quarter: bool) -> None:
         if held_out < self.best:
@@ -133,9 +145,6 @@ class Session:
         if quarter and self.step < self.total:  # a few on the way, for whoever wants to watch it learn
             self.save(f"checkpoint-{self.step}.safetensors")
         self.save()
-
-    def _write_config(self) -> None:
-        runs.write_config(self.folder, self.config)
 
     def _check(self, loss: float) -> None:
         if not math.isfinite(loss):

@@ -152,6 +152,41 @@ def test_runs_and_info(outputs):
     assert document["versions"]["jax"]
     assert document["history"][-1]["held_out"] == runs.read_log(outputs / "small")[-1]["held_out"]
     assert "config.toml" in call("info").out
+    assert call("info", "--run", "small", "--json").json == document
+
+
+def test_a_closed_pipe_is_no_error():
+    command = f"{sys.executable} -m diffuse_cli list --json | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert done.returncode in (0, 141)  # 141: ended by the pipe, as any Unix tool is
+    assert done.stderr == ""
+
+
+def test_half_a_line_at_the_end_of_a_log_is_ignored(outputs):
+    with (outputs / "small" / "log.jsonl").open("a") as log:
+        log.write('{"step": 70, "lo')
+    assert call("info").code == 0
+    assert call("train", "--resume", "small", "--steps", 80).code == 0
+    assert runs.read_log(outputs / "small")[-1]["step"] == 80
+
+
+def test_large_offsets_keep_their_digits(outputs):
+    rng = np.random.default_rng(0)
+    np.savetxt("t.csv", 1.7e9 + 3600 * rng.normal(size=(200, 2)), fmt="%.6f", delimiter=",")
+    assert call("train", "--dataset", "file:t.csv", "--steps", 20, "--batch-size", 16, "--width", 8).code == 0
+    assert call("sample", "-n", 100, "--out", "s.csv").code == 0
+    assert len(np.unique(np.loadtxt("s.csv", delimiter=",", skiprows=1)[:, 0])) > 90
+
+
+def test_opening_a_run_again_compiles_nothing(outputs):
+    from diffuse_cli.generate import Method, draw
+    from diffuse_cli.sampling.sample import run as scan
+
+    method = Method("ddim:eta=0.25", "uniform", 4)
+    draw(runs.open_run(outputs / "small"), method, 10, 0)
+    before = scan._cache_size()
+    draw(runs.open_run(outputs / "small"), method, 10, 1)
+    assert scan._cache_size() == before
 
 
 def test_runs_where_there_is_none(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -72,6 +73,26 @@ def test_flag_over_environment_over_config_over_default(tmp_path, monkeypatch):
     )
     assert (got["lr"], got["width"], got["depth"], got["clip"], got["weight_decay"]) == (0.2, 11, 4, 2.0, 0.5)
     assert got["batch_size"] == config.Config().batch_size
+
+
+def test_environment_variables_are_named_after_flags(outputs, monkeypatch):
+    (outputs.parent / "mine.toml").write_text("depth = 4\n")
+    monkeypatch.setenv("DIFFUSE_TRAIN_CONFIG", "mine.toml")
+    monkeypatch.setenv("DIFFUSE_TRAIN_SET", "lr=0.5 ema=0.5")
+    got = tomllib.loads(call("train", "--lr", 0.1, "--dry-run").out)
+    assert (got["depth"], got["lr"], got["ema"]) == (4, 0.1, 0.5)
+    monkeypatch.setenv("DIFFUSE_SAMPLE_STEPS", "3")
+    assert call("sample", "--json").json["steps"] == 3
+    monkeypatch.setenv("DIFFUSE_SAMPLE_RUN", "nope")
+    assert "no run named 'nope'" in call("sample").err
+
+
+def test_the_environment_does_not_stand_in_the_way_of_resuming(outputs, monkeypatch):
+    monkeypatch.setenv("DIFFUSE_TRAIN_LR", "0.5")
+    monkeypatch.setenv("DIFFUSE_TRAIN_STEPS", "7")
+    result = call("train", "--resume", "small", "--steps", 80)
+    assert result.code == 0, result.err
+    assert runs.open_run(outputs / "small").config.lr != 0.5
 
 
 def test_dry_run_writes_nothing(tmp_path, monkeypatch):
@@ -173,16 +194,80 @@ def test_a_budget_is_kept(outputs):
     run = runs.open_run(outputs / "timed")
     assert run.config.steps == run.step
     assert float(run.metadata["seconds"]) < 4
+    log = runs.read_log(outputs / "timed")
+    assert sum("held_out" in record for record in log) >= 5
+    assert len(list((outputs / "timed").glob("checkpoint-*.safetensors"))) >= 1
+
+
+def test_an_interrupted_budget_can_be_continued(outputs):
+    from diffuse_cli import experiment
+    from diffuse_cli.training.session import Session
+
+    settings = config.make({"width": 8, "batch_size": 32})
+    folder = runs.create(outputs, "timed", "moons")
+    session = Session(folder, settings, experiment.dataset_of(settings), budget=4.0)
+    for update in session.run():
+        if update.step > 500:
+            session.save()
+            break
+    before = runs.open_run(folder)
+    assert before.step < before.config.steps < 10**7
+    result = call("train", "--resume", "timed", "--steps", before.step + 20)
+    assert result.code == 0, result.err
+    assert runs.open_run(folder).step == before.step + 20
+
+
+def test_resuming_never_takes_what_is_not_a_runs(outputs):
+    (outputs.parent / "precious").mkdir()
+    (outputs.parent / "precious" / "thesis.txt").write_text("years of work")
+    shutil.copy(outputs / "small" / runs.BEST, outputs.parent / "precious" / "model.safetensors")
+    for what in ("precious/model.safetensors", "small/best.safetensors"):
+        result = call("train", "--resume", what, "--steps", 90)
+        assert result.code == 2
+        assert "only a whole run" in result.err
+    shutil.copy(outputs / "small" / runs.NEWEST, outputs.parent / "precious" / runs.NEWEST)
+    result = call("train", "--resume", "precious", "--steps", 90)
+    assert result.code == 1
+    assert "not a whole run" in result.err
+    assert (outputs.parent / "precious" / "thesis.txt").read_text() == "years of work"
+
+
+def test_resuming_imports_nobodys_code_without_trust(outputs):
+    Path("owned").mkdir()
+    Path("owned/own.py").write_text("from diffuse_cli.sampling.samplers import ddim as mine\n")
+    assert call("train", *SMALL, "--set", "sampler=owned.own:mine", "--name", "own").code == 0
+    result = call("train", "--resume", "own", "--steps", 90)
+    assert result.code == 2
+    assert "--trust" in result.err
+    assert call("train", "--resume", "own", "--steps", 90, "--trust").code == 0
+
+
+def test_json_is_one_document(outputs):
+    said = call("train", *SMALL, "--name", "told", "--json").json
+    assert said["steps"] == 60
+    assert all(Path(figure).is_file() for figure in said["figures"])
+
+
+@pytest.mark.parametrize("prediction", ["eps", "x0", "v"])
+def test_every_prediction_makes_moons(prediction, outputs):
+    """Mean distance of samples to the nearest of many data points, in data units; the noise about the moons is 0.05."""
+    arguments = ["--steps", 3000, "--batch-size", 128, "--width", 32, "--prediction", prediction, "--name", "made"]
+    assert call("train", *arguments).code == 0
+    assert call("sample", "--run", "made", "-n", 500, "--out", "s.npy").code == 0
+    data = catalog.build("dataset", "moons").draw(np.random.default_rng(0), 5000)
+    gaps = np.sqrt(((np.load("s.npy")[:, None] - data) ** 2).sum(axis=2)).min(axis=1)
+    assert gaps.mean() < 0.05
+    assert gaps.max() < 1
 
 
 def test_divergence_has_its_own_status_and_keeps_the_last_good_checkpoint(outputs):
-    Path("lab").mkdir()
-    Path("lab/losses.py").write_text(
+    Path("unbounded").mkdir()
+    Path("unbounded/losses.py").write_text(
         "import jax.numpy as jnp\n\n"
         "def runaway():\n"
         "    return lambda answer, _, x0, eps, level: -jnp.exp(jnp.mean((answer(x0, level) - 1) ** 2, axis=-1))\n"
     )
-    arguments = ["--loss", "lab.losses:runaway", "--lr", 0.1, "--steps", 2000]
+    arguments = ["--loss", "unbounded.losses:runaway", "--lr", 0.1, "--steps", 2000]
     result = call("train", *SMALL, "--name", "wild", *arguments)
     assert result.code == 3
     assert "diverged" in result.err

@@ -45,10 +45,11 @@ def test_discrete_takes_every_knot_alike(n):
 def test_continuous_is_uniform_in_time():
     t = np.interp(-np.asarray(draw("continuous").log_snr)[:, 0], -KNOTS, np.arange(1, T + 1) / T)
     assert abs(t.mean() - (1 + 1 / T) / 2) < 0.01
-    assert ((t > 0.5).mean() - 0.5 / (1 - 1 / T)) < 0.01
+    assert abs((t > 0.5).mean() - 0.5 / (1 - 1 / T)) < 0.01
 
 
-def test_normal_is_a_normal_cut_to_the_schedule():
-    drawn = np.asarray(draw("normal:mean=1,std=2").log_snr)[:, 0]
-    cut = stats.truncnorm((KNOTS[-1] - 1) / 2, (KNOTS[0] - 1) / 2, 1, 2)
+@pytest.mark.parametrize(("mean", "std"), [(1, 2), (-20, 2), (15, 1.5), (3, 3)])
+def test_normal_is_a_normal_cut_to_the_schedule(mean, std):
+    drawn = np.asarray(draw(f"normal:mean={mean},std={std}").log_snr)[:, 0]
+    cut = stats.truncnorm((KNOTS[-1] - mean) / std, (KNOTS[0] - mean) / std, mean, std)
     assert stats.kstest(drawn, cut.cdf).statistic < 0.005  # stratified: far closer than independent draws would be

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from diffuse_cli import catalog
-from diffuse_cli.diffusion import losses
+from diffuse_cli.diffusion import losses, predictions
 from diffuse_cli.diffusion import process as p
 
 every = pytest.mark.parametrize("name", catalog.CATALOG["prediction"])
-scalings = pytest.mark.parametrize("scaling", [p.variance_preserving, p.variance_exploding, p.straight_flow])
+SCALINGS = [p.variance_preserving, p.variance_exploding, p.straight_flow]
+scalings = pytest.mark.parametrize("scaling", SCALINGS)
 
 
 def points(n=200, d=3):
@@ -39,6 +40,30 @@ def test_whatever_is_answered_x_is_alpha_x0_plus_sigma_eps(name, scaling, x64):
     level = p.Process(None, 1, scaling).at(jnp.full((200, 1), 0.7))
     got = parameterization.decode(answer, x, level)
     np.testing.assert_allclose(level.alpha * got.x0 + level.sigma * got.eps, x, atol=1e-12)
+
+
+def test_v_has_the_same_target_under_every_scaling(x64):
+    x0, eps = points()
+    v = catalog.build("prediction", "v")
+    for log_snr in (-8.0, 0.0, 8.0):
+        levels = [p.Process(None, 1, scaling).at(jnp.float64(log_snr)) for scaling in SCALINGS]
+        targets = [v.target(x0, eps, level) for level in levels]
+        np.testing.assert_allclose(targets[1], targets[0], atol=1e-12)
+        np.testing.assert_allclose(targets[2], targets[0], atol=1e-12)
+
+
+def test_clipping_keeps_x0_among_the_data_and_the_two_in_agreement(x64):
+    x, answer = points()
+    level = p.Process(None, 1).at(-3.0)
+    low, high = jnp.array([-1.0, -0.5, -2.0]), jnp.array([1.0, 0.5, 2.0])
+    plain = catalog.build("prediction", "eps").decode(answer, x, level)
+    got = predictions.clipped(lambda x, level: plain, low, high)(x, level)
+    assert (got.x0 >= low[None]).all()
+    assert (got.x0 <= high[None]).all()
+    assert (got.x0 != plain.x0).any()
+    np.testing.assert_allclose(level.alpha * got.x0 + level.sigma * got.eps, x, atol=1e-12)
+    inside = ((plain.x0 >= low[None]) & (plain.x0 <= high[None])).all(axis=1)
+    np.testing.assert_array_equal(got.eps[inside], plain.eps[inside])
 
 
 @every

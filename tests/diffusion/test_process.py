@@ -64,7 +64,7 @@ def test_chain_and_jump_agree_in_distribution(scaling):
     np.testing.assert_array_equal(path[0], x0)
     for i in range(1, 5):
         level = jax.tree.map(lambda x, i=i: x[i], levels)
-        for draw in (path[i], p.jump(jax.random.key(i), x0, level)):
+        for draw in (path[i], p.jump(x0, jax.random.normal(jax.random.key(i), x0.shape), level)):
             error = np.asarray(draw.mean(axis=0) - level.alpha * x0[0]) / (level.sigma / np.sqrt(n))
             assert np.abs(error).max() < 5
             error = (np.asarray(draw.var(axis=0)) / level.sigma**2 - 1) * np.sqrt(n / 2)

@@ -9,6 +9,7 @@ from diffuse_cli import config, experiment
 from diffuse_cli.diffusion.process import Process, variance_exploding
 from diffuse_cli.networks.denoiser import answer, predictor
 from diffuse_cli.networks.embeddings import FourierFeatures
+from diffuse_cli.sampling.grids import uniform
 from diffuse_cli.sampling.sample import run
 from diffuse_cli.sampling.samplers import ddim
 
@@ -73,7 +74,7 @@ def test_the_network_sees_unit_variance_under_every_scaling():
 
 def test_other_weights_of_one_structure_compile_nothing():
     made, weights = built()
-    levels = made.grid(made.process, 5)
+    levels = uniform()(made.process, 5)
     sampler, x = ddim(), jnp.ones((3, 2))
     run(predictor(made.structure, weights, made.parameterization), sampler, levels, x, jax.random.key(0))
     before = run._cache_size()

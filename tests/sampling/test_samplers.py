@@ -22,7 +22,7 @@ KEY = jax.random.key(0)
 
 
 def gaussian():
-    return jax.tree_util.Partial(exact.gaussian(jnp.asarray(MEAN), jnp.asarray(COVARIANCE)))
+    return jax.tree_util.Partial(exact.denoiser(exact.gaussian(MEAN, COVARIANCE)))
 
 
 def levels_of(grid="uniform", steps=20, scaling=p.variance_preserving, schedule=None):
@@ -35,6 +35,29 @@ def start_at(levels, n=64):
 
 def test_the_table_has_every_sampler():
     assert {name.partition(":")[0] for name in SAMPLERS} == set(catalog.CATALOG["sampler"])
+
+
+@pytest.mark.parametrize("schedule", catalog.CATALOG["schedule"])
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_no_schedule_grid_or_number_of_steps_gives_nan(schedule, grid, name):
+    """In single precision, compiled, where rounding may take a variance below zero."""
+    sampler, predict = catalog.build("sampler", name), gaussian()
+    for timesteps, steps in ((1000, 1), (1000, 2), (1000, 3), (1000, 4), (1000, 7), (1000, 10), (2, 3), (10, 30)):
+        process = p.Process(catalog.build("schedule", schedule, timesteps), timesteps)
+        levels = catalog.build("grid", grid)(process, steps)
+        assert np.isfinite(run(predict, sampler, levels, start_at(levels), KEY)).all(), (timesteps, steps)
+
+
+@pytest.mark.parametrize("schedule", catalog.CATALOG["schedule"])
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("steps", [1, 2, 50, 3000])
+def test_grids_ask_only_about_levels_that_are_trained(schedule, grid, steps):
+    process = p.Process(catalog.build("schedule", schedule, 1000), 1000)
+    first, last = process.schedule(jnp.array([1.0, 1 / 1000]))
+    noisy = catalog.build("grid", grid)(process, steps).log_snr[:-1]
+    assert noisy.min() >= first - 1e-4
+    assert noisy.max() <= last + 1e-3
 
 
 @pytest.mark.parametrize("grid", GRIDS)

@@ -120,7 +120,7 @@ def test_it_learns_the_exact_denoiser_of_a_gaussian(prediction):
     made = built(width=32, steps=1500, batch_size=128, prediction=prediction)
     *_, last = loop.fit(made, loop.start(made), data, total=1500)
     predict = predictor(made.structure, last.state.average, made.parameterization)
-    truth = exact.gaussian(jnp.zeros(2), jnp.asarray(covariance, jnp.float32))
+    truth = exact.denoiser(exact.gaussian(np.zeros(2), covariance))
     for log_snr in (-2.0, 0.0, 2.0):
         level = made.process.at(jnp.float32(log_snr))
         x = level.alpha * data[:2000] + level.sigma * jax.random.normal(jax.random.key(2), (2000, 2))
