@@ -20,6 +20,16 @@ def _no_settings_from_outside(monkeypatch):
 
 
 @pytest.fixture
+def slow_clock(monkeypatch):
+    """A clock that moves on by a fiftieth of a second each time it is read, whatever the machine is doing."""
+    import itertools
+    import time
+
+    ticks = itertools.count()
+    monkeypatch.setattr(time, "perf_counter", lambda: next(ticks) / 50)
+
+
+@pytest.fixture
 def x64():
     """Double precision, for questions about formulas rather than rounding."""
     with jax.enable_x64(True):

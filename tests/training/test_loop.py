@@ -82,13 +82,22 @@ def test_other_lengths_and_rates_compile_nothing():
     assert chunk._cache_size() == before
 
 
-def test_a_budget_is_kept_and_the_rate_comes_down():
+@pytest.mark.parametrize("speed", [None, 500.0])
+def test_a_budget_is_used_up_and_the_rate_comes_down(speed, slow_clock):
     made = built()
-    updates = list(loop.fit(made, loop.start(made), points(), total=1, budget=3.0))
+    updates = list(loop.fit(made, loop.start(made), points(), total=1, budget=6.0, speed=speed))
     last = updates[-1]
-    assert last.step == last.total > 130
+    assert last.step == last.total > 1000
+    assert [update.done for update in updates] == sorted(update.done for update in updates)
+    assert last.done == 1
     rate = optimiser.learning_rate(jnp.int32(last.step - 1), jnp.int32(last.total), peak=1.0, warmup=5)
     assert float(rate) < 1e-4
+
+
+def test_a_budget_shorter_than_compiling_ends_at_once(slow_clock):
+    made = built()
+    *_, last = loop.fit(made, loop.start(made), points(), total=1, budget=0.01)
+    assert last.step == last.total == 10
 
 
 def test_learning_rate_rises_then_falls_to_zero():
