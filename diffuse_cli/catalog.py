@@ -205,8 +205,7 @@ def convert_options(choice: Choice) -> dict[str, Any]:
         try:
             values[key] = msgspec.convert(value, known[key].annotation, strict=False)
         except msgspec.ValidationError as error:
-            allowed = typing.get_args(known[key].annotation)
-            rule = f"one of {', '.join(map(str, allowed))}" if _is_literal(known[key].annotation) else str(error)
+            rule = _rule(known[key].annotation, str(error))
             raise UsageError(f"{choice.kind} {choice.name}: {key}={value}: {rule}") from error
         if isinstance(values[key], float) and not math.isfinite(values[key]):
             raise UsageError(f"{choice.kind} {choice.name}: {key}={value} is not a finite number")
@@ -216,5 +215,11 @@ def convert_options(choice: Choice) -> dict[str, Any]:
     return values
 
 
-def _is_literal(annotation: Any) -> bool:
-    return typing.get_origin(annotation) is typing.Literal
+def _rule(annotation: Any, said: str) -> str:
+    """What a value should have been, in words, where the library's own speak of its types."""
+    if typing.get_origin(annotation) is typing.Literal:
+        return f"choose one of {', '.join(map(str, typing.get_args(annotation)))}"
+    for kind, words in (("int", "not a whole number"), ("float", "not a number")):
+        if f"Expected `{kind}" in said and "got `str`" in said:
+            return words
+    return said

@@ -47,7 +47,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     depth: Annotated[Count, Meta(description="Number of hidden layers.")] = 3
     steps: Annotated[Count, Meta(description="Optimiser steps.")] = 12000
-    batch_size: Annotated[Count, Meta(description="Points in a step.")] = 256
+    batch_size: Annotated[
+        Count | None, Meta(description="Points in a step.  [default: 256, or a file's rows if those are fewer]")
+    ] = None
     lr: Annotated[Annotated[float, Meta(gt=0, le=10)], Meta(description="Peak learning rate.")] = 5e-3
     warmup: Annotated[Annotated[int, Meta(ge=0)], Meta(description="Steps over which the learning rate rises.")] = 100
     weight_decay: Annotated[Annotated[float, Meta(ge=0)], Meta(description="AdamW's decoupled weight decay.")] = 0.0

@@ -15,8 +15,13 @@ from diffuse_cli.diffusion.levels import Levels
 from diffuse_cli.diffusion.losses import Loss
 from diffuse_cli.diffusion.predictions import Parameterization
 from diffuse_cli.diffusion.process import Process
+from diffuse_cli.errors import UsageError
 from diffuse_cli.networks.denoiser import Weights, split
 from diffuse_cli.networks.mlp import MLP
+
+_DRAWN = 1 << 17  # training points drawn unless the settings say
+_HELD_OUT = 4096
+_BATCH = 256
 
 
 class Experiment(NamedTuple):
@@ -44,13 +49,34 @@ def dataset_of(config: Config, *, trust: bool = True) -> Dataset:
 def settled(config: Config, dataset: Dataset) -> Config:
     """The Config with what depends on the dataset filled in, so that the run it leaves can be repeated from anywhere.
 
-    The path of a user's file is made absolute; the width, if nobody said, is settled.
+    The path of a user's file is made absolute; width and batch size, if nobody said, are settled. Raises UsageError if
+    a file has too few rows for what was said.
     """
     choice = catalog.parse("dataset", config.dataset)
     if choice.name == "file":
         options = choice.options | {"path": str(Path(choice.options["path"]).expanduser().absolute())}
         choice = choice._replace(options=options)
+    rows, _ = sizes(config, dataset)
+    if dataset.points is not None and (config.batch_size or 1) > rows:
+        raise UsageError(f"batch_size is {config.batch_size}, but there are only {rows} rows to train on")
+    config = msgspec.structs.replace(config, batch_size=config.batch_size or min(_BATCH, rows))
     return msgspec.structs.replace(config, dataset=str(choice), width=_width(config, dataset.dim))
+
+
+def sizes(config: Config, dataset: Dataset) -> tuple[int, int]:
+    """How many points to train on, and how many to hold out.
+
+    Of a user's file a tenth of the rows, at least one and at most 4096, is held out. Raises UsageError if the Config
+    asks for more rows than are left.
+    """
+    if dataset.points is None:
+        return config.train_size or _DRAWN, _HELD_OUT
+    rows = len(dataset.points)
+    held_out = max(1, min(_HELD_OUT, rows // 10))
+    size = config.train_size or rows - held_out
+    if size > rows - held_out:
+        raise UsageError(f"train_size is {size}, but of the file's {rows} rows {held_out} are held out")
+    return size, held_out
 
 
 def default_name(config: Config) -> str:
@@ -68,6 +94,7 @@ def build(config: Config, dim: int, *, trust: bool = True) -> Experiment:
 
     for kind in ("sampler", "grid"):  # used only when the run is sampled from, but what is wrong is better told now
         choose(kind)
+    config = msgspec.structs.replace(config, width=_width(config, dim), batch_size=config.batch_size or _BATCH)
     return Experiment(
         config=config,
         process=process_of(config, trust=trust),

@@ -12,7 +12,7 @@ from diffuse_cli import runs
 from diffuse_cli.config import Config
 from diffuse_cli.data.dataset import Dataset
 from diffuse_cli.diffusion.process import Process, chain
-from diffuse_cli.generate import Drawn, Method, draw
+from diffuse_cli.generate import Drawn, Method, draw, own_method
 from diffuse_cli.plots import loss as loss_plot
 from diffuse_cli.plots import samples as samples_plot
 from diffuse_cli.plots import strips
@@ -81,7 +81,7 @@ def described(method: Method) -> str:
 def of_run(run: runs.Run, dataset: Dataset) -> Iterator[tuple[str, Figure]]:
     """The four figures that training leaves, with their names, each as soon as it is drawn."""
     config = run.config
-    method = Method(config.sampler, config.grid, config.sampler_steps)
+    method = own_method(config)
     yield "loss", loss(run.name, runs.read_log(run.folder))
     process = run.experiment.process
     yield "forward", forward(config, process, dataset, frames=FRAMES, count=POINTS, seed=config.seed)

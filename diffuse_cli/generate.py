@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from diffuse_cli import catalog
+from diffuse_cli.config import Config
 from diffuse_cli.diffusion.process import Level
 from diffuse_cli.errors import DiffuseError
 from diffuse_cli.runs import Run
@@ -24,6 +25,11 @@ class Method(NamedTuple):
     def label(self) -> str:
         """The method in a file name."""
         return "-".join([self.sampler, str(self.steps), self.grid]).translate(str.maketrans(":=,/", "____"))
+
+
+def own_method(config: Config) -> Method:
+    """How a run is sampled unless somebody says otherwise."""
+    return Method(config.sampler, config.grid, config.sampler_steps)
 
 
 class Drawn(NamedTuple):

@@ -14,6 +14,9 @@ Examples:
   diffuse info moons/best.safetensors"""
 
 
+OWN = ("config.toml", "log.jsonl", "*.safetensors", "figures/*", "samples/*")  # what a run's folder holds
+
+
 @click.command(epilog=EPILOG)
 @click.argument("run", metavar="[RUN]", required=False)
 @options.run
@@ -40,7 +43,7 @@ def info(run: str | None, run_name: str, outputs: Path, as_json: bool) -> None:
         "settings": {key: value for key, value in msgspec.structs.asdict(settings).items() if value is not None},
         "versions": json.loads(header["versions"]),
         "history": history,
-        "files": sorted(str(found.relative_to(folder)) for found in folder.rglob("*") if found.is_file()),
+        "files": sorted(str(found.relative_to(folder)) for pattern in OWN for found in folder.glob(pattern)),
     }
     if as_json:
         terminal.print_json(document)

@@ -67,7 +67,7 @@ class Duration(click.ParamType):
         return float(found[1]) * self._UNITS[found[2]]
 
 
-def setting(name: str, *flags: str, default: str | None = None) -> Decorator:
+def setting(name: str, *flags: str, default: str | None = None, help_text: str | None = None) -> Decorator:
     """The option of one Config field, `--name` unless other flags are given; `default` says what holds if it is not."""
     kind, said = config.field_parts(name)
     if name in CHOICES:
@@ -89,7 +89,7 @@ def setting(name: str, *flags: str, default: str | None = None) -> Decorator:
         type=param_type,
         default=value,
         show_default=default or value is not None,
-        help=said["description"],
+        help=help_text or said["description"],
     )
 
 
@@ -190,9 +190,9 @@ def method(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--sampler`, `--steps` and `--grid`: how to sample. The run's own unless given; `gather_method` reads them."""
     own = "the run's"
     for decorate in (
-        setting("grid", default=own),
-        setting("sampler_steps", "--steps", default=own),
-        setting("sampler", default=own),
+        setting("grid", default=own, help_text="How the noise levels are spaced."),
+        setting("sampler_steps", "--steps", default=own, help_text="How many steps."),
+        setting("sampler", default=own, help_text="How to sample, like ddpm or ddim:eta=0.5."),
     ):
         command = decorate(command)
     return command
@@ -200,10 +200,9 @@ def method(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def gather_method(ctx: click.Context, base: Config) -> Any:
     """The generate.Method of the command line, over that of a run's Config."""
-    from diffuse_cli.generate import Method
+    from diffuse_cli.generate import own_method
 
-    asked = gather(ctx, base)
-    return Method(asked.sampler, asked.grid, asked.sampler_steps)
+    return own_method(gather(ctx, base))
 
 
 def device(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -23,4 +23,7 @@ def plot_loss(run_name: str, outputs: Path, out: Path | None, dark: bool, dpi: i
     path = runs.find(outputs, run_name)
     folder = path if path.is_dir() else path.parent
     figure = figures.loss(folder.name, runs.read_log(folder), dark=dark)
-    options.save_figure(figure, out or folder / "figures" / "loss.png", dpi)
+    if out is None:
+        out = folder / "figures" / "loss.png"
+        out.parent.mkdir(exist_ok=True)
+    options.save_figure(figure, out, dpi)

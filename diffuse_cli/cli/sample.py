@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from diffuse_cli.cli import options, terminal
+from diffuse_cli.cli import options, signals, terminal
 
 EPILOG = """\b
 Examples:
@@ -53,6 +53,7 @@ def sample(
     from diffuse_cli import experiment, generate, runs, sample_files
     from diffuse_cli.errors import UsageError
 
+    signals.at_once()
     if out is not None:
         sample_files.check(out, trajectory=trajectory)
         if out == sample_files.STDOUT and (plot or as_json):

@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM while something must be finished first."""
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,6 +10,12 @@ class Interrupted:
     """`signal` is the number of the signal that asked to stop, None until then."""
 
     signal: int | None = None
+
+
+def at_once() -> None:
+    """Let Ctrl-C end the process at once, also within compiled code, where nothing has to be finished first."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @contextmanager

@@ -36,17 +36,17 @@ def print_table(
     from rich.text import Text
 
     table = Table(
-        *(header or ()),
-        box=box.SIMPLE_HEAD if header else None,
-        show_header=header is not None,
-        title=title,
-        title_justify="left",
+        box=box.SIMPLE_HEAD if header else None, show_header=header is not None, title=title, title_style="bold"
     )
+    table.title_justify = "left"
+    rows = [list(row) for row in rows]
+    for heading in header or [""] * len(rows[0]) if rows else ():
+        table.add_column(heading, overflow="fold")  # a name cut short is no use to anybody
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = max(console.width, console.measure(table).maximum)
+    if not console.is_terminal:  # a file or a pipe has no width
+        console.width = 10_000
     console.print(table)
 
 
@@ -54,22 +54,20 @@ def print_table(
 def progress_bar(total: int, done: int) -> Iterator[Any]:
     """A bar on stderr for training; yields update(step, total, loss, steps_per_second). Nothing off a terminal."""
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
     columns = (
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total} steps"),
-        TextColumn("loss {task.fields[loss]:.4f}"),
-        TextColumn("{task.fields[speed]:,.0f} steps/s"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[said]}"),
         TimeRemainingColumn(),
+        TextColumn("left"),
     )
     with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
-        task = bar.add_task("", total=total, completed=done, loss=float("nan"), speed=0.0)
+        task = bar.add_task("", total=total, completed=done, said="compiling")
 
         def update(step: int, total: int, loss: float, speed: float) -> None:
-            bar.update(task, completed=step, total=total, loss=loss, speed=speed)
+            said = f"step {step:,} of {total:,}, loss {loss:.4f}, {speed:,.0f} steps/s"
+            bar.update(task, completed=step, total=total, said=said)
 
         yield update

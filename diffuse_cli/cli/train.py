@@ -32,7 +32,7 @@ Examples:
 @click.command(epilog=EPILOG)
 @options.settings(
     "dataset", "steps", "batch_size", "lr", "width", "depth", "schedule", "timesteps", "prediction", "loss", "levels",
-    "ema", "train_size", "seed",
+    "ema", "train_size", "sampler", "sampler_steps", "grid", "seed",
 )  # fmt: skip
 @options.option("--budget", type=options.Duration(), help="Train for this long instead of --steps, like 30s or 5m.")
 @options.option("--name", help="Name of the run's folder.  [default: the dataset's]")
@@ -58,7 +58,7 @@ def train(
     """Train a denoiser on a dataset.
 
     Leaves a folder outputs/NAME with the checkpoint, the settings, a log and four figures. Ctrl-C leaves a checkpoint
-    that --resume continues from; a run of --steps then ends exactly as if it had never stopped.
+    that --resume continues from; a run of --steps then ends with the same weights as if it had never stopped.
     """
     began = time.perf_counter()
     from diffuse_cli import experiment, runs
@@ -80,13 +80,23 @@ def train(
     if dry_run:
         click.echo(config.dump(settings), nl=False)
         return
-    folder = before.folder if before else runs.create(outputs, name, experiment.default_name(settings))
+    folder = before.folder if before else runs.create(outputs, name, _default_name(ctx, settings))
     try:
         session = _train(ctx, folder, settings, dataset, budget, before)
     finally:
         if before is None and not (folder / runs.NEWEST).exists():  # nothing worth keeping came of it
             shutil.rmtree(folder)
     _finish(session, dataset, began, as_json)
+
+
+def _default_name(ctx: click.Context, settings: "Config") -> str:
+    """What a run is called if nobody says: its preset or config file, unless a dataset was chosen beside it."""
+    from diffuse_cli import experiment
+
+    source = ctx.params["config_source"]
+    if source and not options.on_command_line(ctx, "dataset"):
+        return Path(source).stem.replace("-", "_")
+    return experiment.default_name(settings)
 
 
 def _resumed_settings(ctx: click.Context, before: "Run") -> "Config":
@@ -156,7 +166,7 @@ def _finish(session: "Session", dataset: "Dataset", began: float, as_json: bool)
         terminal.print_table(
             [
                 ("steps", f"{session.step:,}, {session.speed:,.0f} a second"),
-                ("time", f"{session.seconds:.1f} s to train, {seconds:.1f} s in all"),
+                ("time", f"{session.seconds:.1f} s of training; this command took {seconds:.1f} s"),
                 ("loss", f"{session.loss:.4f}, the last steps' mean"),
                 ("held-out loss", f"{session.held_out:.4f}, of the averaged weights"),
                 ("run", str(folder)),
@@ -164,6 +174,11 @@ def _finish(session: "Session", dataset: "Dataset", began: float, as_json: bool)
             ]
         )
     run = shlex.quote(_name_of(folder))
+    if session.held_out > 1.05 * session.best:
+        terminal.warn(
+            f"the held-out loss was lower on the way ({session.best:.4f}): it learns its training points by heart. "
+            f"--run {run}/{runs.BEST} is the network from there"
+        )
     terminal.note(
         f"Next: diffuse sample --run {run} --steps 50 --sampler ddim --plot\n"
         f"      diffuse plot-reverse --run {run} --frames 6 --out reverse.pdf\n"

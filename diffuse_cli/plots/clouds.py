@@ -33,6 +33,7 @@ SMALL = 8.5
 NORMAL_LABELS = (r"$\mathcal{N}(0, 1)$", r"$\mathcal{N}(0, I)$, $2\sigma$")
 NORMAL_LINE = {"linewidth": 0.9, "label": NORMAL_LABELS[0]}
 NORMAL_CIRCLE = {"linewidth": 0.7, "dashes": (5, 4), "label": NORMAL_LABELS[1]}
+DIFFERENT_UNITS = 6  # columns whose ranges differ by more than this
 BESIDE = (1.03, 0.0, 0.3, 1.0)  # the histogram of the values of curves, in fractions of the axes of the curves
 
 
@@ -40,6 +41,7 @@ class Scene(NamedTuple):
     """What the panels of one figure share.
 
     limits [axes, 2]: of the value for a histogram, of u and the value for curves, of each coordinate for points.
+    free: whether the two axes of a plane have scales of their own, being in different units.
     basis: mean [d] and axes [d, 2] of the projection; edges [bins + 1]: of the histogram; top: the highest density;
     most: how many points a panel shows at most; curves: which samples are drawn as curves; followed: the one of them
     whose values the histogram shows, None for those of all samples; side: the width of a panel in inches.
@@ -47,6 +49,7 @@ class Scene(NamedTuple):
 
     kind: str
     limits: np.ndarray
+    free: bool
     basis: tuple[np.ndarray, np.ndarray] | None
     edges: np.ndarray
     top: float
@@ -60,6 +63,8 @@ class Scene(NamedTuple):
     @property
     def height(self) -> float:
         """The height in inches of a panel as wide as `side`."""
+        if self.free:
+            return 0.8 * self.side
         if self.kind in ("plane", "projected"):
             return self.side * float(np.ptp(self.limits[1]) / np.ptp(self.limits[0]))
         return self.side * {"histogram": 0.75, "curves": 0.8, "space": 1.0}[self.kind]
@@ -102,16 +107,19 @@ def make_scene(
     most: int = MOST_POINTS,
     curves: int = 4,
     follow: bool = False,
+    frame: np.ndarray | None = None,
 ) -> Scene:
     """Decide what all panels share. clouds: each [n, d]; reference [m, d]: whose principal axes and order are used.
 
     side: the width of a panel in inches, by which points are sized; square: the same scale and range in both directions
     of a plane; most: how many points a panel shows at most; curves: how many curves; follow: whether
-    one of them is followed.
+    one of them is followed; frame [k, d]: whose
+    samples the limits hold, by default those of all clouds.
     """
     kind = kind_of(view, reference.shape[1])
     basis = principal_axes(reference, 2) if kind == "projected" else None
-    limits = _limits(kind, [_coordinates(cloud, basis) for cloud in clouds], square)
+    held = clouds if frame is None else [frame]
+    limits, free = _limits(kind, [_coordinates(cloud, basis) for cloud in held], square)
     count = max(len(cloud) for cloud in clouds)
     shown = spread(reference, curves)
     followed = int(shown[-1]) if follow and kind == "curves" else None
@@ -122,6 +130,7 @@ def make_scene(
     return Scene(
         kind=kind,
         limits=limits,
+        free=free,
         basis=basis,
         edges=edges,
         top=_highest(clouds, followed, edges) if kind in ("histogram", "curves") else 1.0,
@@ -182,20 +191,25 @@ def _coordinates(cloud: np.ndarray, basis: tuple[np.ndarray, np.ndarray] | None)
     return cloud if basis is None else (cloud - basis[0]) @ basis[1]
 
 
-def _limits(kind: str, clouds: list[np.ndarray], square: bool) -> np.ndarray:
-    """Limits [axes, 2] that hold every sample, unless a few lie so far out that they would flatten all the others."""
+def _limits(kind: str, clouds: list[np.ndarray], square: bool) -> tuple[np.ndarray, bool]:
+    """Limits [axes, 2] that hold every sample, unless a few lie so far out that they would flatten all the others.
+
+    Also whether the axes of a plane need scales of their own: with one scale, one of them would hardly be seen.
+    """
     values = np.concatenate(clouds)
     if kind == "curves":
-        return np.array([(0.0, 1.0), _interval(values.reshape(-1), 0.001, 0.15)])
+        return np.array([(0.0, 1.0), _interval(values.reshape(-1), 0.001, 0.15)]), False
     if kind == "space":  # points outside the box are drawn as well, so a tight one makes the best use of the panel
-        return np.array([_interval(column, 0.005, 0.0) for column in values.T])
+        return np.array([_interval(column, 0.005, 0.0) for column in values.T]), False
     limits = np.array([_interval(column, 0.0025, 0.35) for column in values.T])
+    sides = np.ptp(limits, axis=1)
+    if kind == "plane" and not square and sides.max() > DIFFERENT_UNITS * sides.min():
+        return limits, True
     if kind in ("plane", "projected"):
-        sides = np.ptp(limits, axis=1)
         least = sides.max() if square else sides.max() * np.array([0.6, 0.45])
         grow = np.maximum(least - sides, 0.0) / 2
         limits += np.stack([-grow, grow], axis=1)
-    return limits
+    return limits, False
 
 
 def _interval(values: np.ndarray, tail: float, reach: float) -> tuple[float, float]:
@@ -217,7 +231,7 @@ def _left_out(cloud: np.ndarray, scene: Scene) -> str:
     if scene.kind not in ("curves", "space"):
         low, high = scene.limits.T
         outside = int(((values < low) | (values > high)).any(axis=1).sum())
-        words += [f"{outside} outside"] if outside else []
+        words += [f"{outside} outside the frame"] if outside else []
     return "\n".join(words)
 
 
@@ -244,7 +258,7 @@ def _draw_plane(axes: Axes, cloud: np.ndarray, scene: Scene, hues: Hues, normal:
     axes.scatter(*points[shown].T, s=size, c=hues.of(shown), alpha=alpha, rasterized=scene.rasterise, zorder=1)
     names = ("PC 1", "PC 2") if scene.basis else ("$x_1$", "$x_2$")
     axes.set(xlim=scene.limits[0], ylim=scene.limits[1], xlabel=names[0], ylabel=names[1])
-    axes.set_aspect("equal", adjustable="box")
+    axes.set_aspect("auto" if scene.free else "equal", adjustable="box")
     axes.locator_params(nbins=6, steps=[1, 2, 5, 10])
 
 

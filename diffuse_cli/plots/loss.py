@@ -52,7 +52,7 @@ def loss(
         _scale(axes, steps, np.concatenate(hold))
         axes.set(xlabel="training step", ylabel="loss")
         axes.spines[["right", "top"]].set_visible(False)
-        axes.legend(loc="upper right")
+        axes.legend(loc="best")
         heading(figure, "Loss", subject)
         return settle(figure)
 

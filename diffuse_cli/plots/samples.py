@@ -63,7 +63,7 @@ def _overlay(
 def _side_by_side(model: np.ndarray, data: np.ndarray, view: str, subject: str, theme: Theme) -> HouseFigure:
     side = 3.1
     most = min(MOST_POINTS, max(FEWEST, min(len(model), len(data))))
-    scene = make_scene([data, model], reference=data, view=view, side=side, theme=theme, most=most)
+    scene = make_scene([data, model], reference=data, frame=data, view=view, side=side, theme=theme, most=most)
     made = panel_rows(1, 2, scene, theme)
     for column, (name, cloud, colour) in enumerate((("Data", data, theme.data), ("Model", model, theme.model))):
         axes = add_panel(made.figure, made.grid[0, column], scene)

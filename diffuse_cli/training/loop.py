@@ -143,10 +143,10 @@ def fit(
     what is known of it beforehand, in steps a second; else the first steps are taken at the full rate.
     """
     chunk, longest = chunk_function(experiment), chunk_length(experiment)
-    began, first = time.perf_counter(), int(state.step)
-    step, length, compiled = first, min(_FIRST_CHUNK, longest), False
+    began, step = time.perf_counter(), int(state.step)
+    length, compiled = min(_FIRST_CHUNK, longest), False
     if budget is not None:
-        total = _UNSETTLED if speed is None else first + max(1, int(budget * speed))
+        total = _UNSETTLED if speed is None else step + max(1, int(budget * speed))
     while step < total:
         chunk_began = time.perf_counter()
         stop = min(step + length, total)
@@ -162,5 +162,5 @@ def fit(
         step, left = stop, 0.0 if budget is None else budget - (now - began)
         if budget is not None and (speed is not None or left < 0):
             total = step + max(0, int(left * (speed or 0.0)))
-        done = (step - first) / (total - first) if budget is None else min(1.0, 1 - left / budget)
+        done = step / total if budget is None else min(1.0, 1 - left / budget)
         yield Progress(state, step, total, 1.0 if step >= total else done, float(losses.mean()), speed or rate)

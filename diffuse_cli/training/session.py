@@ -16,12 +16,11 @@ from jax import Array
 from diffuse_cli import checkpoint, experiment, runs
 from diffuse_cli.config import Config
 from diffuse_cli.data.dataset import Dataset
-from diffuse_cli.errors import DiffuseError, DivergedError, UsageError
+from diffuse_cli.errors import DiffuseError, DivergedError
 from diffuse_cli.training import loop
 
-EVALUATIONS = 20  # held-out losses and checkpoints in a run, evenly spread
-_DRAWN = 1 << 17  # training points drawn unless the settings say
-_HELD_OUT = 4096
+EVALUATIONS = 20  # held-out losses and checkpoints in a run, closer at the start, where the loss falls
+_HOPELESS = 1e4  # times the first loss: no learning rate that is still to come makes that good
 
 
 class Update(NamedTuple):
@@ -42,23 +41,13 @@ class Data(NamedTuple):
 
 
 def draw_data(config: Config, dataset: Dataset) -> Data:
-    """The training and held-out points of a run, the same for the same seed.
-
-    A user's file gives a tenth of its rows (at least one, at most 4096) to the held-out set. Raises UsageError if the
-    file has fewer rows than the settings ask for.
-    """
+    """The training and held-out points of a run, the same for the same seed. Raises UsageError like `sizes`."""
     rng = np.random.default_rng(config.seed)
+    size, kept = experiment.sizes(config, dataset)
     if dataset.points is None:
-        train, held_out = (dataset.draw(rng, n) for n in (config.train_size or _DRAWN, _HELD_OUT))
+        train, held_out = dataset.draw(rng, size), dataset.draw(rng, kept)
     else:
-        rows = len(dataset.points)
-        kept = max(1, min(_HELD_OUT, rows // 10))
-        size = config.train_size or rows - kept
-        if size > rows - kept:
-            raise UsageError(f"train_size is {size}, but the file has {rows} rows, of which {kept} are held out")
-        if config.batch_size > size:
-            raise UsageError(f"batch_size is {config.batch_size}, but there are only {size} rows to train on")
-        order = rng.permutation(rows)
+        order = rng.permutation(len(dataset.points))
         train, held_out = dataset.points[order[kept : kept + size]], dataset.points[order[:kept]]
     return Data(*(jnp.asarray(dataset.standard.to_model(points), jnp.float32) for points in (train, held_out)))
 
@@ -84,6 +73,7 @@ class Session:
         self.best = math.inf if resume is None else float(resume.metadata["best"])
         self.seconds = 0.0 if resume is None else float(resume.metadata["seconds"])
         self.loss = self.held_out = self.speed = math.nan
+        self.first_loss: float | None = None
         if resume is not None:
             if any((old != new).any() for old, new in zip(resume.standard, dataset.standard, strict=True)):
                 raise DiffuseError(f"the data of {folder} have changed since it was trained; train a new run on them")
@@ -94,7 +84,7 @@ class Session:
     def run(self) -> Iterator[Update]:
         """Train to the end. Raises DivergedError, leaving the last good checkpoint, when a loss is not finite."""
         judge = loop.held_out_function(self.experiment)
-        before, began, evaluated = self.seconds, time.perf_counter(), -1
+        before, began, evaluated, quarter = self.seconds, time.perf_counter(), -1, None
         known = self.step / self.seconds if self.seconds else None
         training = loop.fit(
             self.experiment, self.state, self.data.train, total=self.total, budget=self.budget, speed=known
@@ -107,15 +97,16 @@ class Session:
                 self.seconds = before + time.perf_counter() - began
                 self._check(progress.loss)
                 record: dict[str, Any] = {"step": self.step, "loss": progress.loss, "seconds": round(self.seconds, 3)}
-                held_out, due = None, math.floor(EVALUATIONS * progress.done)
+                held_out, due = None, math.floor(EVALUATIONS * math.sqrt(progress.done))
                 if due > evaluated:
                     held_out = self.held_out = float(judge(self.state.average, self.data.held_out))
                     self._check(held_out)  # the last update may have spoilt weights whose losses were still finite
                     record["held_out"] = held_out
                 log.write(json.dumps(record) + "\n")
                 if held_out is not None:
-                    self._checkpoint(held_out, quarter=due * 4 // EVALUATIONS > max(evaluated, 0) * 4 // EVALUATIONS)
-                    evaluated = due
+                    now = math.floor(4 * progress.done)
+                    self._checkpoint(held_out, quarter=quarter is not None and now > quarter)
+                    evaluated, quarter = due, now
                 yield Update(self.step, self.total, progress.loss, held_out, progress.steps_per_second)
         if self.budget is not None:
             runs.write_config(self.folder, self.config)
@@ -147,10 +138,11 @@ class Session:
         self.save()
 
     def _check(self, loss: float) -> None:
-        if not math.isfinite(loss):
+        self.first_loss = loss if self.first_loss is None else self.first_loss
+        if not math.isfinite(loss) or abs(loss) > _HOPELESS * max(1.0, abs(self.first_loss)):
             kept = (self.folder / runs.NEWEST).is_file()
             raise DivergedError(
-                f"training diverged: the loss is {loss} at step {self.step}. "
+                f"training diverged: the loss is {loss:g} at step {self.step}. "
                 f"Try a smaller --lr than {self.config.lr:g}. "
                 + (
                     f"The last good checkpoint is kept in {self.folder}."

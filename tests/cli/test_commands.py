@@ -189,6 +189,30 @@ def test_opening_a_run_again_compiles_nothing(outputs):
     assert scan._cache_size() == before
 
 
+def test_another_method_does_not_replace_the_runs_own_figure(outputs):
+    own = outputs / "small" / "figures" / "reverse.png"
+    before = own.read_bytes()
+    assert call("plot-reverse", "--sampler", "ddpm", "--dark").out.strip().endswith("reverse-ddpm-5-uniform-dark.png")
+    assert own.read_bytes() == before
+    assert call("plot-reverse").out.strip().endswith("reverse.png")
+
+
+def test_names_are_never_cut(outputs):
+    name = "a_run_with_quite_a_long_name_that_no_narrow_table_holds" * 2
+    (outputs / "small").rename(outputs / name)
+    assert name in call("runs").out
+    assert "diffusion_of_the_curve" in call("list", "presets").out
+
+
+def test_a_checkpoint_alone_is_enough(outputs):
+    (outputs.parent / "alone").mkdir()
+    alone = outputs.parent / "alone" / "mine.safetensors"
+    alone.write_bytes((outputs / "small" / runs.NEWEST).read_bytes())
+    for command in (["sample"], ["plot-reverse"], ["info"]):
+        result = call(*command, "--run", alone)
+        assert result.code == 0, result.err
+
+
 def test_runs_where_there_is_none(tmp_path):
     assert call("runs", "--outputs", tmp_path, "--json").json == []
     assert "diffuse train" in call("runs", "--outputs", tmp_path).err

@@ -72,7 +72,8 @@ def test_flag_over_environment_over_config_over_default(tmp_path, monkeypatch):
         call("train", "--config", "mine.toml", "--width", 11, "--set", "weight-decay=0.5", "--dry-run").out
     )
     assert (got["lr"], got["width"], got["depth"], got["clip"], got["weight_decay"]) == (0.2, 11, 4, 2.0, 0.5)
-    assert got["batch_size"] == config.Config().batch_size
+    assert got["weight_decay"] != config.Config().weight_decay
+    assert got["ema"] == config.Config().ema
 
 
 def test_environment_variables_are_named_after_flags(outputs, monkeypatch):
@@ -240,6 +241,30 @@ def test_resuming_imports_nobodys_code_without_trust(outputs):
     assert result.code == 2
     assert "--trust" in result.err
     assert call("train", "--resume", "own", "--steps", 90, "--trust").code == 0
+
+
+def test_what_nobody_said_is_settled_by_the_data(outputs):
+    np.savetxt("few.csv", np.random.default_rng(0).normal(size=(40, 3)), delimiter=",")
+    settings = tomllib.loads(call("train", "--dataset", "file:few.csv", "--dry-run").out)
+    assert (settings["batch_size"], settings["width"]) == (36, 64)
+    assert Path(settings["dataset"].partition("path=")[2]).is_absolute()
+    settings = tomllib.loads(call("train", "--dataset", "curves", "--dry-run").out)
+    assert (settings["batch_size"], settings["width"]) == (256, 128)
+
+
+def test_learning_by_heart_is_told(outputs):
+    np.savetxt("few.csv", np.random.default_rng(0).normal(size=(40, 3)), delimiter=",")
+    result = call("train", "--dataset", "file:few.csv", "--steps", 2000)
+    assert result.code == 0, result.err
+    assert "Warning: the held-out loss was lower on the way" in result.err
+    assert call("sample", "--run", "few/best.safetensors", "--out", "s.npy").code == 0
+
+
+def test_a_run_is_named_after_its_preset(outputs):
+    assert call("train", *SMALL, "--config", "made-easy").code == 0
+    assert call("train", *SMALL, "--config", "made-easy", "--dataset", "circles").code == 0
+    assert (outputs / "made_easy").is_dir()
+    assert (outputs / "circles").is_dir()
 
 
 def test_json_is_one_document(outputs):

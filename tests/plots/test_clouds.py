@@ -83,6 +83,22 @@ def test_the_histogram_of_curves_has_area_one_and_shares_the_axis():
     assert beside.patches[0].orientation == "horizontal"
 
 
+def test_columns_in_different_units_have_scales_of_their_own():
+    points = cloud(100, 2) * [1.0, 50.0]
+    axes, scene = panel(points)
+    assert scene.free
+    assert axes.get_aspect() == "auto"
+    assert not panel(cloud(100, 2))[1].free
+    assert not panel(points, square=True)[1].free
+
+
+def test_limits_are_those_of_the_frame_if_there_is_one():
+    points = cloud(100, 2)
+    plain = panel(points)[1].limits
+    np.testing.assert_array_equal(panel(3 * points, frame=points)[1].limits, plain)
+    assert np.ptp(panel(3 * points)[1].limits) > np.ptp(plain)
+
+
 def test_the_histogram_of_a_followed_curve_is_of_its_values_alone():
     points = cloud(100, 16)
     axes, scene = panel(points, "curves", curves=3, follow=True)
@@ -158,7 +174,7 @@ def test_one_far_sample_does_not_flatten_the_rest_and_is_counted():
     points[7] = np.nan
     axes, scene = panel(points)
     assert np.abs(scene.limits).max() < 10
-    assert axes.texts[0].get_text() == "1 not finite\n1 outside"
+    assert axes.texts[0].get_text() == "1 not finite\n1 outside the frame"
 
 
 def test_all_samples_lie_within_the_limits():
