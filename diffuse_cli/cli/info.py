@@ -18,7 +18,7 @@ OWN = ("config.toml", "log.jsonl", "*.safetensors", "figures/*", "samples/*")  #
 
 
 @click.command(epilog=EPILOG)
-@click.argument("run", metavar="[RUN]", required=False)
+@click.argument("run", metavar="[RUN]", required=False, shell_complete=options.complete_run)
 @options.run
 @options.as_json
 @options.common

@@ -109,6 +109,7 @@ def settings(*names: str) -> Decorator:
             "--config",
             metavar="FILE|PRESET",
             help="Settings from a TOML file or a shipped preset, like moons.",
+            shell_complete=_complete_preset,
         )(command)
         for name in reversed(names):
             command = setting(name)(command)
@@ -143,6 +144,16 @@ def _read_change(text: str) -> tuple[str, Any]:
 def on_command_line(ctx: click.Context, name: str) -> bool:
     """Whether a parameter was said on the command line, not only in the environment."""
     return ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
+def complete_run(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """The names of runs that begin like this, for the shell."""
+    folder = Path(ctx.params.get("outputs") or os.environ.get("DIFFUSE_OUTPUTS") or "outputs")
+    return sorted(path.parent.name for path in folder.glob(f"{incomplete}*/checkpoint.safetensors"))
+
+
+def _complete_preset(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    return sorted(name for name in config.presets() if name.startswith(incomplete))
 
 
 def outputs(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -180,6 +191,7 @@ def run(command: Callable[..., Any]) -> Callable[..., Any]:
             default="latest",
             show_default=True,
             help="Which run, or a checkpoint file.",
+            shell_complete=complete_run,
         ),
     ):
         command = decorate(command)

@@ -36,7 +36,12 @@ Examples:
 )  # fmt: skip
 @options.option("--budget", type=options.Duration(), help="Train for this long instead of --steps, like 30s or 5m.")
 @options.option("--name", help="Name of the run's folder.  [default: the dataset's]")
-@options.option("--resume", metavar="NAME|PATH|latest", help="Continue a run to its --steps, with its own settings.")
+@options.option(
+    "--resume",
+    metavar="NAME|PATH|latest",
+    help="Continue a run to its --steps, with its own settings.",
+    shell_complete=options.complete_run,
+)
 @options.trust
 @options.outputs
 @options.device

@@ -121,7 +121,7 @@ def batch_loss(weights: Weights, experiment: Experiment, batch: Batch) -> Array:
     return jnp.mean(experiment.loss(answer(experiment.structure, weights), experiment.parameterization, *batch))
 
 
-def held_out_function(experiment: Experiment, n: int = 4096) -> Callable[[Weights, Array], Array]:
+def held_out_function(experiment: Experiment, n: int = 1 << 14) -> Callable[[Weights, Array], Array]:
     """The compiled loss on held-out points with noise that is always the same, so that changes are the weights' own."""
     key = jax.random.fold_in(jax.random.key(experiment.config.seed), 3)
     return jax.jit(lambda weights, points: batch_loss(weights, experiment, draw_batch(experiment, points, key, n)))

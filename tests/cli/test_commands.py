@@ -197,6 +197,26 @@ def test_another_method_does_not_replace_the_runs_own_figure(outputs):
     assert call("plot-reverse").out.strip().endswith("reverse.png")
 
 
+@pytest.mark.parametrize(
+    ("words", "incomplete", "expected"),
+    [
+        ("diffuse", "pl", ["plot-forward", "plot-loss", "plot-reverse", "plot-schedule"]),
+        ("diffuse train --dataset", "swi", ["swiss_roll"]),
+        ("diffuse train --config", "made", ["made_easy"]),
+        ("diffuse train --resume", "sm", ["small"]),
+        ("diffuse sample --run", "", ["small"]),
+        ("diffuse info", "s", ["small"]),
+    ],
+)
+def test_shell_completion(words, incomplete, expected, outputs):
+    from click.shell_completion import ShellComplete
+
+    from diffuse_cli.cli import cli
+
+    found = ShellComplete(cli, {}, "diffuse", "_DIFFUSE_COMPLETE").get_completions(words.split()[1:], incomplete)
+    assert sorted(item.value for item in found) == expected
+
+
 def test_names_are_never_cut(outputs):
     name = "a_run_with_quite_a_long_name_that_no_narrow_table_holds" * 2
     (outputs / "small").rename(outputs / name)
