@@ -7,7 +7,6 @@ noise in a few steps and where it takes it in 2,000, in model space, median and 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from quality import nodes
 
 from diffuse_cli import catalog, config, experiment
 from diffuse_cli.diffusion import exact
@@ -21,9 +20,7 @@ STEPS = (10, 20, 50)
 
 def main() -> None:
     """Print a line for each schedule and grid."""
-    standard = experiment.dataset_of(config.make({"dataset": "moons"})).standard
-    curve, noise = nodes("moons")
-    law = exact.mixture(standard.to_model(curve[::4]), noise / standard.scale[0])
+    law = experiment.dataset_of(config.make({"dataset": "moons"})).exact()
     predict = jax.tree_util.Partial(exact.denoiser(law))
     start, sampler, key = jax.random.normal(jax.random.key(0), (2000, 2)), ddim(), jax.random.key(1)
     print(f"{'schedule':>10s} {'grid':>10s}" + "".join(f"{f'{steps} steps':>18s}" for steps in STEPS))

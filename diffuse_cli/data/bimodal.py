@@ -25,4 +25,12 @@ def bimodal(
         side = np.where(rng.random((n, 1)) < weight, 0.5, -0.5)
         return side * distance + std * rng.standard_normal((n, 1))
 
-    return Dataset(draw, 1, Standardiser(np.array([mean]), np.array([np.sqrt(variance)])))
+    standard = Standardiser(np.array([mean]), np.array([np.sqrt(variance)]))
+
+    def density():
+        from diffuse_cli.diffusion import exact
+
+        modes = standard.to_model(np.array([[-distance / 2], [distance / 2]]))
+        return exact.mixture(modes, std / standard.scale[0], np.array([1 - weight, weight]))
+
+    return Dataset(draw, 1, standard, exact=density)

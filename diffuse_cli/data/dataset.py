@@ -1,9 +1,12 @@
 """What a dataset is: a law that can be drawn from, and the constants that carry it to model space and back."""
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from diffuse_cli.diffusion.exact import Density
 
 
 class Standardiser(NamedTuple):
@@ -30,6 +33,8 @@ class Dataset(NamedTuple):
         seeds and sizes share one model space and their likelihoods can be compared.
     view: how a person would want to see it: as points (d columns), or each sample as one curve (a vector of d values).
     points: the finite set [n, d] behind a user's file; None for a law with as many draws as one likes.
+    exact: makes the law's density in model space, at every noise level. Of a user's file it is the mixture on its
+        points, which is what a network would learn that has memorised them.
     """
 
     draw: Callable[[np.random.Generator, int], np.ndarray]
@@ -37,6 +42,7 @@ class Dataset(NamedTuple):
     standard: Standardiser
     view: Literal["points", "curves"] = "points"
     points: np.ndarray | None = None
+    exact: Callable[[], "Density"] | None = None
 
 
 def standardise(points: np.ndarray, *, per_column: bool) -> Standardiser:

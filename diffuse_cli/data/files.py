@@ -41,7 +41,12 @@ def file(*, path: str, columns: str | None = None, header: Header = "auto", key:
     def draw(rng: np.random.Generator, n: int) -> np.ndarray:
         return points[rng.integers(len(points), size=n)]
 
-    return Dataset(draw, points.shape[1], standard, points=points)
+    def density():
+        from diffuse_cli.diffusion import exact
+
+        return exact.mixture(standard.to_model(points), 0.0)
+
+    return Dataset(draw, points.shape[1], standard, points=points, exact=density)
 
 
 def _read(path: str, columns: str | None, header: Header, key: str | None) -> Table:

@@ -33,4 +33,10 @@ def curves(
         smooth = rng.standard_normal((n, 2 * terms)) @ series
         return smooth + noise * rng.standard_normal((n, dim))
 
-    return Dataset(draw, dim, Standardiser(np.zeros(dim), np.full(dim, np.sqrt(1 + noise**2))), view="curves")
+    def density():
+        from diffuse_cli.diffusion import exact
+
+        return exact.gaussian(np.zeros(dim), (series.T @ series + noise**2 * np.eye(dim)) / (1 + noise**2))
+
+    standard = Standardiser(np.zeros(dim), np.full(dim, np.sqrt(1 + noise**2)))
+    return Dataset(draw, dim, standard, view="curves", exact=density)

@@ -1,13 +1,16 @@
 """The shapes that scikit-learn draws. It is imported where one is built, since that takes longer than the drawing."""
 
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from msgspec import Meta
 
-from diffuse_cli.data.dataset import Dataset, law
-from diffuse_cli.data.noisy_curve import Noise, noisy_curve
+from diffuse_cli.data.dataset import Dataset, Standardiser, law
+from diffuse_cli.data.noisy_curve import Noise, curve_density, noisy_curve
+
+if TYPE_CHECKING:
+    from diffuse_cli.diffusion.exact import Density
 
 VERTICES = (1 << 14) + 1
 
@@ -50,7 +53,11 @@ def swiss_roll(*, noise: Noise = 0.5, dim: Literal[2, 3] = 2) -> Dataset:
     def draw(rng: np.random.Generator, n: int) -> np.ndarray:
         return _seen(make_swiss_roll(n, noise=noise, random_state=np.random.RandomState(rng.bit_generator))[0], dim)
 
-    return law(draw)
+    def spiral(u: np.ndarray) -> np.ndarray:
+        t = 1.5 * np.pi * (1 + 2 * u)
+        return np.stack([t * np.cos(t), t * np.sin(t)], axis=1)
+
+    return _strip(draw, spiral, (0.0, 1.0), 21.0, noise)
 
 
 def s_curve(*, noise: Noise = 0.05, dim: Literal[2, 3] = 2) -> Dataset:
@@ -66,7 +73,34 @@ def s_curve(*, noise: Noise = 0.05, dim: Literal[2, 3] = 2) -> Dataset:
     def draw(rng: np.random.Generator, n: int) -> np.ndarray:
         return _seen(make_s_curve(n, noise=noise, random_state=np.random.RandomState(rng.bit_generator))[0], dim)
 
-    return law(draw)
+    def bend(t: np.ndarray) -> np.ndarray:
+        return np.stack([np.sin(t), np.sign(t) * (np.cos(t) - 1)], axis=1)
+
+    return _strip(draw, bend, (-1.5 * np.pi, 1.5 * np.pi), 2.0, noise)
+
+
+def _strip(
+    draw: Callable[[np.random.Generator, int], np.ndarray],
+    c: Callable[[np.ndarray], np.ndarray],
+    interval: tuple[float, float],
+    width: float,
+    noise: float,
+) -> Dataset:
+    """A strip over the curve c, or only its side view: in 3-D the second column is uniform on [0, width] on its own."""
+    made = law(draw)
+
+    def density() -> "Density":
+        from diffuse_cli.diffusion import exact
+
+        mean, scale = made.standard
+        side = [0, 2] if made.dim == 3 else [0, 1]
+        curve = curve_density(c, interval, noise, Standardiser(mean[side], scale[side]))
+        if made.dim == 2:
+            return curve
+        ends = (np.array([[end]]) for end in ((0.0 - mean[1]) / scale[1], (width - mean[1]) / scale[1]))
+        return exact.product([(side, curve), ([1], exact.boxes(*ends, noise / scale[1]))])
+
+    return made._replace(exact=density)
 
 
 def _seen(points: np.ndarray, dim: int) -> np.ndarray:
