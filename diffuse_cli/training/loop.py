@@ -138,13 +138,14 @@ def fit(
 ) -> Iterator[Progress]:
     """Train from `state` on `points` [n, d] (model space) to `total` steps, yielding at the end of each chunk.
 
-    With a `budget` in seconds, counted from the call, compiling included, `total` is ignored: it is fitted to the speed
-    measured so far after every chunk, so that the learning rate comes down to zero as the budget runs out. `speed` is
-    what is known of it beforehand, in steps a second; else the first steps are taken at the full rate.
+    With a `budget` in seconds, counted from the call, compiling included, `total` is only what is reported until the
+    speed is known: from then on it is fitted to that speed after every chunk, so that the learning rate comes down to
+    zero as the budget runs out. `speed` is what is known of it beforehand, in steps a second; else the first steps are
+    taken at the full rate.
     """
     chunk, longest = chunk_function(experiment), chunk_length(experiment)
     began, step = time.perf_counter(), int(state.step)
-    length, compiled = min(_FIRST_CHUNK, longest), False
+    length, compiled, planned = min(_FIRST_CHUNK, longest), False, total
     if budget is not None:
         total = _UNSETTLED if speed is None else step + max(1, int(budget * speed))
     while step < total:
@@ -163,4 +164,5 @@ def fit(
         if budget is not None and (speed is not None or left < 0):
             total = step + max(0, int(left * (speed or 0.0)))
         done = step / total if budget is None else min(1.0, 1 - left / budget)
-        yield Progress(state, step, total, 1.0 if step >= total else done, float(losses.mean()), speed or rate)
+        known = total if total != _UNSETTLED else max(planned, step)
+        yield Progress(state, step, known, 1.0 if step >= total else done, float(losses.mean()), speed or rate)

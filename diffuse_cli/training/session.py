@@ -63,10 +63,9 @@ class Session:
         *,
         budget: float | None = None,
         resume: runs.Run | None = None,
-        trust: bool = True,
     ):
         self.folder, self.config, self.dataset, self.budget = folder, config, dataset, budget
-        self.experiment = experiment.build(config, dataset.dim, trust=trust)
+        self.experiment = experiment.build(config, dataset.dim)
         self.data = draw_data(config, dataset)
         self.state = loop.start(self.experiment) if resume is None else _restore(self.experiment, resume)
         self.step, self.total = int(self.state.step), config.steps

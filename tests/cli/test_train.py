@@ -200,15 +200,16 @@ def test_a_budget_becomes_a_number_of_steps(outputs, slow_clock):
     assert len(list((outputs / "timed").glob("checkpoint-*.safetensors"))) == 3
 
 
-def test_an_interrupted_budget_can_be_continued(outputs, slow_clock):
+@pytest.mark.parametrize("after", [1, 500])
+def test_an_interrupted_budget_can_be_continued(after, outputs, slow_clock):
     from diffuse_cli import experiment
     from diffuse_cli.training.session import Session
 
-    settings = config.make({"width": 8, "batch_size": 32})
+    settings = config.make({"width": 8, "batch_size": 32})  # 12,000 steps, until the speed is known
     folder = runs.create(outputs, "timed", "moons")
     session = Session(folder, settings, experiment.dataset_of(settings), budget=20.0)
     for update in session.run():
-        if update.step > 500:
+        if update.step > after:
             session.save()
             break
     before = runs.open_run(folder)
