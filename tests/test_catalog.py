@@ -94,16 +94,16 @@ def test_bad_options(kind, text, says):
 
 
 def test_own_code_is_imported_from_where_the_user_stands(tmp_path, monkeypatch):
-    (tmp_path / "lab").mkdir()
-    (tmp_path / "lab" / "mine.py").write_text("def half(*, eta: float = 0.5):\n    return ('made', eta)\n")
+    (tmp_path / "workshop").mkdir()
+    (tmp_path / "workshop" / "mine.py").write_text("def half(*, eta: float = 0.5):\n    return ('made', eta)\n")
     monkeypatch.chdir(tmp_path)
-    assert catalog.build("sampler", "lab.mine:half") == ("made", 0.5)
-    assert catalog.build("sampler", "lab.mine:half:eta=0.25") == ("made", 0.25)
+    assert catalog.build("sampler", "workshop.mine:half") == ("made", 0.5)
+    assert catalog.build("sampler", "workshop.mine:half:eta=0.25") == ("made", 0.25)
 
 
 def test_own_code_needs_trust_when_a_file_names_it():
     with pytest.raises(UsageError, match="--trust"):
-        catalog.build("sampler", "lab.mine:half", trust=False)
+        catalog.build("sampler", "workshop.mine:half", trust=False)
 
 
 names = st.text(string.ascii_letters + "_", min_size=1).filter(str.isidentifier)
