@@ -118,12 +118,17 @@ def folders(outputs: Path) -> list[Path]:
     return sorted(found, key=lambda folder: ((folder / NEWEST).stat().st_mtime_ns, folder.name))
 
 
+def parts(path: Path) -> tuple[Path, Path]:
+    """The folder and the checkpoint file that a path found by `find` stands for."""
+    return (path, path / NEWEST) if path.is_dir() else (path.parent, path)
+
+
 def open_run(path: Path, *, trust: bool = False) -> Run:
     """Open a run folder at its newest checkpoint, or one checkpoint file.
 
     `trust` lets it name its maker's own code. Raises DiffuseError for a damaged or foreign checkpoint.
     """
-    file = path / NEWEST if path.is_dir() else path
+    folder, file = parts(path)
     tensors, metadata = checkpoint.load(file)
     try:
         settings = config.make(config.loads(metadata["config"]), str(file))
@@ -134,7 +139,7 @@ def open_run(path: Path, *, trust: bool = False) -> Run:
     except (KeyError, ValueError) as error:
         raise DiffuseError(f"{file} is not a whole checkpoint: {error} is missing or wrong") from error
     built = experiment.build(settings, dim, trust=trust)
-    return Run(file.parent, settings, built, standard, view, low, high, tensors, metadata)
+    return Run(folder, settings, built, standard, view, low, high, tensors, metadata)
 
 
 def save(

@@ -28,8 +28,7 @@ def info(run: str | None, run_name: str, outputs: Path, as_json: bool) -> None:
 
     from diffuse_cli import checkpoint, config, runs
 
-    path = runs.find(outputs, run or run_name)
-    folder, file = (path, path / runs.NEWEST) if path.is_dir() else (path.parent, path)
+    folder, file = runs.parts(runs.find(outputs, run or run_name))
     header = checkpoint.read_header(file)
     settings = config.make(config.loads(header["config"]), str(file))
     log = runs.read_log(folder) if (folder / "log.jsonl").is_file() else []

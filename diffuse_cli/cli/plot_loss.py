@@ -20,8 +20,7 @@ def plot_loss(run_name: str, outputs: Path, out: Path | None, dark: bool, dpi: i
     """Draw a run's loss: of the training batches, and of held-out points under the averaged weights."""
     from diffuse_cli import figures, runs
 
-    path = runs.find(outputs, run_name)
-    folder = path if path.is_dir() else path.parent
+    folder, _ = runs.parts(runs.find(outputs, run_name))
     figure = figures.loss(folder.name, runs.read_log(folder), dark=dark)
     if out is None:
         out = folder / "figures" / "loss.png"

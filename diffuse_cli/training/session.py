@@ -67,6 +67,7 @@ class Session:
         self.folder, self.config, self.dataset, self.budget = folder, config, dataset, budget
         self.experiment = experiment.build(config, dataset.dim)
         self.data = draw_data(config, dataset)
+        self.low, self.high = (np.asarray(end(self.data.train, axis=0)) for end in (jnp.min, jnp.max))
         self.state = loop.start(self.experiment) if resume is None else _restore(self.experiment, resume)
         self.step, self.total = int(self.state.step), config.steps
         self.best = math.inf if resume is None else float(resume.metadata["best"])
@@ -123,8 +124,8 @@ class Session:
             self.config,
             standard=self.dataset.standard,
             view=self.dataset.view,
-            low=np.asarray(self.data.train.min(axis=0)),
-            high=np.asarray(self.data.train.max(axis=0)),
+            low=self.low,
+            high=self.high,
             metadata={"step": str(self.step), "best": repr(self.best), "seconds": repr(self.seconds)},
         )
 
