@@ -30,9 +30,11 @@ class Entry(NamedTuple):
 
 
 _SHAPES, _CURVES = "diffuse_cli.data.sklearn_shapes", "diffuse_cli.data.plane_curves"
+_GAUSSIANS = "diffuse_cli.data.gaussians"
 _SCHEDULES = "diffuse_cli.diffusion.schedules"
 _LEVELS = "diffuse_cli.diffusion.levels"
 _SAMPLERS, _GRIDS = "diffuse_cli.sampling.samplers", "diffuse_cli.sampling.grids"
+_EVALUATION = "diffuse_cli.evaluation"
 _PREDICTIONS, _LOSSES = "diffuse_cli.diffusion.predictions", "diffuse_cli.diffusion.losses"
 
 CATALOG: dict[str, dict[str, Entry]] = {
@@ -41,6 +43,13 @@ CATALOG: dict[str, dict[str, Entry]] = {
         "swiss_roll": Entry(f"{_SHAPES}:swiss_roll", "a rolled-up strip seen from its side; dim=3 for the whole roll"),
         "s_curve": Entry(f"{_SHAPES}:s_curve", "a strip bent like an S seen from its side; dim=3 for the whole"),
         "circles": Entry(f"{_SHAPES}:circles", "a circle inside a circle"),
+        "rings": Entry(f"{_CURVES}:rings", "four circles about one centre"),
+        "two_spirals": Entry("diffuse_cli.data.two_spirals:two_spirals", "two spirals, one inside the other"),
+        "pinwheel": Entry("diffuse_cli.data.pinwheel:pinwheel", "five bent blades"),
+        "checkerboard": Entry("diffuse_cli.data.checkerboard:checkerboard", "the dark squares of a checkerboard"),
+        "eight_gaussians": Entry(f"{_GAUSSIANS}:eight_gaussians", "eight Gaussians on a circle"),
+        "grid_gaussians": Entry(f"{_GAUSSIANS}:grid_gaussians", "25 Gaussians on a square grid"),
+        "tree": Entry("diffuse_cli.data.tree:tree", "a fractal tree, its left and right halves two classes"),
         "line": Entry(f"{_CURVES}:line", "a straight segment"),
         "sine": Entry(f"{_CURVES}:sine", "a sine wave"),
         "lissajous": Entry(f"{_CURVES}:lissajous", "a Lissajous figure"),
@@ -48,7 +57,7 @@ CATALOG: dict[str, dict[str, Entry]] = {
         "heart": Entry(f"{_CURVES}:heart", "a heart"),
         "trefoil": Entry(f"{_CURVES}:trefoil", "the shadow of a trefoil knot"),
         "curves": Entry("diffuse_cli.data.random_curves:curves", "whole random curves, each one a vector of 64 values"),
-        "bimodal": Entry("diffuse_cli.data.bimodal:bimodal", "two Gaussians on a line"),
+        "bimodal": Entry(f"{_GAUSSIANS}:bimodal", "two Gaussians on a line"),
         "file": Entry("diffuse_cli.data.files:file", "your own points: file:points.csv, or .npy, .npz", "path"),
     },
     "schedule": {
@@ -77,11 +86,26 @@ CATALOG: dict[str, dict[str, Entry]] = {
     "sampler": {
         "ddpm": Entry(f"{_SAMPLERS}:ddpm", "the ancestral chain (Ho et al. 2020); variance small or large", "variance"),
         "ddim": Entry(f"{_SAMPLERS}:ddim", "deterministic at eta=0, ancestral at eta=1 (Song et al. 2021)", "eta"),
+        "dpmpp_2m": Entry(
+            f"{_SAMPLERS}:dpmpp_2m", "DPM-Solver++(2M), second order at one evaluation a step (Lu et al. 2022)"
+        ),
     },
     "grid": {
         "uniform": Entry(f"{_GRIDS}:uniform", "equal steps in t"),
         "quadratic": Entry(f"{_GRIDS}:quadratic", "steps that shrink towards the data as t squared"),
         "log_snr": Entry(f"{_GRIDS}:log_snr", "equal steps in log-SNR"),
+    },
+    "metric": {
+        "w2": Entry(f"{_EVALUATION}.transport:w2", "2-Wasserstein distance by exact assignment, in blocks of points"),
+        "sliced_w2": Entry(f"{_EVALUATION}.transport:sliced_w2", "W2 along many directions (Rabin et al. 2012)"),
+        "energy": Entry(f"{_EVALUATION}.pairwise:energy", "energy distance, unbiased (Székely & Rizzo 2013)"),
+        "mmd": Entry(f"{_EVALUATION}.pairwise:mmd", "squared MMD, Gaussian kernel, unbiased (Gretton et al. 2012)"),
+        "precision": Entry(f"{_EVALUATION}.neighbours:precision", "samples near data (Kynkäänniemi et al. 2019)"),
+        "recall": Entry(f"{_EVALUATION}.neighbours:recall", "data near samples (Kynkäänniemi et al. 2019)"),
+        "density": Entry(f"{_EVALUATION}.neighbours:density", "how thick the data are at samples (Naeem et al. 2020)"),
+        "coverage": Entry(f"{_EVALUATION}.neighbours:coverage", "share of data with a sample near (Naeem et al. 2020)"),
+        "c2st": Entry(f"{_EVALUATION}.classifier:c2st", "accuracy of a classifier, .5 best (Lopez-Paz & Oquab 2017)"),
+        "c2st_auc": Entry(f"{_EVALUATION}.classifier:c2st_auc", "the area under that classifier's ROC curve, .5 best"),
     },
 }
 

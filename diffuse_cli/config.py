@@ -46,13 +46,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="Units in each hidden layer.  [default: 64, or twice the columns if that is more]"),
     ] = None
     depth: Annotated[Count, Meta(description="Number of hidden layers.")] = 3
-    steps: Annotated[Count, Meta(description="Optimiser steps.")] = 12000
+    steps: Annotated[Count, Meta(description="Optimiser steps.")] = 24000
     batch_size: Annotated[
         Count | None, Meta(description="Points in a step.  [default: 256, or a file's rows if those are fewer]")
     ] = None
     lr: Annotated[Annotated[float, Meta(gt=0, le=10)], Meta(description="Peak learning rate.")] = 5e-3
     warmup: Annotated[Annotated[int, Meta(ge=0)], Meta(description="Steps over which the learning rate rises.")] = 100
-    weight_decay: Annotated[Annotated[float, Meta(ge=0)], Meta(description="AdamW's decoupled weight decay.")] = 0.0
+    weight_decay: Annotated[Annotated[float, Meta(ge=0)], Meta(description="AdamW's decoupled weight decay.")] = 0.01
     clip: Annotated[Annotated[float, Meta(gt=0)], Meta(description="Largest norm of a gradient.")] = 1.0
     ema: Annotated[
         Annotated[float, Meta(ge=0, lt=1)],
@@ -60,9 +60,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     ] = 0.999
     sampler: Annotated[
         str, Meta(description="The sampler of the run's figures, and of later commands unless they say.")
-    ] = "ddim"
+    ] = "dpmpp_2m"
     sampler_steps: Annotated[Count, Meta(description="Its number of steps.")] = 50
-    grid: Annotated[str, Meta(description="How its noise levels are spaced.")] = "uniform"
+    grid: Annotated[
+        str | None, Meta(description="How its noise levels are spaced.  [default: what suits the sampler]")
+    ] = None
     seed: Annotated[Annotated[int, Meta(ge=0, lt=2**32)], Meta(description="Seed of data, weights and noise.")] = 0
 
 
@@ -109,7 +111,8 @@ def make(values: Mapping[str, Any], source: str = "settings") -> Config:
         if isinstance(value, float) and not math.isfinite(value):
             raise UsageError(f"{source}: {name} is {value}, not a finite number")
     for kind in sorted(CHOICES):
-        parse(kind, getattr(config, kind))
+        if (choice := getattr(config, kind)) is not None:
+            parse(kind, choice)
     return config
 
 

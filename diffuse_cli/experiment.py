@@ -5,12 +5,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import msgspec
+import numpy as np
 from flax import nnx
+from jax import Array
 
 from diffuse_cli import catalog
 from diffuse_cli.config import Config
 from diffuse_cli.data.dataset import Dataset
+from diffuse_cli.diffusion import exact
 from diffuse_cli.diffusion.levels import Levels
 from diffuse_cli.diffusion.losses import Loss
 from diffuse_cli.diffusion.predictions import Parameterization
@@ -79,6 +83,42 @@ def sizes(config: Config, dataset: Dataset) -> tuple[int, int]:
     return size, held_out
 
 
+class Data(NamedTuple):
+    """Points [n, d] in model space: to learn from, and to be judged on."""
+
+    train: Array
+    held_out: Array
+
+
+def draw_data(config: Config, dataset: Dataset) -> Data:
+    """The training and held-out points of a run, the same for the same seed. Raises UsageError like `sizes`."""
+    rng = np.random.default_rng(config.seed)
+    size, kept = sizes(config, dataset)
+    if dataset.points is None:
+        train, held_out = dataset.draw(rng, size), dataset.draw(rng, kept)
+    else:
+        order = rng.permutation(len(dataset.points))
+        train, held_out = dataset.points[order[kept : kept + size]], dataset.points[order[:kept]]
+    return Data(*(jnp.asarray(dataset.standard.to_model(points), jnp.float32) for points in (train, held_out)))
+
+
+def law_of(config: Config, dataset: Dataset) -> exact.Law:
+    """The dataset's exact law in model space; of a user's file, the mixture on the points it is trained on.
+
+    Raises UsageError for a set of the user's own code that does not say its density.
+    """
+    if dataset.points is not None:
+        return exact.mixture(draw_data(config, dataset).train, 0.0)
+    if dataset.exact is None:
+        raise UsageError(f"{config.dataset} does not say its density (Dataset.exact), so nothing exact is known of it")
+    return dataset.exact()
+
+
+def truth_of(dataset: Dataset) -> exact.Law | None:
+    """The law that a network is judged against, model space; None of a user's file, whose law nobody knows."""
+    return dataset.exact() if dataset.points is None and dataset.exact is not None else None
+
+
 def default_name(config: Config) -> str:
     """What a run is called if nobody says: its dataset, or its file without the ending."""
     choice = catalog.parse("dataset", config.dataset)
@@ -90,7 +130,8 @@ def build(config: Config, dim: int, *, trust: bool = True) -> Experiment:
     """Make everything a Config names, for data of `dim` columns. Raises UsageError for what has no meaning."""
 
     def choose(kind: str) -> Any:
-        return catalog.build(kind, getattr(config, kind), trust=trust)
+        choice = getattr(config, kind)
+        return choice and catalog.build(kind, choice, trust=trust)
 
     for kind in ("sampler", "grid"):  # used only when the run is sampled from, but what is wrong is better told now
         choose(kind)

@@ -1,4 +1,4 @@
-"""From a run or a dataset to the arrays that a figure takes, and the figure."""
+"""From a source or a dataset to the arrays that a figure takes, and the figure."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
-from diffuse_cli import runs
+from diffuse_cli import runs, sources
 from diffuse_cli.config import Config
 from diffuse_cli.data.dataset import Dataset
 from diffuse_cli.diffusion.process import Process, chain
@@ -16,6 +16,7 @@ from diffuse_cli.generate import Drawn, Method, draw, own_method
 from diffuse_cli.plots import loss as loss_plot
 from diffuse_cli.plots import samples as samples_plot
 from diffuse_cli.plots import strips
+from diffuse_cli.sources import Source
 
 POINTS = 2000  # in a figure: enough to see a shape, few enough to see the points
 FRAMES = 10
@@ -39,35 +40,37 @@ def forward(
     )
 
 
-def reverse(run: runs.Run, method: Method, drawn: Drawn, *, frames: int, dark: bool = False) -> Figure:
+def reverse(source: Source, method: Method, drawn: Drawn, *, frames: int, dark: bool = False) -> Figure:
     """The way from noise to samples, at `frames` of its levels, equally spaced. `drawn` has its path."""
     picked = np.unique(np.rint(np.linspace(0, method.steps, frames)).astype(int))
     return strips.reverse(
         np.asarray(drawn.path.x)[picked],
         np.asarray(drawn.levels.log_snr)[picked],
         t=np.array([f"step {step}" for step in picked]),
-        view=run.view,
-        subject=f"{run.name}, {described(method)}",
+        view=source.view,
+        subject=f"{source.name}, {described(method)}",
         dark=dark,
     )
 
 
-def samples(run: runs.Run, method: Method, drawn: Drawn, dataset: Dataset, *, dark: bool = False) -> Figure:
+def samples(source: Source, method: Method, drawn: Drawn, dataset: Dataset, *, dark: bool = False) -> Figure:
     """The samples beside as many draws of the data."""
-    data = dataset.draw(np.random.default_rng(run.config.seed + 1), len(drawn.samples))
+    data = dataset.draw(np.random.default_rng(source.config.seed + 1), len(drawn.samples))
     return samples_plot.samples(
-        drawn.samples, data, view=run.view, subject=f"{run.name}, {described(method)}", dark=dark
+        drawn.samples, data, view=source.view, subject=f"{source.name}, {described(method)}", dark=dark
     )
 
 
 def loss(run_name: str, records: list[dict[str, Any]], *, dark: bool = False) -> Figure:
     """The loss from the records of a log."""
     judged = [record for record in records if "held_out" in record]
+    known = [record for record in judged if "excess" in record]
     return loss_plot.loss(
         np.array([record["step"] for record in records]),
         np.array([record["loss"] for record in records]),
         held_out_steps=np.array([record["step"] for record in judged]) if judged else None,
         held_out=np.array([record["held_out"] for record in judged]) if judged else None,
+        irreducible=known[-1]["held_out"] - known[-1]["excess"] if known else None,
         subject=run_name,
         dark=dark,
     )
@@ -85,6 +88,7 @@ def of_run(run: runs.Run, dataset: Dataset) -> Iterator[tuple[str, Figure]]:
     yield "loss", loss(run.name, runs.read_log(run.folder))
     process = run.experiment.process
     yield "forward", forward(config, process, dataset, frames=FRAMES, count=POINTS, seed=config.seed)
-    drawn = draw(run, method, POINTS, config.seed, trajectory=True)
-    yield "reverse", reverse(run, method, drawn, frames=FRAMES)
-    yield "samples", samples(run, method, drawn, dataset)
+    source = sources.of_run(run)
+    drawn = draw(source, method, POINTS, config.seed, trajectory=True)
+    yield "reverse", reverse(source, method, drawn, frames=FRAMES)
+    yield "samples", samples(source, method, drawn, dataset)

@@ -1,4 +1,4 @@
-"""Samples from a run."""
+"""Samples from a source."""
 
 import time
 from typing import NamedTuple
@@ -10,8 +10,8 @@ from diffuse_cli import catalog
 from diffuse_cli.config import Config
 from diffuse_cli.diffusion.process import Level
 from diffuse_cli.errors import DiffuseError
-from diffuse_cli.runs import Run
 from diffuse_cli.sampling import sample as sampling
+from diffuse_cli.sources import Source
 
 
 class Method(NamedTuple):
@@ -28,8 +28,8 @@ class Method(NamedTuple):
 
 
 def own_method(config: Config) -> Method:
-    """How a run is sampled unless somebody says otherwise."""
-    return Method(config.sampler, config.grid, config.sampler_steps)
+    """How a run is sampled unless somebody says otherwise, on the grid that suits the sampler."""
+    return Method(config.sampler, config.grid or catalog.build("sampler", config.sampler).grid, config.sampler_steps)
 
 
 class Drawn(NamedTuple):
@@ -46,14 +46,17 @@ class Drawn(NamedTuple):
     seconds: float
 
 
-def draw(run: Run, method: Method, count: int, seed: int, *, trajectory: bool = False) -> Drawn:
-    """Draw `count` samples from a run. Raises UsageError for an unknown method, DiffuseError if any is not finite."""
+def draw(source: Source, method: Method, count: int, seed: int, *, trajectory: bool = False) -> Drawn:
+    """Draw `count` samples from a source.
+
+    Raises UsageError for an unknown method, DiffuseError if any sample is not finite.
+    """
     began = time.perf_counter()
     sampler = catalog.build("sampler", method.sampler)
-    levels = catalog.build("grid", method.grid)(run.experiment.process, method.steps)
-    shape = (count, run.experiment.dim)
+    levels = catalog.build("grid", method.grid)(source.process, method.steps)
+    shape = (count, source.dim)
     result = jax.device_get(
-        sampling.sample(run.predict(), sampler, levels, jax.random.key(seed), shape, trajectory=trajectory)
+        sampling.sample(source.for_sampling(), sampler, levels, jax.random.key(seed), shape, trajectory=trajectory)
     )
     final = result.x[-1] if trajectory else result
     if not np.isfinite(final).all():
@@ -61,6 +64,6 @@ def draw(run: Run, method: Method, count: int, seed: int, *, trajectory: bool = 
         raise DiffuseError(
             f"{bad} of {count} samples by {method.sampler} in {method.steps} steps are not finite numbers"
         )
-    samples = run.standard.to_data(final.astype(np.float64))
+    samples = source.standard.to_data(final.astype(np.float64))
     evals = method.steps * sampler.evals
     return Drawn(samples, jax.device_get(levels), result if trajectory else None, evals, time.perf_counter() - began)

@@ -15,7 +15,7 @@ import numpy as np
 from diffuse_cli import atomic, checkpoint, config, experiment
 from diffuse_cli.config import Config
 from diffuse_cli.data.dataset import Standardiser
-from diffuse_cli.diffusion.predictions import Predict, clipped
+from diffuse_cli.diffusion.predictions import Predict
 from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.experiment import Experiment
 from diffuse_cli.networks.denoiser import Weights, predictor
@@ -51,11 +51,10 @@ class Run(NamedTuple):
         return int(self.metadata["step"])
 
     def predict(self) -> Predict:
-        """The trained denoiser, with the averaged weights, its x0 kept among the data."""
+        """The trained denoiser, with the averaged weights."""
         template = jax.eval_shape(lambda: experiment.initial_weights(self.experiment, jax.random.key(0)))
         weights: Weights = checkpoint.restore(template, self.tensors, "average")
-        predict = predictor(self.experiment.structure, weights, self.experiment.parameterization)
-        return clipped(predict, jax.numpy.asarray(self.low), jax.numpy.asarray(self.high))
+        return predictor(self.experiment.structure, weights, self.experiment.parameterization)
 
 
 def create(outputs: Path, name: str | None, dataset: str) -> Path:

@@ -41,3 +41,10 @@ def _compiled_code():
     from diffuse_cli.cli.device import start
 
     start("cpu")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_more_compiled_code_than_needed():
+    """Thousands of programs held at once are more than XLA bears; the next module finds its own on disk."""
+    yield
+    jax.clear_caches()

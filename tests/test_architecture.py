@@ -11,11 +11,12 @@ ROWS = [
     {"diffusion"},
     {"networks"},
     {"sampling"},
-    {"data", "plots"},
+    {"data", "evaluation", "plots"},
     {"experiment", "checkpoint"},
     {"runs"},
+    {"sources"},
     {"generate"},
-    {"sample_files", "figures", "training"},
+    {"sample_files", "figures", "quality", "training"},
     {"cli", "__main__"},
 ]
 ROW_OF = {name: row for row, names in enumerate(ROWS) for name in names}

@@ -4,7 +4,7 @@ import functools
 import os
 import re
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -118,8 +118,10 @@ def settings(*names: str) -> Decorator:
     return decorate
 
 
-def gather(ctx: click.Context, base: Config | None = None) -> Config:
+def gather(ctx: click.Context, base: Config | None = None, *, only: Iterable[str] = FIELDS) -> Config:
     """The Config that a command line asks for: flag or --set, over environment, over --config, over `base` or default.
+
+    `only` these settings are looked for among the flags.
 
     Raises UsageError naming the setting that is wrong.
     """
@@ -127,7 +129,7 @@ def gather(ctx: click.Context, base: Config | None = None) -> Config:
     if source := ctx.params.get("config_source"):
         values |= config.read(source)
     for source in (ParameterSource.ENVIRONMENT, ParameterSource.COMMANDLINE):
-        values |= {name: ctx.params[name] for name in FIELDS if ctx.get_parameter_source(name) is source}
+        values |= {name: ctx.params[name] for name in only if ctx.get_parameter_source(name) is source}
         if ctx.get_parameter_source("changes") is source:
             values |= dict(_read_change(change) for change in ctx.params["changes"])
     return config.make(values)
@@ -198,11 +200,63 @@ def run(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def source(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What to draw from or to judge: `--run`, or `--exact` with `--dataset`, `--schedule` and `--timesteps`.
+
+    `open_source` reads them.
+    """
+    own = "the run's"
+    for decorate in (
+        setting("timesteps", default=own, help_text="With --exact: length of the discrete chain."),
+        setting("schedule", default=own, help_text="With --exact: the noise schedule."),
+        setting("dataset", default=own, help_text="With --exact: the data; then no run is needed."),
+        option("--exact", is_flag=True, help="The closed-form denoiser of the data in place of a trained one."),
+        trust,
+        run,
+    ):
+        command = decorate(command)
+    return command
+
+
+def open_source(ctx: click.Context) -> Any:
+    """The sources.Source of the command line.
+
+    With `--exact --dataset D` no run is opened; with `--exact` alone it is the exact twin of the run. Raises UsageError
+    where the data of a run are asked to be others.
+    """
+    from diffuse_cli import experiment, runs, sources
+    from diffuse_cli.cli import terminal
+
+    params = ctx.params
+    exact = params["exact"]
+    own = ("dataset", "schedule", "timesteps")
+    said = [name for name in own if on_command_line(ctx, name)]
+    if said and not exact:
+        flags = " and ".join(f"--{name}" for name in said)
+        raise UsageError(f"a run has its own {flags}; to sample without a run give --exact too")
+    if exact and on_command_line(ctx, "dataset"):
+        if on_command_line(ctx, "run_name"):
+            raise UsageError("--run and --dataset are two answers to which data; give one of them")
+        settings, trusted = gather(ctx, only=own), True
+    else:
+        run = runs.open_run(runs.find(params["outputs"], params["run_name"]), trust=params["trust"])
+        if not exact:
+            return sources.of_run(run, trust=params["trust"])
+        settings, trusted = gather(ctx, run.config, only=own), params["trust"]
+    dataset = experiment.dataset_of(settings, trust=trusted)
+    if dataset.points is not None:
+        terminal.note(
+            "The exact denoiser of a file is that of the mixture on its training points: it knows them by heart, "
+            "which a network should not."
+        )
+    return sources.exact_of(settings, dataset, params["outputs"], trust=trusted)
+
+
 def method(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--sampler`, `--steps` and `--grid`: how to sample. The run's own unless given; `gather_method` reads them."""
     own = "the run's"
     for decorate in (
-        setting("grid", default=own, help_text="How the noise levels are spaced."),
+        setting("grid", default="what suits the sampler", help_text="How the noise levels are spaced."),
         setting("sampler_steps", "--steps", default=own, help_text="How many steps."),
         setting("sampler", default=own, help_text="How to sample, like ddpm or ddim:eta=0.5."),
     ):
@@ -211,10 +265,10 @@ def method(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def gather_method(ctx: click.Context, base: Config) -> Any:
-    """The generate.Method of the command line, over that of a run's Config."""
+    """The generate.Method of the command line, over that of a source's Config."""
     from diffuse_cli.generate import own_method
 
-    return own_method(gather(ctx, base))
+    return own_method(gather(ctx, base, only=("sampler", "sampler_steps", "grid")))
 
 
 def device(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,6 +1,7 @@
 """diffuse sample"""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,12 +11,12 @@ EPILOG = """\b
 Examples:
   diffuse sample --steps 50 --sampler ddim
   diffuse sample --run moons -n 10000 --sampler ddpm --steps 1000 --out samples.csv
-  diffuse sample --sampler ddim:eta=0.5 --trajectory --out path.npz --plot"""
+  diffuse sample --sampler ddim:eta=0.5 --trajectory --out path.npz --plot
+  diffuse sample --exact --dataset swiss_roll --schedule cosine --sampler ddim --steps 20 --plot"""
 
 
 @click.command(epilog=EPILOG)
-@options.run
-@options.trust
+@options.source
 @options.method
 @options.option("-n", "--count", type=click.IntRange(1), default=2000, show_default=True, help="How many samples.")
 @options.option(
@@ -34,23 +35,20 @@ Examples:
 @click.pass_context
 def sample(
     ctx: click.Context,
-    run_name: str,
-    outputs: Path,
-    trust: bool,
     count: int,
     out: Path | None,
     trajectory: bool,
     plot: bool,
     as_json: bool,
     seed: int,
-    **_method,
+    **_choices: Any,
 ) -> None:
-    """Draw samples from a run.
+    """Draw samples from a run, or from the exact denoiser of a dataset.
 
     The steps need not be those of training: any number works with any run. Sampler, steps and grid are the run's own
-    unless given here.
+    unless given here. With --exact nothing needs training, and what error is left is the sampler's.
     """
-    from diffuse_cli import experiment, generate, runs, sample_files
+    from diffuse_cli import generate, sample_files
     from diffuse_cli.errors import UsageError
 
     signals.at_once()
@@ -58,21 +56,27 @@ def sample(
         sample_files.check(out, trajectory=trajectory)
         if out == sample_files.STDOUT and (plot or as_json):
             raise UsageError("with --out - the samples are all there is on stdout; leave out --plot and --json")
-    run = runs.open_run(runs.find(outputs, run_name), trust=trust)
-    dataset = experiment.dataset_of(run.config, trust=trust) if plot else None  # a file may have gone: better told now
-    method = options.gather_method(ctx, run.config)
-    file = out or run.folder / "samples" / f"{method.label}-{count}-seed{seed}{'-path' if trajectory else ''}.npz"
-    drawn = generate.draw(run, method, count, seed, trajectory=trajectory)
+    source = options.open_source(ctx)
+    dataset = source.dataset() if plot else None  # a file may have gone: better told now
+    method = options.gather_method(ctx, source.config)
+    file = out or source.folder / "samples" / f"{method.label}-{count}-seed{seed}{'-path' if trajectory else ''}.npz"
+    drawn = generate.draw(source, method, count, seed, trajectory=trajectory)
     if out is None:
-        file.parent.mkdir(exist_ok=True)
-    sample_files.write(file, drawn, run.standard)
-    said = {"run": str(run.folder), "n": count, "sampler": method.sampler, "grid": method.grid, "steps": method.steps}
+        file.parent.mkdir(parents=True, exist_ok=True)
+    sample_files.write(file, drawn, source.standard)
+    said = {
+        "run": str(source.folder),
+        "n": count,
+        "sampler": method.sampler,
+        "grid": method.grid,
+        "steps": method.steps,
+    }
     said |= {"evals": drawn.evals, "seed": seed, "seconds": round(drawn.seconds, 3), "file": str(file)}
     if plot:
         from diffuse_cli import figures
         from diffuse_cli.plots import style
 
-        figure = figures.samples(run, method, drawn, dataset)
+        figure = figures.samples(source, method, drawn, dataset)
         said["figure"] = str(style.save(figure, file.with_suffix(".png")))
     if as_json:
         terminal.print_json(said)

@@ -85,6 +85,8 @@ def train(
     if dry_run:
         click.echo(config.dump(settings), nl=False)
         return
+    if before is None:
+        _warn_if_it_ends_too_early(settings, dataset)
     folder = before.folder if before else runs.create(outputs, name, _default_name(ctx, settings))
     try:
         session = _train(ctx, folder, settings, dataset, budget, before)
@@ -92,6 +94,28 @@ def train(
         if before is None and not (folder / runs.NEWEST).exists():  # nothing worth keeping came of it
             shutil.rmtree(folder)
     _finish(session, dataset, began, as_json)
+
+
+def _warn_if_it_ends_too_early(settings: "Config", dataset: "Dataset") -> None:
+    """Sampling starts from the prior; what x_T still knows of the data is then lost, however good the network."""
+    import numpy as np
+
+    from diffuse_cli import experiment
+    from diffuse_cli.diffusion import diagnosis, exact
+
+    process = experiment.process_of(settings)
+    if diagnosis.kl_bound(process) * dataset.dim < diagnosis.TOO_EARLY:
+        return
+    draws = dataset.standard.to_model(dataset.draw(np.random.default_rng(0), 512))
+    law = experiment.truth_of(dataset) or exact.mixture(draws, 0.0)
+    kl = diagnosis.kl_to_prior(process, law, draws).value
+    if kl > diagnosis.TOO_EARLY:
+        words = {"dataset": settings.dataset, "schedule": settings.schedule, "timesteps": str(settings.timesteps)}
+        command = shlex.join(["diffuse", "doctor", *(part for key in words for part in (f"--{key}", words[key]))])
+        terminal.warn(
+            f"the schedule ends too early: its last level is {kl:.2g} nats from the noise that sampling starts from, "
+            f"and samples will be off by as much. For what to change: {command}"
+        )
 
 
 def _default_name(ctx: click.Context, settings: "Config") -> str:
@@ -150,13 +174,16 @@ def _name_of(folder: Path) -> str:
 
 def _finish(session: "Session", dataset: "Dataset", began: float, as_json: bool) -> None:
     """Draw the figures and print what came of it."""
-    from diffuse_cli import figures, runs
+    from diffuse_cli import experiment, figures, quality, runs, sources
     from diffuse_cli.plots import style
 
     folder = session.folder
+    run = runs.open_run(folder, trust=True)
+    law = experiment.truth_of(dataset)
+    excess = None if law is None else quality.excess_of(sources.of_run(run), law, session.data.held_out).total.item()
     drawn = []
     try:
-        for name, figure in figures.of_run(runs.open_run(folder, trust=True), dataset):
+        for name, figure in figures.of_run(run, dataset):
             drawn.append(style.save(figure, folder / "figures" / f"{name}.png"))
     except KeyboardInterrupt:
         click.echo(f"The run in {folder} is complete; only its figures are not all drawn.", err=True)
@@ -165,27 +192,31 @@ def _finish(session: "Session", dataset: "Dataset", began: float, as_json: bool)
     if as_json:
         said = {"run": str(folder), "steps": session.step, "steps_per_second": round(session.speed, 1)}
         said |= {"train_seconds": round(session.seconds, 2), "seconds": round(seconds, 2), "loss": session.loss}
-        said |= {"held_out_loss": session.held_out, "figures": [str(path) for path in drawn]}
+        said |= {"held_out_loss": session.held_out, "excess_loss": excess, "figures": [str(path) for path in drawn]}
         terminal.print_json(said)
     else:
+        known = (
+            [] if excess is None else [("excess loss", f"{excess:.4f} nats above the best possible, over all levels")]
+        )
         terminal.print_table(
             [
                 ("steps", f"{session.step:,}, {session.speed:,.0f} a second"),
                 ("time", f"{session.seconds:.1f} s of training; this command took {seconds:.1f} s"),
                 ("loss", f"{session.loss:.4f}, the last steps' mean"),
                 ("held-out loss", f"{session.held_out:.4f}, of the averaged weights"),
+                *known,
                 ("run", str(folder)),
                 ("figures", f"{folder / 'figures'}: {', '.join(path.name for path in drawn)}"),
             ]
         )
-    run = shlex.quote(_name_of(folder))
+    name = shlex.quote(_name_of(folder))
     if session.held_out > 1.05 * session.best:
         terminal.warn(
             f"the held-out loss was lower on the way ({session.best:.4f}): it learns its training points by heart. "
-            f"--run {run}/{runs.BEST} is the network from there"
+            f"--run {name}/{runs.BEST} is the network from there"
         )
     terminal.note(
-        f"Next: diffuse sample --run {run} --steps 50 --sampler ddim --plot\n"
-        f"      diffuse plot-reverse --run {run} --frames 6 --out reverse.pdf\n"
-        f"      diffuse info {run}"
+        f"Next: diffuse evaluate --run {name}\n"
+        f"      diffuse sample --run {name} --steps 50 --sampler ddim --plot\n"
+        f"      diffuse plot-reverse --run {name} --frames 6 --out reverse.pdf"
     )

@@ -32,8 +32,8 @@ def file(*, path: str, columns: str | None = None, header: Header = "auto", key:
     least 2 points of 1 to 256 finite, varying coordinates; UsageError for an option that has no meaning for the file.
     """
     table = _read(path, columns, header, key)
-    _check_shape(table)
-    _check_values(table)
+    if len(table.points) == 1:
+        raise DiffuseError(f"{table.source} holds one point only; at least two are needed, and hundreds to learn from.")
     points = table.points
     standard = standardise(points, per_column=True)
     _check_spread(table, standard.scale)
@@ -49,7 +49,25 @@ def file(*, path: str, columns: str | None = None, header: Header = "auto", key:
     return Dataset(draw, points.shape[1], standard, points=points, exact=density)
 
 
+def read_points(
+    *, path: str, columns: str | None = None, header: Header = "auto", key: str | None = None
+) -> np.ndarray:
+    """The points [n, d] in a file, float64, read like those of `file`, but a single one will do and they need not vary.
+
+    Raises DiffuseError and UsageError like `file`.
+    """
+    return _read(path, columns, header, key).points
+
+
 def _read(path: str, columns: str | None, header: Header, key: str | None) -> Table:
+    """The file's table, its shape and values checked."""
+    table = _open(path, columns, header, key)
+    _check_shape(table)
+    _check_values(table)
+    return table
+
+
+def _open(path: str, columns: str | None, header: Header, key: str | None) -> Table:
     try:
         place = Path(path).expanduser()
     except RuntimeError as error:  # ~someone who is not there
@@ -95,8 +113,6 @@ def _check_shape(table: Table) -> None:
     if columns > MOST_COLUMNS:
         advice = "transpose it if each column is a point" if rows <= MOST_COLUMNS else "choose some with columns=1+2+…"
         raise DiffuseError(f"{table.source} has {columns} columns, and at most {MOST_COLUMNS} can be learnt; {advice}.")
-    if rows == 1:
-        raise DiffuseError(f"{table.source} holds one point only; at least two are needed, and hundreds to learn from.")
 
 
 def _check_values(table: Table) -> None:

@@ -43,7 +43,7 @@ def continuous() -> Levels:
 
 
 def normal(
-    *, mean: Annotated[float, Meta(ge=-20, le=20)] = 3.0, std: Annotated[float, Meta(ge=1, le=20)] = 3.0
+    *, mean: Annotated[float, Meta(ge=-20, le=20)] = 3.0, std: Annotated[float, Meta(ge=1, le=20)] = 4.0
 ) -> Levels:
     """log-SNR normal, cut to what the process visits between t = 1/T and t = 1.
 

@@ -5,13 +5,22 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jax import Array
 
-from diffuse_cli.diffusion.predictions import Parameterization
+from diffuse_cli.diffusion.predictions import Parameterization, Predict
 from diffuse_cli.diffusion.process import Level, jump
 
 Answer = Callable[[Array, Level], Array]  # the raw network: x [batch, d] at a level -> its answer [batch, d]
 Loss = Callable[
     [Answer, Parameterization, Array, Array, Level], Array
 ]  # (answer, parameterization, x0, eps, level) -> [batch]
+
+
+def answer_of(predict: Predict, parameterization: Parameterization) -> Answer:
+    """What a network would have to answer to see what `predict` sees.
+
+    Targets are linear in x0 and eps, so that of an exact denoiser is the posterior mean of the target: the answer with
+    the least expected loss. That loss is what no network can go below.
+    """
+    return lambda x, level: parameterization.target(*predict(x, level), level)
 
 
 def simple() -> Loss:

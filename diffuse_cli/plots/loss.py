@@ -25,8 +25,8 @@ def loss(
     """The training loss (faint, with its running mean) and the held-out loss of the averaged weights (strong).
 
     steps [k], train [k]; held_out_steps [h], held_out [h]; all losses in the same unit. irreducible: the loss that a
-    perfect network would have, a horizontal line. The axis of steps is logarithmic from two decades on, and shows the
-    last three; that of the loss is logarithmic where the loss falls by a factor of 2.5 or more.
+    perfect network would have on the held-out draws, a horizontal line. The axis of steps is logarithmic from two
+    decades on, and shows the last three; that of the loss is logarithmic where it falls by a factor of 2.5 or more.
 
     Raises UsageError where shapes do not agree, DiffuseError where no loss is finite.
     """
@@ -47,7 +47,8 @@ def loss(
             axes.plot(*held, color=theme.model, label="held out, averaged weights", **look)
             hold.append(held[1][held[0] >= steps[-1] / SPAN])
         if irreducible is not None:
-            axes.axhline(irreducible, color=theme.ink, linewidth=0.9, dashes=(4, 2.5), label="irreducible")
+            look = {"linewidth": 0.9, "dashes": (4, 2.5), "label": "irreducible, same held-out draws"}
+            axes.axhline(irreducible, color=theme.ink, **look)
             hold.append(np.array([irreducible]))
         _scale(axes, steps, np.concatenate(hold))
         axes.set(xlabel="training step", ylabel="loss")

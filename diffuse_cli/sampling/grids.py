@@ -5,8 +5,10 @@ A grid takes a Process and a number of steps and returns levels with fields [ste
 """
 
 from collections.abc import Callable
+from typing import Annotated
 
 import jax.numpy as jnp
+from msgspec import Meta
 
 from diffuse_cli.diffusion.process import Level, Process
 
@@ -23,12 +25,19 @@ def quadratic() -> Grid:
     return _in_time(lambda share: share**2, lambda t: t**0.5)
 
 
-def log_snr() -> Grid:
-    """Equal steps in log-SNR. Lu et al. 2022, section 3.3."""
+def log_snr(*, floor: Annotated[float, Meta(ge=-60, le=20)] = -4.0) -> Grid:
+    """Equal steps in log-SNR (Lu et al. 2022, section 3.3) above `floor`, and longer and longer ones below it.
+
+    Departure: the steps are equal in log(SNR^1/2 + SNR_floor^1/2). Below a log-SNR of about -4 nothing of the data is
+    left to be seen, and some schedules spend most of their log-SNR there; a floor of -60 has equal steps throughout.
+    """
 
     def grid(process: Process, steps: int) -> Level:
         ends = process.schedule(jnp.array([1.0, 1.0 / process.timesteps]))
-        return process.at(jnp.append(jnp.linspace(ends[0], ends[1], steps), jnp.inf))
+        above = jnp.linspace(*jnp.logaddexp(0.0, (ends - floor) / 2), steps)
+        noisy = floor + 2 * jnp.log(jnp.expm1(above))
+        noisy = noisy.at[0].set(ends[0])  # where exp and log lose it
+        return process.at(jnp.append(noisy, jnp.inf))
 
     return grid
 

@@ -1,7 +1,7 @@
 """Samplers: one step from a noise level to the next cleaner one, as a pair of pure functions."""
 
 from collections.abc import Callable
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,18 +13,23 @@ from diffuse_cli.diffusion.process import Level
 
 
 class State(NamedTuple):
-    """Where a sampler is: x [n, d] and the clean sample x0 [n, d] it last saw there."""
+    """Where a sampler is: x [n, d], the clean sample x0 [n, d] it last saw, and whatever else its steps remember."""
 
     x: Array
     x0: Array
+    memory: Any = ()
 
 
 class Sampler(NamedTuple):
-    """step(predict, state, now, nxt, key) moves x from level `now` to `nxt`; `evals` network evaluations each."""
+    """step(predict, state, now, nxt, key) moves x from level `now` to `nxt`; `evals` network evaluations each.
+
+    `grid` is the choice of grid that suits it, where nobody asks for another.
+    """
 
     step: Callable[[Predict, State, Level, Level, Array], State]
     init: Callable[[Array], State] = lambda x: State(x, jnp.zeros_like(x))
     evals: int = 1
+    grid: str = "uniform"
 
 
 def ddpm(*, variance: Literal["small", "large"] = "small") -> Sampler:
@@ -59,3 +64,22 @@ def ddim(*, eta: Annotated[float, Meta(ge=0, le=1)] = 0.0) -> Sampler:
         return State(x, p.x0)
 
     return Sampler(step)
+
+
+def dpmpp_2m() -> Sampler:
+    """DPM-Solver++(2M): x0 extrapolated from the last two steps, second order. Lu et al. 2022b, algorithm 2.
+
+    The first step, which has none before it, and the last, to the clean level, are of first order: DDIM's. The memory
+    is the log-SNR at which x0 was seen, -inf before there is any.
+    """
+
+    def step(predict: Predict, state: State, now: Level, nxt: Level, key: Array) -> State:
+        p = predict(state.x, now)
+        shrink = jnp.exp((now.log_snr - nxt.log_snr) / 2)  # e^-h, h the step in half log-SNR, the paper's lambda
+        ratio = (nxt.log_snr - now.log_snr) / (now.log_snr - state.memory)  # of this step to the one before
+        ahead = jnp.where(nxt.sigma > 0, ratio / 2, 0.0) * (p.x0 - state.x0)
+        # alpha_s x0 + sigma_s eps at the x0 here, and then the change of x0 on the way
+        x = nxt.alpha * (p.x0 + (1 - shrink) * ahead) + nxt.sigma * p.eps
+        return State(x, p.x0, now.log_snr)
+
+    return Sampler(step, lambda x: State(x, jnp.zeros_like(x), jnp.full((), -jnp.inf, x.dtype)), grid="log_snr")

@@ -16,12 +16,15 @@ import optax
 from jax import Array
 
 from diffuse_cli.config import Config
+from diffuse_cli.diffusion import exact
+from diffuse_cli.diffusion.losses import Answer, answer_of
 from diffuse_cli.diffusion.process import Level
 from diffuse_cli.experiment import Experiment, initial_weights
 from diffuse_cli.networks.denoiser import Weights, answer
 from diffuse_cli.training import optimiser
 
 CHUNK = 100
+HELD_OUT = 1 << 14  # noised points that a held-out loss is the mean of
 _CHUNK_VALUES = 1 << 22
 _CHUNK_SECONDS = 0.5  # a chunk slower than this is stopped short, so that bar, budget and Ctrl-C stay responsive
 _FIRST_CHUNK = 10
@@ -82,7 +85,7 @@ def chunk_function(experiment: Experiment) -> Callable[[TrainState, Array, Array
     length = chunk_length(experiment)
 
     def take(state: TrainState, batch: Batch, total: Array) -> tuple[TrainState, Array]:
-        loss, gradient = jax.value_and_grad(batch_loss)(state.weights, experiment, batch)
+        loss, gradient = jax.value_and_grad(weights_loss)(state.weights, experiment, batch)
         updates, opt = tx.update(gradient, state.optimiser, state.weights)
         rate = optimiser.learning_rate(state.step, total, peak=config.lr, warmup=config.warmup)
         weights = optax.apply_updates(state.weights, jax.tree.map(lambda u: -rate * u, updates))
@@ -109,22 +112,48 @@ def chunk_length(experiment: Experiment) -> int:
 
 
 def draw_batch(experiment: Experiment, points: Array, key: Array, n: int) -> Batch:
-    """n of `points` [m, d], picked at random with replacement, with noise and noise levels for each."""
+    """n of `points` [m, d], picked at random with replacement, with noise and noise levels for each.
+
+    Each point and level is taken twice, with a noise and with its opposite: near the data the noise of the gradient is
+    nearly linear in eps and cancels (antithetic variates; Hammersley & Morton 1956).
+    """
     key_rows, key_noise, key_levels = jax.random.split(key, 3)
-    x0 = points[jax.random.randint(key_rows, (n,), 0, len(points))]
+    pairs = (n + 1) // 2
+    x0 = points[jax.random.randint(key_rows, (pairs,), 0, len(points))]
     eps = jax.random.normal(key_noise, x0.shape)
-    return Batch(x0, eps, experiment.levels(experiment.process, key_levels, n))
+    level = experiment.levels(experiment.process, key_levels, pairs)
+    twice = lambda a: jnp.concatenate([a, a])[:n]  # noqa: E731
+    return Batch(twice(x0), jnp.concatenate([eps, -eps])[:n], jax.tree.map(twice, level))
 
 
-def batch_loss(weights: Weights, experiment: Experiment, batch: Batch) -> Array:
+def batch_loss(answer: Answer, experiment: Experiment, batch: Batch) -> Array:
     """The mean loss over a batch."""
-    return jnp.mean(experiment.loss(answer(experiment.structure, weights), experiment.parameterization, *batch))
+    return jnp.mean(experiment.loss(answer, experiment.parameterization, *batch))
 
 
-def held_out_function(experiment: Experiment, n: int = 1 << 14) -> Callable[[Weights, Array], Array]:
-    """The compiled loss on held-out points with noise that is always the same, so that changes are the weights' own."""
+def weights_loss(weights: Weights, experiment: Experiment, batch: Batch) -> Array:
+    """The mean loss of the network with these weights over a batch."""
+    return batch_loss(answer(experiment.structure, weights), experiment, batch)
+
+
+def held_out_function(experiment: Experiment, points: Array) -> Callable[[Weights], Array]:
+    """The compiled loss on held-out `points` [m, d] with noise that is always the same, so that changes of it are the
+    weights' own."""
+    batch = _held_out_batch(experiment, points)
+    loss = jax.jit(lambda weights, batch: weights_loss(weights, experiment, batch))
+    return lambda weights: loss(weights, batch)
+
+
+def irreducible_loss(experiment: Experiment, points: Array, law: exact.Law) -> float:
+    """The loss of the exact denoiser on the very points and noise of `held_out_function`: nothing is below it but by
+    chance, and the chance is the same for both."""
+    perfect = answer_of(exact.denoiser(law), experiment.parameterization)
+    return float(jax.jit(lambda batch: batch_loss(perfect, experiment, batch))(_held_out_batch(experiment, points)))
+
+
+def _held_out_batch(experiment: Experiment, points: Array) -> Batch:
     key = jax.random.fold_in(jax.random.key(experiment.config.seed), 3)
-    return jax.jit(lambda weights, points: batch_loss(weights, experiment, draw_batch(experiment, points, key, n)))
+    return jax.jit(lambda points: draw_batch(experiment, points, key, HELD_OUT))(points)
 
 
 def fit(

@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 import msgspec
 import numpy as np
-from jax import Array
 
 from diffuse_cli import checkpoint, experiment, runs
 from diffuse_cli.config import Config
@@ -33,25 +32,6 @@ class Update(NamedTuple):
     steps_per_second: float
 
 
-class Data(NamedTuple):
-    """Points [n, d] in model space: to learn from, and to be judged on."""
-
-    train: Array
-    held_out: Array
-
-
-def draw_data(config: Config, dataset: Dataset) -> Data:
-    """The training and held-out points of a run, the same for the same seed. Raises UsageError like `sizes`."""
-    rng = np.random.default_rng(config.seed)
-    size, kept = experiment.sizes(config, dataset)
-    if dataset.points is None:
-        train, held_out = dataset.draw(rng, size), dataset.draw(rng, kept)
-    else:
-        order = rng.permutation(len(dataset.points))
-        train, held_out = dataset.points[order[kept : kept + size]], dataset.points[order[:kept]]
-    return Data(*(jnp.asarray(dataset.standard.to_model(points), jnp.float32) for points in (train, held_out)))
-
-
 class Session:
     """A run being trained. `run()` yields Updates; `save()` writes the newest checkpoint at any time between them."""
 
@@ -66,7 +46,7 @@ class Session:
     ):
         self.folder, self.config, self.dataset, self.budget = folder, config, dataset, budget
         self.experiment = experiment.build(config, dataset.dim)
-        self.data = draw_data(config, dataset)
+        self.data = experiment.draw_data(config, dataset)
         self.low, self.high = (np.asarray(end(self.data.train, axis=0)) for end in (jnp.min, jnp.max))
         self.state = loop.start(self.experiment) if resume is None else _restore(self.experiment, resume)
         self.step, self.total = int(self.state.step), config.steps
@@ -83,7 +63,9 @@ class Session:
 
     def run(self) -> Iterator[Update]:
         """Train to the end. Raises DivergedError, leaving the last good checkpoint, when a loss is not finite."""
-        judge = loop.held_out_function(self.experiment)
+        judge = loop.held_out_function(self.experiment, self.data.held_out)
+        law = experiment.truth_of(self.dataset)
+        least = None if law is None else loop.irreducible_loss(self.experiment, self.data.held_out, law)
         before, began, evaluated, quarter = self.seconds, time.perf_counter(), -1, None
         known = self.step / self.seconds if self.seconds else None
         training = loop.fit(
@@ -99,9 +81,11 @@ class Session:
                 record: dict[str, Any] = {"step": self.step, "loss": progress.loss, "seconds": round(self.seconds, 3)}
                 held_out, due = None, math.floor(EVALUATIONS * math.sqrt(progress.done))
                 if due > evaluated:
-                    held_out = self.held_out = float(judge(self.state.average, self.data.held_out))
+                    held_out = self.held_out = float(judge(self.state.average))
                     self._check(held_out)  # the last update may have spoilt weights whose losses were still finite
                     record["held_out"] = held_out
+                    if least is not None:
+                        record["excess"] = held_out - least
                 log.write(json.dumps(record) + "\n")
                 if held_out is not None:
                     now = math.floor(4 * progress.done)

@@ -136,7 +136,17 @@ def test_plot_forward_needs_no_run(tmp_path, monkeypatch):
 
 def test_list_names_everything_with_its_options():
     document = call("list", "--json").json
-    assert {"datasets", "schedules", "predictions", "losses", "levels", "samplers", "grids", "presets"} == set(document)
+    assert {
+        "datasets",
+        "schedules",
+        "predictions",
+        "losses",
+        "levels",
+        "samplers",
+        "grids",
+        "metrics",
+        "presets",
+    } == set(document)
     assert {"name": "ddim", "options": "eta=0.0"}.items() <= document["samplers"][1].items()
     assert "two interleaved half circles" in call("list", "datasets").out
     assert call("list", "dataset").code == 0
@@ -179,13 +189,14 @@ def test_large_offsets_keep_their_digits(outputs):
 
 
 def test_opening_a_run_again_compiles_nothing(outputs):
+    from diffuse_cli import sources
     from diffuse_cli.generate import Method, draw
     from diffuse_cli.sampling.sample import run as scan
 
     method = Method("ddim:eta=0.25", "uniform", 4)
-    draw(runs.open_run(outputs / "small"), method, 10, 0)
+    draw(sources.of_run(runs.open_run(outputs / "small")), method, 10, 0)
     before = scan._cache_size()
-    draw(runs.open_run(outputs / "small"), method, 10, 1)
+    draw(sources.of_run(runs.open_run(outputs / "small")), method, 10, 1)
     assert scan._cache_size() == before
 
 

@@ -17,7 +17,18 @@ OTHER_FORMS = [
     "rose:petals=4",
     "lissajous:a=4,b=3,phase=20",
     "curves:dim=7,terms=2",
+    "moons:variant=ffjord",
+    "circles:variant=ffjord,scale=0.1",
+    "swiss_roll:variant=ffjord,dim=3",
+    "rings:variant=ffjord",
+    "eight_gaussians:variant=ffjord",
+    "pinwheel:variant=ffjord,arms=3",
+    "two_spirals:variant=ffjord,turns=2",
+    "checkerboard:variant=ffjord,squares=5,noise=0.1",
+    "grid_gaussians:side=3,std=0.3",
+    "tree:depth=2,angle=60,scale=5",
 ]
+PLANAR = [name for name in NAMES if name not in ("curves", "bimodal")]
 
 
 @pytest.fixture(scope="module", params=NAMES + OTHER_FORMS)
@@ -59,6 +70,16 @@ def test_the_standardiser_is_a_round_trip(dataset):
     np.testing.assert_allclose(dataset.standard.to_data(dataset.standard.to_model(points)), points, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", PLANAR)
+def test_scale_multiplies_all(name):
+    """The draws and the constants; in model space nothing changes, so that one law serves all scales."""
+    plain, large = (catalog.build("dataset", text) for text in (name, f"{name}:scale=2"))
+    x, y = (dataset.draw(np.random.default_rng(4), 50) for dataset in (plain, large))
+    np.testing.assert_allclose(y, 2 * x, rtol=1e-14)
+    np.testing.assert_allclose(large.standard.scale, 2 * plain.standard.scale)
+    np.testing.assert_allclose(large.standard.to_model(y), plain.standard.to_model(x), atol=1e-12)
+
+
 def test_a_law_has_no_finite_set_behind_it(dataset):
     assert dataset.points is None
     assert dataset.view in ("points", "curves")
@@ -82,7 +103,10 @@ def test_nothing_heavy_is_imported_before_a_set_is_built():
 @pytest.mark.parametrize(
     "text",
     ["moons:noise=-1", "moons:noise=nan", "moons:noise=inf", "circles:factor=1", "swiss_roll:dim=4", "rose:petals=2.5",
-     "lissajous:a=0", "curves:noise=0", "curves:dim=1", "bimodal:std=0", "bimodal:weight=1.1", "sine:waves=0"],
+     "lissajous:a=0", "curves:noise=0", "curves:dim=1", "bimodal:std=0", "bimodal:weight=1.1", "sine:waves=0",
+     "moons:scale=0", "moons:variant=sklear", "rings:variant=sklearn", "eight_gaussians:std=0", "grid_gaussians:side=1",
+     "pinwheel:radial_std=0", "pinwheel:arms=0", "two_spirals:turns=0", "checkerboard:squares=1", "tree:depth=0",
+     "tree:ratio=1"],
 )  # fmt: skip
 def test_options_out_of_bounds_are_refused(text):
     with pytest.raises(UsageError, match=text.partition(":")[2].partition("=")[0]):

@@ -2,9 +2,22 @@ import numpy as np
 import pytest
 
 from diffuse_cli import catalog
-from diffuse_cli.data.noisy_curve import midpoints, noisy_curve
+from diffuse_cli.data.noisy_curve import nodes, noisy_curve
 
-ON_CURVES = ["moons", "circles", "swiss_roll", "s_curve", "line", "sine", "lissajous", "rose", "heart", "trefoil"]
+ON_CURVES = [
+    "moons",
+    "circles",
+    "swiss_roll",
+    "s_curve",
+    "line",
+    "sine",
+    "lissajous",
+    "rose",
+    "heart",
+    "trefoil",
+    "rings",
+    "two_spirals",
+]
 
 
 @pytest.mark.parametrize("name", ON_CURVES)
@@ -24,5 +37,17 @@ def test_the_constants_are_those_of_the_law():
     np.testing.assert_allclose(dataset.standard.scale**2, (1 / 3 + 16 / 5 - 16 / 9) / 2 + 0.25, rtol=1e-7)
 
 
-def test_midpoints_lie_inside_cells_of_equal_size():
-    np.testing.assert_allclose(midpoints((-1.0, 3.0), 4), [-0.5, 0.5, 1.5, 2.5])
+def test_nodes_integrate_polynomials_over_the_interval():
+    """∫ u^k du / 4 from −1 to 3; sixteen nodes in a panel are exact to degree 31."""
+    for panels in (1, 5):
+        u, weights = nodes((-1.0, 3.0), panels)
+        assert u.shape == weights.shape == (16 * panels,)
+        for k in (0, 1, 2, 7, 20):
+            np.testing.assert_allclose(weights @ u**k, (3.0 ** (k + 1) - (-1.0) ** (k + 1)) / (4 * (k + 1)), rtol=1e-10)
+
+
+def test_pieces_are_equal_parts_of_the_interval_and_labelled_in_turn():
+    dataset = noisy_curve(lambda u: np.stack([u, 0 * u], axis=1), (2.0, 5.0), 0.0, pieces=3)
+    points, labels = dataset.classes.draw(np.random.default_rng(0), 1000)
+    np.testing.assert_array_equal(labels, np.floor(points[:, 0]) - 2)
+    assert noisy_curve(lambda u: np.stack([u, 0 * u], axis=1), (2.0, 5.0), 0.0).classes is None

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.polynomial import Chebyshev
 
-from diffuse_cli.data.plane_curves import heart, line, lissajous, rose, sine, trefoil
+from diffuse_cli.data.plane_curves import heart, line, lissajous, rings, rose, sine, trefoil
 
 
 def bare(dataset):
@@ -47,6 +47,20 @@ def test_rose(petals):
     np.testing.assert_allclose(radius**2, (1 + np.cos(petals * theta)) / 2, atol=1e-12)
     tips = np.round(theta[radius > 0.99] * petals / (2 * np.pi)).astype(int) % petals
     assert set(tips) == set(range(petals))
+
+
+@pytest.mark.parametrize("petals", [2, 5])
+def test_the_petals_of_a_rose_are_its_classes_and_the_last_one_points_to_the_right(petals):
+    (x, y), label = (part.T for part in rose(noise=0, petals=petals).classes.draw(np.random.default_rng(0), 5000))
+    nearest = np.round(np.arctan2(y, x) * petals / (2 * np.pi)).astype(int) % petals
+    np.testing.assert_array_equal((label + 1) % petals, nearest)
+
+
+def test_rings_have_four_radii():
+    points, label = rings(noise=0).classes.draw(np.random.default_rng(0), 5000)
+    np.testing.assert_allclose(np.hypot(*points.T), (label + 1) / 4, atol=1e-12)
+    angle = np.sort(np.arctan2(points[:, 1], points[:, 0])) / (2 * np.pi) + 0.5
+    assert np.abs(angle - (np.arange(5000) + 0.5) / 5000).max() < 2.5 / np.sqrt(5000)  # Kolmogorov and Smirnov
 
 
 def test_heart():

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from sklearn.datasets import make_circles, make_moons, make_s_curve, make_swiss_roll
 
 from diffuse_cli.data.sklearn_shapes import circles, moons, s_curve, swiss_roll
 
@@ -52,27 +51,6 @@ def test_the_s_curve_is_two_arcs():
 def test_seen_from_the_side_the_law_is_that_of_two_coordinates(shape):
     whole, side = (bare(shape(noise=0.1, dim=dim), 50) for dim in (3, 2))
     np.testing.assert_array_equal(side, whole[:, [0, 2]])
-
-
-@pytest.mark.parametrize(
-    ("ours", "theirs"),
-    [
-        (moons(noise=0.1), lambda: make_moons(N, noise=0.1, random_state=1)[0]),
-        (circles(noise=0.1, factor=0.4), lambda: make_circles(N, noise=0.1, factor=0.4, random_state=1)[0]),
-        (swiss_roll(noise=0.2, dim=3), lambda: make_swiss_roll(N, noise=0.2, random_state=1)[0]),
-        (s_curve(noise=0.2, dim=3), lambda: make_s_curve(N, noise=0.2, random_state=1)[0]),
-    ],
-    ids=["moons", "circles", "swiss_roll", "s_curve"],
-)
-def test_the_distribution_is_scikit_learns_own(ours, theirs):
-    """All moments to the fourth order, one column and two, within 5 standard errors."""
-    x, y = bare(ours), theirs()
-    x, y = ours.standard.to_model(x), ours.standard.to_model(y)
-    for i in range(x.shape[1]):
-        for j in range(x.shape[1]):
-            for p, q in [(1, 0), (2, 0), (3, 0), (4, 0), (1, 1), (2, 1), (2, 2)]:
-                a, b = x[:, i] ** p * x[:, j] ** q, y[:, i] ** p * y[:, j] ** q
-                assert abs(a.mean() - b.mean()) < 5 * np.hypot(a.std(), b.std()) / np.sqrt(N), (i, j, p, q)
 
 
 def test_moons_are_drawn_independently_and_not_from_a_grid():

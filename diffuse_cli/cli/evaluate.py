@@ -1,0 +1,142 @@
+"""diffuse evaluate"""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from diffuse_cli.catalog import CATALOG
+from diffuse_cli.cli import options, signals, terminal
+
+if TYPE_CHECKING:
+    from diffuse_cli.quality import Quality
+
+EPILOG = """\b
+Examples:
+  diffuse evaluate
+  diffuse evaluate --run moons --sampler ddim --steps 10 --metric w2 --metric energy
+  diffuse evaluate --exact --dataset pinwheel --steps 20
+  diffuse evaluate --json > quality.json"""
+
+
+@click.command(epilog=EPILOG)
+@options.source
+@options.method
+@options.option("-n", "--count", type=click.IntRange(100), default=10_000, show_default=True, help="How many samples.")
+@options.option(
+    "metrics",
+    "--metric",
+    type=options.ChoiceParam("metric"),
+    multiple=True,
+    help="Which distance; may be repeated.  [default: all of them]",
+)
+@options.option(
+    "--repeats",
+    type=click.IntRange(2, 1000),
+    default=20,
+    show_default=True,
+    help="Pairs of draws of the truth behind each noise floor.",
+)
+@options.as_json
+@options.seed
+@options.device
+@options.common
+@click.pass_context
+def evaluate(
+    ctx: click.Context,
+    count: int,
+    metrics: tuple[str, ...],
+    repeats: int,
+    as_json: bool,
+    seed: int,
+    **_choices: Any,
+) -> None:
+    """Judge a run: each figure beside what a perfect model would have.
+
+    No sample of n points has distance zero from another, even of the same law. Each distance stands beside its noise
+    floor, the same distance between two independent draws of the truth; where the model's lies within what chance does
+    to a perfect one, it is marked as indistinguishable from truth.
+
+    NLL is by the probability-flow ODE, beside the exact entropy; their gap is KL(truth || model). The excess loss is
+    what learning could still remove, in nats. Distances are in model space, where data have unit variance; NLL is in
+    nats and in data units. Of a file, the reference are the rows held out from training.
+    """
+    from diffuse_cli import quality
+
+    signals.at_once()
+    source = options.open_source(ctx)
+    dataset = source.dataset()
+    method = options.gather_method(ctx, source.config)
+    terminal.note(f"Judging {source.name} by {count:,} samples of {method.sampler} in {method.steps} steps")
+    found = quality.evaluate(source, dataset, method, metrics or CATALOG["metric"], n=count, seed=seed, repeats=repeats)
+    if as_json:
+        terminal.print_json(
+            {
+                "run": str(source.folder),
+                "dataset": source.config.dataset,
+                "n": count,
+                "sampler": method.sampler,
+                "steps": method.steps,
+                "evals": found.drawn.evals,
+                **_document(found),
+            }
+        )
+        return
+    _print(found)
+
+
+def _document(found: "Quality") -> dict[str, Any]:
+    excess = found.excess
+    return {
+        "metrics": {name: score._asdict() for name, score in found.scores.items()},
+        "nll": found.nll._asdict(),
+        "excess_loss": excess
+        and {
+            "total": float(excess.total),
+            "by_log_snr": [[float(value) for value in row] for row in zip(*excess[:3], strict=True)],
+        },
+        "memorisation": found.memorisation and found.memorisation._asdict(),
+    }
+
+
+def _print(found: "Quality") -> None:
+    rows = [
+        (
+            name,
+            f"{score.value:.4g}",
+            f"{score.floor:.4g} ± {score.floor_std:.2g}",
+            f"{score.n:,}",
+            "indistinguishable from truth" if score.indistinguishable else "differs",
+        )
+        for name, score in found.scores.items()
+    ]
+    terminal.print_table(rows, header=("distance", "model", "noise floor", "n", ""))
+    terminal.print_table(nll_rows(found.nll) + _other_rows(found))
+
+
+def nll_rows(nll: Any) -> list[tuple[str, str]]:
+    """The likelihood in words, for a table."""
+    if nll.failed:
+        return [("NLL", f"unknown: the ODE solver failed at {nll.failed:,} of {nll.n:,} points")]
+    if nll.gap is None:
+        return [("NLL", f"{nll.value:.4f} ± {nll.stderr:.4f} nats")]
+    return [
+        ("NLL", f"{nll.value:.4f} nats"),
+        ("entropy of the truth", f"{nll.entropy:.4f} nats"),
+        ("their gap, KL(truth ‖ model)", f"{nll.gap:.4f} ± {nll.stderr:.4f} nats"),
+    ]
+
+
+def _other_rows(found: "Quality") -> list[tuple[str, str]]:
+    rows = []
+    if found.excess is not None:
+        worst = max(zip(*found.excess[:3], strict=True), key=lambda row: row[1] - row[2])
+        rows.append(("excess loss, all levels", f"{found.excess.total:.4f} nats, most at log-SNR {worst[0]:.1f}"))
+    if (memory := found.memorisation) is not None:
+        rows += [
+            (
+                "nearer to a training point",
+                f"{memory.nearer:.3f} ± {memory.nearer_stderr:.3f} than new data; ½ is right",
+            ),
+            ("nearest training point", f"{memory.median:.4g}; of new data {memory.held_out_median:.4g} (medians)"),
+        ]
+    return rows

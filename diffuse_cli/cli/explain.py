@@ -1,0 +1,253 @@
+"""diffuse explain"""
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from diffuse_cli.cli import options, signals, terminal
+from diffuse_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from diffuse_cli.data.dataset import Dataset
+    from diffuse_cli.diffusion.exact import Law
+    from diffuse_cli.diffusion.explanation import Explanation
+    from diffuse_cli.sources import Source
+
+EPILOG = """\b
+Examples:
+  diffuse explain
+  diffuse explain --run moons --point 0.5,1.0 --times 0.1,0.5
+  diffuse explain --exact --dataset bimodal --out explain.pdf
+  diffuse explain --json"""
+
+MOST_TIMES = 12
+FEW = 3  # columns whose values a table shows; of more it shows norms
+CLOUD = 2000
+PLACES = 4000  # on a line
+ROUNDING = 1e-12
+FARTHEST = 1e4  # model space: beyond it, exact answers are differences of numbers too large for them
+
+
+class Numbers(click.ParamType):
+    """Numbers with commas between them."""
+
+    name = "numbers"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return "NUMBER,…"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            numbers = tuple(float(part) for part in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not numbers with commas between them, like 0.5,1.0", param, ctx)
+        if not all(map(math.isfinite, numbers)):
+            self.fail(f"{value!r}: every number must be finite", param, ctx)
+        return numbers
+
+
+@click.command(epilog=EPILOG)
+@options.source
+@options.option("--point", type=Numbers(), help="The clean point, data units.  [default: the first held-out one]")
+@options.option(
+    "--times",
+    type=Numbers(),
+    default="0.1,0.3,0.5,0.8",
+    show_default=True,
+    help="At which t, from 1/T to 1; 12 at most.",
+)
+@options.figure_out(where="the figures/ of the run")
+@options.as_json
+@options.seed
+@options.device
+@options.common
+@click.pass_context
+def explain(
+    ctx: click.Context,
+    point: tuple[float, ...] | None,
+    times: tuple[float, ...],
+    out: Path | None,
+    dark: bool,
+    dpi: int,
+    as_json: bool,
+    seed: int,
+    **_choices: Any,
+) -> None:
+    """Follow one clean point: what the network is asked at a few times, what it answers, and what can be known.
+
+    From one x0 and one eps comes x_t = alpha x0 + sigma eps, and the target that the network is trained to answer. Its
+    answer stands for a guess x0_hat. No guess can be perfect, since many x0 lead to the same x_t: their mean and spread
+    are exact, of a file those of the mixture on its training points. The expected squared error of the guess is
+    irreducible, from that spread, plus what the network adds: its distance from the mean.
+
+    All is in model space: (data - mean) / scale. With more than 3 columns the table shows lengths of vectors.
+
+    \b
+    Keys of --json:
+      run, dataset, prediction, posterior ("exact" or "memorised"), mean, scale,
+      x0 (model space), x0_data, eps, figure (with --out), and times, a list of:
+        t, log_snr, alpha, sigma, x_t, target, answer, x0_hat, eps_hat,
+        posterior_mean, posterior_std (along the axes, widest first),
+        squared_error (of this x0), irreducible, model_error
+    """
+    import numpy as np
+
+    from diffuse_cli import experiment
+    from diffuse_cli.diffusion import explanation
+
+    signals.at_once()
+    source = options.open_source(ctx)
+    _check_times(times, source.process.timesteps)
+    dataset = source.dataset()
+    if point is None:
+        x0 = np.asarray(experiment.draw_data(source.config, dataset).held_out[0], np.float64)
+    else:
+        _check_width(point, source)
+        x0 = source.standard.to_model(np.array(point))
+    law, eps = experiment.law_of(source.config, dataset), np.random.default_rng((seed, 1)).standard_normal(source.dim)
+    if not np.abs(x0).max() < FARTHEST:
+        raise UsageError(
+            f"--point lies {np.abs(x0).max():.2g} standard deviations from the data; the limit is {FARTHEST:g}"
+        )
+    found = explanation.explain(source.predict, source.parameterization, law, source.process, x0, eps, np.array(times))
+    document = _document(source, dataset, found)
+    if as_json and out is None:  # a script that wants a figure says where
+        terminal.print_json(document)
+        return
+    figure = _draw(source, dataset, law, found, seed, dark)
+    if out is None:
+        out = source.folder / "figures" / f"explain{'-dark' if dark else ''}.png"
+        out.parent.mkdir(parents=True, exist_ok=True)
+    if as_json:
+        from diffuse_cli.plots import style
+
+        terminal.print_json(document | {"figure": str(style.save(figure, out, dpi=dpi))})
+        return
+    _print(source, dataset, found)
+    options.save_figure(figure, out, dpi)
+
+
+def _check_times(times: tuple[float, ...], timesteps: int) -> None:
+    wrong = [t for t in times if not 1 / timesteps <= t <= 1]
+    if wrong:
+        raise UsageError(f"--times {wrong[0]:g}: the chain's times go from 1/T = {1 / timesteps:g} to 1")
+    if len(times) > MOST_TIMES:
+        raise UsageError(f"--times has {len(times)} numbers; {MOST_TIMES} are the most that a figure shows")
+
+
+def _check_width(point: tuple[float, ...], source: "Source") -> None:
+    if len(point) != source.dim:
+        raise UsageError(
+            f"--point has {_count(len(point))}, but a point of {source.config.dataset} has {_count(source.dim)}"
+        )
+
+
+def _count(n: int) -> str:
+    return f"{n} value{'s' if n > 1 else ''}"
+
+
+def _kind(dataset: "Dataset") -> str:
+    """What the exact answers are called: of a file's points they are those of somebody who knows them by heart."""
+    return "exact" if dataset.points is None else "memorised"
+
+
+def _draw(source: "Source", dataset: "Dataset", law: "Law", found: "Explanation", seed: int, dark: bool) -> Any:
+    import numpy as np
+
+    from diffuse_cli.diffusion.explanation import on_a_line
+    from diffuse_cli.plots import explain as plot
+
+    cloud = dataset.standard.to_model(dataset.draw(np.random.default_rng(seed), CLOUD))
+    density = None
+    if source.dim == 1:
+        held = np.concatenate([cloud[:, 0], found.x0, found.x[:, 0]])
+        places = np.linspace(held.min() - 0.5, held.max() + 0.5, PLACES)
+        density = plot.Density(places, *on_a_line(law, source.process, found, places))
+    return plot.explain(
+        plot.Panels(found.x0, found.x, found.x0_hat, found.mean, found.covariance),
+        cloud,
+        t=found.t,
+        log_snr=found.level.log_snr,
+        density=density,
+        view=source.view,
+        answer="answer",
+        exact=_kind(dataset),
+        subject=f"{source.name}, {source.config.schedule} schedule",
+        dark=dark,
+    )
+
+
+def _document(source: "Source", dataset: "Dataset", found: "Explanation") -> dict[str, Any]:
+    each = {
+        "t": found.t,
+        **found.level._asdict(),
+        "x_t": found.x,
+        "target": found.target,
+        "answer": found.answer,
+        "x0_hat": found.x0_hat,
+        "eps_hat": found.eps_hat,
+        "posterior_mean": found.mean,
+        "posterior_std": found.std,
+        "squared_error": found.squared_error,
+        "irreducible": found.irreducible,
+        "model_error": found.model_error,
+    }
+    return {
+        "run": str(source.folder),
+        "dataset": source.config.dataset,
+        "prediction": source.config.prediction,
+        "posterior": _kind(dataset),
+        "mean": source.standard.mean.tolist(),
+        "scale": source.standard.scale.tolist(),
+        "x0": found.x0.tolist(),
+        "x0_data": source.standard.to_data(found.x0).tolist(),
+        "eps": found.eps.tolist(),
+        "times": [{key: values[i].tolist() for key, values in each.items()} for i in range(len(found.t))],
+    }
+
+
+def _print(source: "Source", dataset: "Dataset", found: "Explanation") -> None:
+    few = source.dim <= FEW
+    kind = _kind(dataset)
+
+    def row(name: str, values: "np.ndarray") -> tuple[str, ...]:
+        return (name if few or values.ndim == 1 else f"|{name}|", *map(_written, values))
+
+    units = "model space" if few else "lengths of vectors in model space"
+    head = [("x0", _written(found.x0)), ("eps", _written(found.eps))]
+    if few:
+        head.insert(0, ("x0 in data units", _written(source.standard.to_data(found.x0))))
+    click.echo(f"One point of {source.config.dataset}, under {source.name}; {units}")
+    terminal.print_table(head)
+    rows = [
+        row("alpha", found.level.alpha),
+        row("sigma", found.level.sigma),
+        row("x_t = alpha x0 + sigma eps", found.x),
+        row(f"target ({source.config.prediction})", found.target),
+        row("answer", found.answer),
+        row("x0_hat", found.x0_hat),
+        row("eps_hat", found.eps_hat),
+        row(f"{kind} mean of x0 given x_t", found.mean),
+        row(f"{kind} std of x0 given x_t", found.std),
+        row("squared error of x0_hat", found.squared_error),
+        row("  expected: irreducible", found.irreducible),
+        row("  expected: the model's", found.model_error),
+    ]
+    terminal.print_table(rows, header=("", *(f"t = {t:g}" for t in found.t)))
+
+
+def _written(value: "np.ndarray") -> str:
+    """A number; up to three in brackets; of more the length of the vector."""
+    import numpy as np
+
+    if value.ndim == 0:
+        return f"{value:.4g}" if abs(value) > ROUNDING else "0"
+    if len(value) > FEW:
+        return f"{np.linalg.norm(value):.4g}"
+    return f"{value[0]:.3f}" if len(value) == 1 else f"({', '.join(f'{part:.3f}' for part in value)})"

@@ -1,0 +1,147 @@
+"""diffuse likelihood"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import click
+
+from diffuse_cli import catalog
+from diffuse_cli.cli import options, signals, terminal
+from diffuse_cli.cli.evaluate import nll_rows
+
+EPILOG = """\b
+Examples:
+  diffuse likelihood
+  diffuse likelihood --run moons --points mine.csv --out log_p.csv
+  diffuse likelihood --points table.csv,columns=x+y --tolerance 1e-5 --json
+  diffuse likelihood --exact --dataset two_spirals"""
+
+
+@click.command(epilog=EPILOG)
+@options.source
+@options.option(
+    "--points",
+    metavar="FILE[,columns=…]",
+    help="Points in data units: .csv, .tsv, .txt, .npy or .npz.  [default: data held out from training]",
+)
+@options.option(
+    "-n", "--count", type=click.IntRange(2), default=10_000, show_default=True, help="How many held-out points."
+)
+@options.option(
+    "--out",
+    "-o",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Where to write log p of each point: .csv, .npy or .npz; - for CSV on stdout.",
+)
+@options.option(
+    "--tolerance",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Error allowed to a step of the ODE solver.  [default: 1e-5]",
+)
+@options.option(
+    "--max-steps", type=click.IntRange(1), help="Steps of the solver, after which it gives up.  [default: 500]"
+)
+@options.option(
+    "--probes",
+    type=click.IntRange(0),
+    help="Random directions for the divergence, 0 for the exact one.  [default: 0 up to 3 columns, else 8]",
+)
+@options.option("--mass/--no-mass", default=True, show_default=True, help="Integrate p over a grid, up to 2 columns.")
+@options.as_json
+@options.seed
+@options.device
+@options.common
+@click.pass_context
+def likelihood(
+    ctx: click.Context,
+    points: str | None,
+    count: int,
+    out: Path | None,
+    tolerance: float | None,
+    max_steps: int | None,
+    probes: int | None,
+    mass: bool,
+    as_json: bool,
+    seed: int,
+    **_choices: Any,
+) -> None:
+    """Log-likelihood of points under a run, by the probability-flow ODE.
+
+    The ODE turns noise into data without chance, so the change of density along it is known: log p of a point is that
+    of the noise it comes from plus the divergence along the way. log p is in nats and data units. Without --points,
+    data that were not trained on are taken, and the mean is set beside the entropy of the truth.
+
+    The integral of p over a grid should be 1: it checks solver and network at once. A point at which the solver gives
+    up has no log p; it is written as nan, and the command fails.
+    """
+    from diffuse_cli import quality, sample_files
+    from diffuse_cli.diffusion.likelihood import MAX_STEPS, TOLERANCE
+    from diffuse_cli.errors import DiffuseError, UsageError
+
+    signals.at_once()
+    if out is not None:
+        sample_files.check(out)
+        if out == sample_files.STDOUT and as_json:
+            raise UsageError("with --out - the table is all there is on stdout; leave out --json")
+    if points is not None and options.on_command_line(ctx, "count"):
+        raise UsageError("-n says how many held-out points; with --points all of the file's are taken")
+    source = options.open_source(ctx)
+    solver = quality.Solver(tolerance or TOLERANCE, max_steps or MAX_STEPS, probes)
+    given = None if points is None else _read(points, source.dim, source.name)
+    terminal.note(f"Solving the probability-flow ODE of {source.name}")
+    if given is None:
+        dataset = source.dataset()
+        law, x0 = quality.truth_beside(source, dataset), quality.held_out(source, dataset, count, seed)
+    else:
+        law, x0 = None, source.standard.to_model(given)
+    found = quality.nll(source, law, x0, solver)
+    grid = quality.density_on_grid(source, solver) if mass and source.dim <= 2 else None
+    if out is not None:
+        sample_files.write_log_p(out, source.standard.to_data(x0), found.log_p, found.log_p_stderr)
+    said = {"run": str(source.folder), "points": points or "held out", "n": len(x0), **found.nll._asdict()}
+    said |= {"bits_per_dimension": _bits(found.nll.value, source.dim), "mass": None}
+    if grid is not None:
+        said |= {"mass": None if grid.failed else grid.mass, "mass_failed": grid.failed}
+    said |= {"tolerance": solver.tolerance, "evals": found.evals, "probes": found.probes}
+    if as_json:
+        terminal.print_json(said)
+    elif out != sample_files.STDOUT:
+        terminal.print_table(_rows(said, found, source.dim))
+    if found.nll.failed:
+        raise DiffuseError(
+            f"the solver gave up at {found.nll.failed:,} of {len(x0):,} points after {solver.max_steps} steps; "
+            "try a larger --max-steps or --tolerance"
+        )
+
+
+def _read(text: str, dim: int, name: str) -> Any:
+    """The points [n, dim] of --points, in the grammar of the dataset `file`."""
+    from diffuse_cli.data.files import read_points
+    from diffuse_cli.errors import DiffuseError
+
+    points = read_points(**catalog.convert_options(catalog.parse("dataset", f"file:{text}")))
+    if points.shape[1] != dim:
+        choose = f"; choose some with {text},columns=1+2" if points.shape[1] > dim and "," not in text else ""
+        raise DiffuseError(f"{text} has {points.shape[1]} columns, and the data of {name} have {dim}{choose}")
+    return points
+
+
+def _bits(nats: float | None, dim: int) -> float | None:
+    return None if nats is None else nats / (dim * math.log(2))
+
+
+def _rows(said: dict[str, Any], found: Any, dim: int) -> list[tuple[str, str]]:
+    divergence = "exact divergence" if not found.probes else f"divergence from {found.probes} random directions"
+    rows = [("points", f"{said['n']:,}, {said['points']}"), *nll_rows(found.nll)]
+    if found.nll.value is not None:
+        rows.append(("per dimension", f"{said['bits_per_dimension']:.4f} bits"))
+    if found.probes:
+        rows.append(("standard error of one log p", f"{found.log_p_stderr.mean():.2g} nats from the directions, mean"))
+    if failed := said.get("mass_failed"):
+        rows.append(("integral of p over a grid", f"unknown: the ODE solver failed at {failed:,} of its cells"))
+    elif said["mass"] is not None:
+        rows.append(("integral of p over a grid", f"{said['mass']:.4f}"))
+    rows.append(("solver", f"tolerance {said['tolerance']:g}, {said['evals']} evaluations a point, {divergence}"))
+    return rows

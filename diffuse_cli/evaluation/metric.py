@@ -1,0 +1,49 @@
+"""What a metric is: one figure that compares two clouds of points, and which way it goes when a model is worse."""
+
+from collections.abc import Callable, Mapping
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from diffuse_cli.errors import DiffuseError, UsageError
+
+Figures = Callable[[np.ndarray, np.ndarray], Mapping[str, float]]
+
+
+class Metric(NamedTuple):
+    """A figure of two clouds, model and reference, both [n, d] float64 in one space: standardise them first.
+
+    figures: (model, reference) -> figures by name. Metrics that come out of the same work have the same function here,
+        which is then called once for all of them.
+    figure: which of these figures this metric is.
+    worse: the side on which bad models lie.
+    points: the number of points compared at once, where larger clouds are cut into parts; None compares whole clouds.
+    """
+
+    figures: Figures
+    figure: str
+    worse: Literal["larger", "smaller", "either"] = "larger"
+    points: int | None = None
+
+    def __call__(self, model: np.ndarray, reference: np.ndarray) -> float:
+        """The figure. Raises like `measure`."""
+        return measure({self.figure: self}, model, reference)[self.figure]
+
+
+def measure(metrics: Mapping[str, Metric], model: np.ndarray, reference: np.ndarray) -> dict[str, float]:
+    """All metrics of the clouds model [n, d] and reference [n, d], under the names given; shared work is done once.
+
+    Raises UsageError if the clouds differ in shape or are too small for a metric, and DiffuseError if any point is not
+    finite.
+    """
+    model, reference = (np.asarray(points, np.float64) for points in (model, reference))
+    if model.ndim != 2 or model.shape != reference.shape or len(model) < 2:
+        raise UsageError(
+            f"metrics compare two clouds of the same shape [n, d], n at least 2; "
+            f"these have {list(model.shape)} and {list(reference.shape)}"
+        )
+    for what, points in (("model", model), ("reference", reference)):
+        if bad := int(np.sum(~np.isfinite(points).all(axis=1))):
+            raise DiffuseError(f"{bad} of {len(points)} points of the {what} are not finite: nothing can be measured")
+    found = {figures: figures(model, reference) for figures in {metric.figures: None for metric in metrics.values()}}
+    return {name: float(found[metric.figures][metric.figure]) for name, metric in metrics.items()}

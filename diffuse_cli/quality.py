@@ -1,0 +1,161 @@
+"""How good a source is: likelihood, distances, excess loss and memorisation, each beside what a perfect one has."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from diffuse_cli import catalog, experiment
+from diffuse_cli.data.dataset import Dataset
+from diffuse_cli.diffusion import exact
+from diffuse_cli.diffusion.likelihood import MAX_STEPS, TOLERANCE, GridDensity, grid_density, log_likelihood
+from diffuse_cli.diffusion.process import Level
+from diffuse_cli.evaluation.excess import Excess, excess
+from diffuse_cli.evaluation.floors import Score, beside_floor, beside_split_floor
+from diffuse_cli.evaluation.memorisation import Memorisation, memorisation
+from diffuse_cli.generate import Drawn, Method, draw
+from diffuse_cli.sources import Source
+
+_JUDGED = 2048  # points at each noise level of the excess
+_BOUNDING = 10_000  # draws that say how far the data reach, where nothing was trained
+
+
+class Nll(NamedTuple):
+    """Negative log-likelihood of points that were not trained on: mean over them, nats, data units.
+
+    entropy is what the truth itself has; gap is value − entropy = KL(truth ‖ model), and stderr its standard error. A
+    user's file has no entropy that is known, and a bare curve none at all: entropy and gap are None, and stderr is the
+    value's. Where the solver failed at any point all figures are None: what the others say is no estimate of the whole.
+    """
+
+    value: float | None
+    entropy: float | None
+    gap: float | None
+    stderr: float | None
+    n: int
+    failed: int
+
+
+class Solver(NamedTuple):
+    """What `diffusion.likelihood.log_likelihood` is asked for; probes None leaves it the choice."""
+
+    tolerance: float = TOLERANCE
+    max_steps: int = MAX_STEPS
+    probes: int | None = None
+
+
+DEFAULT = Solver()
+
+
+class Solved(NamedTuple):
+    """The Nll, and what it comes from: log_p [n] in data units with the standard error of each that comes from the
+    probes, network evaluations for one point, and the number of probes, 0 for the exact divergence."""
+
+    nll: Nll
+    log_p: np.ndarray
+    log_p_stderr: np.ndarray
+    evals: int
+    probes: int
+
+
+class Quality(NamedTuple):
+    """All that `evaluate` knows. Where there is no truth there is no excess, without training no memorisation."""
+
+    drawn: Drawn
+    scores: dict[str, Score]
+    nll: Nll
+    excess: Excess | None
+    memorisation: Memorisation | None
+
+
+def truth_beside(source: Source, dataset: Dataset) -> exact.Law | None:
+    """The law to hold the NLL of `source` against; None where there is none, or where it has no density of its own."""
+    law = experiment.truth_of(dataset)
+    return law if law is not None and np.isfinite(law.entropy(_clean(source))) else None
+
+
+def held_out(source: Source, dataset: Dataset, n: int, seed: int) -> np.ndarray:
+    """Data [n, d] in model space that no training has seen: fresh draws, or all rows of a file that were held out."""
+    if dataset.points is not None:
+        return np.asarray(experiment.draw_data(source.config, dataset).held_out, np.float64)
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2,)))  # shares nothing with the training set's
+    return source.standard.to_model(dataset.draw(rng, n))
+
+
+def nll(source: Source, law: exact.Law | None, x0: np.ndarray, solver: Solver = DEFAULT) -> Solved:
+    """log p of x0 [n, d], model space, and their Nll; `law` is the truth they were drawn from, where one is known.
+
+    The gap is the mean of log p − log p_model over the same points, in which most of their chance cancels; the value is
+    the exact entropy and this gap.
+    """
+    found = log_likelihood(source.predict, source.process, x0, **solver._asdict())
+    n, volume = len(x0), float(np.log(source.standard.scale).sum())  # of a unit of model space, in data units
+    log_p = np.asarray(found.log_p, np.float64) - volume
+    if found.failed:
+        judged = Nll(None, None, None, None, n, found.failed)
+    elif law is None:
+        judged = Nll(-float(log_p.mean()), None, None, _stderr(log_p), n, 0)
+    else:
+        truth = jax.jit(lambda x: exact.log_prob(law, x, _clean(source)))(jnp.asarray(x0, jnp.float32))
+        beyond = np.asarray(truth, np.float64) - volume - log_p
+        entropy, gap = law.entropy(_clean(source)) + volume, float(beyond.mean())
+        judged = Nll(entropy + gap, entropy, gap, _stderr(beyond), n, 0)
+    return Solved(judged, log_p, np.asarray(found.stderr), found.evals, found.probes)
+
+
+def density_on_grid(source: Source, solver: Solver = DEFAULT) -> GridDensity:
+    """p over a grid that holds the data with room to spare, whose mass should be 1. One or two columns."""
+    low, high = source.box or _bounds(held_out(source, source.dataset(), _BOUNDING, 0))
+    room = 0.15 * (high - low) + 0.1
+    options = {"tolerance": solver.tolerance, "max_steps": solver.max_steps}
+    return grid_density(source.predict, source.process, low - room, high + room, **options)
+
+
+def _bounds(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return points.min(axis=0), points.max(axis=0)
+
+
+def _clean(source: Source) -> Level:
+    return source.process.at(jnp.float32(jnp.inf))
+
+
+def _stderr(values: np.ndarray) -> float | None:
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
+
+
+def excess_of(source: Source, law: exact.Law, x0: np.ndarray) -> Excess:
+    """The Excess of `source` over draws x0 [n, d] of its law, model space; the first 2048 are enough."""
+    x0 = jnp.asarray(x0[:_JUDGED], jnp.float32)
+    return jax.device_get(excess(source.predict, law, source.process, x0, jax.random.key(0)))
+
+
+def evaluate(
+    source: Source, dataset: Dataset, method: Method, metrics: Iterable[str], *, n: int, seed: int, repeats: int
+) -> Quality:
+    """Draw n samples and judge them, and the denoiser itself, against as many draws of the truth. Metrics are choices.
+
+    Of a user's file the reference are the rows held out from training, and the floors come from splits of the whole
+    file. Distances are in model space, where the data have unit variance.
+
+    Raises UsageError for an unknown metric or too few points, DiffuseError for samples that are not finite.
+    """
+    chosen = {metric: catalog.build("metric", metric) for metric in metrics}
+    law = experiment.truth_of(dataset)
+    drawn = draw(source, method, n, seed)
+    samples, reference = source.standard.to_model(drawn.samples), held_out(source, dataset, n, seed)
+    learned = dataset.points is not None or source.box is not None
+    train = np.asarray(experiment.draw_data(source.config, dataset).train, np.float64) if learned else None
+    if dataset.points is None:
+        fresh = lambda rng, n: source.standard.to_model(dataset.draw(rng, n))  # noqa: E731
+        scores = beside_floor(chosen, samples, fresh, seed=seed, repeats=repeats)
+    else:
+        scores = beside_split_floor(chosen, samples, reference, train, seed=seed, repeats=repeats)
+    return Quality(
+        drawn=drawn,
+        scores=scores,
+        nll=nll(source, truth_beside(source, dataset), reference).nll,
+        excess=None if law is None else excess_of(source, law, reference),
+        memorisation=None if train is None else memorisation(samples, train, reference),
+    )

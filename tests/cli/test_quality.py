@@ -1,0 +1,192 @@
+"""The exact denoiser in a trained one's place, likelihood and evaluation, asked what is known."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from diffuse_cli import catalog, runs
+from tests.cli.conftest import SMALL, call
+
+FEW = ["-n", 400, "--repeats", 5]
+
+
+def load(file, name):
+    with np.load(file, allow_pickle=False) as archive:
+        return archive[name]
+
+
+@pytest.fixture
+def of_file(tmp_path, monkeypatch):
+    """A run on a user's file, in a folder of one's own."""
+    monkeypatch.chdir(tmp_path)
+    np.savetxt("mine.csv", np.random.default_rng(0).normal(size=(400, 2)) * [1.0, 20.0], delimiter=",")
+    settings = [word for word in SMALL if word not in ("--train-size", "500")]
+    assert call("train", "--dataset", "file:mine.csv", "--name", "mine", *settings).code == 0
+    return tmp_path
+
+
+def test_the_exact_denoiser_draws_the_data_without_a_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ("--exact", "--dataset", "bimodal:distance=4,std=0.5,weight=0.3", "--schedule", "linear", "--plot")
+    result = call("sample", *words, "-n", 4000, "--out", "s.npy")
+    assert result.code == 0, result.err
+    x = np.load("s.npy")[:, 0].astype(float)
+    n = len(x)
+    assert (x > 0).mean() == pytest.approx(0.3, abs=5 * np.sqrt(0.3 * 0.7 / n))
+    for mode, centre in ((x[x > 0], 2), (x[x < 0], -2)):
+        assert mode.mean() == pytest.approx(centre, abs=5 * 0.5 / np.sqrt(len(mode)))
+        assert mode.std() == pytest.approx(0.5, abs=5 * 0.5 / np.sqrt(2 * len(mode)) + 0.005)
+    assert (tmp_path / "s.png").is_file()
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_the_exact_twin_of_a_run_has_its_data_and_schedule(outputs):
+    result = call("sample", "--exact", "-n", 20, "--json")
+    assert result.json["run"] == "outputs/exact-moons-cosine"
+    assert (result.json["sampler"], result.json["steps"]) == ("dpmpp_2m", 5)  # the run's own
+    other = call("plot-reverse", "--exact", "--schedule", "linear", "--frames", 3)
+    assert other.out.strip() == "outputs/exact-moons-linear/figures/reverse.png"
+    assert runs.find(outputs, "latest").name == "small"  # an exact one's folder is no run
+
+
+def test_the_exact_denoiser_of_a_file_repeats_its_training_points(of_file):
+    result = call("sample", "--exact", "--dataset", "file:mine.csv", "-n", 100, "--out", "s.npy")
+    assert result.code == 0, result.err
+    assert "by heart" in result.err
+    points = np.loadtxt("mine.csv", delimiter=",")
+    away = np.abs(np.load("s.npy")[:, None] - points[None]) / [1.0, 20.0]
+    nearest = away.max(axis=2).min(axis=1)
+    assert np.quantile(nearest, 0.9) < 1e-3  # a few end between two of them: fifty steps are not infinitely many
+
+
+def test_likelihood_of_a_gaussian_pair_is_its_closed_form(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    x = np.array([-3.0, -2.0, 0.0, 1.5, 2.2])
+    np.savetxt("points.csv", x, header="x", comments="")
+    words = ("likelihood", "--exact", "--dataset", "bimodal:distance=4,std=0.5", "--points", "points.csv")
+    for name in ("p.csv", "p.npy", "p.npz"):
+        assert call(*words, "--no-mass", "--out", name).code == 0
+    density = sum(np.exp(-0.5 * ((x - m) / 0.5) ** 2) for m in (-2, 2)) / 2 / (0.5 * np.sqrt(2 * np.pi))
+    np.testing.assert_allclose(np.load("p.npy"), np.log(density), atol=2e-3)
+    np.testing.assert_allclose(load("p.npz", "log_p"), np.log(density), atol=2e-3)
+    np.testing.assert_allclose(load("p.npz", "points")[:, 0], x, atol=1e-6)
+    with open("p.csv") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["x", "log_p", "stderr"]
+    np.testing.assert_allclose([float(row[1]) for row in rows], np.log(density), atol=2e-3)
+    said = call(*words, "--json").json
+    assert said["value"] == pytest.approx(-np.log(density).mean(), abs=2e-3)
+    assert said["bits_per_dimension"] == pytest.approx(said["value"] / np.log(2))
+    assert said["mass"] == pytest.approx(1, abs=2e-3)
+    assert said["gap"] is None  # the points are nobody's draws
+
+
+def test_the_exact_denoiser_has_no_gap(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = call("likelihood", "--exact", "--dataset", "eight_gaussians", "-n", 300, "--no-mass", "--json").json
+    assert said["gap"] == pytest.approx(0, abs=2e-3)
+    assert said["value"] == pytest.approx(said["entropy"] + said["gap"])
+
+
+def test_a_solver_that_gives_up_gives_no_number(outputs):
+    result = call("likelihood", "-n", 20, "--max-steps", 3, "--no-mass", "--out", "p.npy")
+    assert result.code == 1
+    assert "gave up at 20 of 20 points after 3 steps" in result.err
+    assert np.isnan(np.load("p.npy")).all()
+    assert "unknown" in result.out
+
+
+def test_evaluate_prints_what_scripts_rely_on(outputs):
+    result = call("evaluate", *FEW, "--json")
+    assert result.code == 0, result.err
+    said = result.json
+    expected = {"run", "dataset", "n", "sampler", "steps", "evals", "metrics", "nll", "excess_loss", "memorisation"}
+    assert set(said) == expected
+    assert set(said["metrics"]) == set(catalog.CATALOG["metric"])
+    for score in said["metrics"].values():
+        assert {"value", "floor", "floor_std"} <= set(score)
+    assert {"value", "entropy", "gap", "stderr"} <= set(said["nll"])
+    assert said["nll"]["gap"] > 0.1  # sixty steps have taught it little
+    assert said["excess_loss"]["total"] > 0.05
+    log_snr, model, irreducible = np.transpose(said["excess_loss"]["by_log_snr"])
+    assert (np.diff(log_snr) > 0).all()
+    assert (model >= irreducible).all()
+    assert not all(score["indistinguishable"] for score in said["metrics"].values())
+
+
+def test_evaluate_calls_the_exact_denoiser_indistinguishable(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ("--exact", "--dataset", "eight_gaussians", "-n", 500, "--metric", "sliced_w2", "--metric", "energy")
+    said = call("evaluate", *words, "--json").json
+    assert list(said["metrics"]) == ["sliced_w2", "energy"]
+    assert all(score["indistinguishable"] for score in said["metrics"].values())
+    assert said["excess_loss"]["total"] == pytest.approx(0, abs=1e-6)
+    assert said["memorisation"] is None  # nothing was trained
+
+
+def test_a_file_is_judged_by_its_held_out_rows(of_file):
+    said = call("evaluate", "-n", 100, "--repeats", 3, "--json").json
+    assert said["excess_loss"] is None
+    assert said["nll"]["entropy"] is said["nll"]["gap"] is None
+    assert said["nll"]["n"] == 40
+    assert said["metrics"]["energy"]["n"] == 40
+    by_heart = call("evaluate", "--exact", "-n", 100, "--repeats", 3, "--metric", "energy", "--json").json
+    assert by_heart["memorisation"]["nearer"] > 0.95 > said["memorisation"]["nearer"]
+    table = call("evaluate", "-n", 100, "--repeats", 3, "--metric", "energy").out
+    assert "nearer to a training point" in table
+    (of_file / "mine.csv").unlink()
+    gone = call("evaluate", "-n", 100)
+    assert (gone.code, "mine.csv" in gone.err) == (1, True)
+    assert call("sample", "-n", 10).code == 0  # for which the data are not needed
+
+
+def test_training_says_when_the_schedule_ends_too_early(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "ends too early" in call("train", "--config", "made_easy", *SMALL).err
+    assert "ends too early" not in call("train", *SMALL).err
+
+
+def test_the_log_has_the_excess_and_training_ends_with_it(outputs):
+    judged = [record for record in runs.read_log(outputs / "small") if "held_out" in record]
+    assert all(record["excess"] > 0 for record in judged)
+    least = [record["held_out"] - record["excess"] for record in judged]
+    np.testing.assert_allclose(least, least[0])  # the same draws each time
+    again = call("train", "--resume", "small", "--steps", 80)
+    assert "excess loss" in again.out
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ("sample --exact --dataset mons", 2, "did you mean 'moons'"),
+        ("sample --dataset moons", 2, "give --exact too"),
+        ("plot-reverse --schedule linear", 2, "give --exact too"),
+        ("sample --exact --dataset moons --run small", 2, "give one of them"),
+        ("likelihood --points missing.csv", 1, "missing.csv"),
+        ("likelihood --points empty.csv", 1, "empty.csv is empty"),
+        ("likelihood --points nan.csv", 1, "nan is not a finite number"),
+        ("likelihood --points wide.csv", 1, "choose some with wide.csv,columns=1+2"),
+        ("likelihood --points one.csv -n 5", 2, "-n"),
+        ("likelihood --points one.csv --out p.txt", 2, ".npz"),
+        ("likelihood --points one.csv --tolerance 2", 2, "0<x<1"),
+        ("likelihood --points one.csv --tolerance 1e-12", 2, "at least"),
+        ("likelihood --points one.csv --probes 1", 2, "2 and more"),
+        ("likelihood --out - --json", 2, "leave out --json"),
+        ("evaluate --metric w3", 2, "unknown metric"),
+        ("evaluate -n 5", 2, "x>=100"),
+        ("evaluate --run nobody", 1, "no run named 'nobody'"),
+    ],
+)
+def test_mistakes(words, code, said, outputs):
+    for name, text in {
+        "empty.csv": "",
+        "nan.csv": "0,1\n1,nan\n",
+        "wide.csv": "1,2,3\n",
+        "one.csv": "x,y\n0.5,1\n",
+    }.items():
+        (outputs.parent / name).write_text(text)
+    result = call(*words.split())
+    assert result.code == code, result.err
+    assert said in result.err
+    assert result.err.count("Error:") == 1

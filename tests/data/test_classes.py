@@ -1,0 +1,70 @@
+"""Sets mixed from labelled classes: one table over those that are."""
+
+import numpy as np
+import pytest
+
+from diffuse_cli import catalog
+from diffuse_cli.diffusion import exact
+from diffuse_cli.diffusion.process import Level
+
+SETS = [name for name in catalog.CATALOG["dataset"] if name != "file"] + ["moons:scale=3"]
+LABELLED = {name: dataset for name in SETS if (dataset := catalog.build("dataset", name)).classes}
+every_labelled_set = pytest.mark.parametrize("name", LABELLED)
+N = 2000
+
+
+def log_probs(name, x, level):
+    """log p(x | c) for each class, [classes, n]."""
+    classes = LABELLED[name].classes
+    return np.stack([exact.log_prob(classes.exact(label), x, level) for label in range(len(classes.shares))])
+
+
+def test_the_sets_that_have_classes():
+    assert {name: len(dataset.classes.shares) for name, dataset in LABELLED.items() if ":" not in name} == {
+        "moons": 2, "circles": 2, "rings": 4, "two_spirals": 2, "pinwheel": 5, "eight_gaussians": 8,
+        "grid_gaussians": 25, "tree": 2, "rose": 5, "bimodal": 2,
+    }  # fmt: skip
+
+
+@every_labelled_set
+def test_a_draw_is_the_labelled_draw_without_its_labels(name):
+    dataset = LABELLED[name]
+    points, labels = dataset.classes.draw(np.random.default_rng(3), 100)
+    np.testing.assert_array_equal(dataset.draw(np.random.default_rng(3), 100), points)
+    assert labels.shape == (100,)
+    assert np.issubdtype(labels.dtype, np.integer)
+
+
+@every_labelled_set
+def test_classes_come_as_often_as_they_say(name):
+    classes = LABELLED[name].classes
+    _, labels = classes.draw(np.random.default_rng(3), N)
+    assert classes.shares.sum() == pytest.approx(1)
+    found = np.bincount(labels, minlength=len(classes.shares)) / N
+    assert np.abs(found - classes.shares).max() < 5 * np.sqrt(0.25 / N)
+
+
+@every_labelled_set
+def test_the_law_is_mixed_from_those_of_its_classes_and_they_are_those_of_the_labels(name, x64):
+    """p(x) = Σ_c share_c p(x | c); and the label given x is c with probability p(c | x): the difference of the two is 0
+    on average, alone and times each coordinate, within 5 standard errors."""
+    dataset = LABELLED[name]
+    level = Level(np.log(8.0), np.sqrt(8 / 9), 1 / 3)
+    points, labels = dataset.classes.draw(np.random.default_rng(5), N)
+    x = level.alpha * dataset.standard.to_model(points) + level.sigma * np.random.default_rng(6).normal(
+        size=points.shape
+    )
+    joint = np.log(dataset.classes.shares)[:, None] + log_probs(name, x, level)
+    log_p = np.logaddexp.reduce(joint, axis=0)
+    np.testing.assert_allclose(log_p, exact.log_prob(dataset.exact(), x, level), atol=1e-4)
+    for label, posterior in enumerate(np.exp(joint - log_p)):
+        surprise = (labels == label) - posterior
+        for values in (surprise, *(surprise[:, None] * x).T):
+            assert abs(values.mean()) < 5 * values.std() / np.sqrt(N)
+
+
+def test_a_class_that_is_never_drawn_has_a_law_all_the_same(x64):
+    dataset = catalog.build("dataset", "bimodal:weight=0,std=0.5")
+    assert dataset.classes.shares.tolist() == [1, 0]
+    log_p = exact.log_prob(dataset.classes.exact(1), dataset.standard.to_model(np.array([[2.0]])), Level(9.0, 1.0, 0.0))
+    np.testing.assert_allclose(log_p, -0.5 * np.log(2 * np.pi), atol=1e-12)  # at its own mode, in units of std
