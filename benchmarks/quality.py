@@ -89,9 +89,8 @@ def main() -> None:
 
     start()
     for name in sys.argv[1:] or ["moons", "rings"]:
-        print(
-            f"\n{name}\n{'gap':>8s} {'stderr':>7s} {'excess':>7s} {'seconds':>8s} {'proc.':>6s}  changed from the defaults"
-        )
+        columns = f"{'gap':>8s} {'stderr':>7s} {'excess':>7s} {'seconds':>8s} {'proc.':>6s}"
+        print(f"\n{name}\n{columns}  changed from the defaults")
         for changes in VARIANTS:
             found = measure(config.make({"dataset": name, **changes}))
             gap = "  failed" if found.nll.failed else f"{found.nll.gap:8.4f}"

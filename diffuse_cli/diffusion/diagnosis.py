@@ -41,7 +41,6 @@ MOST_WORK = 1 << 25  # points times draws times columns, which leaves fewer of w
 MOST_VALUES = 1 << 18  # draws times columns
 SMALL = 0.05  # nats
 GRID = np.linspace(-16.0, 20.0, 33)  # log-SNR
-BATCH = 16  # of draws: their distances to a law's thousand nodes then stay in the processor's cache
 
 PROBLEMS = EARLY, COARSE, WASTED = "ends_too_early", "starts_too_coarse", "wastes_steps"  # the worst first
 
@@ -199,9 +198,7 @@ def _kl(law: "exact.Law", x0: np.ndarray, seed: int) -> Callable[[Level], Estima
     'Approximating KL divergence', k3). Where the KL is large, the rare draws are missing that exp(-s) lives on.
     """
     eps = _noise(seed, x0.shape)
-    evaluate = jax.jit(
-        lambda x, level: jax.lax.map(lambda x: exact.log_prob(law, x[None], level)[0], x, batch_size=BATCH)
-    )
+    evaluate = jax.jit(lambda x, level: exact.log_prob(law, x, level))
 
     def at(level: Level) -> Estimate:
         x = level.alpha * np.asarray(x0, np.float64) + level.sigma * eps
@@ -217,17 +214,13 @@ def _kl(law: "exact.Law", x0: np.ndarray, seed: int) -> Callable[[Level], Estima
 
 
 def _answers(law: "exact.Law", x0: np.ndarray, eps: np.ndarray) -> Callable[[float], tuple[np.ndarray, np.ndarray]]:
-    """The exact answers x0 and eps, both [n, d], at a log-SNR; a few points at a time, since laws can be large."""
+    """The exact answers x0 and eps, both [n, d], at a log-SNR."""
 
     @jax.jit
     def at(x0, eps, log_snr):
         level = Process(None, 1).at(log_snr)
         x = level.alpha * x0 + level.sigma * eps
-        return tuple(
-            jax.lax.map(
-                lambda x: jax.tree.map(lambda a: a[0], exact.denoiser(law)(x[None], level)), x, batch_size=BATCH
-            )
-        )
+        return tuple(exact.denoiser(law)(x, level))
 
     def answer(log_snr: float) -> tuple[np.ndarray, np.ndarray]:
         with jax.enable_x64(True):

@@ -8,9 +8,9 @@ A law holds its constants as numpy's, and makes jax's of them where it is asked,
 serves single and double precision in one process.
 """
 
-import functools
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from functools import partial, reduce
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,7 @@ from diffuse_cli.diffusion.predictions import Predict, Prediction
 from diffuse_cli.diffusion.process import Level
 from diffuse_cli.errors import DiffuseError
 
+_TOGETHER = 64  # points at once
 _LOG_2PI = float(np.log(2 * np.pi))
 _REACH = 7.0  # standard deviations after which a normal density is nothing, exp(-24)
 _MOST_BLOCKS = 1 << 22
@@ -127,14 +128,14 @@ def product(parts: Sequence[tuple[Sequence[int], Law]]) -> Law:
 
 def log_prob(law: Law, x: Array, level: Level) -> Array:
     """log p at each of x [n, d], [n]. The level's fields are scalars or [n, 1]."""
-    return jax.vmap(law.log_density)(x, _for_each(level, len(x)))
+    return _at_each(law.log_density, x, level)
 
 
 def denoiser(law: Law) -> Predict:
     """The exact denoiser: E[x0 | x] and the noise that goes with it."""
 
     def predict(x: Array, level: Level) -> Prediction:
-        eps = -level.sigma * jax.vmap(jax.grad(law.log_density))(x, _for_each(level, len(x)))
+        eps = -level.sigma * _at_each(jax.grad(law.log_density), x, level)
         return Prediction((x - level.sigma * eps) / level.alpha, eps)
 
     return predict
@@ -153,7 +154,7 @@ def posterior(law: Law) -> Callable[[Array, Level], tuple[Array, Array]]:
         mean = (x + level.sigma**2 * score) / level.alpha
         return mean, (level.sigma / level.alpha) ** 2 * (jnp.eye(len(x), dtype=x.dtype) + level.sigma**2 * hessian)
 
-    return lambda x, level: jax.vmap(at)(x, _for_each(level, len(x)))
+    return partial(_at_each, at)
 
 
 class _Extent(NamedTuple):
@@ -220,7 +221,7 @@ def _entropy_of_blocks(low: np.ndarray, high: np.ndarray, shares: np.ndarray) ->
     if np.prod([len(edge) for edge in edges]) > _MOST_BLOCKS:
         raise DiffuseError(f"the entropy of {len(low)} boxes without noise is out of reach; ask at a noisier level")
     middles = np.stack(np.meshgrid(*[(edge[1:] + edge[:-1]) / 2 for edge in edges], indexing="ij"), axis=-1)
-    volumes = functools.reduce(np.multiply.outer, [np.diff(edge) for edge in edges])
+    volumes = reduce(np.multiply.outer, [np.diff(edge) for edge in edges])
     density = np.zeros(volumes.shape)
     for a, b, share in zip(low, high, shares, strict=True):
         density += share / np.prod(b - a) * np.all((middles > a) & (middles < b), axis=-1)
@@ -228,8 +229,11 @@ def _entropy_of_blocks(low: np.ndarray, high: np.ndarray, shares: np.ndarray) ->
     return float(-np.sum((volumes * density)[inside] * np.log(density[inside])))
 
 
-def _for_each(level: Level, n: int) -> Level:
-    return jax.tree.map(lambda field: jnp.broadcast_to(jnp.reshape(field, -1), (n,)), level)
+def _at_each(f: Callable[[Array, Level], Any], x: Array, level: Level) -> Any:
+    """f(x [d], a level of scalars) at each of x [n, d], some at a time: a cloud times a law's thousand nodes would fill
+    the memory, and in blocks it stays in the processor's cache, which halves the time."""
+    levels = jax.tree.map(lambda field: jnp.broadcast_to(jnp.reshape(field, -1), (len(x),)), level)
+    return jax.lax.map(lambda one: f(*one), (x, levels), batch_size=_TOGETHER)
 
 
 def _log_ndtr_between(a: Array, b: Array) -> Array:
