@@ -93,7 +93,7 @@ CATALOG: dict[str, dict[str, Entry]] = {
     "grid": {
         "uniform": Entry(f"{_GRIDS}:uniform", "equal steps in t"),
         "quadratic": Entry(f"{_GRIDS}:quadratic", "steps that shrink towards the data as t squared"),
-        "log_snr": Entry(f"{_GRIDS}:log_snr", "equal steps in log-SNR"),
+        "log_snr": Entry(f"{_GRIDS}:log_snr", "equal steps in log-SNR, longer ones where nothing is left to see"),
     },
     "metric": {
         "w2": Entry(f"{_EVALUATION}.transport:w2", "2-Wasserstein distance by exact assignment, in blocks of points"),

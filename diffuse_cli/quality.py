@@ -10,8 +10,9 @@ import numpy as np
 from diffuse_cli import catalog, experiment
 from diffuse_cli.data.dataset import Dataset
 from diffuse_cli.diffusion import exact
-from diffuse_cli.diffusion.likelihood import MAX_STEPS, TOLERANCE, GridDensity, grid_density, log_likelihood
+from diffuse_cli.diffusion.likelihood import MAX_STEPS, SPACING, TOLERANCE, GridDensity, grid_density, log_likelihood
 from diffuse_cli.diffusion.process import Level
+from diffuse_cli.errors import DiffuseError
 from diffuse_cli.evaluation.excess import Excess, excess
 from diffuse_cli.evaluation.floors import Score, beside_floor, beside_split_floor
 from diffuse_cli.evaluation.memorisation import Memorisation, memorisation
@@ -19,6 +20,7 @@ from diffuse_cli.generate import Drawn, Method, draw
 from diffuse_cli.sources import Source
 
 _JUDGED = 2048  # points at each noise level of the excess
+_MOST_CELLS = 1 << 16  # of a grid: half a minute
 _BOUNDING = 10_000  # draws that say how far the data reach, where nothing was trained
 
 
@@ -73,13 +75,23 @@ class Quality(NamedTuple):
 def truth_beside(source: Source, dataset: Dataset) -> exact.Law | None:
     """The law to hold the NLL of `source` against; None where there is none, or where it has no density of its own."""
     law = experiment.truth_of(dataset)
-    return law if law is not None and np.isfinite(law.entropy(_clean(source))) else None
+    try:
+        return law if law is not None and np.isfinite(law.entropy(_clean(source))) else None
+    except DiffuseError:  # too many columns, or too fine, for its entropy to be computed
+        return None
 
 
 def held_out(source: Source, dataset: Dataset, n: int, seed: int) -> np.ndarray:
-    """Data [n, d] in model space that no training has seen: fresh draws, or all rows of a file that were held out."""
+    """Data [n, d] in model space that no training has seen: fresh draws, or as many rows of a file as were held out.
+
+    Raises DiffuseError where a file is no longer the one that was trained on.
+    """
     if dataset.points is not None:
-        return np.asarray(experiment.draw_data(source.config, dataset).held_out, np.float64)
+        if any((now != then).any() for now, then in zip(dataset.standard, source.standard, strict=True)):
+            raise DiffuseError(
+                f"the data of {source.name} have changed since it was trained: no row is known to be new"
+            )
+        return np.asarray(experiment.draw_data(source.config, dataset).held_out, np.float64)[:n]
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2,)))  # shares nothing with the training set's
     return source.standard.to_model(dataset.draw(rng, n))
 
@@ -105,10 +117,15 @@ def nll(source: Source, law: exact.Law | None, x0: np.ndarray, solver: Solver = 
     return Solved(judged, log_p, np.asarray(found.stderr), found.evals, found.probes)
 
 
-def density_on_grid(source: Source, solver: Solver = DEFAULT) -> GridDensity:
-    """p over a grid that holds the data with room to spare, whose mass should be 1. One or two columns."""
+def density_on_grid(source: Source, solver: Solver = DEFAULT) -> GridDensity | None:
+    """p over a grid that holds the data with room to spare, whose mass should be 1. One or two columns.
+
+    None where the data reach so far that the grid would have more than 65,536 cells.
+    """
     low, high = source.box or _bounds(held_out(source, source.dataset(), _BOUNDING, 0))
     room = 0.15 * (high - low) + 0.1
+    if np.prod((high - low + 2 * room) / SPACING) > _MOST_CELLS:
+        return None
     options = {"tolerance": solver.tolerance, "max_steps": solver.max_steps}
     return grid_density(source.predict, source.process, low - room, high + room, **options)
 

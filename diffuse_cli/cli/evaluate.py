@@ -118,7 +118,8 @@ def nll_rows(nll: Any) -> list[tuple[str, str]]:
     if nll.failed:
         return [("NLL", f"unknown: the ODE solver failed at {nll.failed:,} of {nll.n:,} points")]
     if nll.gap is None:
-        return [("NLL", f"{nll.value:.4f} ± {nll.stderr:.4f} nats")]
+        spread = "" if nll.stderr is None else f" ± {nll.stderr:.4f}"
+        return [("NLL", f"{nll.value:.4f}{spread} nats")]
     return [
         ("NLL", f"{nll.value:.4f} nats"),
         ("entropy of the truth", f"{nll.entropy:.4f} nats"),

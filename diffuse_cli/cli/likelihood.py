@@ -97,7 +97,10 @@ def likelihood(
     else:
         law, x0 = None, source.standard.to_model(given)
     found = quality.nll(source, law, x0, solver)
-    grid = quality.density_on_grid(source, solver) if mass and source.dim <= 2 else None
+    wanted = mass and source.dim <= 2 and out != sample_files.STDOUT
+    grid = quality.density_on_grid(source, solver) if wanted else None
+    if wanted and grid is None:
+        terminal.note("The data reach too far for a grid, so p is not integrated")
     if out is not None:
         sample_files.write_log_p(out, source.standard.to_data(x0), found.log_p, found.log_p_stderr)
     said = {"run": str(source.folder), "points": points or "held out", "n": len(x0), **found.nll._asdict()}

@@ -256,7 +256,7 @@ def method(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--sampler`, `--steps` and `--grid`: how to sample. The run's own unless given; `gather_method` reads them."""
     own = "the run's"
     for decorate in (
-        setting("grid", default="what suits the sampler", help_text="How the noise levels are spaced."),
+        setting("grid", default="the run's, or what suits the sampler", help_text="How the noise levels are spaced."),
         setting("sampler_steps", "--steps", default=own, help_text="How many steps."),
         setting("sampler", default=own, help_text="How to sample, like ddpm or ddim:eta=0.5."),
     ):

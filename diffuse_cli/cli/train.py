@@ -114,7 +114,7 @@ def _warn_if_it_ends_too_early(settings: "Config", dataset: "Dataset") -> None:
         command = shlex.join(["diffuse", "doctor", *(part for key in words for part in (f"--{key}", words[key]))])
         terminal.warn(
             f"the schedule ends too early: its last level is {kl:.2g} nats from the noise that sampling starts from, "
-            f"and samples will be off by as much. For what to change: {command}"
+            f"and samples may be off by as much. For what to change: {command}"
         )
 
 
@@ -179,10 +179,10 @@ def _finish(session: "Session", dataset: "Dataset", began: float, as_json: bool)
 
     folder = session.folder
     run = runs.open_run(folder, trust=True)
-    law = experiment.truth_of(dataset)
-    excess = None if law is None else quality.excess_of(sources.of_run(run), law, session.data.held_out).total.item()
-    drawn = []
+    law, excess, drawn = experiment.truth_of(dataset), None, []
     try:
+        if law is not None:
+            excess = quality.excess_of(sources.of_run(run), law, session.data.held_out).total.item()
         for name, figure in figures.of_run(run, dataset):
             drawn.append(style.save(figure, folder / "figures" / f"{name}.png"))
     except KeyboardInterrupt:

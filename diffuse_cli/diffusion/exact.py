@@ -135,6 +135,7 @@ def denoiser(law: Law) -> Predict:
     """The exact denoiser: E[x0 | x] and the noise that goes with it."""
 
     def predict(x: Array, level: Level) -> Prediction:
+        level = _visible(level)
         eps = -level.sigma * _at_each(jax.grad(law.log_density), x, level)
         return Prediction((x - level.sigma * eps) / level.alpha, eps)
 
@@ -149,6 +150,7 @@ def posterior(law: Law) -> Callable[[Array, Level], tuple[Array, Array]]:
     """
 
     def at(x: Array, level: Level) -> tuple[Array, Array]:
+        level = _visible(level)
         score = jax.grad(law.log_density)(x, level)
         hessian = jax.hessian(law.log_density)(x, level)
         mean = (x + level.sigma**2 * score) / level.alpha
@@ -227,6 +229,11 @@ def _entropy_of_blocks(low: np.ndarray, high: np.ndarray, shares: np.ndarray) ->
         density += share / np.prod(b - a) * np.all((middles > a) & (middles < b), axis=-1)
     inside = density > 0
     return float(-np.sum((volumes * density)[inside] * np.log(density[inside])))
+
+
+def _visible(level: Level) -> Level:
+    """The level, or that of log-SNR −20 where less is left of the data: x − sigma eps then has no digits of them."""
+    return level._replace(alpha=jnp.maximum(level.alpha, 4.5e-5 * level.sigma))
 
 
 def _at_each(f: Callable[[Array, Level], Any], x: Array, level: Level) -> Any:

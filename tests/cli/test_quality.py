@@ -60,6 +60,19 @@ def test_the_exact_denoiser_of_a_file_repeats_its_training_points(of_file):
     assert np.quantile(nearest, 0.9) < 1e-3  # a few end between two of them: fifty steps are not infinitely many
 
 
+def test_the_exact_denoiser_bears_a_schedule_that_leaves_no_signal(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for schedule in ("linear:end=0.5", "constant:beta=0.05"):
+        assert call("sample", "--exact", "--dataset", "moons", "--schedule", schedule, "--out", "s.npy").code == 0
+        assert np.abs(np.load("s.npy") - [0.5, 0.25]).max() < 2
+
+
+def test_likelihood_of_a_single_point(outputs):
+    (outputs.parent / "one.csv").write_text("x,y\n0.5,1\n")
+    result = call("likelihood", "--points", "one.csv", "--no-mass")
+    assert (result.code, "±" in result.out) == (0, False)
+
+
 def test_likelihood_of_a_gaussian_pair_is_its_closed_form(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     x = np.array([-3.0, -2.0, 0.0, 1.5, 2.2])
@@ -135,6 +148,9 @@ def test_a_file_is_judged_by_its_held_out_rows(of_file):
     assert by_heart["memorisation"]["nearer"] > 0.95 > said["memorisation"]["nearer"]
     table = call("evaluate", "-n", 100, "--repeats", 3, "--metric", "energy").out
     assert "nearer to a training point" in table
+    assert call("likelihood", "-n", 10, "--no-mass", "--json").json["n"] == 10
+    np.savetxt("mine.csv", 10 * np.loadtxt("mine.csv", delimiter=","), delimiter=",")
+    assert "have changed since it was trained" in call("evaluate", "-n", 100).err
     (of_file / "mine.csv").unlink()
     gone = call("evaluate", "-n", 100)
     assert (gone.code, "mine.csv" in gone.err) == (1, True)
