@@ -91,8 +91,9 @@ def main() -> None:
         for changes in VARIANTS:
             source, dataset, seconds, processor = train(config.make({"dataset": name, **changes}))
             x0 = quality.held_out(source, dataset, POINTS, 0)
-            nll = quality.nll(source, quality.truth_beside(source, dataset), x0).nll
-            excess = quality.excess_of(source, experiment.truth_of(dataset), x0).total.item()
+            law = experiment.truth_of(dataset)
+            nll = quality.nll(source, law, x0).nll
+            excess = quality.excess_of(source, law, x0).total.item()
             gap = "  failed" if nll.failed else f"{nll.gap:8.4f}"
             said = ", ".join(f"{key}={change}" for key, change in changes.items()) or "none"
             stderr = nll.stderr or float("nan")

@@ -72,15 +72,6 @@ class Quality(NamedTuple):
     memorisation: Memorisation | None
 
 
-def truth_beside(source: Source, dataset: Dataset) -> exact.Law | None:
-    """The law to hold the NLL of `source` against; None where there is none, or where it has no density of its own."""
-    law = experiment.truth_of(dataset)
-    try:
-        return law if law is not None and np.isfinite(law.entropy(_clean(source))) else None
-    except DiffuseError:  # too many columns, or too fine, for its entropy to be computed
-        return None
-
-
 def held_out(source: Source, dataset: Dataset, n: int, seed: int) -> np.ndarray:
     """Data [n, d] in model space that no training has seen: fresh draws, or as many rows of a file as were held out.
 
@@ -107,12 +98,12 @@ def nll(source: Source, law: exact.Law | None, x0: np.ndarray, solver: Solver = 
     log_p = np.asarray(found.log_p, np.float64) - volume
     if found.failed:
         judged = Nll(None, None, None, None, n, found.failed)
-    elif law is None:
+    elif (own := _entropy(law, source)) is None:
         judged = Nll(-float(log_p.mean()), None, None, _stderr(log_p), n, 0)
     else:
         truth = jax.jit(lambda x: exact.log_prob(law, x, _clean(source)))(jnp.asarray(x0, jnp.float32))
         beyond = np.asarray(truth, np.float64) - volume - log_p
-        entropy, gap = law.entropy(_clean(source)) + volume, float(beyond.mean())
+        entropy, gap = own + volume, float(beyond.mean())
         judged = Nll(entropy + gap, entropy, gap, _stderr(beyond), n, 0)
     return Solved(judged, log_p, np.asarray(found.stderr), found.evals, found.probes)
 
@@ -132,6 +123,15 @@ def density_on_grid(source: Source, solver: Solver = DEFAULT) -> GridDensity | N
 
 def _bounds(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return points.min(axis=0), points.max(axis=0)
+
+
+def _entropy(law: exact.Law | None, source: Source) -> float | None:
+    """In model space; None where no law is known, it has no density of its own, or the entropy is out of reach."""
+    try:
+        entropy = -np.inf if law is None else law.entropy(_clean(source))
+    except DiffuseError:  # too many columns, or too fine
+        return None
+    return entropy if np.isfinite(entropy) else None
 
 
 def _clean(source: Source) -> Level:
@@ -172,7 +172,7 @@ def evaluate(
     return Quality(
         drawn=drawn,
         scores=scores,
-        nll=nll(source, truth_beside(source, dataset), reference).nll,
+        nll=nll(source, law, reference).nll,
         excess=None if law is None else excess_of(source, law, reference),
         memorisation=None if train is None else memorisation(samples, train, reference),
     )

@@ -76,7 +76,7 @@ def likelihood(
     The integral of p over a grid should be 1: it checks solver and network at once. A point at which the solver gives
     up has no log p; it is written as nan, and the command fails.
     """
-    from diffuse_cli import quality, sample_files
+    from diffuse_cli import experiment, quality, sample_files
     from diffuse_cli.diffusion.likelihood import MAX_STEPS, TOLERANCE
     from diffuse_cli.errors import DiffuseError, UsageError
 
@@ -93,7 +93,7 @@ def likelihood(
     terminal.note(f"Solving the probability-flow ODE of {source.name}")
     if given is None:
         dataset = source.dataset()
-        law, x0 = quality.truth_beside(source, dataset), quality.held_out(source, dataset, count, seed)
+        law, x0 = experiment.truth_of(dataset), quality.held_out(source, dataset, count, seed)
     else:
         law, x0 = None, source.standard.to_model(given)
     found = quality.nll(source, law, x0, solver)

@@ -174,15 +174,15 @@ def _name_of(folder: Path) -> str:
 
 def _finish(session: "Session", dataset: "Dataset", began: float, as_json: bool) -> None:
     """Draw the figures and print what came of it."""
-    from diffuse_cli import experiment, figures, quality, runs, sources
+    from diffuse_cli import figures, quality, runs, sources
     from diffuse_cli.plots import style
 
     folder = session.folder
     run = runs.open_run(folder, trust=True)
-    law, excess, drawn = experiment.truth_of(dataset), None, []
+    excess, drawn = None, []
     try:
-        if law is not None:
-            excess = quality.excess_of(sources.of_run(run), law, session.data.held_out).total.item()
+        if session.law is not None:
+            excess = quality.excess_of(sources.of_run(run), session.law, session.data.held_out).total.item()
         for name, figure in figures.of_run(run, dataset):
             drawn.append(style.save(figure, folder / "figures" / f"{name}.png"))
     except KeyboardInterrupt:

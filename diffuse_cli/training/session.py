@@ -46,7 +46,7 @@ class Session:
     ):
         self.folder, self.config, self.dataset, self.budget = folder, config, dataset, budget
         self.experiment = experiment.build(config, dataset.dim)
-        self.data = experiment.draw_data(config, dataset)
+        self.data, self.law = experiment.draw_data(config, dataset), experiment.truth_of(dataset)
         self.low, self.high = (np.asarray(end(self.data.train, axis=0)) for end in (jnp.min, jnp.max))
         self.state = loop.start(self.experiment) if resume is None else _restore(self.experiment, resume)
         self.step, self.total = int(self.state.step), config.steps
@@ -64,8 +64,7 @@ class Session:
     def run(self) -> Iterator[Update]:
         """Train to the end. Raises DivergedError, leaving the last good checkpoint, when a loss is not finite."""
         judge = loop.held_out_function(self.experiment, self.data.held_out)
-        law = experiment.truth_of(self.dataset)
-        least = None if law is None else loop.irreducible_loss(self.experiment, self.data.held_out, law)
+        least = None if self.law is None else loop.irreducible_loss(self.experiment, self.data.held_out, self.law)
         before, began, evaluated, quarter = self.seconds, time.perf_counter(), -1, None
         known = self.step / self.seconds if self.seconds else None
         training = loop.fit(
