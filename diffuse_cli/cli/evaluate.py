@@ -6,6 +6,7 @@ import click
 
 from diffuse_cli.catalog import CATALOG
 from diffuse_cli.cli import options, signals, terminal
+from diffuse_cli.cli.nll_table import nll_rows
 
 if TYPE_CHECKING:
     from diffuse_cli.quality import Quality
@@ -111,20 +112,6 @@ def _print(found: "Quality") -> None:
     ]
     terminal.print_table(rows, header=("distance", "model", "noise floor", "n", ""))
     terminal.print_table(nll_rows(found.nll) + _other_rows(found))
-
-
-def nll_rows(nll: Any) -> list[tuple[str, str]]:
-    """The likelihood in words, for a table."""
-    if nll.failed:
-        return [("NLL", f"unknown: the ODE solver failed at {nll.failed:,} of {nll.n:,} points")]
-    if nll.gap is None:
-        spread = "" if nll.stderr is None else f" ± {nll.stderr:.4f}"
-        return [("NLL", f"{nll.value:.4f}{spread} nats")]
-    return [
-        ("NLL", f"{nll.value:.4f} nats"),
-        ("entropy of the truth", f"{nll.entropy:.4f} nats"),
-        ("their gap, KL(truth ‖ model)", f"{nll.gap:.4f} ± {nll.stderr:.4f} nats"),
-    ]
 
 
 def _other_rows(found: "Quality") -> list[tuple[str, str]]:

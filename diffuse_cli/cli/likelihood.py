@@ -8,7 +8,7 @@ import click
 
 from diffuse_cli import catalog
 from diffuse_cli.cli import options, signals, terminal
-from diffuse_cli.cli.evaluate import nll_rows
+from diffuse_cli.cli.nll_table import nll_rows
 
 EPILOG = """\b
 Examples:
