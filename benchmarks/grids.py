@@ -17,8 +17,8 @@ from diffuse_cli.sampling.grids import quadratic
 from diffuse_cli.sampling.sample import run
 
 STEPS = (10, 20, 50)
-SAMPLERS = ("ddim", "dpmpp_2m")
-GRIDS = ("uniform", "quadratic", "log_snr:floor=-60", "log_snr")
+SAMPLERS = ("ddim", "heun", "dpmpp_2m", "dpmpp_3m", "unipc", "deis")
+GRIDS = ("uniform", "quadratic", "karras", "log_snr:floor=-60", "log_snr")
 
 
 def main() -> None:
@@ -30,13 +30,13 @@ def main() -> None:
     print(f"{'schedule':>10s} {'grid':>18s} {'sampler':>9s}" + "".join(f"{f'{steps} steps':>18s}" for steps in STEPS))
     for schedule in catalog.CATALOG["schedule"]:
         process = Process(catalog.build("schedule", schedule, 1000), 1000)
-        end = run(predict, catalog.build("sampler", "ddim"), quadratic()(process, 2000), noise, key)
+        end = run(predict, catalog.build("sampler", "ddim"), quadratic()(process, 2000), noise, key).x
         for grid in GRIDS:
             for sampler in SAMPLERS:
                 cells = []
                 for steps in STEPS:
                     levels = catalog.build("grid", grid)(process, steps)
-                    reached = run(predict, catalog.build("sampler", sampler), levels, noise, key)
+                    reached = run(predict, catalog.build("sampler", sampler), levels, noise, key).x
                     gaps = np.asarray(jnp.linalg.norm(reached - end, axis=1))
                     cells.append(f"{np.median(gaps):9.4f} {np.sqrt(np.mean(gaps**2)):8.4f}")
                 print(f"{schedule:>10s} {grid:>18s} {sampler:>9s}" + "".join(cells), flush=True)

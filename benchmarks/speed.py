@@ -81,9 +81,9 @@ def sampling():
 
     from diffuse_cli import config, experiment
     from diffuse_cli.networks.denoiser import predictor
+    from diffuse_cli.sampling.ddim import ddim
     from diffuse_cli.sampling.grids import uniform
     from diffuse_cli.sampling.sample import sample
-    from diffuse_cli.sampling.samplers import ddim
 
     made = experiment.build(config.make({}), 2)
     weights = experiment.initial_weights(made, jax.random.key(0))
@@ -93,7 +93,7 @@ def sampling():
         found = []
         for seed in range(4):
             began = time.perf_counter()
-            sample(predict, sampler, levels, jax.random.key(seed), (n, 2)).block_until_ready()
+            sample(predict, sampler, levels, jax.random.key(seed), (n, 2)).x.block_until_ready()
             found.append(time.perf_counter() - began)
         yield f"50 DDIM steps of {n:,} points, after compiling", f"{statistics.median(found[1:]):.2f} s"
 

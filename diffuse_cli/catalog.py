@@ -32,8 +32,10 @@ class Entry(NamedTuple):
 _SHAPES, _CURVES = "diffuse_cli.data.sklearn_shapes", "diffuse_cli.data.plane_curves"
 _GAUSSIANS = "diffuse_cli.data.gaussians"
 _SCHEDULES = "diffuse_cli.diffusion.schedules"
-_LEVELS = "diffuse_cli.diffusion.levels"
-_SAMPLERS, _GRIDS = "diffuse_cli.sampling.samplers", "diffuse_cli.sampling.grids"
+_SCALINGS, _LEVELS = "diffuse_cli.diffusion.scalings", "diffuse_cli.diffusion.levels"
+_SAMPLING, _GRIDS = "diffuse_cli.sampling", "diffuse_cli.sampling.grids"
+_RUNGE_KUTTA, _DPM_SOLVER = f"{_SAMPLING}.runge_kutta", f"{_SAMPLING}.dpm_solver"
+_MULTISTEP, _LANGEVIN = f"{_SAMPLING}.multistep", f"{_SAMPLING}.langevin"
 _EVALUATION = "diffuse_cli.evaluation"
 _PREDICTIONS, _LOSSES = "diffuse_cli.diffusion.predictions", "diffuse_cli.diffusion.losses"
 
@@ -67,33 +69,83 @@ CATALOG: dict[str, dict[str, Entry]] = {
         "sigmoid": Entry(f"{_SCHEDULES}:sigmoid", "beta rises along a sigmoid"),
         "tanh": Entry(f"{_SCHEDULES}:tanh", "beta rises along a hyperbolic tangent"),
         "constant": Entry(f"{_SCHEDULES}:constant", "the same beta at every step", "beta"),
+        "table": Entry(f"{_SCHEDULES}:table", "your own betas: table:path=betas.csv", "betas"),
+        "sub_vp": Entry(f"{_SCHEDULES}:sub_vp", "linear, with less noise: sigma = 1 - alpha_bar (Song et al. 2021)"),
+        "edm": Entry(f"{_SCHEDULES}:edm", "sigma^(1/7) grows linearly, variance exploding (Karras et al. 2022)"),
+        "log_linear": Entry(
+            f"{_SCHEDULES}:log_linear", "log sigma grows linearly, variance exploding (Song et al. 2021)"
+        ),
+        "flow": Entry(f"{_SCHEDULES}:flow", "the straight path from data to noise (Lipman et al. 2023)"),
+    },
+    "scaling": {
+        "variance_preserving": Entry(f"{_SCALINGS}:preserving", "alpha^2 + sigma^2 = 1 (Ho et al. 2020)"),
+        "variance_exploding": Entry(f"{_SCALINGS}:exploding", "alpha = 1 (Song & Ermon 2019; Karras et al. 2022)"),
+        "straight_flow": Entry(f"{_SCALINGS}:straight", "alpha + sigma = 1 (Lipman et al. 2023)"),
+        "sub_variance_preserving": Entry(f"{_SCALINGS}:sub_preserving", "sigma = 1 - alpha^2 (Song et al. 2021)"),
     },
     "prediction": {
         "eps": Entry(f"{_PREDICTIONS}:eps", "the noise (Ho et al. 2020)"),
         "x0": Entry(f"{_PREDICTIONS}:x0", "the clean sample"),
         "v": Entry(f"{_PREDICTIONS}:v", "v = alpha eps - sigma x0 (Salimans & Ho 2022)"),
+        "score": Entry(f"{_PREDICTIONS}:score", "the score, -eps / sigma (Song & Ermon 2019)"),
+        "velocity": Entry(f"{_PREDICTIONS}:velocity", "eps - x0, of the straight path (Lipman et al. 2023)"),
+        "edm": Entry(f"{_PREDICTIONS}:edm", "the preconditioned network of EDM (Karras et al. 2022)", "sigma_data"),
+        "previous": Entry(f"{_PREDICTIONS}:previous", "x_(t-1), one step of the chain before: the naive regression"),
     },
     "loss": {
         "simple": Entry(
             f"{_LOSSES}:simple", "mean squared error of what the network predicts, the same weight at every t"
         ),
+        "dsm": Entry(f"{_LOSSES}:dsm", "denoising score matching: noise, likelihood, min_snr or edm", "weighting"),
+        "vlb": Entry(f"{_LOSSES}:vlb", "the variational bound in nats, fixed variance (Ho et al. 2020)", "variance"),
+        "kl": Entry(f"{_LOSSES}:kl", "the bound with mean and variance learned (Sohl-Dickstein et al. 2015)"),
+        "hybrid": Entry(f"{_LOSSES}:hybrid", "simple, and a little of kl (Nichol & Dhariwal 2021)", "weight"),
+        "previous": Entry(f"{_LOSSES}:previous", "x_(t-1) regressed on the chain's own noises", "noises"),
+        "flow": Entry(f"{_LOSSES}:flow", "flow matching, pairs independent or ot (Lipman et al. 2023)", "pairing"),
     },
     "levels": {
         "discrete": Entry(f"{_LEVELS}:discrete", "the chain's own times i/T, all alike (Ho et al. 2020)"),
         "continuous": Entry(f"{_LEVELS}:continuous", "any time, all alike"),
+        "log_snr": Entry(f"{_LEVELS}:log_snr", "any log-SNR of the schedule's range, all alike"),
         "normal": Entry(f"{_LEVELS}:normal", "log-SNR normal, cut to the schedule's range (Karras et al. 2022)"),
     },
     "sampler": {
-        "ddpm": Entry(f"{_SAMPLERS}:ddpm", "the ancestral chain (Ho et al. 2020); variance small or large", "variance"),
-        "ddim": Entry(f"{_SAMPLERS}:ddim", "deterministic at eta=0, ancestral at eta=1 (Song et al. 2021)", "eta"),
-        "dpmpp_2m": Entry(
-            f"{_SAMPLERS}:dpmpp_2m", "DPM-Solver++(2M), second order at one evaluation a step (Lu et al. 2022)"
+        "ddpm": Entry(
+            f"{_SAMPLING}.ddim:ddpm", "the ancestral chain (Ho et al. 2020); variance small or large", "variance"
         ),
+        "ddim": Entry(f"{_SAMPLING}.ddim:ddim", "deterministic at eta=0, ancestral at eta=1 (Song et al. 2021)", "eta"),
+        "euler": Entry(f"{_RUNGE_KUTTA}:euler", "Euler in sigma, with or without churn (Karras et al. 2022)", "churn"),
+        "heun": Entry(f"{_RUNGE_KUTTA}:heun", "Heun in sigma, the sampler of EDM (Karras et al. 2022)", "churn"),
+        "midpoint": Entry(f"{_RUNGE_KUTTA}:midpoint", "the midpoint method in sigma, second order", "churn"),
+        "rk4": Entry(f"{_RUNGE_KUTTA}:rk4", "the classical Runge-Kutta method in sigma, fourth order", "churn"),
+        "dpm_1": Entry(f"{_SAMPLING}.ddim:dpm_1", "DPM-Solver-1: DDIM on equal steps in log-SNR (Lu et al. 2022)"),
+        "dpm_2": Entry(f"{_DPM_SOLVER}:dpm_2", "DPM-Solver-2, two evaluations a step (Lu et al. 2022)"),
+        "dpm_3": Entry(f"{_DPM_SOLVER}:dpm_3", "DPM-Solver-3, three evaluations a step (Lu et al. 2022)"),
+        "dpmpp_2s": Entry(f"{_DPM_SOLVER}:dpmpp_2s", "DPM-Solver++(2S), two evaluations a step (Lu et al. 2022)"),
+        "dpmpp_2m": Entry(
+            f"{_MULTISTEP}:dpmpp_2m", "DPM-Solver++(2M), second order at one evaluation (Lu et al. 2022)"
+        ),
+        "dpmpp_3m": Entry(f"{_MULTISTEP}:dpmpp_3m", "DPM-Solver++(3M), third order at one evaluation (Lu et al. 2022)"),
+        "dpmpp_2m_sde": Entry(f"{_MULTISTEP}:dpmpp_2m_sde", "DPM-Solver++(2M) on the reverse SDE (Lu et al. 2022)"),
+        "unipc": Entry(
+            f"{_MULTISTEP}:unipc", "each step corrected by what the next one sees (Zhao et al. 2023)", "order"
+        ),
+        "deis": Entry(f"{_MULTISTEP}:deis", "the noise extrapolated in sigma (Zhang & Chen 2023)", "order"),
+        "reverse_sde": Entry(f"{_LANGEVIN}:reverse_sde", "the reverse SDE by Euler-Maruyama (Song et al. 2021)"),
+        "pc": Entry(f"{_LANGEVIN}:pc", "ancestral steps corrected by Langevin ones (Song et al. 2021)", "snr"),
+        "langevin": Entry(
+            f"{_LANGEVIN}:langevin",
+            "annealed Langevin dynamics, or plain on a fixed grid (Song & Ermon 2019)",
+            "step_size",
+        ),
+        "ode": Entry(f"{_SAMPLING}.adaptive:ode", "the flow by a solver that chooses its steps (Tsit5)", "tolerance"),
     },
     "grid": {
         "uniform": Entry(f"{_GRIDS}:uniform", "equal steps in t"),
         "quadratic": Entry(f"{_GRIDS}:quadratic", "steps that shrink towards the data as t squared"),
         "log_snr": Entry(f"{_GRIDS}:log_snr", "equal steps in log-SNR, longer ones where nothing is left to see"),
+        "karras": Entry(f"{_GRIDS}:karras", "equal steps in sigma^(1/rho) (Karras et al. 2022)", "rho"),
+        "fixed": Entry(f"{_GRIDS}:fixed", "one level all the way, for Langevin dynamics", "log_snr"),
     },
     "metric": {
         "w2": Entry(f"{_EVALUATION}.transport:w2", "2-Wasserstein distance by exact assignment, in blocks of points"),
@@ -110,12 +162,13 @@ CATALOG: dict[str, dict[str, Entry]] = {
 }
 
 
+_LONG = 60
 _FILES = {"csv", "tsv", "txt", "npy", "npz"}
 _OPTION = re.compile(r"\s*(?P<key>[A-Za-z_][\w-]*)\s*=(?P<value>.*)", re.DOTALL)
 
 
 # These are functions of their text alone. One object for one text: compiled code is found again by the functions in it.
-_PURE = {"prediction", "loss", "levels", "sampler", "grid"}
+_PURE = {"scaling", "prediction", "loss", "levels", "sampler", "grid"}
 
 
 class Choice(NamedTuple):
@@ -153,6 +206,11 @@ def parse(kind: str, text: str) -> Choice:
     return Choice(kind, name, _read_options(kind, name, rest, main), own)
 
 
+def short(text: str) -> str:
+    """A choice as it is written, for a title or a file name; its name alone where it is long."""
+    return text if len(text) <= _LONG else text.partition(":")[0]
+
+
 def _read_options(kind: str, name: str, text: str, main: str | None) -> dict[str, str]:
     options: dict[str, str] = {}
     last = main  # what stands before the first key is the main value
@@ -175,6 +233,7 @@ def _read_options(kind: str, name: str, text: str, main: str | None) -> dict[str
 def build(kind: str, text: str, *context: Any, trust: bool = True) -> Any:
     """Make what `text` names: import the factory, check its options, call it with `context` and the options.
 
+    A factory takes as much of the context as it has positional parameters.
     `trust=False` refuses own code: a checkpoint may come from somebody else, and must not choose what is imported.
     Raises UsageError for an unknown option (with the known ones) and for a value of the wrong type or out of bounds.
     """
@@ -183,9 +242,16 @@ def build(kind: str, text: str, *context: Any, trust: bool = True) -> Any:
         raise UsageError(
             f"this run names its own code for {kind}, {choice.name!r}; if you trust who made it, add --trust"
         )
-    if kind in _PURE:
+    made_by = factory(choice)
+    context = context[: _positional(made_by)]
+    if kind in _PURE and not context:
         return _made(kind, str(choice))
-    return factory(choice)(*context, **convert_options(choice))
+    return made_by(*context, **convert_options(choice))
+
+
+def _positional(made_by: Any) -> int:
+    parameters = inspect.signature(made_by).parameters.values()
+    return sum(parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD for parameter in parameters)
 
 
 @functools.cache

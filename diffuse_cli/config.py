@@ -9,7 +9,7 @@ import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -36,11 +36,26 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     timesteps: Annotated[
         Annotated[int, Meta(ge=2)], Meta(description="T, the length of the discrete chain behind the schedule.")
     ] = 1000
+    scaling: Annotated[
+        str | None, Meta(description="What alpha and sigma are at a log-SNR.  [default: what suits the schedule]")
+    ] = None
+    zero_terminal_snr: Annotated[
+        bool, Meta(description="Stretch the schedule so that nothing of the data is left at t = 1.")
+    ] = False
     levels: Annotated[
-        str, Meta(description="How training picks its noise levels, like discrete or normal:mean=2,std=3.")
-    ] = "normal"
+        str | None,
+        Meta(
+            description="How training picks its noise levels, like discrete or normal:mean=2,std=3.  "
+            "[default: what suits the loss; normal for simple]"
+        ),
+    ] = None
     prediction: Annotated[str, Meta(description="What the network regresses on.")] = "v"
+    variance: Annotated[
+        Literal["fixed", "learned"],
+        Meta(description="Whether the network also says how uncertain it is; learned by the losses kl and hybrid."),
+    ] = "fixed"
     loss: Annotated[str, Meta(description="What training minimises.")] = "simple"
+    time: Annotated[bool, Meta(description="Tell the network how much noise there is.")] = True
     width: Annotated[
         Count | None,
         Meta(description="Units in each hidden layer.  [default: 64, or twice the columns if that is more]"),
@@ -72,6 +87,7 @@ FIELDS: dict[str, msgspec.structs.FieldInfo] = {field.name: field for field in m
 CHOICES = {
     "dataset",
     "schedule",
+    "scaling",
     "levels",
     "prediction",
     "loss",

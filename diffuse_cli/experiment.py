@@ -17,8 +17,9 @@ from diffuse_cli.data.dataset import Dataset
 from diffuse_cli.diffusion import exact
 from diffuse_cli.diffusion.levels import Levels
 from diffuse_cli.diffusion.losses import Loss
-from diffuse_cli.diffusion.predictions import Parameterization
-from diffuse_cli.diffusion.process import Process
+from diffuse_cli.diffusion.predictions import Parameterization, with_variance
+from diffuse_cli.diffusion.process import Process, variance_preserving
+from diffuse_cli.diffusion.schedules import read_betas, with_zero_terminal_snr
 from diffuse_cli.errors import UsageError
 from diffuse_cli.networks.denoiser import Weights, split
 from diffuse_cli.networks.mlp import MLP
@@ -42,7 +43,18 @@ class Experiment(NamedTuple):
 
 def process_of(config: Config, *, trust: bool = True) -> Process:
     """The forward process of a Config."""
-    return Process(catalog.build("schedule", config.schedule, config.timesteps, trust=trust), config.timesteps)
+    schedule = catalog.build("schedule", config.schedule, config.timesteps, trust=trust)
+    own = getattr(schedule, "scaling", variance_preserving)  # a function of the user's own need not say
+    scaling = own if config.scaling is None else catalog.build("scaling", config.scaling, trust=trust)
+    if config.zero_terminal_snr:
+        schedule = with_zero_terminal_snr(schedule)
+    return Process(schedule, config.timesteps, scaling)
+
+
+def parameterization_of(config: Config, process: Process, *, trust: bool = True) -> Parameterization:
+    """What the network of a Config is asked for."""
+    mean = catalog.build("prediction", config.prediction, process, trust=trust)
+    return with_variance(mean) if config.variance == "learned" else mean
 
 
 def dataset_of(config: Config, *, trust: bool = True) -> Dataset:
@@ -60,11 +72,20 @@ def settled(config: Config, dataset: Dataset) -> Config:
     if choice.name == "file":
         options = choice.options | {"path": str(Path(choice.options["path"]).expanduser().absolute())}
         choice = choice._replace(options=options)
+    config = msgspec.structs.replace(config, schedule=_with_own_table(config.schedule))
     rows, _ = sizes(config, dataset)
     if dataset.points is not None and (config.batch_size or 1) > rows:
         raise UsageError(f"batch_size is {config.batch_size}, but there are only {rows} rows to train on")
     config = msgspec.structs.replace(config, batch_size=config.batch_size or min(_BATCH, rows))
     return msgspec.structs.replace(config, dataset=str(choice), width=_width(config, dataset.dim))
+
+
+def _with_own_table(schedule: str) -> str:
+    """A schedule read from a file, with the betas themselves in it: the file may go."""
+    choice = catalog.parse("schedule", schedule)
+    if choice.name != "table" or "path" not in choice.options:
+        return schedule
+    return "table:" + ",".join(map(repr, read_betas(choice.options["path"]).tolist()))
 
 
 def sizes(config: Config, dataset: Dataset) -> tuple[int, int]:
@@ -114,9 +135,14 @@ def law_of(config: Config, dataset: Dataset) -> exact.Law:
     return dataset.exact()
 
 
+def law_name(dataset: Dataset) -> str:
+    """What the answers of `law_of` are called: of a file's points, those of somebody who knows them by heart."""
+    return "exact" if dataset.points is None else "memorised"
+
+
 def truth_of(dataset: Dataset) -> exact.Law | None:
-    """The law that a network is judged against, model space; None of a user's file, whose law nobody knows."""
-    return dataset.exact() if dataset.points is None and dataset.exact is not None else None
+    """The law that a network is judged against, model space; None where nobody knows it, as of a user's file."""
+    return None if dataset.exact is None else dataset.exact()
 
 
 def default_name(config: Config) -> str:
@@ -136,20 +162,36 @@ def build(config: Config, dim: int, *, trust: bool = True) -> Experiment:
     for kind in ("sampler", "grid"):  # used only when the run is sampled from, but what is wrong is better told now
         choose(kind)
     config = msgspec.structs.replace(config, width=_width(config, dim), batch_size=config.batch_size or _BATCH)
+    process = process_of(config, trust=trust)
+    loss = catalog.build("loss", config.loss, process, trust=trust)
+    _check_loss(config, loss)
     return Experiment(
         config=config,
-        process=process_of(config, trust=trust),
-        parameterization=choose("prediction"),
-        loss=choose("loss"),
-        levels=choose("levels"),
+        process=process,
+        parameterization=parameterization_of(config, process, trust=trust),
+        loss=loss,
+        levels=choose("levels") or catalog.build("levels", loss.levels),
         structure=split(nnx.eval_shape(lambda: network(config, dim, jax.random.key(0))))[0],
         dim=dim,
     )
 
 
+def _check_loss(config: Config, loss: Loss) -> None:
+    """Raises UsageError where a loss has no meaning with what else was chosen."""
+    if loss.learns_variance and config.variance != "learned":
+        raise UsageError(f"the loss {config.loss} learns a variance too; give --variance learned, or --loss vlb")
+    if config.variance == "learned" and not loss.learns_variance:
+        raise UsageError(f"the loss {config.loss} does not learn a variance; give --loss hybrid or kl")
+    if loss.binding and config.levels not in (None, loss.levels):
+        raise UsageError(
+            f"the loss {config.loss} is what it says only with --levels {loss.levels}, and not {config.levels}"
+        )
+
+
 def network(config: Config, dim: int, key: jax.Array) -> MLP:
     """The network of a Config, freshly initialised."""
-    return MLP(dim, width=_width(config, dim), depth=config.depth, rngs=nnx.Rngs(params=key))
+    outputs, rngs = 2 if config.variance == "learned" else 1, nnx.Rngs(params=key)
+    return MLP(dim, width=_width(config, dim), depth=config.depth, outputs=outputs, time=config.time, rngs=rngs)
 
 
 def _width(config: Config, dim: int) -> int:

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
-from diffuse_cli import runs, sources
+from diffuse_cli import catalog, runs, sources
 from diffuse_cli.config import Config
 from diffuse_cli.data.dataset import Dataset
-from diffuse_cli.diffusion.process import Process, chain
+from diffuse_cli.diffusion.process import Level, Process, chain
 from diffuse_cli.generate import Drawn, Method, draw, own_method
 from diffuse_cli.plots import loss as loss_plot
 from diffuse_cli.plots import samples as samples_plot
@@ -31,11 +31,11 @@ def forward(
     levels = process.level(jnp.asarray(knots / process.timesteps, jnp.float32))
     path = jax.jit(chain)(jax.random.key(seed), jnp.asarray(x0, jnp.float32), levels)
     return strips.forward(
-        np.asarray(path),
+        _in_unit_variance(path, levels),
         np.asarray(levels.log_snr),
         t=knots,
         view=dataset.view,
-        subject=f"{config.dataset}, {config.schedule} schedule, T = {process.timesteps}",
+        subject=f"{config.dataset}, {catalog.short(config.schedule)} schedule, T = {process.timesteps}",
         dark=dark,
     )
 
@@ -44,13 +44,19 @@ def reverse(source: Source, method: Method, drawn: Drawn, *, frames: int, dark: 
     """The way from noise to samples, at `frames` of its levels, equally spaced. `drawn` has its path."""
     picked = np.unique(np.rint(np.linspace(0, method.steps, frames)).astype(int))
     return strips.reverse(
-        np.asarray(drawn.path.x)[picked],
+        _in_unit_variance(drawn.path.x, drawn.levels)[picked],
         np.asarray(drawn.levels.log_snr)[picked],
         t=np.array([f"step {step}" for step in picked]),
         view=source.view,
         subject=f"{source.name}, {described(method)}",
         dark=dark,
     )
+
+
+def _in_unit_variance(path: np.ndarray, levels: Level) -> np.ndarray:
+    """A path [k, n, d] with every frame scaled as under variance preservation, so that all fit the same axes."""
+    norm = np.hypot(np.asarray(levels.alpha), np.asarray(levels.sigma))
+    return np.asarray(path) / norm[:, None, None]
 
 
 def samples(source: Source, method: Method, drawn: Drawn, dataset: Dataset, *, dark: bool = False) -> Figure:

@@ -9,8 +9,9 @@ import numpy as np
 from diffuse_cli import catalog
 from diffuse_cli.config import Config
 from diffuse_cli.diffusion.process import Level
-from diffuse_cli.errors import DiffuseError
+from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.sampling import sample as sampling
+from diffuse_cli.sampling.samplers import Adaptive, Sampler
 from diffuse_cli.sources import Source
 
 
@@ -47,23 +48,52 @@ class Drawn(NamedTuple):
 
 
 def draw(source: Source, method: Method, count: int, seed: int, *, trajectory: bool = False) -> Drawn:
-    """Draw `count` samples from a source.
+    """Draw `count` samples from a source. With one seed all methods start from the same noise.
 
-    Raises UsageError for an unknown method, DiffuseError if any sample is not finite.
+    Raises UsageError for a method that is unknown or has no meaning, DiffuseError if any sample is not finite.
     """
     began = time.perf_counter()
+    sampler, levels = build(source, method)
+    shape, key, scaling = (count, source.dim), jax.random.key(seed), source.process.scaling
+    predict = source.for_sampling(variance=sampler.needs_variance)
+    found = jax.device_get(
+        sampling.sample(predict, sampler, levels, key, shape, scaling=scaling, trajectory=trajectory)
+    )
+    if found.broken >= 0:
+        bad = int((~np.isfinite(found.x)).any(axis=1).sum())
+        raise DiffuseError(
+            f"{bad} of {count} samples by {method.sampler} are not finite numbers: the first was lost in step "
+            f"{found.broken + 1} of {method.steps}, from log-SNR {levels.log_snr[found.broken]:.3g}"
+        )
+    samples = source.standard.to_data(found.x.astype(np.float64))
+    return Drawn(samples, jax.device_get(levels), found.path, round(float(found.evals)), time.perf_counter() - began)
+
+
+def build(source: Source, method: Method) -> tuple[Sampler | Adaptive, Level]:
+    """The sampler of a method, and its levels, fields [steps + 1].
+
+    Raises UsageError for a name that is unknown, or a combination that has no meaning, with the nearest one that has.
+    """
     sampler = catalog.build("sampler", method.sampler)
     levels = catalog.build("grid", method.grid)(source.process, method.steps)
-    shape = (count, source.dim)
-    result = jax.device_get(
-        sampling.sample(source.for_sampling(), sampler, levels, jax.random.key(seed), shape, trajectory=trajectory)
-    )
-    final = result.x[-1] if trajectory else result
-    if not np.isfinite(final).all():
-        bad = int((~np.isfinite(final)).any(axis=1).sum())
-        raise DiffuseError(
-            f"{bad} of {count} samples by {method.sampler} in {method.steps} steps are not finite numbers"
+    if sampler.needs_variance and source.uncertain is None:
+        raise UsageError(
+            f"{method.sampler} needs to know how uncertain x0 is, and {source.name} has not learned it (it takes "
+            "--variance learned --loss hybrid); give --sampler ddpm:variance=small"
         )
-    samples = source.standard.to_data(final.astype(np.float64))
-    evals = method.steps * sampler.evals
-    return Drawn(samples, jax.device_get(levels), result if trajectory else None, evals, time.perf_counter() - began)
+    if not source.denoises and not sampler.deterministic:
+        raise UsageError(
+            f"{source.name} has learned the velocity of a flow between pairs, and {method.sampler} needs a denoiser; "
+            "give it a deterministic sampler, like --sampler dpmpp_2m"
+        )
+    if method.steps <= sampler.lookback:
+        raise UsageError(
+            f"{method.sampler} looks back over {sampler.lookback} of its steps, so {method.steps} are too few for it; "
+            f"give --steps {sampler.lookback + 1} or more, or --sampler ddim"
+        )
+    if not sampler.stays and not (np.diff(levels.log_snr) > 0).all():
+        raise UsageError(
+            f"{method.sampler} goes from level to level, and the grid {method.grid} stays at one; give it "
+            f"--grid {sampler.grid}, or --sampler langevin:step_size=0.1"
+        )
+    return sampler, levels

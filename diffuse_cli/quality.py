@@ -1,6 +1,6 @@
 """How good a source is: likelihood, distances, excess loss and memorisation, each beside what a perfect one has."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import jax
@@ -10,17 +10,18 @@ import numpy as np
 from diffuse_cli import catalog, experiment
 from diffuse_cli.data.dataset import Dataset
 from diffuse_cli.diffusion import exact
-from diffuse_cli.diffusion.likelihood import MAX_STEPS, SPACING, TOLERANCE, GridDensity, grid_density, log_likelihood
+from diffuse_cli.diffusion.likelihood import MAX_STEPS, SPACING, TOLERANCE, Mass, log_likelihood, mass
 from diffuse_cli.diffusion.process import Level
 from diffuse_cli.errors import DiffuseError
 from diffuse_cli.evaluation.excess import Excess, excess
-from diffuse_cli.evaluation.floors import Score, beside_floor, beside_split_floor
+from diffuse_cli.evaluation.floors import Floor, Score, fresh_floor, split_floor, split_size
 from diffuse_cli.evaluation.memorisation import Memorisation, memorisation
+from diffuse_cli.evaluation.metric import Metric
 from diffuse_cli.generate import Drawn, Method, draw
 from diffuse_cli.sources import Source
 
 _JUDGED = 2048  # points at each noise level of the excess
-_MOST_CELLS = 1 << 16  # of a grid: half a minute
+_MOST_POINTS = 1 << 16  # of a grid: half a minute
 _BOUNDING = 10_000  # draws that say how far the data reach, where nothing was trained
 
 
@@ -41,11 +42,12 @@ class Nll(NamedTuple):
 
 
 class Solver(NamedTuple):
-    """What `diffusion.likelihood.log_likelihood` is asked for; probes None leaves it the choice."""
+    """What `diffusion.likelihood.log_likelihood` is asked for; probes None leaves it the choice, seed is theirs."""
 
     tolerance: float = TOLERANCE
     max_steps: int = MAX_STEPS
     probes: int | None = None
+    seed: int = 0
 
 
 DEFAULT = Solver()
@@ -63,25 +65,24 @@ class Solved(NamedTuple):
 
 
 class Quality(NamedTuple):
-    """All that `evaluate` knows. Where there is no truth there is no excess, without training no memorisation."""
+    """All that `evaluate` knows. Where there is no truth there is no excess, without training no memorisation.
+
+    compared: how many points the distances could be taken between. left_out: those for which these were too few, and
+    how many each needs.
+    """
 
     drawn: Drawn
     scores: dict[str, Score]
     nll: Nll
     excess: Excess | None
     memorisation: Memorisation | None
+    compared: int
+    left_out: dict[str, int]
 
 
 def held_out(source: Source, dataset: Dataset, n: int, seed: int) -> np.ndarray:
-    """Data [n, d] in model space that no training has seen: fresh draws, or as many rows of a file as were held out.
-
-    Raises DiffuseError where a file is no longer the one that was trained on.
-    """
+    """Data [n, d] in model space that no training has seen: fresh draws, or as many rows of a file as were held out."""
     if dataset.points is not None:
-        if any((now != then).any() for now, then in zip(dataset.standard, source.standard, strict=True)):
-            raise DiffuseError(
-                f"the data of {source.name} have changed since it was trained: no row is known to be new"
-            )
         return np.asarray(experiment.draw_data(source.config, dataset).held_out, np.float64)[:n]
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2,)))  # shares nothing with the training set's
     return source.standard.to_model(dataset.draw(rng, n))
@@ -93,7 +94,8 @@ def nll(source: Source, law: exact.Law | None, x0: np.ndarray, solver: Solver = 
     The gap is the mean of log p − log p_model over the same points, in which most of their chance cancels; the value is
     the exact entropy and this gap.
     """
-    found = log_likelihood(source.predict, source.process, x0, **solver._asdict())
+    options = {"tolerance": solver.tolerance, "max_steps": solver.max_steps, "probes": solver.probes}
+    found = log_likelihood(source.predict, source.process, x0, key=jax.random.key(solver.seed), **options)
     n, volume = len(x0), float(np.log(source.standard.scale).sum())  # of a unit of model space, in data units
     log_p = np.asarray(found.log_p, np.float64) - volume
     if found.failed:
@@ -108,17 +110,17 @@ def nll(source: Source, law: exact.Law | None, x0: np.ndarray, solver: Solver = 
     return Solved(judged, log_p, np.asarray(found.stderr), found.evals, found.probes)
 
 
-def density_on_grid(source: Source, solver: Solver = DEFAULT) -> GridDensity | None:
-    """p over a grid that holds the data with room to spare, whose mass should be 1. One or two columns.
+def mass_on_grid(source: Source, solver: Solver = DEFAULT) -> Mass | None:
+    """∫ p over a grid that holds the data with room to spare, which should be 1. One or two columns.
 
-    None where the data reach so far that the grid would have more than 65,536 cells.
+    None where the data reach so far that the grid would have more than 65,536 points.
     """
     low, high = source.box or _bounds(held_out(source, source.dataset(), _BOUNDING, 0))
     room = 0.15 * (high - low) + 0.1
-    if np.prod((high - low + 2 * room) / SPACING) > _MOST_CELLS:
+    if np.prod((high - low + 2 * room) / SPACING) > _MOST_POINTS:
         return None
     options = {"tolerance": solver.tolerance, "max_steps": solver.max_steps}
-    return grid_density(source.predict, source.process, low - room, high + room, **options)
+    return mass(source.predict, source.process, low - room, high + room, **options)
 
 
 def _bounds(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -148,31 +150,57 @@ def excess_of(source: Source, law: exact.Law, x0: np.ndarray) -> Excess:
     return jax.device_get(excess(source.predict, law, source.process, x0, jax.random.key(0)))
 
 
+def floor_of(source: Source, dataset: Dataset, metrics: Mapping[str, Metric], n: int, seed: int, repeats: int) -> Floor:
+    """The noise floor that n samples of a source are judged by, model space.
+
+    Of a user's file the reference are the rows held out from training, and the floor comes from splits of all rows.
+    Raises UsageError for too few points.
+    """
+    if dataset.points is not None:
+        reference = held_out(source, dataset, n, seed)
+        return split_floor(metrics, n, reference, _train(source, dataset), seed=seed, repeats=repeats)
+    fresh = lambda rng, n: source.standard.to_model(dataset.draw(rng, n))  # noqa: E731
+    return fresh_floor(metrics, n, fresh, seed=seed, repeats=repeats)
+
+
+def _train(source: Source, dataset: Dataset) -> np.ndarray:
+    return np.asarray(experiment.draw_data(source.config, dataset).train, np.float64)
+
+
 def evaluate(
-    source: Source, dataset: Dataset, method: Method, metrics: Iterable[str], *, n: int, seed: int, repeats: int
+    source: Source,
+    dataset: Dataset,
+    method: Method,
+    metrics: Iterable[str] | None = None,
+    *,
+    n: int,
+    seed: int,
+    repeats: int,
 ) -> Quality:
-    """Draw n samples and judge them, and the denoiser itself, against as many draws of the truth. Metrics are choices.
+    """Draw n samples and judge them, and the denoiser itself, against as many draws of the truth. Metrics are choices;
+    None is all of the catalogue's but those for which there are too few points.
 
     Of a user's file the reference are the rows held out from training, and the floors come from splits of the whole
     file. Distances are in model space, where the data have unit variance.
 
     Raises UsageError for an unknown metric or too few points, DiffuseError for samples that are not finite.
     """
-    chosen = {metric: catalog.build("metric", metric) for metric in metrics}
+    chosen = {metric: catalog.build("metric", metric) for metric in metrics or catalog.CATALOG["metric"]}
     law = experiment.truth_of(dataset)
     drawn = draw(source, method, n, seed)
     samples, reference = source.standard.to_model(drawn.samples), held_out(source, dataset, n, seed)
     learned = dataset.points is not None or source.box is not None
-    train = np.asarray(experiment.draw_data(source.config, dataset).train, np.float64) if learned else None
-    if dataset.points is None:
-        fresh = lambda rng, n: source.standard.to_model(dataset.draw(rng, n))  # noqa: E731
-        scores = beside_floor(chosen, samples, fresh, seed=seed, repeats=repeats)
-    else:
-        scores = beside_split_floor(chosen, samples, reference, train, seed=seed, repeats=repeats)
+    train = _train(source, dataset) if learned else None
+    compared = n if dataset.points is None else split_size(n, len(reference), len(train))
+    left_out = {} if metrics else {name: metric.least for name, metric in chosen.items() if metric.least > compared}
+    chosen = {name: metric for name, metric in chosen.items() if name not in left_out}
+    scores = floor_of(source, dataset, chosen, n, seed, repeats).scores(samples) if chosen else {}
     return Quality(
         drawn=drawn,
         scores=scores,
-        nll=nll(source, law, reference).nll,
+        nll=nll(source, law, reference, Solver(seed=seed)).nll,
         excess=None if law is None else excess_of(source, law, reference),
         memorisation=None if train is None else memorisation(samples, train, reference),
+        compared=compared,
+        left_out=left_out,
     )

@@ -14,7 +14,7 @@ import numpy as np
 
 from diffuse_cli import atomic, checkpoint, config, experiment
 from diffuse_cli.config import Config
-from diffuse_cli.data.dataset import Standardiser
+from diffuse_cli.data.dataset import Dataset, Standardiser
 from diffuse_cli.diffusion.predictions import Predict
 from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.experiment import Experiment
@@ -89,6 +89,22 @@ def _make(folder: Path) -> Path:
     for part in ("figures", "samples"):
         (folder / part).mkdir()
     return folder
+
+
+def data_of(run: "Run", *, trust: bool = True) -> Dataset:
+    """The dataset that a run was trained on.
+
+    Raises DiffuseError where a user's file has gone, or has other data in it by now.
+    """
+    dataset = experiment.dataset_of(run.config, trust=trust)
+    if dataset.dim != len(run.standard.mean) or any(
+        (now != then).any() for now, then in zip(dataset.standard, run.standard, strict=True)
+    ):
+        raise DiffuseError(
+            f"the data of {run.name} have changed since it was trained; put back what {run.config.dataset} was, or "
+            "train a new run"
+        )
+    return dataset
 
 
 def find(outputs: Path, name: str) -> Path:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from diffuse_cli import catalog, experiment
+from diffuse_cli import catalog, experiment, runs
 from diffuse_cli.config import Config
 from diffuse_cli.data.dataset import Dataset, Standardiser
 from diffuse_cli.diffusion import exact
@@ -21,7 +21,8 @@ class Source(NamedTuple):
 
     `name` is for titles; `folder` is where its samples and figures go; `dataset` opens its data, which raises
     DiffuseError where a user's file has gone; `predict` is the denoiser itself, model space; `box` is low and high [d]
-    of a trained one's training points.
+    of a trained one's training points; `uncertain` is the denoiser with x0_var, where it has one; `denoises` is whether
+    `predict` is a denoiser, and not only the velocity of a flow.
     """
 
     name: str
@@ -34,18 +35,21 @@ class Source(NamedTuple):
     view: str
     predict: Predict
     box: tuple[np.ndarray, np.ndarray] | None = None
+    uncertain: Predict | None = None
+    denoises: bool = True
 
     @property
     def dim(self) -> int:
         """Columns of the data."""
         return len(self.standard.mean)
 
-    def for_sampling(self) -> Predict:
+    def for_sampling(self, *, variance: bool = False) -> Predict:
         """The denoiser with its x0 kept among the data, as an exact one keeps it by itself.
 
-        Likelihoods are of the denoiser as it is.
+        Likelihoods are of the denoiser as it is. With `variance` it is the one that says how uncertain x0 is.
         """
-        return self.predict if self.box is None else clipped(self.predict, *map(jax.numpy.asarray, self.box))
+        predict = self.uncertain if variance else self.predict
+        return predict if self.box is None else clipped(predict, *map(jax.numpy.asarray, self.box))
 
 
 def of_run(run: Run, *, trust: bool = True) -> Source:
@@ -54,13 +58,15 @@ def of_run(run: Run, *, trust: bool = True) -> Source:
         name=run.name,
         folder=run.folder,
         config=run.config,
-        dataset=lambda: experiment.dataset_of(run.config, trust=trust),
+        dataset=lambda: runs.data_of(run, trust=trust),
         process=run.experiment.process,
         parameterization=run.experiment.parameterization,
         standard=run.standard,
         view=run.view,
         predict=run.predict(),
         box=(run.low, run.high),
+        uncertain=run.predict() if run.config.variance == "learned" else None,
+        denoises=run.experiment.loss.denoises,
     )
 
 
@@ -69,20 +75,27 @@ def exact_of(config: Config, dataset: Dataset, outputs: Path, *, trust: bool = T
 
     Of a user's file it is the mixture on its training points, the optimum that memorises them, and is named so.
     """
-    law = experiment.law_of(config, dataset)
-    kind = "exact" if dataset.points is None else "memorised"
-    name = f"{kind} {experiment.default_name(config)}"
-    choices = (
-        f"{kind}-{config.dataset if dataset.points is None else experiment.default_name(config)}-{config.schedule}"
-    )
+    law, process = experiment.law_of(config, dataset), experiment.process_of(config, trust=trust)
     return Source(
-        name=name,
-        folder=outputs / choices.translate(str.maketrans(":=,/", "____")),
+        name=f"{experiment.law_name(dataset)} {experiment.default_name(config)}",
+        folder=outputs / _folder_name(config, dataset),
         config=config,
         dataset=lambda: dataset,
-        process=experiment.process_of(config, trust=trust),
-        parameterization=catalog.build("prediction", config.prediction, trust=trust),
+        process=process,
+        parameterization=experiment.parameterization_of(config, process, trust=trust),
         standard=dataset.standard,
         view=dataset.view,
         predict=jax.tree_util.Partial(exact.denoiser(law)),
+        uncertain=jax.tree_util.Partial(exact.denoiser(law, variance=True)),
     )
+
+
+def _folder_name(config: Config, dataset: Dataset) -> str:
+    """From all that an exact denoiser depends on: of a file, also from what decides which rows are trained on."""
+    parts = [experiment.law_name(dataset), config.dataset, catalog.short(config.schedule), f"T{config.timesteps}"]
+    parts += [config.scaling] if config.scaling else []
+    parts += ["zero_terminal_snr"] if config.zero_terminal_snr else []
+    if dataset.points is not None:
+        parts[1] = experiment.default_name(config)
+        parts += [f"seed{config.seed}"] + ([f"n{config.train_size}"] if config.train_size else [])
+    return "-".join(parts).translate(str.maketrans(":=,/", "____"))

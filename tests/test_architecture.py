@@ -16,7 +16,7 @@ ROWS = [
     {"runs"},
     {"sources"},
     {"generate"},
-    {"sample_files", "figures", "quality", "training"},
+    {"sample_files", "figures", "quality", "comparison", "training"},
     {"cli", "__main__"},
 ]
 ROW_OF = {name: row for row, names in enumerate(ROWS) for name in names}

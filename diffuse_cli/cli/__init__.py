@@ -20,7 +20,9 @@ COMMANDS = {  # name: (where, one line for the list of commands)
     "explain": ("diffuse_cli.cli.explain:explain", "Follow one point: question, answer, and what can be known."),
     "doctor": ("diffuse_cli.cli.doctor:doctor", "Say whether a schedule is right for its data; needs no run."),
     "evaluate": ("diffuse_cli.cli.evaluate:evaluate", "Judge a run, each figure beside its noise floor."),
+    "compare": ("diffuse_cli.cli.compare:compare", "Compare samplers at the same numbers of network evaluations."),
     "likelihood": ("diffuse_cli.cli.likelihood:likelihood", "Log-likelihood of points under a run, by the flow ODE."),
+    "verify": ("diffuse_cli.cli.verify:verify", "Verify that each solver converges as fast as theory says."),
     "list": ("diffuse_cli.cli.list_choices:list_choices", "Show what there is to choose from."),
     "runs": ("diffuse_cli.cli.list_runs:list_runs", "Show the runs there are."),
     "info": ("diffuse_cli.cli.info:info", "Show a run's settings, versions and history."),
@@ -71,6 +73,9 @@ class Commands(click.Group):
             if "--debug" in given:
                 raise
             detail = f"{type(error).__name__}: {error}".splitlines()[0]
+            if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in detail:
+                click.echo("Error: there is not enough memory for this; ask for fewer points or steps", err=True)
+                sys.exit(1)
             click.echo(f"Error: {detail} (this should not happen; --debug shows where)", err=True)
             sys.exit(1)
         sys.exit(status or 0)  # what a command gave to ctx.exit

@@ -1,6 +1,5 @@
 """diffuse doctor"""
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +48,7 @@ def doctor(
 
     \b
     Keys of --json:
+      dataset, schedule, timesteps: what is judged
       verdict        "fits", or the worst of the problems
       problems       of ends_too_early, starts_too_coarse, wastes_steps
       end            at t = 1: alpha_bar; log_snr (null if no signal is left);
@@ -69,7 +69,9 @@ def doctor(
     run = None if run_name is None else runs.open_run(runs.find(outputs, run_name), trust=trust)
     settings = options.gather(ctx, run and run.config, only=SETTINGS)
     trust = trust or run is None  # whoever types a name of own code trusts it
-    process, dataset = experiment.process_of(settings, trust=trust), experiment.dataset_of(settings, trust=trust)
+    process = experiment.process_of(settings, trust=trust)
+    own = run is not None and settings.dataset == run.config.dataset
+    dataset = runs.data_of(run, trust=trust) if own else experiment.dataset_of(settings, trust=trust)
     to_model = dataset.standard.to_model
     if dataset.points is None:
         x0 = to_model(dataset.draw(np.random.default_rng(seed), diagnosis.DRAWS))
@@ -98,7 +100,7 @@ def _document(found: "Diagnosis") -> dict[str, Any]:
         "problems": list(found.problems),
         "end": {
             "alpha_bar": found.alpha_bar,
-            "log_snr": end.log_snr if math.isfinite(end.log_snr) else None,
+            "log_snr": end.log_snr,
             "kl": found.kl.value,
             "kl_stderr": found.kl.stderr,
             "mean": found.mean,

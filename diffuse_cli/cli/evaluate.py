@@ -1,10 +1,10 @@
 """diffuse evaluate"""
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from diffuse_cli.catalog import CATALOG
 from diffuse_cli.cli import options, signals, terminal
 from diffuse_cli.cli.nll_table import nll_rows
 
@@ -19,10 +19,13 @@ Examples:
   diffuse evaluate --json > quality.json"""
 
 
+_FEW = 1000
+
+
 @click.command(epilog=EPILOG)
 @options.source
 @options.method
-@options.option("-n", "--count", type=click.IntRange(100), default=10_000, show_default=True, help="How many samples.")
+@options.count(100, 10_000, "samples")
 @options.option(
     "metrics",
     "--metric",
@@ -30,13 +33,7 @@ Examples:
     multiple=True,
     help="Which distance; may be repeated.  [default: all of them]",
 )
-@options.option(
-    "--repeats",
-    type=click.IntRange(2, 1000),
-    default=20,
-    show_default=True,
-    help="Pairs of draws of the truth behind each noise floor.",
-)
+@options.repeats
 @options.as_json
 @options.seed
 @options.device
@@ -54,12 +51,14 @@ def evaluate(
     """Judge a run: each figure beside what a perfect model would have.
 
     No sample of n points has distance zero from another, even of the same law. Each distance stands beside its noise
-    floor, the same distance between two independent draws of the truth; where the model's lies within what chance does
-    to a perfect one, it is marked as indistinguishable from truth.
+    floor, the same distance between two independent draws of the truth, with the standard deviation of that. It is
+    marked as indistinguishable from truth unless only 2 perfect models in 1000 would be as far off: with few points
+    that is easily said.
 
     NLL is by the probability-flow ODE, beside the exact entropy; their gap is KL(truth || model). The excess loss is
     what learning could still remove, in nats. Distances are in model space, where data have unit variance; NLL is in
-    nats and in data units. Of a file, the reference are the rows held out from training.
+    nats and in data units. Of a file, the reference are the rows held out from training; distances that need more of
+    them are left out, unless --metric asks for them.
     """
     from diffuse_cli import quality
 
@@ -68,7 +67,12 @@ def evaluate(
     dataset = source.dataset()
     method = options.gather_method(ctx, source.config)
     terminal.note(f"Judging {source.name} by {count:,} samples of {method.sampler} in {method.steps} steps")
-    found = quality.evaluate(source, dataset, method, metrics or CATALOG["metric"], n=count, seed=seed, repeats=repeats)
+    found = quality.evaluate(source, dataset, method, metrics, n=count, seed=seed, repeats=repeats)
+    if found.compared < _FEW:
+        terminal.note(f"Only {found.compared} points can be compared, and most models pass among so few")
+    if found.left_out:
+        needs = ", ".join(f"{name} (needs {least})" for name, least in found.left_out.items())
+        terminal.note(f"Too few points are held out: {found.compared} can be compared, so these are left out: {needs}")
     if as_json:
         terminal.print_json(
             {
@@ -110,7 +114,8 @@ def _print(found: "Quality") -> None:
         )
         for name, score in found.scores.items()
     ]
-    terminal.print_table(rows, header=("distance", "model", "noise floor", "n", ""))
+    if rows:
+        terminal.print_table(rows, header=("distance", "model", "noise floor", "n", ""))
     terminal.print_table(nll_rows(found.nll) + _other_rows(found))
 
 
@@ -120,11 +125,9 @@ def _other_rows(found: "Quality") -> list[tuple[str, str]]:
         worst = max(zip(*found.excess[:3], strict=True), key=lambda row: row[1] - row[2])
         rows.append(("excess loss, all levels", f"{found.excess.total:.4f} nats, most at log-SNR {worst[0]:.1f}"))
     if (memory := found.memorisation) is not None:
+        spread = f" ± {memory.nearer_stderr:.3f}" if math.isfinite(memory.nearer_stderr) else ""
         rows += [
-            (
-                "nearer to a training point",
-                f"{memory.nearer:.3f} ± {memory.nearer_stderr:.3f} than new data; ½ is right",
-            ),
+            ("nearer to a training point", f"{memory.nearer:.3f}{spread} than new data; ½ is right"),
             ("nearest training point", f"{memory.median:.4g}; of new data {memory.held_out_median:.4g} (medians)"),
         ]
     return rows

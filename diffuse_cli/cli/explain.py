@@ -1,12 +1,13 @@
 """diffuse explain"""
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from diffuse_cli import catalog
 from diffuse_cli.cli import options, signals, terminal
+from diffuse_cli.cli.numbers import Numbers
 from diffuse_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,32 +25,12 @@ Examples:
   diffuse explain --exact --dataset bimodal --out explain.pdf
   diffuse explain --json"""
 
-MOST_TIMES = 12
+MOST_TIMES = 12  # as many as a figure takes
 FEW = 3  # columns whose values a table shows; of more it shows norms
 CLOUD = 2000
 PLACES = 4000  # on a line
 ROUNDING = 1e-12
 FARTHEST = 1e4  # model space: beyond it, exact answers are differences of numbers too large for them
-
-
-class Numbers(click.ParamType):
-    """Numbers with commas between them."""
-
-    name = "numbers"
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
-        return "NUMBER,…"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
-        if isinstance(value, tuple):
-            return value
-        try:
-            numbers = tuple(float(part) for part in value.split(","))
-        except ValueError:
-            self.fail(f"{value!r} is not numbers with commas between them, like 0.5,1.0", param, ctx)
-        if not all(map(math.isfinite, numbers)):
-            self.fail(f"{value!r}: every number must be finite", param, ctx)
-        return numbers
 
 
 @click.command(epilog=EPILOG)
@@ -60,7 +41,7 @@ class Numbers(click.ParamType):
     type=Numbers(),
     default="0.1,0.3,0.5,0.8",
     show_default=True,
-    help="At which t, from 1/T to 1; 12 at most.",
+    help=f"At which t, from 1/T to 1; {MOST_TIMES} at most.",
 )
 @options.figure_out(where="the figures/ of the run")
 @options.as_json
@@ -105,31 +86,24 @@ def explain(
     source = options.open_source(ctx)
     _check_times(times, source.process.timesteps)
     dataset = source.dataset()
-    if point is None:
-        x0 = np.asarray(experiment.draw_data(source.config, dataset).held_out[0], np.float64)
-    else:
-        _check_width(point, source)
-        x0 = source.standard.to_model(np.array(point))
+    x0 = _clean_point(point, source, dataset)
     law, eps = experiment.law_of(source.config, dataset), np.random.default_rng((seed, 1)).standard_normal(source.dim)
-    if not np.abs(x0).max() < FARTHEST:
-        raise UsageError(
-            f"--point lies {np.abs(x0).max():.2g} standard deviations from the data; the limit is {FARTHEST:g}"
-        )
     found = explanation.explain(source.predict, source.parameterization, law, source.process, x0, eps, np.array(times))
-    document = _document(source, dataset, found)
+    posterior = experiment.law_name(dataset)
+    document = _document(source, found, posterior)
     if as_json and out is None:  # a script that wants a figure says where
         terminal.print_json(document)
         return
     figure = _draw(source, dataset, law, found, seed, dark)
-    if out is None:
-        out = source.folder / "figures" / f"explain{'-dark' if dark else ''}.png"
-        out.parent.mkdir(parents=True, exist_ok=True)
     if as_json:
         from diffuse_cli.plots import style
 
         terminal.print_json(document | {"figure": str(style.save(figure, out, dpi=dpi))})
         return
-    _print(source, dataset, found)
+    if out is None:
+        out = source.folder / "figures" / f"explain{'-dark' if dark else ''}.png"
+        out.parent.mkdir(parents=True, exist_ok=True)
+    _print(source, found, posterior)
     options.save_figure(figure, out, dpi)
 
 
@@ -141,25 +115,34 @@ def _check_times(times: tuple[float, ...], timesteps: int) -> None:
         raise UsageError(f"--times has {len(times)} numbers; {MOST_TIMES} are the most that a figure shows")
 
 
-def _check_width(point: tuple[float, ...], source: "Source") -> None:
+def _clean_point(point: tuple[float, ...] | None, source: "Source", dataset: "Dataset") -> "np.ndarray":
+    """x0 [d] in model space: --point, or else the first held-out one."""
+    import numpy as np
+
+    from diffuse_cli import experiment
+
+    if point is None:
+        return np.asarray(experiment.draw_data(source.config, dataset).held_out[0], np.float64)
     if len(point) != source.dim:
         raise UsageError(
             f"--point has {_count(len(point))}, but a point of {source.config.dataset} has {_count(source.dim)}"
         )
+    x0 = source.standard.to_model(np.array(point))
+    if not np.abs(x0).max() < FARTHEST:
+        raise UsageError(
+            f"--point lies {np.abs(x0).max():.2g} standard deviations from the data; the limit is {FARTHEST:g}"
+        )
+    return x0
 
 
 def _count(n: int) -> str:
     return f"{n} value{'s' if n > 1 else ''}"
 
 
-def _kind(dataset: "Dataset") -> str:
-    """What the exact answers are called: of a file's points they are those of somebody who knows them by heart."""
-    return "exact" if dataset.points is None else "memorised"
-
-
 def _draw(source: "Source", dataset: "Dataset", law: "Law", found: "Explanation", seed: int, dark: bool) -> Any:
     import numpy as np
 
+    from diffuse_cli import experiment
     from diffuse_cli.diffusion.explanation import on_a_line
     from diffuse_cli.plots import explain as plot
 
@@ -177,13 +160,13 @@ def _draw(source: "Source", dataset: "Dataset", law: "Law", found: "Explanation"
         density=density,
         view=source.view,
         answer="answer",
-        exact=_kind(dataset),
-        subject=f"{source.name}, {source.config.schedule} schedule",
+        exact=experiment.law_name(dataset),
+        subject=f"{source.name}, {catalog.short(source.config.schedule)} schedule",
         dark=dark,
     )
 
 
-def _document(source: "Source", dataset: "Dataset", found: "Explanation") -> dict[str, Any]:
+def _document(source: "Source", found: "Explanation", posterior: str) -> dict[str, Any]:
     each = {
         "t": found.t,
         **found.level._asdict(),
@@ -202,7 +185,7 @@ def _document(source: "Source", dataset: "Dataset", found: "Explanation") -> dic
         "run": str(source.folder),
         "dataset": source.config.dataset,
         "prediction": source.config.prediction,
-        "posterior": _kind(dataset),
+        "posterior": posterior,
         "mean": source.standard.mean.tolist(),
         "scale": source.standard.scale.tolist(),
         "x0": found.x0.tolist(),
@@ -212,9 +195,8 @@ def _document(source: "Source", dataset: "Dataset", found: "Explanation") -> dic
     }
 
 
-def _print(source: "Source", dataset: "Dataset", found: "Explanation") -> None:
+def _print(source: "Source", found: "Explanation", posterior: str) -> None:
     few = source.dim <= FEW
-    kind = _kind(dataset)
 
     def row(name: str, values: "np.ndarray") -> tuple[str, ...]:
         return (name if few or values.ndim == 1 else f"|{name}|", *map(_written, values))
@@ -233,8 +215,8 @@ def _print(source: "Source", dataset: "Dataset", found: "Explanation") -> None:
         row("answer", found.answer),
         row("x0_hat", found.x0_hat),
         row("eps_hat", found.eps_hat),
-        row(f"{kind} mean of x0 given x_t", found.mean),
-        row(f"{kind} std of x0 given x_t", found.std),
+        row(f"{posterior} mean of x0 given x_t", found.mean),
+        row(f"{posterior} std of x0 given x_t", found.std),
         row("squared error of x0_hat", found.squared_error),
         row("  expected: irreducible", found.irreducible),
         row("  expected: the model's", found.model_error),

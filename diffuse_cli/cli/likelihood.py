@@ -25,9 +25,7 @@ Examples:
     metavar="FILE[,columns=…]",
     help="Points in data units: .csv, .tsv, .txt, .npy or .npz.  [default: data held out from training]",
 )
-@options.option(
-    "-n", "--count", type=click.IntRange(2), default=10_000, show_default=True, help="How many held-out points."
-)
+@options.count(2, 10_000, "held-out points")
 @options.option(
     "--out",
     "-o",
@@ -73,22 +71,17 @@ def likelihood(
     of the noise it comes from plus the divergence along the way. log p is in nats and data units. Without --points,
     data that were not trained on are taken, and the mean is set beside the entropy of the truth.
 
-    The integral of p over a grid should be 1: it checks solver and network at once. A point at which the solver gives
-    up has no log p; it is written as nan, and the command fails.
+    The integral of p over a grid should be 1, give or take what the grid may be too coarse for: it checks solver and
+    network at once. A point at which the solver gives up has no log p; it is written as nan, and the command fails.
     """
     from diffuse_cli import experiment, quality, sample_files
     from diffuse_cli.diffusion.likelihood import MAX_STEPS, TOLERANCE
-    from diffuse_cli.errors import DiffuseError, UsageError
+    from diffuse_cli.errors import DiffuseError
 
     signals.at_once()
-    if out is not None:
-        sample_files.check(out)
-        if out == sample_files.STDOUT and as_json:
-            raise UsageError("with --out - the table is all there is on stdout; leave out --json")
-    if points is not None and options.on_command_line(ctx, "count"):
-        raise UsageError("-n says how many held-out points; with --points all of the file's are taken")
+    _check(ctx, points, out, as_json)
     source = options.open_source(ctx)
-    solver = quality.Solver(tolerance or TOLERANCE, max_steps or MAX_STEPS, probes)
+    solver = quality.Solver(tolerance or TOLERANCE, max_steps or MAX_STEPS, probes, seed)
     given = None if points is None else _read(points, source.dim, source.name)
     terminal.note(f"Solving the probability-flow ODE of {source.name}")
     if given is None:
@@ -97,26 +90,53 @@ def likelihood(
     else:
         law, x0 = None, source.standard.to_model(given)
     found = quality.nll(source, law, x0, solver)
-    wanted = mass and source.dim <= 2 and out != sample_files.STDOUT
-    grid = quality.density_on_grid(source, solver) if wanted else None
-    if wanted and grid is None:
-        terminal.note("The data reach too far for a grid, so p is not integrated")
+    integral = _integral(source, solver) if mass and source.dim <= 2 and out != sample_files.STDOUT else None
     if out is not None:
         sample_files.write_log_p(out, source.standard.to_data(x0), found.log_p, found.log_p_stderr)
     said = {"run": str(source.folder), "points": points or "held out", "n": len(x0), **found.nll._asdict()}
     said |= {"bits_per_dimension": _bits(found.nll.value, source.dim), "mass": None}
-    if grid is not None:
-        said |= {"mass": None if grid.failed else grid.mass, "mass_failed": grid.failed}
+    if integral is not None:
+        said |= {"mass": integral.value, "mass_error": integral.error, "mass_resolved": integral.resolved}
+        said |= {"mass_failed": integral.failed}
     said |= {"tolerance": solver.tolerance, "evals": found.evals, "probes": found.probes}
     if as_json:
         terminal.print_json(said)
     elif out != sample_files.STDOUT:
-        terminal.print_table(_rows(said, found, source.dim))
+        terminal.print_table(_rows(said, found))
     if found.nll.failed:
         raise DiffuseError(
             f"the solver gave up at {found.nll.failed:,} of {len(x0):,} points after {solver.max_steps} steps; "
             "try a larger --max-steps or --tolerance"
         )
+
+
+def _check(ctx: click.Context, points: str | None, out: Path | None, as_json: bool) -> None:
+    from diffuse_cli import sample_files
+    from diffuse_cli.errors import UsageError
+
+    if out is not None:
+        sample_files.check(out)
+        if points is not None and Path(points.partition(",")[0]).absolute() == out.absolute():
+            raise UsageError(f"--out {out} is where --points are read from; it would be replaced")
+        if out == sample_files.STDOUT and as_json:
+            raise UsageError("with --out - the table is all there is on stdout; leave out --json")
+    if points is not None and options.on_command_line(ctx, "count"):
+        raise UsageError("-n says how many held-out points; with --points all of the file's are taken")
+
+
+def _integral(source: Any, solver: Any) -> Any:
+    """The Mass of p over a grid, with a note where it tells nothing; None where the data reach too far for one."""
+    from diffuse_cli import quality
+    from diffuse_cli.diffusion.likelihood import SPACING
+
+    found = quality.mass_on_grid(source, solver)
+    if found is None:
+        terminal.note("The data reach too far for a grid, so p is not integrated")
+    elif not found.failed and not found.resolved:
+        terminal.note(
+            f"p has detail finer than the grid, which is {SPACING:g} wide in model space, so its integral says little"
+        )
+    return found
 
 
 def _read(text: str, dim: int, name: str) -> Any:
@@ -135,7 +155,7 @@ def _bits(nats: float | None, dim: int) -> float | None:
     return None if nats is None else nats / (dim * math.log(2))
 
 
-def _rows(said: dict[str, Any], found: Any, dim: int) -> list[tuple[str, str]]:
+def _rows(said: dict[str, Any], found: Any) -> list[tuple[str, str]]:
     divergence = "exact divergence" if not found.probes else f"divergence from {found.probes} random directions"
     rows = [("points", f"{said['n']:,}, {said['points']}"), *nll_rows(found.nll)]
     if found.nll.value is not None:
@@ -145,6 +165,7 @@ def _rows(said: dict[str, Any], found: Any, dim: int) -> list[tuple[str, str]]:
     if failed := said.get("mass_failed"):
         rows.append(("integral of p over a grid", f"unknown: the ODE solver failed at {failed:,} of its cells"))
     elif said["mass"] is not None:
-        rows.append(("integral of p over a grid", f"{said['mass']:.4f}"))
+        rough = "" if said["mass_resolved"] else ", on too coarse a grid"
+        rows.append(("integral of p over a grid", f"{said['mass']:.4f} ± {said['mass_error']:.1g}{rough}"))
     rows.append(("solver", f"tolerance {said['tolerance']:g}, {said['evals']} evaluations a point, {divergence}"))
     return rows

@@ -16,6 +16,7 @@ from diffuse_cli import catalog, config
 from diffuse_cli.config import CHOICES, FIELDS, Config
 from diffuse_cli.errors import UsageError
 
+MOST = 100_000_000  # points at once, which fill some gigabytes
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -82,10 +83,12 @@ def setting(name: str, *flags: str, default: str | None = None, help_text: str |
         open_ends = {} if kind is int else {"min_open": "gt" in said, "max_open": "lt" in said}
         high = high - 1 if kind is int and "lt" in said else high
         param_type = ranged(low, high, **open_ends) if (low, high) != (None, None) else kind
-    value = FIELDS[name].default
+    value, flag = FIELDS[name].default, f"--{name.replace('_', '-')}"
+    if kind is bool:
+        flags, param_type = (f"{flag}/--no-{flag[2:]}",), None
     return option(
         name,
-        *(flags or [f"--{name.replace('_', '-')}"]),
+        *(flags or [flag]),
         type=param_type,
         default=value,
         show_default=default or value is not None,
@@ -221,8 +224,8 @@ def source(command: Callable[..., Any]) -> Callable[..., Any]:
 def open_source(ctx: click.Context) -> Any:
     """The sources.Source of the command line.
 
-    With `--exact --dataset D` no run is opened; with `--exact` alone it is the exact twin of the run. Raises UsageError
-    where the data of a run are asked to be others.
+    With `--exact --dataset D` no run is opened; with `--exact` alone it is the exact twin of the run. Without `--exact`
+    D and the like in the environment are for other times. Raises UsageError where a run is asked to have other ones.
     """
     from diffuse_cli import experiment, runs, sources
     from diffuse_cli.cli import terminal
@@ -233,23 +236,33 @@ def open_source(ctx: click.Context) -> Any:
     said = [name for name in own if on_command_line(ctx, name)]
     if said and not exact:
         flags = " and ".join(f"--{name}" for name in said)
-        raise UsageError(f"a run has its own {flags}; to sample without a run give --exact too")
-    if exact and on_command_line(ctx, "dataset"):
-        if on_command_line(ctx, "run_name"):
-            raise UsageError("--run and --dataset are two answers to which data; give one of them")
-        settings, trusted = gather(ctx, only=own), True
+        raise UsageError(f"a run has its own {flags}; the exact denoiser may have another: give --exact too")
+    if exact and _has_own_data(ctx):
+        settings, trusted, run = gather(ctx, only=own), True, None
     else:
         run = runs.open_run(runs.find(params["outputs"], params["run_name"]), trust=params["trust"])
         if not exact:
             return sources.of_run(run, trust=params["trust"])
-        settings, trusted = gather(ctx, run.config, only=own), params["trust"]
-    dataset = experiment.dataset_of(settings, trust=trusted)
+        settings, trusted = gather(ctx, run.config, only=("schedule", "timesteps")), params["trust"]
+    dataset = experiment.dataset_of(settings, trust=trusted) if run is None else runs.data_of(run, trust=trusted)
     if dataset.points is not None:
         terminal.note(
             "The exact denoiser of a file is that of the mixture on its training points: it knows them by heart, "
             "which a network should not."
         )
     return sources.exact_of(settings, dataset, params["outputs"], trust=trusted)
+
+
+def _has_own_data(ctx: click.Context) -> bool:
+    """Whether an exact denoiser has the data of `--dataset`, and not those of `--run`. A flag outdoes the environment.
+
+    Raises UsageError if both are said in one of these places.
+    """
+    weight = {ParameterSource.COMMANDLINE: 2, ParameterSource.ENVIRONMENT: 1}
+    dataset, run = (weight.get(ctx.get_parameter_source(name), 0) for name in ("dataset", "run_name"))
+    if dataset == run > 0:
+        raise UsageError("--run and --dataset are two answers to which data; give one of them")
+    return dataset > run
 
 
 def method(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -334,6 +347,29 @@ def frames(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--frames` of a strip."""
     return option("--frames", type=click.IntRange(2, 12), default=10, show_default=True, help="How many frames.")(
         command
+    )
+
+
+def repeats(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--repeats`, for a command that sets figures beside their noise floors."""
+    return option(
+        "--repeats",
+        type=click.IntRange(2, 1000),
+        default=20,
+        show_default=True,
+        help="Pairs of draws of the truth behind each noise floor.",
+    )(command)
+
+
+def count(at_least: int, default: int, of_what: str) -> Decorator:
+    """`-n`, how many."""
+    return option(
+        "-n",
+        "--count",
+        type=click.IntRange(at_least, MOST),
+        default=default,
+        show_default=True,
+        help=f"How many {of_what}.",
     )
 
 

@@ -15,9 +15,9 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@options.settings("dataset", "schedule", "timesteps", "seed")
+@options.settings("dataset", "schedule", "timesteps", "scaling", "zero_terminal_snr", "seed")
 @options.frames
-@options.option("-n", "--count", type=click.IntRange(2), default=2000, show_default=True, help="How many points.")
+@options.count(2, 2000, "points")
 @options.figure_out(Path("forward.png"))
 @options.device
 @options.common

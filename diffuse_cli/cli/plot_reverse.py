@@ -18,7 +18,7 @@ Examples:
 @options.source
 @options.method
 @options.frames
-@options.option("-n", "--count", type=click.IntRange(2), default=2000, show_default=True, help="How many points.")
+@options.count(2, 2000, "points")
 @options.seed
 @options.figure_out(where="the figures/ of the run")
 @options.device

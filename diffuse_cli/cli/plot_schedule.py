@@ -32,6 +32,9 @@ def plot_schedule(schedules: tuple[str, ...], timesteps: int, out: Path, dark: b
     from diffuse_cli.plots.schedule import schedule
 
     t = np.arange(timesteps + 1) / timesteps
-    names = schedules or tuple(catalog.CATALOG["schedule"])
-    curves = {name: (t, np.asarray(catalog.build("schedule", name, timesteps)(t), np.float64)) for name in names}
+    names = schedules or [name for name in catalog.CATALOG["schedule"] if name != "table"]  # which has none of its own
+    curves = {}
+    for name in names:
+        schedule_of_t = catalog.build("schedule", name, timesteps)
+        curves[catalog.short(name)] = (t, np.asarray(schedule_of_t(t), np.float64))
     options.save_figure(schedule(curves, timesteps=timesteps, subject=f"T = {timesteps}", dark=dark), out, dpi)

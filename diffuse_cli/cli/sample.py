@@ -18,7 +18,7 @@ Examples:
 @click.command(epilog=EPILOG)
 @options.source
 @options.method
-@options.option("-n", "--count", type=click.IntRange(1), default=2000, show_default=True, help="How many samples.")
+@options.count(1, 2000, "samples")
 @options.option(
     "--out",
     "-o",
@@ -46,7 +46,8 @@ def sample(
     """Draw samples from a run, or from the exact denoiser of a dataset.
 
     The steps need not be those of training: any number works with any run. Sampler, steps and grid are the run's own
-    unless given here. With --exact nothing needs training, and what error is left is the sampler's.
+    unless given here. With --exact nothing needs training, and what error is left is the sampler's. What a trained
+    network takes for the clean sample is kept within the range of its training points.
     """
     from diffuse_cli import generate, sample_files
     from diffuse_cli.errors import UsageError

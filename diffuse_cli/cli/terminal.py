@@ -1,6 +1,7 @@
 """What goes to the terminal: results to stdout; progress, notes and warnings to stderr, the bar on a terminal only."""
 
 import json
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -22,8 +23,16 @@ def warn(text: str) -> None:
 
 
 def print_json(document: Any) -> None:
-    """Exactly one JSON document on stdout."""
-    click.echo(json.dumps(document, indent=2))
+    """Exactly one JSON document on stdout. JSON knows finite numbers only; others become null."""
+    click.echo(json.dumps(_finite(document), indent=2, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def print_table(

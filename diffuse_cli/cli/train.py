@@ -31,8 +31,8 @@ Examples:
 
 @click.command(epilog=EPILOG)
 @options.settings(
-    "dataset", "steps", "batch_size", "lr", "width", "depth", "schedule", "timesteps", "prediction", "loss", "levels",
-    "ema", "train_size", "sampler", "sampler_steps", "grid", "seed",
+    "dataset", "steps", "batch_size", "lr", "width", "depth", "schedule", "timesteps", "scaling", "zero_terminal_snr",
+    "prediction", "variance", "loss", "levels", "time", "ema", "train_size", "sampler", "sampler_steps", "grid", "seed",
 )  # fmt: skip
 @options.option("--budget", type=options.Duration(), help="Train for this long instead of --steps, like 30s or 5m.")
 @options.option("--name", help="Name of the run's folder.  [default: the dataset's]")
@@ -79,7 +79,7 @@ def train(
             raise UsageError(f"{path} is a checkpoint; only a whole run can be continued: --resume {path.parent}")
         before = runs.open_run(path, trust=trust)
         settings = _resumed_settings(ctx, before)
-    dataset = experiment.dataset_of(settings, trust=trust)
+    dataset = experiment.dataset_of(settings, trust=trust) if before is None else runs.data_of(before, trust=trust)
     settings = experiment.settled(settings, dataset)
     experiment.build(settings, dataset.dim, trust=trust)  # says what is wrong before anything is written
     if dry_run:

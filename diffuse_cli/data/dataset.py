@@ -53,8 +53,8 @@ class Dataset(NamedTuple):
         seeds and sizes share one model space and their likelihoods can be compared.
     view: how a person would want to see it: as points (d columns), or each sample as one curve (a vector of d values).
     points: the finite set [n, d] behind a user's file; None for a law with as many draws as one likes.
-    exact: makes the law's density in model space, at every noise level. Of a user's file it is the mixture on its
-        points, which is what a network would learn that has memorised them.
+    exact: makes the Law (diffusion/exact.py) in model space: its density at every noise level. None where nobody knows
+        it, as of a user's file, whose exact denoiser is that of the mixture on the training points (experiment.law_of).
     classes: the labelled parts that the law is mixed from; None where it is of one piece.
     """
 

@@ -26,7 +26,8 @@ def file(*, path: str, columns: str | None = None, header: Header = "auto", key:
     array of an .npz file.
 
     There is no law to draw from but the points themselves: `points` is [n, d], and `draw` picks rows of it at random,
-    with replacement. Each column is standardised on its own, since columns may be measured in different units.
+    with replacement. Nobody knows its density, so there is no `exact`. Each column is standardised on its own, since
+    columns may be measured in different units.
 
     Raises DiffuseError, one sentence that says what is wrong and where, if the file cannot be read or does not hold at
     least 2 points of 1 to 256 finite, varying coordinates; UsageError for an option that has no meaning for the file.
@@ -41,12 +42,7 @@ def file(*, path: str, columns: str | None = None, header: Header = "auto", key:
     def draw(rng: np.random.Generator, n: int) -> np.ndarray:
         return points[rng.integers(len(points), size=n)]
 
-    def density():
-        from diffuse_cli.diffusion import exact
-
-        return exact.mixture(standard.to_model(points), 0.0)
-
-    return Dataset(draw, points.shape[1], standard, points=points, exact=density)
+    return Dataset(draw, points.shape[1], standard, points=points)
 
 
 def read_points(

@@ -220,7 +220,8 @@ def _answers(law: "exact.Law", x0: np.ndarray, eps: np.ndarray) -> Callable[[flo
     def at(x0, eps, log_snr):
         level = Process(None, 1).at(log_snr)
         x = level.alpha * x0 + level.sigma * eps
-        return tuple(exact.denoiser(law)(x, level))
+        p = exact.denoiser(law)(x, level)
+        return p.x0, p.eps
 
     def answer(log_snr: float) -> tuple[np.ndarray, np.ndarray]:
         with jax.enable_x64(True):

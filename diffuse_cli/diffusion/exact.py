@@ -131,13 +131,32 @@ def log_prob(law: Law, x: Array, level: Level) -> Array:
     return _at_each(law.log_density, x, level)
 
 
-def denoiser(law: Law) -> Predict:
-    """The exact denoiser: E[x0 | x] and the noise that goes with it."""
+def denoiser(law: Law, *, variance: bool = False) -> Predict:
+    """The exact denoiser: E[x0 | x] and the noise that goes with it; with `variance` also that of each column of x0."""
+    if variance:
+        return _uncertain(law)
 
     def predict(x: Array, level: Level) -> Prediction:
         level = _visible(level)
         eps = -level.sigma * _at_each(jax.grad(law.log_density), x, level)
         return Prediction((x - level.sigma * eps) / level.alpha, eps)
+
+    return predict
+
+
+_FAINT = 0.02  # alpha / sigma
+
+
+def _uncertain(law: Law) -> Predict:
+    moments, plain = posterior(law), denoiser(law)
+
+    def predict(x: Array, level: Level) -> Prediction:
+        # with no more signal than this the Hessian has no digits of the data's variance left, and x hardly matters
+        asked = level._replace(alpha=jnp.maximum(level.alpha, _FAINT * level.sigma))
+        _, covariance = moments(x, asked)
+        least = 1e-6 * (level.sigma / level.alpha) ** 2
+        variance = jnp.maximum(jnp.diagonal(covariance, axis1=1, axis2=2), least)
+        return plain(x, level)._replace(x0_var=variance)
 
     return predict
 

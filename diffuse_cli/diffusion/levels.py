@@ -42,6 +42,16 @@ def continuous() -> Levels:
     return draw
 
 
+def log_snr() -> Levels:
+    """log-SNR uniform between its values at t = 1/T and t = 1: all alike in the bound. Kingma et al. 2021, eq. 17."""
+
+    def draw(process: Process, key: Array, n: int) -> Level:
+        low, high = process.schedule(jnp.array([1.0, 1 / process.timesteps]))
+        return process.at(low + (high - low) * _strata(key, n))
+
+    return draw
+
+
 def normal(
     *, mean: Annotated[float, Meta(ge=-20, le=20)] = 3.0, std: Annotated[float, Meta(ge=1, le=20)] = 4.0
 ) -> Levels:

@@ -1,20 +1,9 @@
 """Log-likelihood under a denoiser, by the probability-flow ODE. Song et al. 2021 (score SDE), eq. 39 and appendix D.2.
 
-Under variance preservation alpha = cos phi, sigma = sin phi, and with the denoiser's x0 and eps the flow is
-
-    dx/dphi = v(x, phi) = alpha eps - sigma x0                           (Salimans & Ho 2022, appendix D),
-
-the derivative of x = alpha x0 + sigma eps with x0 and eps held, averaged over the pairs that x may have come from. A
-density carried along by it changes by d log p(x(phi)) / dphi = -div v, so that from the clean level to the last one
+The flow dx/dphi = v of `diffusion/flow.py` carries a density along, which changes by d log p(x(phi)) / dphi = -div v;
+so from the clean level to the last one
 
     log p(x(0)) = log N(x(phi_T); 0, I) + ∫ div v dphi,    phi from 0 to phi_T.
-
-All scalings describe this one flow: x here is x / hypot(alpha, sigma) there, at the level with the same log-SNR, and
-that is where the denoiser is asked.
-
-The solver's time is s, with sigma / alpha = tau = w sinh s: log-SNR where noise outweighs w, sigma where it does not,
-and the clean level is s = 0. Data of standard deviation w flow as cosh s, in units of x / alpha. Steps in phi would
-have to shrink on the way to pure noise, where a network goes on varying with log-SNR, and come to half as many again.
 """
 
 from collections.abc import Callable
@@ -28,6 +17,7 @@ import numpy as np
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
+from diffuse_cli.diffusion import flow
 from diffuse_cli.diffusion.predictions import Predict, Prediction
 from diffuse_cli.diffusion.process import Level, Process, Scaling
 from diffuse_cli.errors import UsageError
@@ -37,9 +27,8 @@ MAX_STEPS = 500  # of the default tolerance, where 70 are many
 PROBES = 8
 SPACING = 0.05  # of a grid, model space; of the built-in sets the finest noise is 0.036 there, the usual 0.07
 
+_WAVES = 4  # along each column of a grid
 _EXACT_UP_TO = 3  # dimensions: there d products with the Jacobian cost less than an estimate that is any good
-_WIDTH = 0.1  # w above
-_EVALS = 6  # network evaluations in a step of Tsit5, whose seventh is the next step's first
 _BLOCK = 128  # points solved together on a CPU: all wait for the slowest, so few, yet enough for fast matrix products
 _LARGE_BLOCK = 1 << 14  # … and on an accelerator, which would wait for its instructions
 
@@ -75,6 +64,23 @@ class GridDensity(NamedTuple):
     def mass(self) -> float:
         """∫ p over the grid by the midpoint rule; NaN if any cell is without an answer."""
         return float(np.exp(self.log_p.astype(np.float64)).sum() * self.volume)
+
+
+class Mass(NamedTuple):
+    """∫ p over a grid; NaN where the solver failed at any of its points.
+
+    error: by how much it may be off because p has detail finer than the grid, estimated.
+    failed: the number of points without an answer.
+    """
+
+    value: float
+    error: float
+    failed: int
+
+    @property
+    def resolved(self) -> bool:
+        """Whether the grid is close enough for p, to a hundredth; one that misses p altogether is not."""
+        return self.error < 0.01 * self.value
 
 
 def frozen_below(predict: Predict, finest: Level) -> Predict:
@@ -136,7 +142,7 @@ def log_likelihood(
     ends = process.schedule(jnp.array([1 / process.timesteps, 1.0]))
     solve = partial(_solve, predict, process.scaling, ends, tolerance, key, probes=probes, max_steps=max_steps)
     log_p, stderr, steps = _in_blocks(solve, x0)
-    return Likelihood(log_p, stderr, round(_EVALS * steps.mean()), int(np.isnan(log_p).sum()), probes)
+    return Likelihood(log_p, stderr, round(flow.EVALS * steps.mean()), int(np.isnan(log_p).sum()), probes)
 
 
 def grid_density(
@@ -172,6 +178,43 @@ def grid_density(
     return GridDensity(axes, found.log_p.reshape(points.shape[:-1]), volume, found.failed)
 
 
+def mass(
+    predict: Predict,
+    process: Process,
+    low: Array,
+    high: Array,
+    *,
+    tolerance: float = TOLERANCE,
+    max_steps: int = MAX_STEPS,
+) -> Mass:
+    """∫ p from low [d] to high [d], model space, d at most 2, which a grid that holds the data finds to be 1.
+
+    It is the mean over two grids, each in the gaps of the other, with cells 0.07 wide: in the plane as many points as
+    with one of cells 0.05 wide. What detail finer than a grid does to its sum depends on where its points lie, so half
+    the difference of both sums says how large that is; mostly the mean is far better. One difference may be small by
+    chance, so the largest of several is taken: of the sums of p times slow waves over the grid.
+
+    Raises UsageError like `grid_density`.
+    """
+    low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
+    cells = np.maximum(np.ceil((high - low) / (np.sqrt(2) * SPACING)), 1).astype(int)
+    quarter = (high - low) / cells / 4
+    options = {"tolerance": tolerance, "max_steps": max_steps}
+    grids = [grid_density(predict, process, low + by, high + by, cells, **options) for by in (-quarter, quarter)]
+    one, other = (_with_waves(grid, low, high) for grid in grids)
+    error = float(np.abs(one - other).max() / 2)
+    return Mass(float((one + other).flat[0] / 2), error, sum(grid.failed for grid in grids))
+
+
+def _with_waves(grid: GridDensity, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """∫ p cos(2 pi k u) cos(2 pi l v) [k, l], both from 0, over a grid with u and v from 0 at low to 1 at high."""
+    sums = np.exp(grid.log_p.astype(np.float64)) * grid.volume
+    for axis, a, b in zip(grid.axes, low, high, strict=True):
+        waves = np.cos(2 * np.pi * np.outer(np.arange(_WAVES), (axis - a) / (b - a)))
+        sums = np.tensordot(sums, waves, axes=(0, 1))  # summed along the first column, whose waves come last
+    return sums
+
+
 def _in_blocks(solve: Callable[[Array, Array], tuple[Array, ...]], x0: np.ndarray) -> list[np.ndarray]:
     """solve(rows, x0) over blocks of one shape, so that any number of points needs one compilation."""
     n = len(x0)
@@ -197,14 +240,14 @@ def _solve(
     """(log p, its standard error, steps), each [block], at x0 [block, d]. `ends` are the first and last log-SNR."""
     finest = Level(ends[0], *scaling(ends[0]))
     predict = frozen_below(predict, finest)
-    last = jnp.arcsinh(jnp.exp(-ends[1] / 2) / _WIDTH)
+    last = flow.time_of(ends[1])
     controller = diffrax.PIDController(rtol=tolerance, atol=tolerance, pcoeff=0.4, icoeff=0.3, norm=_largest)
 
     def one(row: Array, x: Array) -> tuple[Array, Array, Array]:
         z = _directions(key, row, probes, x)
 
         def field(s: Array, state: tuple[Array, Array], _) -> tuple[Array, Array]:
-            speed = partial(_speed, predict, scaling, s)
+            speed = partial(flow.speed, predict, scaling, s)
             dx, Jz = jax.vmap(lambda direction: jax.jvp(speed, (state[0],), (direction,)), out_axes=(None, 0))(z)
             return dx, jnp.sum(z * Jz, axis=1)
 
@@ -238,14 +281,3 @@ def _directions(key: Array, row: Array, probes: int, x: Array) -> Array:
     if not probes:
         return jnp.sqrt(len(x)) * jnp.eye(len(x), dtype=x.dtype)
     return jax.random.rademacher(jax.random.fold_in(key, row), (probes, len(x)), x.dtype)
-
-
-def _speed(predict: Predict, scaling: Scaling, s: Array, x: Array) -> Array:
-    """dx/ds at one point x [d] of the variance-preserving flow."""
-    tau = _WIDTH * jnp.sinh(s)
-    log_snr = -2 * jnp.log(tau)
-    level = Level(log_snr, *scaling(log_snr))
-    norm = jnp.hypot(level.alpha, level.sigma)
-    p = predict(norm * x[None], level)
-    v = (level.alpha * p.eps - level.sigma * p.x0)[0] / norm
-    return v * jnp.hypot(_WIDTH, tau) / (1 + tau**2)  # dphi/ds

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-Schedule = Callable[[Array], Array]  # t in [0, 1] -> log_snr, +inf allowed at t = 0
+_A_KNOT = 1e-2  # steps: what rounding makes of a level's place in the chain
 Scaling = Callable[[Array], tuple[Array, Array]]  # log_snr -> (alpha, sigma)
 
 
@@ -43,6 +43,33 @@ def straight_flow(log_snr: Array) -> tuple[Array, Array]:
     return jax.nn.sigmoid(log_snr / 2), jax.nn.sigmoid(-log_snr / 2)
 
 
+def sub_variance_preserving(log_snr: Array) -> tuple[Array, Array]:
+    """sigma = 1 - alpha^2, less noise than under variance preservation. Song et al. 2021, eq. 14 and appendix B."""
+    inverse = jnp.exp(-log_snr / 2)
+    alpha = 2 / (inverse + jnp.hypot(inverse, 2.0))
+    return alpha, alpha * inverse
+
+
+class Schedule(NamedTuple):
+    """t in [0, 1] -> log_snr, +inf at t = 0 and strictly falling; and the scaling that its authors wrote it in."""
+
+    log_snr: Callable[[Array], Array]
+    scaling: Scaling = variance_preserving
+
+    def __call__(self, t: Array) -> Array:
+        return self.log_snr(t)
+
+
+def preserved(level: Level) -> Level:
+    """The level with this log-SNR under variance preservation."""
+    return Level(level.log_snr, *variance_preserving(level.log_snr))
+
+
+def unscaled(log_snr: Array) -> Level:
+    """The level with alpha = 1."""
+    return Level(log_snr, *variance_exploding(log_snr))
+
+
 class Process(NamedTuple):
     """A schedule, the length T of the discrete chain at whose knots i/T it is read, and a scaling."""
 
@@ -57,6 +84,18 @@ class Process(NamedTuple):
     def at(self, log_snr: Array) -> Level:
         """The noise level with this log-SNR, any shape."""
         return Level(log_snr, *self.scaling(log_snr))
+
+    def earlier(self, level: Level) -> Level:
+        """The level one step of the discrete chain before this one, t - 1/T; before the first comes the clean one.
+
+        It is found by its log-SNR, so that levels between the knots have one too. Variance preserving.
+        """
+        knots = jnp.arange(1, self.timesteps + 1)
+        place = jnp.interp(-level.log_snr, -self.schedule(knots / self.timesteps), knots.astype(level.log_snr.dtype))
+        nearest = jnp.round(place)
+        place = jnp.where(jnp.abs(place - nearest) < _A_KNOT, nearest, place)
+        log_snr = self.schedule(jnp.maximum(place - 1, 0) / self.timesteps)
+        return Level(log_snr, *variance_preserving(log_snr))
 
     def knots(self) -> Level:
         """The T + 1 levels of the discrete chain, t = 0, 1/T, …, 1; the first is clean."""

@@ -1,21 +1,31 @@
-"""The beta tables of the literature, and the one adaptor that makes a continuous schedule of any of them.
+"""Noise schedules: the beta tables of the literature with the one adaptor that makes them continuous, and the others.
 
 A factory takes the number of timesteps T and returns a Schedule. Where `start` and `end` are not given they are DDPM's
 1e-4 and 0.02 scaled by 1000/T, so that a chain of about fifty steps or more ends in the same noise whatever its length;
 given, they are taken as given.
 """
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from msgspec import Meta
 
-from diffuse_cli.diffusion.process import Schedule
-from diffuse_cli.errors import UsageError
+from diffuse_cli.diffusion.process import (
+    Schedule,
+    straight_flow,
+    sub_variance_preserving,
+    variance_exploding,
+)
+from diffuse_cli.errors import DiffuseError, UsageError
 
 Beta = Annotated[float, Meta(gt=0, lt=1)]
+Sigma = Annotated[float, Meta(gt=0, le=1e6)]
+_NO_SIGNAL = -30.0
 _MAX_BETA = 0.999  # a beta of 1 would be a level with no signal at all: log-SNR -inf
 
 
@@ -36,7 +46,7 @@ def from_betas(betas: np.ndarray) -> Schedule:
         value = table[knot] + (place - knot) * (table[knot + 1] - table[knot])
         return value - jnp.log(-jnp.expm1(value))
 
-    return schedule
+    return Schedule(schedule)
 
 
 def linear(timesteps: int, *, start: Beta | None = None, end: Beta | None = None) -> Schedule:
@@ -78,6 +88,98 @@ def cosine(timesteps: int, *, s: Annotated[float, Meta(ge=0, lt=1)] = 0.008) -> 
     t = np.linspace(0, 1, timesteps + 1)
     f = np.cos(np.pi / 2 * (t + s) / (1 + s)) ** 2
     return from_betas(np.clip(1 - f[1:] / f[:-1], 1e-12, _MAX_BETA))
+
+
+def table(timesteps: int, *, betas: str | None = None, path: str | None = None) -> Schedule:
+    """Any betas, one for each timestep: `table:path=betas.csv` or `table:0.01,0.02,0.05`.
+
+    Raises UsageError where they are not T numbers between 0 and 1.
+    """
+    if (betas is None) == (path is None):
+        raise UsageError("schedule table needs its betas: table:path=betas.csv, or table:0.01,0.02,…")
+    values = read_betas(path) if betas is None else _numbers(betas.split(","), "table")
+    if len(values) != timesteps:
+        raise UsageError(f"the table has {len(values)} betas, and a chain as long has --timesteps {len(values)}")
+    return from_betas(values)
+
+
+def read_betas(path: str) -> np.ndarray:
+    """The betas in a text file, separated by spaces, commas or line ends. Raises UsageError, DiffuseError."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DiffuseError(f"cannot read betas from {path}: {getattr(error, 'strerror', 'not a text file')}") from error
+    return _numbers(text.replace(",", " ").split(), path)
+
+
+def _numbers(words: list[str], source: str) -> np.ndarray:
+    try:
+        values = np.array([float(word) for word in words])
+    except ValueError as error:
+        raise UsageError(f"{source}: betas are numbers, and nothing else: {error}") from error
+    if not len(values) or not ((values > 0) & (values < 1)).all():
+        raise UsageError(f"{source}: a beta lies between 0 and 1, and there must be one at least")
+    return values
+
+
+def sub_vp(timesteps: int, *, start: Beta | None = None, end: Beta | None = None) -> Schedule:
+    """The linear betas with sigma = 1 - alpha_bar: less noise at every t. Song et al. 2021, eq. 14."""
+    preserving = linear(timesteps, start=start, end=end)
+
+    def log_snr(t: Array) -> Array:
+        before = preserving(t)
+        return jax.nn.log_sigmoid(before) - 2 * jax.nn.log_sigmoid(-before)
+
+    return Schedule(log_snr, sub_variance_preserving)
+
+
+def edm(
+    timesteps: int, *, sigma_min: Sigma = 0.002, sigma_max: Sigma = 80.0, rho: Annotated[float, Meta(ge=1)] = 7.0
+) -> Schedule:
+    """sigma^(1/rho) grows linearly, alpha is 1. Karras et al. 2022, eq. 5 and table 1."""
+    _check_sigmas(sigma_min, sigma_max)
+    low, high = sigma_min ** (1 / rho), sigma_max ** (1 / rho)
+    return Schedule(_from_clean(lambda t: -2 * rho * jnp.log(low + t * (high - low))), variance_exploding)
+
+
+def log_linear(timesteps: int, *, sigma_min: Sigma = 0.01, sigma_max: Sigma = 50.0) -> Schedule:
+    """log sigma grows linearly, alpha is 1: the variance-exploding SDE. Song et al. 2021, appendix C."""
+    _check_sigmas(sigma_min, sigma_max)
+    low, high = np.log(sigma_min), np.log(sigma_max)
+    return Schedule(_from_clean(lambda t: -2 * (low + t * (high - low))), variance_exploding)
+
+
+def flow(timesteps: int, *, end: Annotated[float, Meta(gt=0, lt=1)] = 0.9999) -> Schedule:
+    """The straight path x = (1 - t) x0 + t eps, t up to `end`. Lipman et al. 2023, section 4.1; Liu et al. 2023.
+
+    Departure: at t = 1 there would be no signal at all, log-SNR -inf.
+    """
+    return Schedule(lambda t: 2 * (jnp.log1p(-end * t) - jnp.log(end * t)), straight_flow)
+
+
+def with_zero_terminal_snr(schedule: Schedule) -> Schedule:
+    """The schedule with its signal scale alpha moved and stretched so that nothing is left of it at t = 1.
+
+    Lin et al. 2024, algorithm 1. Departures: the clean end stays as it is, for the chain's first step; and the last
+    log-SNR is -30 for -inf, 1e-7 of signal to one of noise, so that it remains a number.
+    """
+
+    def log_snr(t: Array) -> Array:
+        lost = lambda t: -jnp.expm1(jax.nn.log_sigmoid(schedule(t)) / 2)  # 1 - alpha  # noqa: E731
+        share = lost(t) / lost(jnp.ones_like(t))
+        left = jnp.maximum(1 - share, np.exp(_NO_SIGNAL / 2))
+        return 2 * jnp.log(left) - jnp.log(share) - jnp.log1p(left)
+
+    return Schedule(log_snr, schedule.scaling)
+
+
+def _from_clean(log_snr: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    return lambda t: jnp.where(t > 0, log_snr(t), jnp.inf)
+
+
+def _check_sigmas(low: float, high: float) -> None:
+    if low >= high:
+        raise UsageError(f"a schedule's noise grows: sigma_min={low:g} must be below sigma_max={high:g}")
 
 
 def _span(timesteps: int, start: float | None, end: float | None) -> tuple[float, float]:

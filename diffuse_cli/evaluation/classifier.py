@@ -6,7 +6,6 @@ from typing import Annotated
 import numpy as np
 from msgspec import Meta
 
-from diffuse_cli.errors import UsageError
 from diffuse_cli.evaluation.metric import Figures, Metric
 from diffuse_cli.evaluation.ranks import probability_less
 
@@ -20,7 +19,7 @@ def c2st(*, k: Votes | None = None) -> Metric:
     its k nearest others belong to, so that no point is judged by itself (cross-fitting with as many folds as points).
     k is about √n unless given, and odd, so that there are no ties.
     """
-    return Metric(_figures(k), "c2st")
+    return Metric(_figures(k), "c2st", least=_least(k))
 
 
 def c2st_auc(*, k: Votes | None = None) -> Metric:
@@ -28,7 +27,12 @@ def c2st_auc(*, k: Votes | None = None) -> Metric:
 
     It reads how sure each vote is, not only its winner, and mostly sees faults sooner than the accuracy does.
     """
-    return Metric(_figures(k), "c2st_auc")
+    return Metric(_figures(k), "c2st_auc", least=_least(k))
+
+
+def _least(k: int | None) -> int:
+    """So many that each of both clouds' points has k others."""
+    return 2 if k is None else max(2, k // 2 + 1)
 
 
 @functools.cache
@@ -38,8 +42,6 @@ def _figures(k: int | None) -> Figures:
 
         n = len(model)
         voters = round(np.sqrt(n)) // 2 * 2 + 1 if k is None else k
-        if voters >= 2 * n:
-            raise UsageError(f"c2st: k={voters} neighbours of a point are not to be had among {2 * n} points")
         nearest = NearestNeighbors(n_neighbors=voters).fit(np.vstack([model, reference]))
         votes = (nearest.kneighbors(return_distance=False) < n).mean(axis=1)  # the share that is the model's
         right = np.mean([_won(votes[:n]), 1 - _won(votes[n:])])

@@ -39,44 +39,83 @@ class Score(NamedTuple):
     indistinguishable: bool
 
 
-def beside_floor(
+class Floor(NamedTuple):
+    """What the truth scores against itself, to judge any number of models of `count` points each.
+
+    reference: [n, d], points of the truth that models are measured against. figures: by name of metric, [repeats].
+    picked: [n], which points of a model are looked at; None for all of them.
+    """
+
+    metrics: Mapping[str, Metric]
+    reference: np.ndarray
+    figures: dict[str, np.ndarray]
+    picked: np.ndarray | None = None
+
+    def scores(self, model: np.ndarray) -> dict[str, Score]:
+        """Each metric of a model's points [count, d] beside its floor. Raises like `measure`."""
+        model = model if self.picked is None else model[self.picked]
+        values = measure(self.metrics, model, self.reference)
+        return {name: self._score(name, value) for name, value in values.items()}
+
+    def interval(self, name: str) -> tuple[float, float]:
+        """Where the figures of perfect models lie: outside, on the side of bad ones, a model differs from the truth."""
+        from scipy.special import stdtrit
+
+        figures, worse = self.figures[name], self.metrics[name].worse
+        sides, repeats = 2 if worse == "either" else 1, len(figures)
+        reach = stdtrit(repeats - 1, 1 - LEVEL / sides) * figures.std(ddof=1) * np.sqrt(1 + 1 / repeats)
+        low = -np.inf if worse == "larger" else figures.mean() - reach
+        return float(low), float(np.inf if worse == "smaller" else figures.mean() + reach)
+
+    def _score(self, name: str, value: float) -> Score:
+        figures, (low, high) = self.figures[name], self.interval(name)
+        n = min(len(self.reference), self.metrics[name].points or len(self.reference))
+        floor, std = float(figures.mean()), float(figures.std(ddof=1))
+        return Score(value, floor, std, n, len(figures), low <= value <= high)
+
+
+def fresh_floor(
     metrics: Mapping[str, Metric],
-    model: np.ndarray,
+    n: int,
     draw: Callable[[np.random.Generator, int], np.ndarray],
     *,
     seed: int = 0,
     repeats: int = 20,
-) -> dict[str, Score]:
-    """Each metric of the model's points [n, d] beside its floor, for a truth that can be drawn from without end.
+) -> Floor:
+    """The floor for models of n points of a truth that can be drawn from without end.
 
-    draw: (rng, n) -> [n, d] independent points of the truth, in the space of the model's. It is called once for the
+    draw: (rng, n) -> [n, d] independent points of the truth, in the space of the models'. It is called once for the
     reference and twice for each of the repeats, with a generator of its own: not the one that `seed` names, which may
     have drawn the training set. The same seed gives every model of n points the same reference and the same floor.
 
     Raises UsageError for fewer than two repeats, and like `measure`.
     """
     rng = _generator(seed)
-    n = len(model)
     reference = draw(rng, n)
-    return _scores(metrics, model, reference, ((draw(rng, n), draw(rng, n)) for _ in range(repeats)), repeats)
+    return Floor(metrics, reference, _figures(metrics, ((draw(rng, n), draw(rng, n)) for _ in range(repeats)), repeats))
 
 
-def beside_split_floor(
+def split_size(model: int, held_out: int, others: int = 0) -> int:
+    """How many points `split_floor` compares at once, of so many."""
+    return min(model, held_out, (held_out + others) // 2)
+
+
+def split_floor(
     metrics: Mapping[str, Metric],
-    model: np.ndarray,
+    count: int,
     held_out: np.ndarray,
     others: np.ndarray | None = None,
     *,
     seed: int = 0,
     repeats: int = 20,
-) -> dict[str, Score]:
-    """Each metric of the model's points [s, d] beside its floor, where all that is known of the truth are m points.
+) -> Floor:
+    """The floor for models of `count` points where all that is known of the truth are m + o points.
 
-    held_out: [m, d], points of the truth that the model has not learned from; it is judged against these.
+    held_out: [m, d], points of the truth that no model has learned from; models are judged against these.
     others: [o, d], more points of the truth, such as the training set; only floors are made of these.
 
     The floor is taken between disjoint random subsets of all real points, split anew in each repeat, as in a
-    permutation test. All clouds have n = min(s, m, (m + o) // 2) points, picked at random: without `others` half of
+    permutation test. All clouds have n = min(count, m, (m + o) // 2) points, picked at random: without `others` half of
     those held out. One set's splits resemble each other more than fresh draws do: without `others` up to 5 % of perfect
     models are set apart by a metric where n is a hundred.
 
@@ -84,44 +123,25 @@ def beside_split_floor(
     """
     rng = _generator(seed)
     real = held_out if others is None else np.concatenate([held_out, others])
-    n = min(len(model), len(held_out), len(real) // 2)
+    n = split_size(count, len(held_out), len(real) - len(held_out))
     if n < 2:
         raise UsageError(
-            f"a floor needs two halves of at least 2 points each; there are {len(model)} of the model, "
+            f"a floor needs two halves of at least 2 points each; there are {count} of the model, "
             f"{len(held_out)} held out and {len(real)} in all"
         )
-    some, reference = (points[rng.permutation(len(points))[:n]] for points in (model, held_out))
+    picked, chosen = (rng.permutation(size)[:n] for size in (count, len(held_out)))
     splits = (real[rng.permutation(len(real))[: 2 * n]].reshape(2, n, -1) for _ in range(repeats))
-    return _scores(metrics, some, reference, splits, repeats)
+    return Floor(metrics, held_out[chosen], _figures(metrics, splits, repeats), picked)
 
 
 def _generator(seed: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
 
 
-def _scores(
-    metrics: Mapping[str, Metric],
-    model: np.ndarray,
-    reference: np.ndarray,
-    pairs: Iterable[tuple[np.ndarray, np.ndarray]],
-    repeats: int,
-) -> dict[str, Score]:
+def _figures(
+    metrics: Mapping[str, Metric], pairs: Iterable[tuple[np.ndarray, np.ndarray]], repeats: int
+) -> dict[str, np.ndarray]:
     if repeats < 2:
         raise UsageError(f"a floor's spread needs at least 2 repeats; {repeats} was given")
-    values = measure(metrics, model, reference)
-    floors = [measure(metrics, *pair) for pair in pairs]
-    return {
-        name: _score(metric, len(model), values[name], np.array([floor[name] for floor in floors]))
-        for name, metric in metrics.items()
-    }
-
-
-def _score(metric: Metric, n: int, value: float, floors: np.ndarray) -> Score:
-    from scipy.special import stdtrit
-
-    repeats, floor, std = len(floors), float(floors.mean()), float(floors.std(ddof=1))
-    sides = 2 if metric.worse == "either" else 1
-    reach = stdtrit(repeats - 1, 1 - LEVEL / sides) * std * np.sqrt(1 + 1 / repeats)
-    away = value - floor
-    excess = {"larger": away, "smaller": -away, "either": abs(away)}[metric.worse]
-    return Score(value, floor, std, min(n, metric.points or n), repeats, bool(excess <= reach))
+    found = [measure(metrics, *pair) for pair in pairs]
+    return {name: np.array([figures[name] for figures in found]) for name in metrics}

@@ -14,7 +14,8 @@ class Memorisation(NamedTuple):
     close_share: the share of samples nearer than the nearest held-out points are, which are a share `close` of those:
         `close` itself for a model that has not memorised.
     nearer, nearer_stderr: the probability that a sample is nearer than a held-out point: ½ for a model that has not
-        memorised, 1 for one that repeats its training set, and less than ½ for one whose samples stray.
+        memorised, 1 for one that repeats its training set, and less than ½ for one whose samples stray. The standard
+        error is NaN where only one point is held out.
     """
 
     median: float

@@ -18,12 +18,14 @@ class Metric(NamedTuple):
     figure: which of these figures this metric is.
     worse: the side on which bad models lie.
     points: the number of points compared at once, where larger clouds are cut into parts; None compares whole clouds.
+    least: the fewest points in each cloud of which it can be told.
     """
 
     figures: Figures
     figure: str
     worse: Literal["larger", "smaller", "either"] = "larger"
     points: int | None = None
+    least: int = 2
 
     def __call__(self, model: np.ndarray, reference: np.ndarray) -> float:
         """The figure. Raises like `measure`."""
@@ -45,5 +47,8 @@ def measure(metrics: Mapping[str, Metric], model: np.ndarray, reference: np.ndar
     for what, points in (("model", model), ("reference", reference)):
         if bad := int(np.sum(~np.isfinite(points).all(axis=1))):
             raise DiffuseError(f"{bad} of {len(points)} points of the {what} are not finite: nothing can be measured")
+    for name, metric in metrics.items():
+        if len(model) < metric.least:
+            raise UsageError(f"{name} needs at least {metric.least} points in each cloud; there are {len(model)}")
     found = {figures: figures(model, reference) for figures in {metric.figures: None for metric in metrics.values()}}
     return {name: float(found[metric.figures][metric.figure]) for name, metric in metrics.items()}

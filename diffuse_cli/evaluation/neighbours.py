@@ -10,7 +10,6 @@ from typing import Annotated
 import numpy as np
 from msgspec import Meta
 
-from diffuse_cli.errors import UsageError
 from diffuse_cli.evaluation.metric import Figures, Metric
 
 K = Annotated[int, Meta(ge=1, le=1000)]
@@ -20,12 +19,12 @@ ROWS = 250
 
 def precision(*, k: K = 5) -> Metric:
     """The share of the model's points in a ball of the reference: are samples real? Kynkäänniemi et al. 2019, eq. 2."""
-    return Metric(_figures(k), "precision", worse="smaller")
+    return Metric(_figures(k), "precision", worse="smaller", least=k + 1)
 
 
 def recall(*, k: K = 5) -> Metric:
     """The share of reference points in a ball of the model: is all there? Kynkäänniemi et al. 2019, eq. 2."""
-    return Metric(_figures(k), "recall", worse="smaller")
+    return Metric(_figures(k), "recall", worse="smaller", least=k + 1)
 
 
 def density(*, k: K = 5) -> Metric:
@@ -34,7 +33,7 @@ def density(*, k: K = 5) -> Metric:
     About 1 for a perfect model; less where samples stray, and a little more where they crowd in the midst of the data:
     either is a fault.
     """
-    return Metric(_figures(k), "density", worse="either")
+    return Metric(_figures(k), "density", worse="either", least=k + 1)
 
 
 def coverage(*, k: K = 5) -> Metric:
@@ -43,14 +42,12 @@ def coverage(*, k: K = 5) -> Metric:
     Unlike recall it cannot be raised by a few stray points of the model with large balls. A perfect model has about
     1 − 2^−k.
     """
-    return Metric(_figures(k), "coverage", worse="smaller")
+    return Metric(_figures(k), "coverage", worse="smaller", least=k + 1)
 
 
 @functools.cache
 def _figures(k: int) -> Figures:
     def figures(model: np.ndarray, reference: np.ndarray) -> dict[str, float]:
-        if len(model) <= k:
-            raise UsageError(f"with k={k} neighbours, more than {k} points are needed; there are {len(model)}")
         in_reference, real = _inside(reference, _radii(reference, k), model)
         _, recalled = _inside(model, _radii(model, k), reference)
         return {

@@ -7,11 +7,12 @@ def probability_less(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
     """P(A < B) + ½ P(A = B) from a [n] and b [m], all independent, and its standard error.
 
     The first is the Mann–Whitney statistic over n m; the second is that of DeLong, DeLong & Clarke-Pearson (1988)
-    for one curve: the variance over a of P(a < B), and that over b of P(A < b), each over its number.
+    for one curve: the variance over a of P(a < B), and that over b of P(A < b), each over its number. It is NaN where n
+    or m is 1.
     """
     of_a = 1 - _share_below(b, a)
     of_b = _share_below(a, b)
-    variance = sum(np.var(each, ddof=1) / len(each) for each in (of_a, of_b))
+    variance = sum(np.var(each, ddof=1) / len(each) if len(each) > 1 else np.nan for each in (of_a, of_b))
     return float(of_a.mean()), float(np.sqrt(variance))
 
 

@@ -78,13 +78,8 @@ def explain(
         mean, axes = principal_axes(cloud, 2)
         panels, cloud, names = _projected(panels, mean, axes), (cloud - mean) @ axes, ("PC 1", "PC 2")
     with house_style(dark=dark) as theme:
-        rows = math.ceil(len(t) / COLUMNS)
-        columns = math.ceil(len(t) / rows)
         limits = _limits(kind, panels, cloud)
-        side = SIDES[columns]
-        tall = {"histogram": 0.7, "curves": 0.75}.get(kind, float(np.ptp(limits[1]) / np.ptp(limits[0])))
-        figure = new_figure(columns * side + 0.4, rows * (tall * (side - 0.12) + 0.5) + 0.72, theme)
-        grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+        figure, grid = _new_panels(len(t), kind, limits, theme)
         for number, axes in enumerate(grid.flat):
             if number >= len(t):
                 axes.remove()
@@ -97,19 +92,14 @@ def explain(
             else:
                 _draw_plane(axes, at, cloud, theme)
             axes.set_title(f"$t = {t[number]:g}$   " + rf"$\bar\alpha_t = {short(1 / (1 + np.exp(-log_snr[number])))}$")
-            axes.set(xlim=limits[0], ylim=limits[1])
+            _set_limits(axes, kind, limits)
             if kind != "curves" and not _inside(at.x0_hat, limits):
                 axes.annotate(
                     f"{answer} is outside", (0.5, 0.98), xycoords="axes fraction", ha="center", va="top", fontsize=SMALL
                 )
-            for axis in {"histogram": "x", "curves": "y"}.get(kind, "xy"):
-                axes.locator_params(axis=axis, nbins=5, steps=[1, 2, 5, 10])
         _name_axes(grid, kind, names)
         heading(figure, "What can be known of one point", subject)
-        keys = _keys(kind, theme, answer, exact)
-        shapes = (len(keys), math.ceil(len(keys) / 2), 2)
-        beside = next((beside for beside in shapes if figure.get_figwidth() > KEY * beside), 1)
-        figure.legend(handles=keys, loc="outside lower center", ncols=beside)
+        _add_legend(figure, _keys(kind, theme, answer, exact))
         return settle(figure)
 
 
@@ -129,6 +119,16 @@ def _projected(panels: Panels, mean: np.ndarray, axes: np.ndarray) -> Panels:
     return Panels(*points, axes.T @ panels.covariance @ axes)
 
 
+def _new_panels(count: int, kind: str, limits: np.ndarray, theme: Theme) -> tuple[Figure, np.ndarray]:
+    """A figure and its axes [rows, columns], at least `count` of them."""
+    rows = math.ceil(count / COLUMNS)
+    columns = math.ceil(count / rows)
+    side = SIDES[columns]
+    tall = {"histogram": 0.7, "curves": 0.75}.get(kind, float(np.ptp(limits[1]) / np.ptp(limits[0])))
+    figure = new_figure(columns * side + 0.4, rows * (tall * (side - 0.12) + 0.5) + 0.72, theme)
+    return figure, figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+
+
 def _limits(kind: str, panels: Panels, cloud: np.ndarray) -> np.ndarray:
     """Limits [2, 2] that hold the data and the questions. An answer far away may lie outside: it is said where."""
     if kind == "curves":
@@ -141,6 +141,12 @@ def _limits(kind: str, panels: Panels, cloud: np.ndarray) -> np.ndarray:
     sides = np.ptp(limits, axis=1)
     grow = np.maximum(0.6 * sides.max() - sides, 0)[:, None] / 2
     return limits + grow * np.array([-1, 1])
+
+
+def _set_limits(axes: Axes, kind: str, limits: np.ndarray) -> None:
+    axes.set(xlim=limits[0], ylim=limits[1])
+    for axis in {"histogram": "x", "curves": "y"}.get(kind, "xy"):
+        axes.locator_params(axis=axis, nbins=5, steps=[1, 2, 5, 10])
 
 
 def _inside(point: np.ndarray, limits: np.ndarray) -> bool:
@@ -190,6 +196,13 @@ def _keys(kind: str, theme: Theme, answer: str, exact: str) -> list[Any]:
         keys += [Patch(color=theme.fill, alpha=0.55, linewidth=0, label="density of the data")]
         keys += [Line2D([], [], color=theme.data, linewidth=1.3, label=f"{exact} density of $x_0$ given $x_t$")]
     return keys
+
+
+def _add_legend(figure: Figure, keys: list[Any]) -> None:
+    """Below the panels, in one row if it is wide enough."""
+    shapes = (len(keys), math.ceil(len(keys) / 2), 2)
+    beside = next((beside for beside in shapes if figure.get_figwidth() > KEY * beside), 1)
+    figure.legend(handles=keys, loc="outside lower center", ncols=beside)
 
 
 def _name_axes(grid: np.ndarray, kind: str, names: tuple[str, str]) -> None:

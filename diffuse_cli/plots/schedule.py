@@ -1,20 +1,16 @@
 """Noise schedules side by side: how fast the signal goes."""
 
-import math
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from diffuse_cli.errors import UsageError
+from diffuse_cli.plots.lines import KEY_ROW, key_shape, pattern
 from diffuse_cli.plots.style import heading, house_style, new_figure, settle
 
-# Six patterns for seven colours: 42 schedules before both repeat together, and lines stay apart without colour.
-DASHES = ((), (5, 1.8), (1.2, 1.6), (6, 1.6, 1.2, 1.6), (9, 2.5), (2.5, 1.2))
 TITLES = (r"signal kept, $\bar\alpha_t$", r"noise added by a step, $\beta_t$", "log-SNR")
 WIDTH = 8.6
-KEY_LETTER = 0.068  # inches: how wide a letter in a key is on average
 FEW_STEPS = 25  # of a chain: its betas are then marked one by one
 
 
@@ -35,11 +31,11 @@ def schedule(
     curves = {name: _checked(name, *pair) for name, pair in schedules.items()}
     several = len(curves) > 1
     with house_style(dark=dark) as theme:
-        rows, columns = _key_shape(list(curves))
-        figure = new_figure(WIDTH, 2.75 + (0.24 * rows if several else 0), theme)
+        rows, columns = key_shape(list(curves), WIDTH)
+        figure = new_figure(WIDTH, 2.75 + (KEY_ROW * rows if several else 0), theme)
         panels = figure.subplots(1, 3)
         lines = [
-            _draw(panels, curve, timesteps, theme.classes[i % len(theme.classes)], DASHES[i % len(DASHES)])
+            _draw(panels, curve, timesteps, theme.classes[i % len(theme.classes)], pattern(i))
             for i, curve in enumerate(curves.values())
         ]
         _finish(panels)
@@ -66,19 +62,11 @@ def betas(t: np.ndarray, log_snr: np.ndarray, timesteps: int) -> np.ndarray:
         return np.nan_to_num(-np.expm1(np.diff(at_knots)), nan=0.0)
 
 
-def _key_shape(names: list[str]) -> tuple[int, int]:
-    """Rows and columns for a key of these names: as few rows as the width allows, equally long."""
-    fits = max(int(WIDTH / (0.7 + KEY_LETTER * max(map(len, names)))), 1)
-    rows = math.ceil(len(names) / fits)
-    return rows, math.ceil(len(names) / rows)
-
-
 def _draw(
-    panels: list[Axes], curve: tuple[np.ndarray, np.ndarray], timesteps: int, colour: str, dashes: tuple[float, ...]
+    panels: list[Axes], curve: tuple[np.ndarray, np.ndarray], timesteps: int, colour: str, style: str | tuple
 ) -> Line2D:
     t, log_snr = curve
     kept, added, ratio = panels
-    style = (0, dashes) if dashes else "solid"
     look = {"color": colour, "linestyle": style, "linewidth": 1.6}
     marker = {"marker": "o", "markersize": 2.5} if timesteps <= FEW_STEPS else {}
     beta = betas(t, log_snr, timesteps)

@@ -73,11 +73,21 @@ def reverse(
 
 
 def draw_row(
-    panels: list[Axes], frames: np.ndarray, titles: list[str], scene: Scene, hues: Hues, *, last_row: bool = True
+    panels: list[Axes],
+    frames: np.ndarray,
+    titles: list[str],
+    scene: Scene,
+    hues: Hues,
+    *,
+    last_row: bool = True,
+    normal: bool = True,
 ) -> None:
-    """Draw one row of a strip: frames [k, n, d] into k panels. Only the outer panels carry tick labels and names."""
+    """Draw one row of a strip: frames [k, n, d] into k panels. Only the outer panels carry tick labels and names.
+
+    `normal` adds the standard normal law to each.
+    """
     for column, (axes, frame, title) in enumerate(zip(panels, frames, titles, strict=True)):
-        draw_cloud(axes, frame, scene, hues, normal=True)
+        draw_cloud(axes, frame, scene, hues, normal=normal)
         _title(axes, title, scene)
         if scene.kind == "space":
             continue

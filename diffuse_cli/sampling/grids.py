@@ -42,6 +42,28 @@ def log_snr(*, floor: Annotated[float, Meta(ge=-60, le=20)] = -4.0) -> Grid:
     return grid
 
 
+def karras(*, rho: Annotated[float, Meta(ge=1, le=100)] = 7.0, sigma_max: Annotated[float, Meta(gt=0)] = 80.0) -> Grid:
+    """Equal steps in (sigma / alpha)^(1 / rho): shorter and shorter ones towards the data. Karras et al. 2022, eq. 5.
+
+    sigma_max: a process that begins in more noise goes down to this in its first step, where no data are to be seen.
+    """
+
+    def grid(process: Process, steps: int) -> Level:
+        first, last = process.schedule(jnp.array([1.0, 1.0 / process.timesteps]))
+        above = steps > 2 and jnp.exp(-first / 2) > sigma_max > jnp.exp(-last / 2)  # then the first one stands alone
+        roots = jnp.stack([jnp.float32(sigma_max) if above else jnp.exp(-first / 2), jnp.exp(-last / 2)]) ** (1 / rho)
+        below = -2 * rho * jnp.log(jnp.linspace(*roots, steps - above))
+        noisy = jnp.append(first, below) if above else below.at[0].set(first)
+        return process.at(jnp.append(noisy, jnp.inf))
+
+    return grid
+
+
+def fixed(*, log_snr: Annotated[float, Meta(ge=-30, le=30)] = 4.0) -> Grid:
+    """One level all the way, and then the clean one: for Langevin dynamics that is not annealed."""
+    return lambda process, steps: process.at(jnp.append(jnp.full(steps, log_snr), jnp.inf))
+
+
 def _in_time(to_t: Callable, from_t: Callable = lambda t: t) -> Grid:
     def grid(process: Process, steps: int) -> Level:
         t = to_t(jnp.linspace(1.0, from_t(1.0 / process.timesteps), steps))

@@ -1,15 +1,16 @@
-"""Samplers: one step from a noise level to the next cleaner one, as a pair of pure functions."""
+"""What a sampler is: one step from a noise level to the next cleaner one, as a pair of pure functions."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
-from msgspec import Meta
 
 from diffuse_cli.diffusion.predictions import Predict
-from diffuse_cli.diffusion.process import Level
+from diffuse_cli.diffusion.process import Level, unscaled
+
+_NOTHING = -60.0  # log-SNR: 1e-13 of signal to one of noise
 
 
 class State(NamedTuple):
@@ -20,66 +21,73 @@ class State(NamedTuple):
     memory: Any = ()
 
 
-class Sampler(NamedTuple):
-    """step(predict, state, now, nxt, key) moves x from level `now` to `nxt`; `evals` network evaluations each.
+Step = Callable[[Predict, State, Level, Level, Array], State]
 
-    `grid` is the choice of grid that suits it, where nobody asks for another.
+
+class Sampler(NamedTuple):
+    """step(predict, state, now, nxt, key) moves x from level `now` to `nxt`, both of them noisy.
+
+    The way ends in `sample.denoise`, which is no sampler's own: none meets the clean level, where sigma is 0.
+
+    evals: network evaluations in a step; starting: how many more in the first one.
+    grid: the choice of grid that suits it, where nobody asks for another.
+    order: of convergence between two noisy levels, as theory has it; None for what is random.
+    lookback: how many steps before this one it makes use of.
+    stays: whether it has anything to do between two equal levels.
+    needs_variance: whether it asks how uncertain the clean sample is.
     """
 
-    step: Callable[[Predict, State, Level, Level, Array], State]
+    step: Step
     init: Callable[[Array], State] = lambda x: State(x, jnp.zeros_like(x))
     evals: int = 1
+    starting: int = 0
     grid: str = "uniform"
+    order: int | None = None
+    lookback: int = 0
+    stays: bool = False
+    needs_variance: bool = False
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether the same noise always leads to the same sample."""
+        return self.order is not None
 
 
-def ddpm(*, variance: Literal["small", "large"] = "small") -> Sampler:
-    """The ancestral chain: a draw from q(x_s | x_t, x0) at the predicted x0. Ho et al. 2020, eqs. 6, 7 and 11.
+class Adaptive(NamedTuple):
+    """A sampler without steps of its own: between the levels it is given it takes as many as the tolerance asks for."""
 
-    The variance is that of this posterior (`small`) or of the forward step (`large`, beta_t; in the article's words
-    sigma_t^2 = beta_t). The step to the clean level adds no noise.
+    tolerance: float
+    max_steps: int
+    grid: str = "log_snr"
+    order: int | None = None
+    lookback: int = 0
+    stays: bool = False
+    needs_variance: bool = False
+    deterministic: bool = True
+
+
+def without_scale(step: Step) -> Step:
+    """A step written for alpha = 1, x = x0 + sigma eps, as a step under any scaling.
+
+    A denoiser answers alike for all x and levels with the same x / alpha and log-SNR, so intermediate levels may be
+    asked about in this frame too: Karras et al. 2022, section 2, where every scaling is a change of variables.
     """
 
-    def step(predict: Predict, state: State, now: Level, nxt: Level, key: Array) -> State:
-        p = predict(state.x, now)
-        ratio = jnp.exp((now.log_snr - nxt.log_snr) / 2)  # alpha_t sigma_s / (alpha_s sigma_t)
-        width = jnp.sqrt(-jnp.expm1(now.log_snr - nxt.log_snr))
-        std = width * (nxt.sigma if variance == "small" else now.sigma * (nxt.sigma > 0))
-        mean = nxt.alpha * p.x0 + nxt.sigma * ratio * p.eps
-        return State(mean + std * jax.random.normal(key, state.x.shape, state.x.dtype), p.x0)
+    def scaled(predict: Predict, state: State, now: Level, nxt: Level, key: Array) -> State:
+        here, there = _without_scale(now), _without_scale(nxt)
+        # by sigma, since alpha may be too small for a number
+        state = step(predict, state._replace(x=here.sigma / now.sigma * state.x), here, there, key)
+        return state._replace(x=nxt.sigma / there.sigma * state.x)
 
-    return Sampler(step)
+    return scaled
 
 
-def ddim(*, eta: Annotated[float, Meta(ge=0, le=1)] = 0.0) -> Sampler:
-    """Deterministic (eta = 0) to ancestral (eta = 1) steps. Song, Meng & Ermon 2021, eqs. 12 and 16."""
-
-    def step(predict: Predict, state: State, now: Level, nxt: Level, key: Array) -> State:
-        p = predict(state.x, now)
-        lost = jnp.expm1(
-            now.log_snr - nxt.log_snr
-        )  # in [-1, 0], which sigma^2 - std^2 written out may leave by rounding
-        x = nxt.alpha * p.x0 + nxt.sigma * jnp.sqrt(1 + eta**2 * lost) * p.eps
-        if eta:
-            x += eta * nxt.sigma * jnp.sqrt(-lost) * jax.random.normal(key, x.shape, x.dtype)
-        return State(x, p.x0)
-
-    return Sampler(step)
+def _without_scale(level: Level) -> Level:
+    """The level with alpha = 1; where no number could hold its sigma, one with as little signal in all that matters."""
+    log_snr = level.log_snr
+    return unscaled(jnp.where(log_snr < _NOTHING, _NOTHING + 1e-3 * (log_snr - _NOTHING), log_snr))
 
 
-def dpmpp_2m() -> Sampler:
-    """DPM-Solver++(2M): x0 extrapolated from the last two steps, second order. Lu et al. 2022b, algorithm 2.
-
-    The first step, which has none before it, and the last, to the clean level, are of first order: DDIM's. The memory
-    is the log-SNR at which x0 was seen, -inf before there is any.
-    """
-
-    def step(predict: Predict, state: State, now: Level, nxt: Level, key: Array) -> State:
-        p = predict(state.x, now)
-        shrink = jnp.exp((now.log_snr - nxt.log_snr) / 2)  # e^-h, h the step in half log-SNR, the paper's lambda
-        ratio = (nxt.log_snr - now.log_snr) / (now.log_snr - state.memory)  # of this step to the one before
-        ahead = jnp.where(nxt.sigma > 0, ratio / 2, 0.0) * (p.x0 - state.x0)
-        # alpha_s x0 + sigma_s eps at the x0 here, and then the change of x0 on the way
-        x = nxt.alpha * (p.x0 + (1 - shrink) * ahead) + nxt.sigma * p.eps
-        return State(x, p.x0, now.log_snr)
-
-    return Sampler(step, lambda x: State(x, jnp.zeros_like(x), jnp.full((), -jnp.inf, x.dtype)), grid="log_snr")
+def normal(key: Array, like: Array) -> Array:
+    """Noise N(0, I) of this shape and type."""
+    return jax.random.normal(key, like.shape, like.dtype)

@@ -25,6 +25,7 @@ from diffuse_cli.training import optimiser
 
 CHUNK = 100
 HELD_OUT = 1 << 14  # noised points that a held-out loss is the mean of
+_IRREDUCIBLE = 6  # times as many, for the loss that is irreducible
 _CHUNK_VALUES = 1 << 22
 _CHUNK_SECONDS = 0.5  # a chunk slower than this is stopped short, so that bar, budget and Ctrl-C stay responsive
 _FIRST_CHUNK = 10
@@ -41,11 +42,12 @@ class TrainState(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Clean points and noise [n, d], and noise levels with fields [n, 1]."""
+    """Clean points and noise [n, d], noise levels with fields [n, 1], and a key for what else a loss may draw."""
 
     x0: Array
     eps: Array
     level: Level
+    key: Array
 
 
 class Progress(NamedTuple):
@@ -118,17 +120,18 @@ def draw_batch(experiment: Experiment, points: Array, key: Array, n: int) -> Bat
     nearly linear in eps and cancels (antithetic variates; Hammersley & Morton 1956).
     """
     key_rows, key_noise, key_levels = jax.random.split(key, 3)
+    key_loss = jax.random.fold_in(key, 3)
     pairs = (n + 1) // 2
     x0 = points[jax.random.randint(key_rows, (pairs,), 0, len(points))]
     eps = jax.random.normal(key_noise, x0.shape)
     level = experiment.levels(experiment.process, key_levels, pairs)
     twice = lambda a: jnp.concatenate([a, a])[:n]  # noqa: E731
-    return Batch(twice(x0), jnp.concatenate([eps, -eps])[:n], jax.tree.map(twice, level))
+    return Batch(twice(x0), jnp.concatenate([eps, -eps])[:n], jax.tree.map(twice, level), key_loss)
 
 
 def batch_loss(answer: Answer, experiment: Experiment, batch: Batch) -> Array:
     """The mean loss over a batch."""
-    return jnp.mean(experiment.loss(answer, experiment.parameterization, *batch))
+    return jnp.mean(experiment.loss.of(answer, experiment.parameterization, *batch))
 
 
 def weights_loss(weights: Weights, experiment: Experiment, batch: Batch) -> Array:
@@ -144,15 +147,21 @@ def held_out_function(experiment: Experiment, points: Array) -> Callable[[Weight
     return lambda weights: loss(weights, batch)
 
 
-def irreducible_loss(experiment: Experiment, points: Array, law: exact.Law) -> float:
-    """The loss of the exact denoiser on the very points and noise of `held_out_function`: nothing is below it but by
-    chance, and the chance is the same for both."""
-    perfect = answer_of(exact.denoiser(law), experiment.parameterization)
-    return float(jax.jit(lambda batch: batch_loss(perfect, experiment, batch))(_held_out_batch(experiment, points)))
+def irreducible_loss(experiment: Experiment, points: Array, law: exact.Law) -> tuple[float, float]:
+    """The loss of the exact denoiser, which nothing is below but by chance; and what the chance in the draws of
+    `held_out_function` adds to it there.
+
+    What those draws add to a network's loss is nearly the same, and can be taken off (a control variate).
+    """
+    perfect = answer_of(exact.denoiser(law, variance=experiment.loss.learns_variance), experiment.parameterization)
+    judge = jax.jit(lambda batch: batch_loss(perfect, experiment, batch))
+    losses = [float(judge(_held_out_batch(experiment, points, number))) for number in range(_IRREDUCIBLE)]
+    least = sum(losses) / len(losses)
+    return least, losses[0] - least
 
 
-def _held_out_batch(experiment: Experiment, points: Array) -> Batch:
-    key = jax.random.fold_in(jax.random.key(experiment.config.seed), 3)
+def _held_out_batch(experiment: Experiment, points: Array, number: int = 0) -> Batch:
+    key = jax.random.fold_in(jax.random.fold_in(jax.random.key(experiment.config.seed), 3), number)
     return jax.jit(lambda points: draw_batch(experiment, points, key, HELD_OUT))(points)
 
 

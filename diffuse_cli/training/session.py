@@ -15,7 +15,7 @@ import numpy as np
 from diffuse_cli import checkpoint, experiment, runs
 from diffuse_cli.config import Config
 from diffuse_cli.data.dataset import Dataset
-from diffuse_cli.errors import DiffuseError, DivergedError
+from diffuse_cli.errors import DivergedError
 from diffuse_cli.training import loop
 
 EVALUATIONS = 20  # held-out losses and checkpoints in a run, closer at the start, where the loss falls
@@ -55,8 +55,6 @@ class Session:
         self.loss = self.held_out = self.speed = math.nan
         self.first_loss: float | None = None
         if resume is not None:
-            if any((old != new).any() for old, new in zip(resume.standard, dataset.standard, strict=True)):
-                raise DiffuseError(f"the data of {folder} have changed since it was trained; train a new run on them")
             # what was logged past the checkpoint will be logged again
             records = [record for record in runs.read_log(folder) if record["step"] <= self.step]
             runs.write_log(folder, records)
@@ -64,7 +62,9 @@ class Session:
     def run(self) -> Iterator[Update]:
         """Train to the end. Raises DivergedError, leaving the last good checkpoint, when a loss is not finite."""
         judge = loop.held_out_function(self.experiment, self.data.held_out)
-        least = None if self.law is None else loop.irreducible_loss(self.experiment, self.data.held_out, self.law)
+        least, chance = 0.0, 0.0
+        if self.law is not None:
+            least, chance = loop.irreducible_loss(self.experiment, self.data.held_out, self.law)
         before, began, evaluated, quarter = self.seconds, time.perf_counter(), -1, None
         known = self.step / self.seconds if self.seconds else None
         training = loop.fit(
@@ -80,10 +80,10 @@ class Session:
                 record: dict[str, Any] = {"step": self.step, "loss": progress.loss, "seconds": round(self.seconds, 3)}
                 held_out, due = None, math.floor(EVALUATIONS * math.sqrt(progress.done))
                 if due > evaluated:
-                    held_out = self.held_out = float(judge(self.state.average))
+                    held_out = self.held_out = float(judge(self.state.average)) - chance
                     self._check(held_out)  # the last update may have spoilt weights whose losses were still finite
                     record["held_out"] = held_out
-                    if least is not None:
+                    if self.law is not None:
                         record["excess"] = held_out - least
                 log.write(json.dumps(record) + "\n")
                 if held_out is not None:

@@ -191,7 +191,7 @@ def test_large_offsets_keep_their_digits(outputs):
 def test_opening_a_run_again_compiles_nothing(outputs):
     from diffuse_cli import sources
     from diffuse_cli.generate import Method, draw
-    from diffuse_cli.sampling.sample import run as scan
+    from diffuse_cli.sampling.sample import scan
 
     method = Method("ddim:eta=0.25", "uniform", 4)
     draw(sources.of_run(runs.open_run(outputs / "small")), method, 10, 0)
@@ -257,7 +257,7 @@ def test_quiet_leaves_results_only(outputs):
 def test_own_code_samples_but_a_run_that_names_it_needs_trust(outputs):
     Path("lab").mkdir()
     Path("lab/mylab.py").write_text(
-        "from diffuse_cli.sampling.samplers import ddim\n\ndef mine(*, eta: float = 0.0):\n    return ddim(eta=eta)\n"
+        "from diffuse_cli.sampling.ddim import ddim\n\ndef mine(*, eta: float = 0.0):\n    return ddim(eta=eta)\n"
     )
     assert call("sample", "--sampler", "lab.mylab:mine:eta=1", "--out", "s.npy").code == 0
     small = ["--steps", 20, "--batch-size", 16, "--width", 8]

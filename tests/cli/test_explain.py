@@ -104,6 +104,13 @@ def test_data_on_a_line_and_points_known_by_heart(tmp_path, monkeypatch):
     assert "memorised mean of x0 given x_t" in result.out
 
 
+def test_as_many_times_as_a_figure_takes():
+    from diffuse_cli.cli.explain import MOST_TIMES
+    from diffuse_cli.plots.explain import MOST_PANELS
+
+    assert MOST_TIMES == MOST_PANELS
+
+
 def test_the_seed_decides_the_noise(outputs):
     one, same, other = (call("explain", "--json", "--seed", seed).json for seed in (1, 1, 2))
     assert one == same

@@ -1,6 +1,7 @@
 """The exact denoiser in a trained one's place, likelihood and evaluation, asked what is known."""
 
 import csv
+import re
 
 import numpy as np
 import pytest
@@ -43,10 +44,11 @@ def test_the_exact_denoiser_draws_the_data_without_a_run(tmp_path, monkeypatch):
 
 def test_the_exact_twin_of_a_run_has_its_data_and_schedule(outputs):
     result = call("sample", "--exact", "-n", 20, "--json")
-    assert result.json["run"] == "outputs/exact-moons-cosine"
+    assert result.json["run"] == "outputs/exact-moons-cosine-T1000"
     assert (result.json["sampler"], result.json["steps"]) == ("dpmpp_2m", 5)  # the run's own
     other = call("plot-reverse", "--exact", "--schedule", "linear", "--frames", 3)
-    assert other.out.strip() == "outputs/exact-moons-linear/figures/reverse.png"
+    assert other.out.strip() == "outputs/exact-moons-linear-T1000/figures/reverse.png"
+    assert call("sample", "--exact", "--timesteps", 50, "-n", 20, "--json").json["run"].endswith("-cosine-T50")
     assert runs.find(outputs, "latest").name == "small"  # an exact one's folder is no run
 
 
@@ -58,6 +60,27 @@ def test_the_exact_denoiser_of_a_file_repeats_its_training_points(of_file):
     away = np.abs(np.load("s.npy")[:, None] - points[None]) / [1.0, 20.0]
     nearest = away.max(axis=2).min(axis=1)
     assert np.quantile(nearest, 0.9) < 1e-3  # a few end between two of them: fifty steps are not infinitely many
+
+
+def test_the_exact_denoiser_of_a_file_has_a_folder_for_each_choice_of_rows(of_file):
+    words = ("sample", "--exact", "-n", 20, "--json", "--dataset", "file:mine.csv")
+    assert call(*words).json["run"] == "outputs/memorised-mine-cosine-T1000-seed0"
+    assert call("train", "--dataset", "file:mine.csv", *SMALL, "--set", "train_size=50", "--seed", 3).code == 0
+    assert call(*words[:5]).json["run"] == "outputs/memorised-mine-cosine-T1000-seed3-n50"
+
+
+def test_exact_denoisers_heed_the_environment_and_runs_do_not(outputs, monkeypatch):
+    monkeypatch.setenv("DIFFUSE_SAMPLE_DATASET", "bimodal")
+    monkeypatch.setenv("DIFFUSE_SAMPLE_SCHEDULE", "linear")
+    words = ("sample", "-n", 20, "--json")
+    assert call(*words).json["run"] == "outputs/small"
+    assert call(*words, "--exact").json["run"] == "outputs/exact-bimodal-linear-T1000"
+    assert call(*words, "--exact", "--dataset", "line").json["run"] == "outputs/exact-line-linear-T1000"
+    assert call(*words, "--exact", "--run", "small").json["run"] == "outputs/exact-moons-linear-T1000"
+    monkeypatch.setenv("DIFFUSE_SAMPLE_RUN", "small")
+    assert "give one of them" in call(*words, "--exact").err
+    assert call(*words, "--exact", "--dataset", "line").json["run"] == "outputs/exact-line-linear-T1000"
+    assert call(*words).json["run"] == "outputs/small"
 
 
 def test_the_exact_denoiser_bears_a_schedule_that_leaves_no_signal(tmp_path, monkeypatch):
@@ -92,7 +115,43 @@ def test_likelihood_of_a_gaussian_pair_is_its_closed_form(tmp_path, monkeypatch)
     assert said["value"] == pytest.approx(-np.log(density).mean(), abs=2e-3)
     assert said["bits_per_dimension"] == pytest.approx(said["value"] / np.log(2))
     assert said["mass"] == pytest.approx(1, abs=2e-3)
+    assert said["mass_error"] < 1e-3
     assert said["gap"] is None  # the points are nobody's draws
+
+
+def test_detail_finer_than_the_grid_is_said(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ("likelihood", "--exact", "-n", 5, "--dataset")
+    coarse, fine = call(*words, "bimodal"), call(*words, "bimodal:std=0.05")
+    assert ("finer than the grid" in coarse.err, "finer than the grid" in fine.err) == (False, True)
+    assert re.search(r"integral of p over a grid +1\.0000 ± \de-0\d ", coarse.out)
+    said = call(*words, "bimodal:std=0.05", "--json").json
+    assert abs(said["mass"] - 1) < 3 * said["mass_error"]
+    assert not said["mass_resolved"]
+
+
+def test_the_seed_decides_the_directions(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.savetxt("points.csv", np.random.default_rng(0).normal(size=(3, 5)), delimiter=",")
+    words = ("likelihood", "--exact", "--dataset", "curves:dim=5,terms=2", "--points", "points.csv", "--json", "--seed")
+    one, same, other = (call(*words, seed).json for seed in (1, 1, 2))
+    assert one["probes"] > 0
+    assert one == same
+    assert one["value"] != other["value"]
+
+
+def test_the_help_tells_the_solvers_own_defaults():
+    from diffuse_cli.diffusion import likelihood
+
+    said = " ".join(call("likelihood", "--help").out.split())
+
+    def numbers(flag):
+        default = re.search(rf"{flag} .*?\[default: ([^\]]*)\]", said)[1]
+        return [float(number) for number in re.findall(r"\d[\de.-]*", default)]
+
+    assert numbers("--tolerance") == [likelihood.TOLERANCE]
+    assert numbers("--max-steps") == [likelihood.MAX_STEPS]
+    assert numbers("--probes") == [0, likelihood._EXACT_UP_TO, likelihood.PROBES]
 
 
 def test_the_exact_denoiser_has_no_gap(tmp_path, monkeypatch):
@@ -157,6 +216,29 @@ def test_a_file_is_judged_by_its_held_out_rows(of_file):
     assert call("sample", "-n", 10).code == 0  # for which the data are not needed
 
 
+@pytest.mark.parametrize(
+    ("rows", "held_out", "left"), [(30, 3, {"precision", "recall", "density", "coverage"}), (12, 1, None)]
+)
+def test_metrics_that_need_more_points_are_left_out(rows, held_out, left, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.savetxt("few.csv", np.random.default_rng(0).normal(size=(rows, 2)), delimiter=",")
+    small = ("--steps", 20, "--batch-size", 8, "--width", 8, "--set", "sampler_steps=5")
+    assert call("train", "--dataset", "file:few.csv", *small).code == 0
+    every = set(catalog.CATALOG["metric"])
+    left = left or every
+    result = call("evaluate", "-n", 100, "--repeats", 3, "--json")
+    assert result.code == 0, result.err
+    assert set(result.json["metrics"]) == every - left
+    assert result.json["nll"]["n"] == held_out
+    assert result.json["memorisation"]["nearer"] > 0
+    (note,) = [line for line in result.err.splitlines() if "left out" in line]
+    assert all(name in note for name in left)
+    assert f"{held_out} can be compared" in note
+    assert "NLL" in call("evaluate", "-n", 100, "--repeats", 3).out
+    asked = call("evaluate", "-n", 100, "--repeats", 3, "--metric", "coverage")
+    assert (asked.code, "at least" in asked.err, asked.out) == (2, True, "")
+
+
 def test_training_says_when_the_schedule_ends_too_early(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert "ends too early" in call("train", "--config", "made_easy", *SMALL).err
@@ -178,6 +260,7 @@ def test_the_log_has_the_excess_and_training_ends_with_it(outputs):
         ("sample --exact --dataset mons", 2, "did you mean 'moons'"),
         ("sample --dataset moons", 2, "give --exact too"),
         ("plot-reverse --schedule linear", 2, "give --exact too"),
+        ("likelihood --schedule linear --timesteps 50", 2, "a run has its own --schedule and --timesteps; the exact"),
         ("sample --exact --dataset moons --run small", 2, "give one of them"),
         ("likelihood --points missing.csv", 1, "missing.csv"),
         ("likelihood --points empty.csv", 1, "empty.csv is empty"),

@@ -236,7 +236,7 @@ def test_resuming_never_takes_what_is_not_a_runs(outputs):
 
 def test_resuming_imports_nobodys_code_without_trust(outputs):
     Path("owned").mkdir()
-    Path("owned/own.py").write_text("from diffuse_cli.sampling.samplers import ddim as mine\n")
+    Path("owned/own.py").write_text("from diffuse_cli.sampling.ddim import ddim as mine\n")
     assert call("train", *SMALL, "--set", "sampler=owned.own:mine", "--name", "own").code == 0
     result = call("train", "--resume", "own", "--steps", 90)
     assert result.code == 2

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.datasets import load_iris
 
-from diffuse_cli import catalog
+from diffuse_cli import catalog, experiment
 from diffuse_cli.data.files import file
 from diffuse_cli.errors import DiffuseError, UsageError
 
@@ -191,6 +191,14 @@ def test_draws_are_rows_chosen_independently(here):
     assert (dataset.dim, dataset.view, draw.dtype) == (2, "points", np.float64)
     draw[:] = 0  # a draw is the caller's own
     np.testing.assert_array_equal(dataset.points, POINTS)
+
+
+def test_nobody_knows_the_law_of_a_file(here):
+    write(here / "p.npy", POINTS)
+    dataset = file(path="p.npy")
+    assert dataset.exact is None
+    assert experiment.truth_of(dataset) is None
+    assert experiment.law_name(dataset) == "memorised"
 
 
 def test_columns_are_standardised_each_on_its_own(here):

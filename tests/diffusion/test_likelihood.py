@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from diffuse_cli.diffusion import exact, likelihood
-from diffuse_cli.diffusion.likelihood import frozen_below, grid_density, log_likelihood
+from diffuse_cli.diffusion.likelihood import SPACING, frozen_below, grid_density, log_likelihood, mass
 from diffuse_cli.diffusion.predictions import Prediction
 from diffuse_cli.diffusion.process import Process, straight_flow, variance_exploding, variance_preserving
 from diffuse_cli.diffusion.schedules import cosine, linear
@@ -198,6 +198,41 @@ def test_mass_on_a_line():
     assert found.log_p.shape == (80,)
 
 
+def test_mass_and_its_error():
+    law = exact.mixture([[-1.0, 0.5], [1.0, -0.5]], 0.1)
+    found = mass(denoiser(law), whole(), [-1.6, -1.0], [1.6, 1.0])
+    assert found.value == pytest.approx(1, abs=1e-3)
+    assert found.error < 1e-3
+    assert (found.resolved, found.failed) == (True, 0)
+    spoilt = mass(denoiser(law), whole(), [-0.2, -0.1], [0.2, 0.1], max_steps=3)
+    assert np.isnan(spoilt.value)
+    assert (spoilt.resolved, spoilt.failed > 10) == (False, True)
+
+
+@pytest.mark.parametrize("std", [0.04, 0.01, 0.002])
+@pytest.mark.parametrize("dim", [1, 2])
+def test_the_error_of_a_grid_too_coarse_is_seen(dim, std, monkeypatch):
+    """With the density itself in the flow's place, which has it to six digits."""
+    means = np.random.default_rng(0).uniform(-0.8, 0.8, (20, dim))
+    law = jax.jit(lambda x: exact.log_prob(exact.mixture(means, std), x, SHORT.at(jnp.float32(jnp.inf))))
+    monkeypatch.setattr(
+        likelihood,
+        "log_likelihood",
+        lambda _predict, _process, x, **_: likelihood.Likelihood(np.asarray(law(jnp.float32(x))), None, 0, 0, 0),
+    )
+    found = mass(None, None, [-1.2] * dim, [1.2] * dim)
+    if std > 0.005:  # finer detail it may miss
+        assert abs(found.value - 1) < 2 * found.error + 1e-4
+    assert found.resolved == (std > 0.6 * SPACING)
+
+
+def test_a_grid_that_misses_everything_is_not_resolved():
+    law = exact.mixture([[0.013, 0.0172]], 1e-4)
+    found = mass(denoiser(law), whole(), [-0.2, -0.2], [0.2, 0.2])
+    assert found.value < 0.5
+    assert not found.resolved
+
+
 @pytest.mark.parametrize("scaling", SCALINGS)
 def test_the_frozen_score(scaling, x64):
     process = Process(None, 1, scaling)
@@ -206,7 +241,7 @@ def test_the_frozen_score(scaling, x64):
     x = jnp.asarray(np.random.default_rng(0).normal(size=(10, 2)))
     for log_snr in (-9.0, 0.0, 2.99, 3.0):
         level = process.at(jnp.float64(log_snr))
-        for got, expected in zip(frozen(x, level), bent(x, level), strict=True):
+        for got, expected in zip(frozen(x, level)[:2], bent(x, level)[:2], strict=True):
             np.testing.assert_allclose(got, expected, rtol=1e-12)
     limit = -bent(finest.alpha * x, finest).eps * finest.alpha / finest.sigma  # the score in x / alpha
     for log_snr in (3.01, 9.0, 40.0):
@@ -235,7 +270,7 @@ def test_a_level_each_and_a_level_for_all_agree():
     together = frozen(x, SHORT.at(log_snr[:, None]))
     for i in range(3):
         alone = frozen(x[:1], SHORT.at(log_snr[i]))
-        for one, other in zip(alone, together, strict=True):
+        for one, other in zip(alone[:2], together[:2], strict=True):
             np.testing.assert_allclose(one[0], other[i], rtol=1e-6)
 
 

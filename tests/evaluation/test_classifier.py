@@ -44,6 +44,8 @@ def test_the_probability_of_less():
     assert probability_less(np.array([1.0, 2.0]), np.array([3.0, 4.0, 5.0]))[0] == 1
     assert probability_less(np.array([3.0]).repeat(2), np.array([1.0, 2.0]))[0] == 0
     assert probability_less(np.array([1.0, 1.0]), np.array([1.0, 1.0])) == (0.5, 0)
+    less, stderr = probability_less(np.array([1.0]), np.array([0.0, 3.0]))
+    assert (less, np.isnan(stderr)) == (0.5, True)  # of one value nothing is known of the spread
     assert probability_less(np.array([1.0, 3.0]), np.array([2.0, 3.0, 4.0]))[0] == pytest.approx((3 + 1.5) / 6)
 
 

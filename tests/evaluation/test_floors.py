@@ -8,7 +8,7 @@ from scipy.stats import t as student
 
 from diffuse_cli import catalog
 from diffuse_cli.errors import UsageError
-from diffuse_cli.evaluation.floors import LEVEL, Score, beside_floor, beside_split_floor
+from diffuse_cli.evaluation.floors import LEVEL, Score, fresh_floor, split_floor
 from diffuse_cli.evaluation.metric import Metric
 
 ALL = {name: catalog.build("metric", name) for name in catalog.CATALOG["metric"]}
@@ -21,6 +21,14 @@ def gaussian(rng, n):
 
 def two_modes(rng, n):
     return 0.3 * rng.standard_normal((n, 2)) + np.where(rng.random((n, 1)) < 0.5, -1.0, 1.0)
+
+
+def beside_floor(metrics, model, draw, **options):
+    return fresh_floor(metrics, len(model), draw, **options).scores(model)
+
+
+def beside_split_floor(metrics, model, held_out, others=None, **options):
+    return split_floor(metrics, len(model), held_out, others, **options).scores(model)
 
 
 def difference(worse):
@@ -151,7 +159,7 @@ def test_splits_are_disjoint_and_the_reference_is_held_out():
     metrics = {"none": Metric(figures, "none")}
     score = beside_split_floor(metrics, np.full((30, 1), -1.0), held_out, others, repeats=5)["none"]
     assert score.n == 10
-    (model, reference), *splits = seen
+    *splits, (model, reference) = seen
     assert set(model) == {-1}
     assert set(reference) == set(range(10))
     assert all(len({*first, *second}) == 20 for first, second in splits)
@@ -165,3 +173,17 @@ def test_a_floor_needs_repeats_and_points():
         beside_floor(CHEAP, model, gaussian, repeats=1)
     with pytest.raises(UsageError, match="at least 2 points"):
         beside_split_floor(CHEAP, model, model[:3])
+
+
+@pytest.mark.parametrize("worse", ["larger", "smaller", "either"])
+def test_one_floor_judges_any_number_of_models(worse):
+    """As each of them would be judged alone, and its interval is where the line is drawn."""
+    metrics = {"mean": difference(worse)}
+    floor = fresh_floor(metrics, 40, gaussian, seed=3)
+    low, high = floor.interval("mean")
+    assert np.isfinite([low, high]).tolist() == [worse != "larger", worse != "smaller"]
+    for shift in (-1.0, 0.0, 1.0):
+        model = gaussian(np.random.default_rng(9), 40) + shift
+        score = floor.scores(model)["mean"]
+        assert score == beside_floor(metrics, model, gaussian, seed=3)["mean"]
+        assert score.indistinguishable is (low <= score.value <= high)

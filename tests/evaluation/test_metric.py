@@ -86,7 +86,16 @@ def test_options_out_of_bounds_are_refused(text):
         catalog.build("metric", text)
 
 
-@pytest.mark.parametrize("text", ["recall:k=5", "c2st:k=10"])
-def test_too_few_points_for_the_neighbours(text):
-    with pytest.raises(UsageError, match="neighbours"):
-        catalog.build("metric", text)(*np.random.default_rng(0).standard_normal((2, 5, 2)))
+@pytest.mark.parametrize(("text", "least"), [("recall", 6), ("density:k=1", 2), ("c2st:k=10", 6), ("c2st_auc:k=9", 5)])
+def test_too_few_points_for_the_neighbours(text, least):
+    metric, points = catalog.build("metric", text), np.random.default_rng(0).standard_normal((2, least, 2))
+    assert metric.least == least
+    assert np.isfinite(metric(*points))
+    with pytest.raises(UsageError, match=f"at least {least} points" if least > 2 else "n at least 2"):
+        metric(*points[:, 1:])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_as_many_points_as_a_metric_needs_are_enough(name):
+    metric = catalog.build("metric", name)
+    assert np.isfinite(metric(*np.random.default_rng(0).standard_normal((2, metric.least, 2))))

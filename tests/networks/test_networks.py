@@ -9,9 +9,9 @@ from diffuse_cli import config, experiment
 from diffuse_cli.diffusion.process import Process, variance_exploding
 from diffuse_cli.networks.denoiser import answer, predictor
 from diffuse_cli.networks.embeddings import FourierFeatures
+from diffuse_cli.sampling.ddim import ddim
 from diffuse_cli.sampling.grids import uniform
-from diffuse_cli.sampling.sample import run
-from diffuse_cli.sampling.samplers import ddim
+from diffuse_cli.sampling.sample import run, scan
 
 
 def built(dim=2, **settings):
@@ -77,7 +77,7 @@ def test_other_weights_of_one_structure_compile_nothing():
     levels = uniform()(made.process, 5)
     sampler, x = ddim(), jnp.ones((3, 2))
     run(predictor(made.structure, weights, made.parameterization), sampler, levels, x, jax.random.key(0))
-    before = run._cache_size()
+    before = scan._cache_size()
     other = jax.tree.map(lambda w: 2 * w, weights)
     run(predictor(made.structure, other, made.parameterization), sampler, levels, x, jax.random.key(0))
-    assert run._cache_size() == before
+    assert scan._cache_size() == before

@@ -3,7 +3,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from diffuse_cli.errors import UsageError
-from diffuse_cli.plots.schedule import DASHES, betas, log_alpha_bar, schedule
+from diffuse_cli.plots.lines import DASHES
+from diffuse_cli.plots.schedule import betas, log_alpha_bar, schedule
 
 from .drawing import assert_nothing_cut_or_overlapping
 

@@ -1,0 +1,90 @@
+"""The variational bound on -log p, term by term. Sohl-Dickstein et al. 2015, eq. 14; Ho et al. 2020, eq. 5.
+
+    -log p(x0) <= KL(q(x_T | x0) || p(x_T)) + sum over t > 1 of E KL(q(x_(t-1) | x_t, x0) || p(x_(t-1) | x_t))
+                  + E [-log p(x0 | x_1)]
+
+All are Gaussians with diagonal covariance, so the terms are closed forms; nats, summed over columns, model space. The
+model's chain p has the mean of its x0, and a variance that is q's own (`small`), the forward step's (`large`), or
+`learned`: q's own and what the clean sample's uncertainty adds to it (Bao et al. 2022, eq. 5).
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from diffuse_cli.diffusion.predictions import Predict, Prediction
+from diffuse_cli.diffusion.process import Level, Process, preserved
+
+VARIANCES = ("small", "large", "learned")
+
+
+class Terms(NamedTuple):
+    """prior [n]; steps [T, n], of which the first is the reconstruction term, t = 1/T, and the last that of t = 1."""
+
+    prior: Array
+    steps: Array
+
+    @property
+    def total(self) -> Array:
+        """The bound on -log p of each point, [n]."""
+        return self.prior + self.steps.sum(axis=0)
+
+
+@partial(jax.jit, static_argnames=("process", "variance"))
+def terms(predict: Predict, process: Process, x0: Array, key: Array, *, variance: str = "small") -> Terms:
+    """All terms of the bound at each of x0 [n, d], with one draw of the noise for each term and point.
+
+    `predict` is a pytree; with the variance `learned` it says x0_var.
+    """
+
+    def term(number: Array) -> Array:
+        level = process.level(number / process.timesteps)
+        eps = jax.random.normal(jax.random.fold_in(key, number), x0.shape, x0.dtype)
+        seen = predict(level.alpha * x0 + level.sigma * eps, level)
+        return step_term(seen, x0, eps, process.earlier(level), level, variance)
+
+    steps = jax.lax.map(term, jnp.arange(1, process.timesteps + 1))
+    return Terms(prior_term(x0, process.level(jnp.ones((), x0.dtype))), steps)
+
+
+def prior_term(x0: Array, last: Level) -> Array:
+    """KL(q(x_T | x0) || N(0, (alpha^2 + sigma^2) I)) [batch], of x0 [batch, d]; `last` is the level at T."""
+    whole = last.alpha**2 + last.sigma**2
+    share = last.sigma**2 / whole
+    return 0.5 * jnp.sum(share + last.alpha**2 * x0**2 / whole - 1 - jnp.log(share), axis=-1)
+
+
+def step_term(p: Prediction, x0: Array, eps: Array, earlier: Level, level: Level, variance: str) -> Array:
+    """The term of the step from `level` to `earlier` [batch], at x = alpha x0 + sigma eps, where the model sees p.
+
+    x0, eps: [batch, d]; levels with fields [batch, 1] or scalars, `earlier` variance preserving. Where that is
+    clean this is the reconstruction term, -log N(x0; p.x0, v): v is x0_var where it is learned, and else
+    (sigma / alpha)^2.
+    """
+    level = preserved(level)
+    sigma, clean = level.sigma / level.alpha, jnp.isinf(earlier.log_snr)
+    gain = jnp.expm1(jnp.where(clean, level.log_snr, earlier.log_snr) - level.log_snr)  # SNR' / SNR - 1
+    if variance == "learned":
+        unknown = p.x0_var / sigma**2  # the variance of eps, given x
+        ratio = 1 + gain * unknown
+        v = p.x0_var
+    else:
+        wider = (level.sigma / jnp.where(clean, level.sigma, earlier.sigma)) ** 2 if variance == "large" else 1.0
+        ratio, v = jnp.broadcast_to(wider, x0.shape), jnp.broadcast_to(sigma**2, x0.shape)
+    kl = 0.5 * jnp.sum(jnp.log(ratio) + (1 + gain * (p.eps - eps) ** 2) / ratio - 1, axis=-1)
+    reconstruction = -jnp.sum(jax.scipy.stats.norm.logpdf(x0, p.x0, jnp.sqrt(v)), axis=-1)
+    return jnp.where(jnp.broadcast_to(clean, (len(x0), 1))[:, 0], reconstruction, kl)
+
+
+def reverse_variance(p: Prediction, earlier: Level, level: Level, variance: str) -> Array:
+    """The variance of p(x_earlier | x_level), [batch, d] or [batch, 1] or a scalar. Ho et al. 2020, section 3.2."""
+    lost = -jnp.expm1(level.log_snr - earlier.log_snr)
+    small = earlier.sigma**2 * lost
+    if variance == "large":
+        return level.sigma**2 * lost
+    if variance == "small":
+        return small
+    return small + (earlier.alpha * lost) ** 2 * p.x0_var

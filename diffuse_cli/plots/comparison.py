@@ -1,0 +1,190 @@
+"""Samplers beside each other: how good they are for what they cost, and where they take the same noise."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
+
+from diffuse_cli.errors import DiffuseError, UsageError
+from diffuse_cli.plots.clouds import Scene, add_panel, checked_cloud, make_scene
+from diffuse_cli.plots.hues import HISTOGRAM_SHADES, SHADES, Hues, hues_of
+from diffuse_cli.plots.layout import TWO_LINES, arrange, panel_rows
+from diffuse_cli.plots.lines import KEY_ROW, key_shape, pattern
+from diffuse_cli.plots.strips import draw_row
+from diffuse_cli.plots.style import Theme, heading, house_style, new_figure, settle
+
+SIDE = 2.3  # inches of a panel of end points
+COLUMNS = 3
+WIDTH, HEIGHT = 7.8, 3.4  # inches of two panels
+FLOOR = ("noise floor", "reach of chance")
+SHOWN = 400  # points in one, each of which is to be seen
+FAR = 5.0  # how many times the smallest figure the largest is, where an axis is logarithmic
+
+
+class Line(NamedTuple):
+    """A sampler at k numbers of evaluations, rising.
+
+    values: [k], its metric, NaN where samples were not finite. differs: [k], whether they can be told from the truth.
+    gaps: [k], its distance from the exact flow, the root mean square over points; None where it has none.
+    """
+
+    evals: np.ndarray
+    values: np.ndarray
+    differs: np.ndarray
+    gaps: np.ndarray | None = None
+
+
+class Ends(NamedTuple):
+    """Where a sampler takes m points, cloud [m, d]; words about it; whether it aims at where the exact flow does."""
+
+    cloud: np.ndarray
+    words: str
+    aims: bool
+
+
+def quality(
+    samplers: Mapping[str, Line],
+    *,
+    metric: str,
+    floor: float,
+    interval: tuple[float, float],
+    subject: str = "",
+    dark: bool = False,
+) -> Figure:
+    """Two panels over network evaluations: a metric with its noise floor, and the distance from the exact flow.
+
+    floor: the truth's own figure, a dashed line. interval: low and high, infinite on a side without bound, between
+    which a figure cannot be told from the truth's: shaded, and marks there are hollow. Without any gaps there is one
+    panel.
+
+    Raises UsageError where there is no sampler or shapes do not agree, DiffuseError where no value is finite.
+    """
+    if not samplers:
+        raise UsageError("there is no sampler to draw.")
+    for name, line in samplers.items():
+        if len({(1, *np.shape(part)) for part in line if part is not None}) > 1 or np.ndim(line.evals) != 1:
+            raise UsageError(f"{name}: evaluations, values and gaps need to be [k], of the same k.")
+    values = np.concatenate([line.values for line in samplers.values()])
+    if not np.isfinite(values).any():
+        raise DiffuseError("no figure of any sampler is finite, so there is nothing to draw.")
+    followed = any(line.gaps is not None for line in samplers.values())
+    with house_style(dark=dark) as theme:
+        width = WIDTH if followed else 0.57 * WIDTH
+        rows, columns = key_shape([*samplers, *FLOOR], width)
+        figure = new_figure(width, HEIGHT + KEY_ROW * rows, theme)
+        panels = figure.subplots(1, 1 + followed, squeeze=False)[0]
+        looks = {
+            name: {"color": theme.classes[i % len(theme.classes)], "linestyle": pattern(i), "linewidth": 1.3}
+            for i, name in enumerate(samplers)
+        }
+        _draw_values(panels[0], samplers, looks, metric, theme)
+        key = _draw_floor(panels[0], values, floor, interval, theme)
+        if followed:
+            _draw_gaps(panels[1], samplers, looks)
+        for axes in panels:
+            _scale_evaluations(axes, np.concatenate([line.evals for line in samplers.values()]))
+        heading(figure, "Quality against network evaluations", subject)
+        key = [Line2D([], [], marker="o", markersize=3.6, label=name, **look) for name, look in looks.items()] + key
+        figure.legend(handles=key, loc="outside lower center", ncols=columns, handlelength=2.6)
+        return settle(figure)
+
+
+def ends(panels: Mapping[str, Ends], *, view: str = "points", subject: str = "", dark: bool = False) -> Figure:
+    """Where the same m points end, a panel for each name; the first is what the others are compared with.
+
+    A point has the colour of its place in the first panel in all of them. In a plane a line leads from that place to
+    where a sampler that aims there takes it.
+
+    Raises UsageError where there is no panel or shapes do not agree, DiffuseError where nothing is finite.
+    """
+    if len({np.shape(each.cloud) for each in panels.values()}) != 1:
+        raise UsageError("clouds of end points need to be [m, d], of the same points in the same space.")
+    clouds = [checked_cloud(each.cloud, name) for name, each in panels.items()]
+    chosen = np.sort(np.random.default_rng(0).permutation(len(clouds[0]))[:SHOWN])
+    first, *_ = clouds = [cloud[chosen] for cloud in clouds]
+    titles = [f"{name}\n{each.words}" for name, each in panels.items()]
+    with house_style(dark=dark) as theme:
+        scene = make_scene(clouds, reference=first, frame=first, view=view, side=SIDE, theme=theme)
+        hues = hues_of(first, None, theme, HISTOGRAM_SHADES if scene.kind == "histogram" else SHADES)
+        columns = min(COLUMNS, len(clouds))
+        made = panel_rows(-(-len(clouds) // columns), columns, scene, theme, above=TWO_LINES)
+        axes = [add_panel(made.figure, made.grid[i // columns, i % columns], scene) for i in range(len(clouds))]
+        for start in range(0, len(clouds), columns):
+            row = slice(start, start + columns)
+            last = start + columns >= len(clouds)
+            draw_row(axes[row], clouds[row], titles[row], scene, hues, last_row=last, normal=False)
+        for panel, cloud, each in zip(axes, clouds, panels.values(), strict=True):
+            if each.aims and scene.kind in ("plane", "projected"):
+                _draw_gap_lines(panel, first, cloud, scene, hues)
+        return arrange(made, "Where the same noise ends", subject)
+
+
+def _draw_values(
+    axes: Axes, samplers: Mapping[str, Line], looks: Mapping[str, dict], metric: str, theme: Theme
+) -> None:
+    for name, line in samplers.items():
+        axes.plot(line.evals, line.values, **looks[name])
+        face = [looks[name]["color"] if differs else theme.paper for differs in line.differs]
+        axes.scatter(line.evals, line.values, s=18, c=face, edgecolors=looks[name]["color"], linewidths=1.0, zorder=3)
+    axes.set_title("samples against the data")
+    axes.set_ylabel(metric)
+
+
+def _draw_floor(
+    axes: Axes, values: np.ndarray, floor: float, interval: tuple[float, float], theme: Theme
+) -> list[Artist]:
+    """The scale of the values, and on it what perfect samples have. Returns what a key should name."""
+    values, (low, high) = np.append(values[np.isfinite(values)], floor), interval
+    line = axes.axhline(floor, color=theme.ink, linewidth=0.9, dashes=(4, 2.5), zorder=1, label=FLOOR[0])
+    if values.min() > 0 and values.max() > FAR * values.min() and low == -np.inf:
+        axes.set_yscale("log")
+    elif np.isfinite(high) and values.max() > FAR * high > 0:  # unbiased figures lie on both sides of zero
+        axes.set_yscale("symlog", linthresh=high)
+        axes.set_ylim(min(values.min(), 0) - high / 2, 2 * values.max())
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(bottom, top)
+    look = {"color": theme.fill, "alpha": 0.35, "linewidth": 0, "zorder": 0, "label": FLOOR[1]}
+    return [line, axes.axhspan(max(low, bottom), min(high, top), **look)]
+
+
+def _draw_gaps(axes: Axes, samplers: Mapping[str, Line], looks: Mapping[str, dict]) -> None:
+    for name, line in samplers.items():
+        if line.gaps is not None:
+            axes.plot(line.evals, line.gaps, marker="o", markersize=3.6, **looks[name])
+    axes.set(yscale="log", ylabel="distance, root mean square")
+    axes.set_title("each sample against the exact flow")
+
+
+def _scale_evaluations(axes: Axes, evals: np.ndarray) -> None:
+    axes.set(xscale="log", xlabel="network evaluations")
+    axes.set_xlim(evals.min() / 1.15, evals.max() * 1.15)
+    axes.xaxis.set_major_locator(FixedLocator(_apart(np.unique(evals))))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.spines[["right", "top"]].set_visible(False)
+
+
+def _apart(evals: np.ndarray) -> list[float]:
+    """Those of rising numbers, from the last on, that leave room for each other on a logarithmic axis."""
+    kept = [evals[-1]]
+    for value in evals[-2::-1]:
+        if kept[-1] > 1.25 * value:
+            kept.append(value)
+    return kept
+
+
+def _draw_gap_lines(axes: Axes, exact: np.ndarray, cloud: np.ndarray, scene: Scene, hues: Hues) -> None:
+    """Lines to those points of a cloud that are in the frame; the others would cover it."""
+    pairs = np.stack([exact, cloud], axis=1)
+    if scene.basis is not None:
+        pairs = (pairs - scene.basis[0]) @ scene.basis[1]
+    low, high = scene.limits.T
+    inside = np.flatnonzero(((pairs[:, 1] >= low) & (pairs[:, 1] <= high)).all(axis=1))
+    look = {"colors": hues.of(inside), "linewidths": 0.6, "alpha": 0.6, "zorder": 0}
+    axes.add_collection(LineCollection(pairs[inside], **look), autolim=False)

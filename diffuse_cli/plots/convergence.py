@@ -1,0 +1,119 @@
+"""Errors against the number of steps: the slope of each line is the order of its sampler."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, LogLocator, NullLocator, StrMethodFormatter
+
+from diffuse_cli.errors import DiffuseError, UsageError
+from diffuse_cli.plots import lines
+from diffuse_cli.plots.style import Theme, heading, house_style, new_figure, settle
+
+HEIGHT = 4.3  # inches of a figure of few lines
+_AROUND = 0.85  # of them, title and axis
+_GUIDE = 2.6  # how many times the steps grow along a guide
+
+
+class Curve(NamedTuple):
+    """errors [k] of a sampler of this order in theory. observed: what it shows, None where nothing can be told."""
+
+    order: int
+    errors: np.ndarray
+    observed: float | None
+    passed: bool | None = True
+
+
+def convergence(
+    steps: np.ndarray, curves: Mapping[str, Curve], *, rounding: float = 0.0, subject: str = "", dark: bool = False
+) -> Figure:
+    """Log error over log steps, a line for each name, in the colour of its order; failures have crosses for dots.
+
+    steps [k], rising. rounding: errors below it, where the figure is shaded, say nothing. Short lines at the lower left
+    have the slopes of the orders that are there.
+
+    Raises UsageError where there is no curve or shapes do not agree, DiffuseError where no error can be drawn.
+    """
+    steps = np.asarray(steps, float)
+    if not curves:
+        raise UsageError("there is no curve to draw.")
+    for name, curve in curves.items():
+        if steps.ndim != 1 or np.shape(curve.errors) != steps.shape:
+            raise UsageError(
+                f"{name} has errors {np.shape(curve.errors)} for steps {steps.shape}; both need to be [k]."
+            )
+    drawable = np.concatenate([_positive(curve.errors) for curve in curves.values()])
+    if np.isnan(drawable).all():
+        raise DiffuseError("no error is a finite number above zero, so there is nothing to draw.")
+    with house_style(dark=dark) as theme:
+        names = [_label(name, curve) for name, curve in curves.items()]
+        height = max(HEIGHT, _AROUND + lines.LINE * (len(curves) + 1))
+        figure = new_figure(4.6 + lines.width(names), height, theme)
+        axes = figure.add_subplot()
+        _scale(axes, steps, np.nanmin(drawable), np.nanmax(drawable))
+        ends = [_draw(axes, steps, curve, theme, _pattern(name, curves)) for name, curve in curves.items()]
+        _guides(axes, steps, sorted({curve.order for curve in curves.values()}), theme)
+        if rounding > axes.get_ylim()[0]:
+            axes.axhspan(axes.get_ylim()[0], rounding, color=theme.fill, alpha=0.35, linewidth=0)
+        named = [
+            lines.Label(name, *end, _colour(curve.order, theme))
+            for name, end, curve in zip(names, ends, curves.values(), strict=True)
+            if np.isfinite(end).all()
+        ]
+        lines.beside(axes, named, height=height - _AROUND)
+        heading(figure, "Error against the exact flow", subject)
+        return settle(figure)
+
+
+def _positive(errors: np.ndarray) -> np.ndarray:
+    """What a logarithmic axis can show of `errors`; the rest is NaN."""
+    errors = np.asarray(errors, float)
+    return np.where(np.isfinite(errors) & (errors > 0), errors, np.nan)
+
+
+def _label(name: str, curve: Curve) -> str:
+    return f"{name}  {'–' if curve.observed is None else format(curve.observed, '.2f')}"
+
+
+def _pattern(name: str, curves: Mapping[str, Curve]) -> str | tuple:
+    """Lines of one order share a colour, and differ in their pattern."""
+    alike = [other for other, curve in curves.items() if curve.order == curves[name].order]
+    return lines.pattern(alike.index(name))
+
+
+def _colour(order: int, theme: Theme) -> str:
+    return theme.classes[(order - 1) % len(theme.classes)]
+
+
+def _draw(axes: Axes, steps: np.ndarray, curve: Curve, theme: Theme, style: str | tuple) -> tuple[float, float]:
+    """Draw one line, and return where it ends."""
+    errors = _positive(curve.errors)
+    marker = {"marker": "x", "markersize": 5} if curve.passed is False else {"marker": "o", "markersize": 2.6}
+    axes.plot(steps, errors, color=_colour(curve.order, theme), linestyle=style, linewidth=1.2, **marker)
+    seen = np.flatnonzero(np.isfinite(errors))
+    return (steps[seen[-1]], errors[seen[-1]]) if len(seen) else (np.nan, np.nan)
+
+
+def _guides(axes: Axes, steps: np.ndarray, orders: list[int], theme: Theme) -> None:
+    """A fan of slopes from one point, low enough to be out of the way."""
+    x = np.array([steps[0], steps[0] * _GUIDE])
+    top = axes.get_ylim()[0] * 1.6 * _GUIDE ** orders[-1]
+    for order in orders:
+        y = top * (x / x[0]) ** -float(order)
+        colour = _colour(order, theme)
+        axes.plot(x, y, color=colour, linewidth=0.8, zorder=1)
+        words = {"textcoords": "offset points", "va": "center", "color": colour, "fontsize": lines.SIZE}
+        axes.annotate(f"order {order}", (x[1], y[1]), (3, 0), **words)
+
+
+def _scale(axes: Axes, steps: np.ndarray, low: float, high: float) -> None:
+    axes.set(xscale="log", yscale="log", xlabel="steps", ylabel="distance from the exact end, root mean square")
+    axes.set_xlim(steps[0] / 1.12, steps[-1] * 1.12)
+    axes.set_ylim(low / 2.5, high * 2.5)
+    axes.xaxis.set_major_locator(FixedLocator(steps))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_locator(LogLocator(numticks=9))
+    axes.spines[["right", "top"]].set_visible(False)

@@ -1,0 +1,123 @@
+"""diffuse compare: on the small run and on exact denoisers, its document, figures and mistakes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from diffuse_cli.cli.compare import SAMPLERS
+from tests.cli.conftest import call
+
+FEW = ["-n", 200, "--repeats", 3]
+EXACT = ["compare", "--exact", "--dataset", "bimodal", *FEW]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_document_that_scripts_rely_on(outputs):
+    result = call("compare", *FEW, "--evals", "4,9", "--json")
+    assert result.code == 0, result.err
+    said = result.json
+    assert set(said) == {"run", "dataset", "n", "metric", "seed", "floor", "exact", "cells", "left_out"}
+    assert (said["run"], said["dataset"], said["metric"], said["n"]) == ("outputs/small", "moons", "sliced_w2", 200)
+    assert said["floor"]["interval"][0] is None
+    assert said["floor"]["floor"] < said["floor"]["interval"][1]
+    assert said["exact"]["points"] == 200
+    assert [(cell["sampler"], cell["budget"]) for cell in said["cells"]] == [(s, b) for s in SAMPLERS for b in (4, 9)]
+    for cell in said["cells"]:
+        assert set(cell) == {
+            "sampler", "grid", "budget", "steps", "evals", "value", "indistinguishable", "gap_rms", "gap_median",
+            "seconds",
+        }  # fmt: skip
+        assert cell["evals"] <= cell["budget"]
+        assert cell["evals"] == (2 * cell["steps"] - 1 if cell["sampler"] == "heun" else cell["steps"])
+        assert (cell["gap_rms"] is None) == (cell["sampler"] == "ddpm")
+    assert said["left_out"] == []
+    assert not (outputs / "small" / "figures" / "compare.png").exists()
+
+
+def test_the_error_of_ddim_falls_and_the_table_says_so(folder):
+    cells = call(*EXACT, "--sampler", "ddim", "--evals", "5,20,80", "--json").json["cells"]
+    gaps = [cell["gap_rms"] for cell in cells]
+    assert gaps[0] > 3 * gaps[1] > 6 * gaps[2]
+    assert cells[2]["indistinguishable"]
+    table = call(*EXACT, "--sampler", "ddim", "--sampler", "ddpm", "--evals", "2,20").out
+    assert "noise floor of sliced_w2" in table
+    assert "indistinguishable" in table
+    assert [line.split()[0] for line in table.splitlines() if "dd" in line] == ["ddim", "ddim", "ddpm", "ddpm"]
+
+
+def test_figures_go_to_the_run_or_where_they_are_asked_to(outputs):
+    words = ["compare", *FEW, "--sampler", "ddim", "--sampler", "ddpm", "--evals", "3,6"]
+    result = call(*words)
+    assert result.code == 0, result.err
+    figures = ["outputs/small/figures/compare.png", "outputs/small/figures/compare-ends.png"]
+    assert result.out.splitlines()[-2:] == figures
+    for suffix, start in (("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")):
+        said = call(*words, "--out", f"c.{suffix}", "--dark", "--json").json
+        assert said["figures"] == [f"c.{suffix}", f"c-ends.{suffix}"]
+        assert all(Path(name).read_bytes().startswith(start) for name in said["figures"])
+
+
+@pytest.mark.parametrize("dataset", ["bimodal", "swiss_roll:dim=3", "curves"])
+def test_data_of_any_number_of_columns(dataset, folder):
+    words = ["--sampler", "ddim", "--evals", "4", "--dataset", dataset, "-n", 100, "--repeats", 2]
+    result = call("compare", "--exact", *words, "--out", "c.png")
+    assert result.code == 0, result.err
+    assert Path("c-ends.png").is_file()
+
+
+def test_a_file_is_compared_with_its_held_out_rows(folder):
+    np.savetxt("mine.csv", np.random.default_rng(0).normal(size=(400, 2)), delimiter=",")
+    words = ["--sampler", "ddim", "--evals", "4,8", "--dataset", "file:mine.csv", "-n", 100, "--repeats", 2]
+    assert len(call("compare", "--exact", *words, "--json").json["cells"]) == 2
+
+
+def test_a_budget_too_small_is_left_out_with_a_note(folder):
+    result = call(*EXACT, "--sampler", "rk4", "--sampler", "ddim", "--evals", "3,6", "--json")
+    assert result.code == 0, result.err
+    assert result.json["left_out"] == [{"sampler": "rk4", "budget": 3, "least": 5}]
+    assert "rk4 is left out at 3 evaluations: it needs 5" in result.err
+
+
+def test_the_grid_and_any_metric_can_be_chosen(folder):
+    words = ["--sampler", "dpmpp_2m", "--sampler", "heun", "--evals", "8", "--metric", "precision"]
+    said = call(*EXACT, *words, "--grid", "uniform", "--json").json
+    assert [cell["grid"] for cell in said["cells"]] == ["uniform", "uniform"]
+    assert said["metric"] == "precision"
+    assert said["floor"]["interval"][1] is None
+    assert [cell["grid"] for cell in call(*EXACT, *words, "--json").json["cells"]] == ["log_snr", "karras"]
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "says"),
+    [
+        ("--sampler ode", 2, "as its tolerance asks for"),
+        ("--sampler heun --evals 2", 2, "they need: heun 3"),
+        ("--sampler dimm", 2, "did you mean 'ddim'"),
+        ("--metric w3", 2, "unknown metric"),
+        ("--evals 5,x", 2, "numbers with commas"),
+        ("--evals 0,5", 2, "not a whole number"),
+        ("--ends 7", 2, "--ends 7 is none of the budgets 5, 10, 20, 50, 100"),
+        ("--grid unifrom", 2, "did you mean 'uniform'"),
+        ("--grid fixed --sampler ddim", 2, "stays at one"),
+        ("-n 5", 2, "100<=x"),
+        ("--repeats 1", 2, "2<=x"),
+        ("--dataset moons", 2, "--exact"),
+        ("--run nobody", 1, "no run named 'nobody'"),
+        ("--out c.jpg", 2, ".png"),
+    ],
+)
+def test_mistakes(words, status, says, outputs):
+    before = sorted(outputs.parent.rglob("*"))
+    result = call("compare", *words.split())
+    assert result.code == status, result.err
+    assert says in result.err
+    assert result.out == ""
+    assert "Traceback" not in result.err
+    assert result.err.count("Error: ") == 1
+    assert sorted(outputs.parent.rglob("*")) == before

@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from diffuse_cli.errors import DiffuseError, UsageError
+from diffuse_cli.plots.comparison import Ends, Line, ends, quality
+
+from .drawing import VIEWS, assert_nothing_cut_or_overlapping, cloud, scatters
+
+EVALS = np.array([5, 10, 20, 50, 100])
+FLOOR = {"metric": "sliced_w2", "floor": 0.02, "interval": (-np.inf, 0.03)}
+
+
+def line(at=1.0, gaps=True):
+    values = at / EVALS + 0.02
+    return Line(EVALS, values, values > 0.03, at / EVALS**2.0 if gaps else None)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("count", [1, 5, 15])
+@pytest.mark.parametrize("gaps", [True, False])
+def test_quality_of_any_number_of_samplers(count, gaps, dark):
+    samplers = {f"sampler_{i}:order={i}": line(1 + i, gaps) for i in range(count)}
+    figure = quality(samplers, subject="exact moons", dark=dark, **FLOOR)
+    assert isinstance(figure, Figure)
+    assert len(figure.axes) == 1 + gaps
+    assert all(axes.get_xscale() == "log" for axes in figure.axes)
+    assert_nothing_cut_or_overlapping(figure)
+    (key,) = figure.legends
+    assert {text.get_text() for text in key.get_texts()} == {*samplers, "noise floor", "reach of chance"}
+
+
+def test_marks_are_hollow_where_nothing_can_be_told():
+    axes = quality({"ddim": line()}, **FLOOR).axes[0]
+    (marks,) = scatters(axes)
+    faces = marks.get_facecolors()
+    hollow = (faces[:, :3] == 1).all(axis=1)
+    np.testing.assert_array_equal(hollow, EVALS == 100)
+
+
+def test_random_samplers_have_no_line_among_the_gaps():
+    left, right = quality({"ddim": line(), "ddpm": line(2, gaps=False)}, **FLOOR).axes
+    assert len(right.lines) == 1
+    np.testing.assert_array_equal(right.lines[0].get_ydata(), 1 / EVALS**2.0)
+    assert left.lines[0].get_color() == right.lines[0].get_color()
+
+
+@pytest.mark.parametrize(
+    ("values", "floor", "interval", "scale"),
+    [
+        ([1.0, 0.5, 0.1, 0.03, 0.02], 0.02, (-np.inf, 0.03), "log"),
+        ([0.5, 0.1, 0.01, -0.001, -0.002], 1e-4, (-np.inf, 0.003), "symlog"),
+        ([0.6, 0.7, 0.8, 0.9, 0.99], 0.99, (0.97, np.inf), "linear"),
+        ([0.9, 0.6, 0.55, 0.5, 0.49], 0.5, (0.48, 0.52), "linear"),
+    ],
+)
+def test_the_scale_follows_from_the_figures_and_holds_them(values, floor, interval, scale):
+    given = Line(EVALS, np.array(values), np.ones(5, bool))
+    (axes,) = quality({"ddim": given}, metric="m", floor=floor, interval=interval).axes
+    assert axes.get_yscale() == scale
+    low, high = axes.get_ylim()
+    assert low < min([*values, floor])
+    assert high > max([*values, floor])
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("count", [1, 5, 6])
+@pytest.mark.parametrize("kind", VIEWS)
+def test_ends_of_every_kind_of_data(kind, count, dark):
+    view, dim = VIEWS[kind]
+    exact = cloud(300, dim)
+    panels = {"exact flow": Ends(exact, "200 evaluations", False)}
+    panels |= {f"s{i}": Ends(exact + 0.1 * i, f"{i} evaluations", True) for i in range(count)}
+    figure = ends(panels, view=view, subject="exact moons", dark=dark)
+    assert len([axes for axes in figure.axes if axes.get_title()]) == count + 1
+    if kind != "space":
+        assert_nothing_cut_or_overlapping(figure)
+
+
+def test_lines_lead_from_the_exact_end_to_the_samplers():
+    exact = cloud(50, 2)
+    shifted = exact + np.array([0.1, 0.0])
+    panels = {"exact flow": Ends(exact, "", False), "a": Ends(shifted, "", True), "b": Ends(shifted, "", False)}
+    first, aiming, random = ends(panels).axes
+    assert [len(axes.collections) for axes in (first, aiming, random)] == [1, 2, 1]
+    (lines,) = [each for each in aiming.collections if hasattr(each, "get_segments")]
+    segments = np.array(lines.get_segments())
+    assert len(segments) > 40
+    np.testing.assert_allclose(segments[:, 1] - segments[:, 0], np.tile([0.1, 0.0], (len(segments), 1)), atol=1e-12)
+    assert first.get_xlim() == aiming.get_xlim() == random.get_xlim()
+
+
+def test_errors():
+    with pytest.raises(UsageError, match="no sampler"):
+        quality({}, **FLOOR)
+    with pytest.raises(UsageError, match="of the same k"):
+        quality({"a": line()._replace(values=np.ones(3))}, **FLOOR)
+    with pytest.raises(DiffuseError, match="nothing to draw"):
+        quality({"a": line()._replace(values=np.full(5, np.nan))}, **FLOOR)
+    with pytest.raises(UsageError, match="same points"):
+        ends({"exact flow": Ends(cloud(5, 2), "", False), "a": Ends(cloud(6, 2), "", True)})

@@ -1,0 +1,55 @@
+"""Samplers, denoisers and levels that the tests of sampling share."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from diffuse_cli import catalog
+from diffuse_cli.diffusion import exact
+from diffuse_cli.diffusion import process as p
+from diffuse_cli.diffusion.schedules import linear
+
+SAMPLERS = [
+    "ddpm", "ddpm:large", "ddim", "ddim:eta=0.5", "ddim:eta=1", "euler", "euler:churn=0.02", "heun", "heun:churn=0.2",
+    "midpoint", "rk4", "dpm_1", "dpm_2", "dpm_3", "dpmpp_2s", "dpmpp_2m", "dpmpp_3m", "dpmpp_2m_sde", "unipc",
+    "unipc:order=1", "deis", "deis:order=1", "deis:order=2", "reverse_sde", "pc", "langevin:step_size=0.15,inner=15",
+    "ode",
+]  # fmt: skip
+STEPPING = [name for name in SAMPLERS if name != "ode"]
+DETERMINISTIC = [name for name in STEPPING if catalog.build("sampler", name).order]
+SCHEDULES = [name for name in catalog.CATALOG["schedule"] if name != "table"]
+GRIDS = [name for name in catalog.CATALOG["grid"] if name != "fixed"]
+SCALINGS = [p.variance_preserving, p.variance_exploding, p.straight_flow]
+MEAN = np.array([0.6, -0.4])
+COVARIANCE = np.array([[0.9, 0.5], [0.5, 0.7]])
+KEY = jax.random.key(0)
+
+every = pytest.mark.parametrize("name", SAMPLERS)
+stepping = pytest.mark.parametrize("name", STEPPING)
+deterministic = pytest.mark.parametrize("name", DETERMINISTIC)
+
+
+def gaussian():
+    return jax.tree_util.Partial(exact.denoiser(exact.gaussian(MEAN, COVARIANCE)))
+
+
+def two_parts():
+    parts = jnp.array([[0.8, 0.5], [-0.7, -0.2], [0.1, -0.9]])
+    return jax.tree_util.Partial(exact.denoiser(exact.mixture(parts, 0.3)))
+
+
+def levels_of(grid="uniform", steps=20, scaling=p.variance_preserving, schedule=None):
+    return catalog.build("grid", grid)(p.Process(schedule or linear(1000), 1000, scaling), steps)
+
+
+def noisy(levels):
+    return jax.tree.map(lambda a: a[:-1], levels)
+
+
+def first_of(levels):
+    return jax.tree.map(lambda a: a[0], levels)
+
+
+def start_at(levels, n=64):
+    return p.prior(jax.random.key(1), (n, 2), first_of(levels))

@@ -1,0 +1,112 @@
+"""Samplers beside each other: budgets kept, the same noise, one floor, the exact flow."""
+
+import numpy as np
+import pytest
+
+from diffuse_cli import catalog, comparison, config, experiment, quality, sources
+from diffuse_cli.comparison import evaluations, plan
+from diffuse_cli.errors import UsageError
+from diffuse_cli.generate import Method, draw
+from diffuse_cli.sampling.samplers import Adaptive
+
+SAMPLERS = [*(name for name in catalog.CATALOG["sampler"] if name not in ("ode", "langevin")), "langevin:step_size=0.3"]
+BUDGETS = (4, 8, 16)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    settings = config.make({"dataset": "eight_gaussians"})
+    return sources.exact_of(settings, experiment.dataset_of(settings), tmp_path_factory.mktemp("outputs"))
+
+
+def compare(source, samplers, budgets=BUDGETS, metric="sliced_w2", **options):
+    tasks, _ = plan(samplers, budgets)
+    return comparison.compare(source, source.dataset(), tasks, metric, **{"n": 300, "seed": 0, "repeats": 4} | options)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_plan_spends_its_budget_and_no_more(name):
+    sampler = catalog.build("sampler", name)
+    tasks, small = plan([name], range(1, 60))
+    assert len(tasks) == len({task.method.steps for task in tasks})
+    for task in tasks:
+        assert evaluations(sampler, task.method.steps) <= task.budget < evaluations(sampler, task.method.steps + 1)
+        assert task.method.steps > max(1, sampler.lookback)
+    least = min(task.budget for task in tasks)
+    assert [each.budget for each in small] == list(range(1, least))
+    assert {each.least for each in small} == {least}
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7])
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_evaluations_are_those_that_drawing_counts(name, steps, source):
+    sampler = catalog.build("sampler", name)
+    if steps > sampler.lookback and not sampler.needs_variance:
+        assert draw(source, Method(name, sampler.grid, steps), 3, 0).evals == evaluations(sampler, steps)
+
+
+def test_all_start_from_the_same_noise(source, monkeypatch):
+    """And the exact flow too."""
+    starts = []
+    solve = comparison.run
+    monkeypatch.setattr(comparison, "run", lambda *args, **kw: starts.append(args[3]) or solve(*args, **kw))
+    compare(source, ["ddim"], (4,), seed=3)
+    for name in ("ddpm", "heun", "dpmpp_2m"):
+        path = draw(source, Method(name, catalog.build("sampler", name).grid, 4), 300, 3, trajectory=True).path
+        np.testing.assert_array_equal(path.x[0], starts[0])
+
+
+def test_the_gap_of_a_flow_solver_closes_and_what_is_random_has_none(source):
+    found = compare(source, ["ddim", "dpmpp_3m", "ddpm"], (5, 20, 80, 320))
+    by_name = {
+        name: [cell for cell in found.cells if cell.method.sampler == name] for name in ("ddim", "dpmpp_3m", "ddpm")
+    }
+    for name, last in (("ddim", 0.05), ("dpmpp_3m", 0.003)):
+        gaps = [cell.median for cell in by_name[name]]
+        assert gaps == sorted(gaps, reverse=True)
+        assert gaps[-1] < last
+        assert all(cell.rms >= 0.5 * cell.median for cell in by_name[name])
+    assert {(cell.rms, cell.median) for cell in by_name["ddpm"]} == {(None, None)}
+    last = by_name["dpmpp_3m"][-1]
+    np.testing.assert_allclose(np.linalg.norm(last.ends - found.exact, axis=1), last.gaps)
+
+
+def test_a_cell_is_what_evaluate_would_say(source):
+    found = compare(source, ["ddim"], (10,), metric="energy")
+    (cell,) = found.cells
+    judged = quality.evaluate(source, source.dataset(), cell.method, ["energy"], n=300, seed=0, repeats=4)
+    assert cell.score == judged.scores["energy"]
+    assert cell.evals == judged.drawn.evals
+    assert found.floor == (cell.score.floor, cell.score.floor_std)
+
+
+def test_the_floor_is_computed_once(source, monkeypatch):
+    made = []
+    floor_of = comparison.floor_of
+    monkeypatch.setattr(comparison, "floor_of", lambda *args: made.append(1) or floor_of(*args))
+    found = compare(source, ["ddim", "ddpm"])
+    assert (len(found.cells), len(made)) == (6, 1)
+    assert len({cell.score.floor for cell in found.cells}) == 1
+
+
+def test_samples_that_are_not_finite_leave_an_empty_cell(source, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "lab" / "lost.py").write_text(
+        "from diffuse_cli.sampling.samplers import Sampler, State\n\n"
+        "def lost():\n    return Sampler(lambda predict, state, now, nxt, key: State(state.x / 0, state.x))\n"
+    )
+    lost, good = compare(source, ["lab.lost:lost", "ddim"], (5,)).cells
+    assert (lost.score, lost.ends, lost.rms, lost.seconds, lost.evals) == (None, None, None, None, 5)
+    assert good.score.value > 0
+
+
+def test_what_has_no_meaning_is_refused():
+    with pytest.raises(UsageError, match="as its tolerance asks for"):
+        plan(["ode"], BUDGETS)
+    with pytest.raises(UsageError, match="they need: heun 3, rk4 5"):
+        plan(["heun", "rk4"], (1, 2))
+    tasks, small = plan(["heun", "rk4"], (1, 4))
+    assert [task.method.sampler for task in tasks] == ["heun"]
+    assert [(each.sampler, each.budget, each.least) for each in small] == [("heun", 1, 3), ("rk4", 1, 5), ("rk4", 4, 5)]
+    assert isinstance(catalog.build("sampler", "ode"), Adaptive)

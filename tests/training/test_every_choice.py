@@ -1,0 +1,84 @@
+"""Whatever is chosen, a network learns it: the loss on the same held-out draws falls, and samples come of it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from diffuse_cli import catalog, config, experiment
+from diffuse_cli.errors import UsageError
+from diffuse_cli.networks.denoiser import predictor
+from diffuse_cli.sampling.sample import sample
+from diffuse_cli.training import loop
+
+LEARNED = {"variance": "learned", "loss": "kl", "timesteps": 20}
+CHOICES = [
+    *({"prediction": name} for name in catalog.CATALOG["prediction"] if name != "previous"),
+    *({"schedule": name} for name in catalog.CATALOG["schedule"] if name != "table"),
+    *({"levels": name} for name in catalog.CATALOG["levels"]),
+    *({"loss": name} for name in catalog.CATALOG["loss"] if name not in ("kl", "hybrid", "previous")),
+    *({"scaling": name} for name in catalog.CATALOG["scaling"]),
+    {"prediction": "previous", "timesteps": 20, "schedule": "linear"},
+    {"schedule": "table:0.05,0.1,0.2,0.4,0.6", "timesteps": 5},
+    {"loss": "previous", "timesteps": 10, "schedule": "linear"},
+    {"loss": "previous:path", "timesteps": 10, "schedule": "linear"},
+    {"loss": "flow:ot", "prediction": "velocity", "schedule": "flow"},
+    {"zero_terminal_snr": True, "schedule": "linear"},
+    {"time": False, "prediction": "eps"},
+    LEARNED,
+    LEARNED | {"loss": "hybrid", "prediction": "x0"},
+]
+
+
+def built(**settings):
+    made = config.make({"width": 16, "depth": 2, "batch_size": 64, "warmup": 0, **settings})
+    return experiment.build(made, 2)
+
+
+@pytest.mark.parametrize("settings", CHOICES, ids=lambda settings: "-".join(map(str, settings.values())))
+def test_every_choice_learns(settings):
+    made = built(**settings)
+    dataset = experiment.dataset_of(made.config)
+    points = jnp.asarray(dataset.standard.to_model(dataset.draw(np.random.default_rng(0), 2000)), jnp.float32)
+    judge, state = loop.held_out_function(made, points), loop.start(made)
+    before = float(judge(state.weights))
+    for progress in loop.fit(made, state, points, total=100):
+        state = progress.state
+    after = float(judge(state.weights))
+    assert after < before
+    predict = predictor(made.structure, state.weights, made.parameterization)
+    levels = catalog.build("grid", "log_snr")(made.process, 5)
+    ddpm = "ddpm:variance=learned" if made.config.variance == "learned" else "ddpm"
+    for name in ("ddim", ddpm):
+        sampler = catalog.build("sampler", name)
+        drawn = sample(predict, sampler, levels, jax.random.key(0), (50, 2), scaling=made.process.scaling)
+        assert np.isfinite(drawn.x).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"loss": "kl"}, "--variance learned"),
+        ({"loss": "hybrid"}, "--variance learned"),
+        ({"variance": "learned"}, "--loss hybrid"),
+        ({"loss": "vlb", "levels": "normal"}, "--levels discrete"),
+        ({"loss": "dsm:likelihood", "levels": "continuous"}, "--levels log_snr"),
+    ],
+)
+def test_a_loss_without_meaning_is_refused(settings, said):
+    with pytest.raises(UsageError, match=said):
+        built(**settings)
+
+
+def test_without_time_the_network_sees_no_noise_level():
+    made = built(time=False)
+    state = loop.start(made)
+    from diffuse_cli.networks.denoiser import answer
+
+    weights = jax.tree.map(lambda w: w + 0.1, state.weights)
+    call, x = answer(made.structure, weights), jnp.ones((3, 2))
+    first, second = (call(x, made.process.level(t)) for t in (0.2, 0.8))
+    np.testing.assert_allclose(first, second, rtol=1e-5)
+    timed = built()
+    call = answer(timed.structure, jax.tree.map(lambda w: w + 0.1, loop.start(timed).weights))
+    assert (np.abs(call(x, timed.process.level(0.2)) - call(x, timed.process.level(0.8))) > 0.01).any()
