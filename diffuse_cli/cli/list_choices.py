@@ -22,8 +22,8 @@ PLURALS = {"loss": "losses", "levels": "levels"}
 def list_choices(kind: str | None, as_json: bool) -> None:
     """Show what there is to choose from, with the options of each and their defaults.
 
-    KIND is datasets, schedules, predictions, losses, levels, samplers, grids, metrics or presets; all of them if left
-    out.
+    KIND is datasets, schedules, scalings, predictions, losses, levels, samplers, grids, metrics or presets; all of them
+    if left out.
     """
     kinds = {PLURALS.get(name, f"{name}s"): name for name in [*CATALOG, "preset"]}
     if kind is not None:

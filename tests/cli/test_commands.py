@@ -139,6 +139,7 @@ def test_list_names_everything_with_its_options():
     assert {
         "datasets",
         "schedules",
+        "scalings",
         "predictions",
         "losses",
         "levels",

@@ -87,7 +87,7 @@ MISTAKES = [
     ("sample --sampler ddpm:medium", 2, "small, large"),
     ("sample --grid unifrom", 2, "did you mean 'uniform'"),
     ("sample --steps 0", 2, "x>=1"),
-    ("sample -n 0", 2, "x>=1"),
+    ("sample -n 0", 2, "1<=x<="),
     ("sample --out s.txt", 2, ".npz, .npy, .csv"),
     ("sample --out s.csv --trajectory", 2, "only a .npz"),
     ("sample --out nowhere/s.csv", 1, "nowhere"),
