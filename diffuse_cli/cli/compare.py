@@ -80,16 +80,13 @@ def compare(
 ) -> None:
     """Compare samplers at the same numbers of network evaluations, all from the same noise.
 
-    Two figures tell how good they are. The metric compares the samples with the data, beside its noise floor as in
-    `diffuse evaluate`, and marks what cannot be told from the truth. The gap compares sample with sample: how far each
-    of the first 1,000 ends from where the exact solution of the same denoiser's flow takes the same noise, as root mean
-    square and median. It sees errors that no distance of samples sees; random samplers have none. A few points near the
-    divide between two parts of the data can make up most of the root mean square.
+    The metric compares samples with data, beside its noise floor as in `diffuse evaluate`. The gap compares sample with
+    sample: how far each of the first 1,000 ends from where the exact solution of the same denoiser's flow takes the
+    same noise, as root mean square and median. It sees errors that no metric sees; random samplers have none. A few
+    points near the divide between two parts of the data can make up most of the root mean square.
 
-    A sampler of two evaluations a step takes half as many steps. A cell whose budget is too small for one step of the
-    sampler's own is left out. All is in model space, where data have unit variance; seconds are with compiling.
-
-    Besides FILE, FILE-ends shows where each sampler takes the same points within one budget.
+    A sampler of two evaluations a step takes half as many steps; where the budget is too small for one, it is left out.
+    All is in model space; seconds are with compiling. Beside FILE, FILE-ends shows where the same points end.
 
     \b
     Keys of --json:
@@ -107,34 +104,33 @@ def compare(
 
     signals.at_once()
     tasks, small = comparison.plan(dict.fromkeys(samplers), evals, grid)
-    ends = evals[min(1, len(evals) - 1)] if ends is None else ends
-    if ends not in evals:
-        raise UsageError(f"--ends {ends} is none of the budgets {', '.join(map(str, evals))}")
+    ends = _one_of(evals, ends)
     source = options.open_source(ctx)
-    dataset = source.dataset()
     for each in small:
         terminal.note(f"{each.sampler} is left out at {each.budget} evaluations: it needs {each.least}")
-    found = comparison.compare(
-        source,
-        dataset,
-        tasks,
-        metric,
-        n=count,
-        seed=seed,
-        repeats=repeats,
-        begin=lambda name, steps: terminal.note(f"{name} in {', '.join(map(str, steps))} steps"),
-    )
-    document = {"run": str(source.folder), "dataset": source.config.dataset, "n": count, "metric": metric, "seed": seed}
-    document |= _document(found) | {"left_out": [each._asdict() for each in small]}
+    judged = {"n": count, "metric": metric, "seed": seed}
+    found = comparison.compare(source, source.dataset(), tasks, repeats=repeats, begin=_announce, **judged)
+    document = {"run": str(source.folder), "dataset": source.config.dataset} | judged | _document(found)
+    document["left_out"] = [each._asdict() for each in small]
     if not as_json:
         _print(found, metric)
     if not as_json or out is not None:  # a script that wants figures says where
-        figures = _draw(source, found, metric, ends, dark)
-        document["figures"] = _save(figures, source, out, dark, dpi)
+        document["figures"] = _save(_draw(source, found, metric, ends, dark), source, out, dark, dpi)
     if as_json:
         terminal.print_json(document)
     else:
         click.echo("\n".join(document["figures"]))
+
+
+def _one_of(evals: tuple[int, ...], ends: int | None) -> int:
+    """Which budget's ends are drawn: where few evaluations show their cost, unless somebody says."""
+    if ends is not None and ends not in evals:
+        raise UsageError(f"--ends {ends} is none of the budgets {', '.join(map(str, evals))}")
+    return ends or evals[min(1, len(evals) - 1)]
+
+
+def _announce(sampler: str, steps: list[int]) -> None:
+    terminal.note(f"{sampler} in {', '.join(map(str, steps))} steps")
 
 
 def _document(found: "Comparison") -> dict[str, Any]:

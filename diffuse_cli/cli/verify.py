@@ -80,16 +80,12 @@ def verify(
         sampler, theory, observed (null if all is rounding, or not finite),
         passed (null if all is rounding), evals, errors (for each of steps)
     """
-    from diffuse_cli import catalog
     from diffuse_cli.evaluation import convergence
 
     signals.at_once()
     settings = options.gather(ctx, only=("dataset", "schedule", "timesteps", "seed"))
     _check(steps, times, settings.timesteps)
-    names = dict.fromkeys(samplers or convergence.with_order())
-    chosen = {name: catalog.build("sampler", name) for name in names}
-    for name, sampler in chosen.items():
-        convergence.check(name, sampler)
+    chosen = {name: convergence.build(name) for name in samplers or convergence.with_order()}
     terminal.note(f"Solving the exact flow of {settings.dataset}, then {len(chosen)} samplers in {_list(steps)} steps")
     flow = _flow(settings, times)
     found = {name: convergence.order(flow, sampler, steps) for name, sampler in chosen.items()}

@@ -77,8 +77,9 @@ def with_order() -> list[str]:
     return [name for name in names if catalog.build("sampler", name).order is not None]
 
 
-def check(name: str, sampler: Sampler | Adaptive) -> None:
-    """Raises UsageError for a sampler whose order cannot be asked for, with the reason."""
+def build(name: str) -> Sampler:
+    """The sampler that a choice names. Raises UsageError for one whose order cannot be asked for, with the reason."""
+    sampler = catalog.build("sampler", name)
     if isinstance(sampler, Adaptive):
         raise UsageError(f"{name} chooses its own steps, so there is no number of them to set its error against")
     if sampler.order is None:
@@ -86,6 +87,7 @@ def check(name: str, sampler: Sampler | Adaptive) -> None:
             f"{name} states no order of convergence: it is random, and ends elsewhere each time; or it is own code, "
             "which states one as Sampler(step, order=2)"
         )
+    return sampler
 
 
 def stretch(predict: Predict, process: Process, x0: np.ndarray, times: tuple[float, float], seed: int) -> Stretch:
@@ -97,9 +99,8 @@ def stretch(predict: Predict, process: Process, x0: np.ndarray, times: tuple[flo
     with jax.enable_x64(True):
         ends = np.asarray(process.schedule(jnp.array(times)), np.float64)
         if not np.isfinite(ends).all():
-            raise UsageError(
-                f"the schedule has log-SNR {ends[0]:g} at t = {times[0]:g} and {ends[1]:g} at {times[1]:g}"
-            )
+            said = " and ".join(f"{end:g} at t = {t:g}" for t, end in zip(times, ends, strict=True))
+            raise UsageError(f"the log-SNR of this schedule is {said}; a flow needs it finite")
         levels = process.at(jnp.asarray(ends))
         noise = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(3,))).standard_normal(x0.shape)
         start = jnp.asarray(levels.alpha[0] * x0 + levels.sigma[0] * noise, jnp.float64)
@@ -123,10 +124,9 @@ def order(found: Stretch, sampler: Sampler, steps: Sequence[int]) -> Order:
         ]
         errors = np.array([distance(end, found.end) for end in ends])
     observed = slope(np.asarray(steps), errors, found.rounding)
-    broken = not np.isfinite(errors).all()
-    passed = (
-        False if broken else None if observed is None else abs(observed - sampler.order) <= allowance(sampler.order)
-    )
+    passed = None if np.isfinite(errors).all() else False
+    if observed is not None:
+        passed = abs(observed - sampler.order) <= allowance(sampler.order)
     return Order(sampler.order, np.asarray(steps) * sampler.evals + sampler.starting, errors, observed, passed)
 
 

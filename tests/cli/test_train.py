@@ -289,9 +289,9 @@ def test_every_prediction_makes_moons(prediction, outputs):
 def test_divergence_has_its_own_status_and_keeps_the_last_good_checkpoint(outputs):
     Path("unbounded").mkdir()
     Path("unbounded/losses.py").write_text(
-        "import jax.numpy as jnp\n\n"
+        "import jax.numpy as jnp\nfrom diffuse_cli.diffusion.losses import Loss\n\n"
         "def runaway():\n"
-        "    return lambda answer, _, x0, eps, level: -jnp.exp(jnp.mean((answer(x0, level) - 1) ** 2, axis=-1))\n"
+        "    return Loss(lambda answer, _, x0, eps, level, key: -jnp.exp(jnp.mean((answer(x0, level) - 1) ** 2, -1)))\n"
     )
     arguments = ["--loss", "unbounded.losses:runaway", "--lr", 0.1, "--steps", 2000]
     result = call("train", *SMALL, "--name", "wild", *arguments)

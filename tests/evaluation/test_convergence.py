@@ -148,4 +148,4 @@ def test_all_of_the_catalogue_that_have_an_order_are_found():
 )
 def test_what_has_no_order_is_refused_with_the_reason(name, says):
     with pytest.raises(UsageError, match=says):
-        c.check(name, catalog.build("sampler", name))
+        c.build(name)

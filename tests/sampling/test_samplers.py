@@ -47,7 +47,7 @@ def test_no_schedule_grid_or_number_of_steps_gives_nan(grid, name):
 
 
 @every
-@pytest.mark.parametrize("steps", [1, 2, 9])
+@pytest.mark.parametrize("steps", [1, 9])
 def test_every_number_of_steps_ends_finite_with_the_path_it_took(name, steps):
     levels = levels_of(steps=steps)
     x = start_at(levels)
@@ -66,7 +66,7 @@ def test_every_number_of_steps_ends_finite_with_the_path_it_took(name, steps):
 
 
 @stepping
-@pytest.mark.parametrize("steps", [1, 4])
+@pytest.mark.parametrize("steps", [4])
 def test_evaluations_are_counted(name, steps):
     seen = []
 
