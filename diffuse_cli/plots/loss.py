@@ -47,7 +47,7 @@ def loss(
             axes.plot(*held, color=theme.model, label="held out, averaged weights", **look)
             hold.append(held[1][held[0] >= steps[-1] / SPAN])
         if irreducible is not None:
-            look = {"linewidth": 0.9, "dashes": (4, 2.5), "label": "irreducible, same held-out draws"}
+            look = {"linewidth": 0.9, "dashes": (4, 2.5), "label": "irreducible"}
             axes.axhline(irreducible, color=theme.ink, **look)
             hold.append(np.array([irreducible]))
         _scale(axes, steps, np.concatenate(hold))

@@ -24,7 +24,7 @@ def test_a_loss_of_any_length(last, dark):
     assert [text.get_text() for text in axes.get_legend().get_texts()] == [
         "training, running mean",
         "held out, averaged weights",
-        "irreducible, same held-out draws",
+        "irreducible",
     ]
     assert_nothing_cut_or_overlapping(figure)
 
