@@ -13,7 +13,7 @@ from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.evaluation.floors import Floor, Score
 from diffuse_cli.generate import Method, build, draw
 from diffuse_cli.quality import floor_of
-from diffuse_cli.sampling.sample import run
+from diffuse_cli.sampling.sample import run, start
 from diffuse_cli.sampling.samplers import Adaptive, Sampler
 from diffuse_cli.sources import Source
 
@@ -112,7 +112,7 @@ def plan(samplers: Iterable[str], budgets: Sequence[int], grid: str | None = Non
 
 def evaluations(sampler: Sampler, steps: int) -> int:
     """The network evaluations of so many steps, of which the last one, to clean data, is the same for all samplers."""
-    return (steps - 1) * sampler.evals + (sampler.starting if steps > 1 else 0) + 1
+    return sampler.cost(steps - 1) + 1
 
 
 def compare(
@@ -163,8 +163,7 @@ def _fill(source: Source, task: Task, floor: Floor, exact: np.ndarray, n: int, s
 
 def _follow(source: Source, n: int, seed: int) -> tuple[np.ndarray, float]:
     """Where the exact flow takes the first points of the noise that `draw` starts n samples from, and evaluations."""
-    start = draw(source, Method("ddim", "uniform", 1), n, seed, trajectory=True).path.x[0, :FOLLOWED]
-    levels = catalog.build("grid", "log_snr")(source.process, 2)
-    key = jax.random.key(0)  # of no use to a flow
-    found = run(source.for_sampling(), _EXACT, levels, start, key, scaling=source.process.scaling)
+    levels, key = catalog.build("grid", "log_snr")(source.process, 2), jax.random.key(seed)
+    noise = start(key, (n, source.dim), levels)[:FOLLOWED]
+    found = run(source.for_sampling(), _EXACT, levels, noise, key, scaling=source.process.scaling)
     return np.asarray(found.x, np.float64), float(found.evals)

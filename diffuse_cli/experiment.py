@@ -72,12 +72,16 @@ def settled(config: Config, dataset: Dataset) -> Config:
     if choice.name == "file":
         options = choice.options | {"path": str(Path(choice.options["path"]).expanduser().absolute())}
         choice = choice._replace(options=options)
-    config = msgspec.structs.replace(config, schedule=_with_own_table(config.schedule))
     rows, _ = sizes(config, dataset)
     if dataset.points is not None and (config.batch_size or 1) > rows:
         raise UsageError(f"batch_size is {config.batch_size}, but there are only {rows} rows to train on")
-    config = msgspec.structs.replace(config, batch_size=config.batch_size or min(_BATCH, rows))
-    return msgspec.structs.replace(config, dataset=str(choice), width=_width(config, dataset.dim))
+    return msgspec.structs.replace(
+        config,
+        dataset=str(choice),
+        schedule=_with_own_table(config.schedule),
+        width=_width(config, dataset.dim),
+        batch_size=config.batch_size or min(_BATCH, rows),
+    )
 
 
 def _with_own_table(schedule: str) -> str:

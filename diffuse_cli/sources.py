@@ -54,6 +54,7 @@ class Source(NamedTuple):
 
 def of_run(run: Run, *, trust: bool = True) -> Source:
     """The trained denoiser of a run."""
+    predict = run.predict()
     return Source(
         name=run.name,
         folder=run.folder,
@@ -63,9 +64,9 @@ def of_run(run: Run, *, trust: bool = True) -> Source:
         parameterization=run.experiment.parameterization,
         standard=run.standard,
         view=run.view,
-        predict=run.predict(),
+        predict=predict,
         box=(run.low, run.high),
-        uncertain=run.predict() if run.config.variance == "learned" else None,
+        uncertain=predict if run.config.variance == "learned" else None,
         denoises=run.experiment.loss.denoises,
     )
 

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -240,8 +239,7 @@ def _solve(
     """(log p, its standard error, steps), each [block], at x0 [block, d]. `ends` are the first and last log-SNR."""
     finest = Level(ends[0], *scaling(ends[0]))
     predict = frozen_below(predict, finest)
-    last = flow.time_of(ends[1])
-    controller = diffrax.PIDController(rtol=tolerance, atol=tolerance, pcoeff=0.4, icoeff=0.3, norm=_largest)
+    times = jnp.stack([jnp.zeros_like(ends[1]), flow.time_of(ends[1])])
 
     def one(row: Array, x: Array) -> tuple[Array, Array, Array]:
         z = _directions(key, row, probes, x)
@@ -251,23 +249,13 @@ def _solve(
             dx, Jz = jax.vmap(lambda direction: jax.jvp(speed, (state[0],), (direction,)), out_axes=(None, 0))(z)
             return dx, jnp.sum(z * Jz, axis=1)
 
-        found = diffrax.diffeqsolve(
-            diffrax.ODETerm(field),
-            diffrax.Tsit5(),
-            t0=0.0,
-            t1=last,
-            dt0=None,
-            y0=(x, jnp.zeros_like(z[:, 0])),
-            stepsize_controller=controller,
-            max_steps=max_steps,
-            throw=False,
-            adjoint=diffrax.ForwardMode(),  # nothing is kept for a way back
-        )
-        x_T, gained = jax.tree.map(lambda path: path[0], found.ys)
+        start = (x, jnp.zeros_like(z[:, 0]))
+        path, found, steps = flow.solve(field, times, start, tolerance, max_steps=max_steps, norm=_largest)
+        x_T, gained = jax.tree.map(lambda at: at[0], path)
         log_p = jnp.sum(jax.scipy.stats.norm.logpdf(x_T)) + jnp.mean(gained)
-        answered = (found.result == diffrax.RESULTS.successful) & jnp.isfinite(log_p)
+        answered = found & jnp.isfinite(log_p)
         stderr = jnp.std(gained, ddof=1) / jnp.sqrt(probes) if probes else 0.0
-        return *(jnp.where(answered, value, jnp.nan) for value in (log_p, stderr)), found.stats["num_steps"]
+        return *(jnp.where(answered, value, jnp.nan) for value in (log_p, stderr)), steps
 
     return jax.vmap(one)(rows, x0)
 

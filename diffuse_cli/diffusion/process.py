@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+FAINTEST = -60.0  # log-SNR: 1e-13 of signal to one of noise; what is fainter is as good as this, and holds no number
 _A_KNOT = 1e-2  # steps: what rounding makes of a level's place in the chain
 Scaling = Callable[[Array], tuple[Array, Array]]  # log_snr -> (alpha, sigma)
 

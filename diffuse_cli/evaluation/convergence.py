@@ -127,7 +127,7 @@ def order(found: Stretch, sampler: Sampler, steps: Sequence[int]) -> Order:
     passed = None if np.isfinite(errors).all() else False
     if observed is not None:
         passed = abs(observed - sampler.order) <= allowance(sampler.order)
-    return Order(sampler.order, np.asarray(steps) * sampler.evals + sampler.starting, errors, observed, passed)
+    return Order(sampler.order, np.array([sampler.cost(count) for count in steps]), errors, observed, passed)
 
 
 def allowance(order: int) -> float:

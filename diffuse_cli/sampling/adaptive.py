@@ -33,28 +33,13 @@ def solve(
 
     Returns x at each of them, [k, n, d], NaN where the solver gave up, and the network evaluations of each sample, [n].
     """
-    import diffrax  # half a second, which other samplers need not wait for
-
     times = flow.time_of(levels.log_snr)
     norms = jnp.hypot(levels.alpha, levels.sigma)
-    controller = diffrax.PIDController(rtol=tolerance, atol=tolerance, pcoeff=0.4, icoeff=0.3)
 
     def one(x: Array) -> tuple[Array, Array]:
-        found = diffrax.diffeqsolve(
-            diffrax.ODETerm(lambda s, x, _: flow.speed(predict, scaling, s, x)),
-            diffrax.Tsit5(),
-            t0=times[0],
-            t1=times[-1],
-            dt0=None,
-            y0=x,
-            saveat=diffrax.SaveAt(ts=times),
-            stepsize_controller=controller,
-            max_steps=max_steps,
-            throw=False,
-            adjoint=diffrax.ForwardMode(),
-        )
-        good = found.result == diffrax.RESULTS.successful
-        return jnp.where(good, found.ys, jnp.nan), flow.EVALS * found.stats["num_steps"]
+        field = lambda s, x, _: flow.speed(predict, scaling, s, x)  # noqa: E731
+        xs, found, steps = flow.solve(field, times, x, tolerance, max_steps=max_steps, every=True)
+        return jnp.where(found, xs, jnp.nan), flow.EVALS * steps
 
     path, evals = jax.vmap(one, out_axes=(1, 0))(x / norms[0])
     return norms[:, None, None] * path, evals

@@ -41,9 +41,14 @@ def sample(
     trajectory: bool = False,
 ) -> Outcome:
     """Draw [n, d] samples: noise at the first of a grid's levels, then `run`. Model space."""
-    key_start, key_run = jax.random.split(key)
-    start = prior(key_start, shape, _at(levels, 0))
-    return run(predict, sampler, levels, start, key_run, scaling=scaling, trajectory=trajectory)
+    key_run = jax.random.split(key)[1]
+    x = start(key, shape, levels)
+    return run(predict, sampler, levels, x, key_run, scaling=scaling, trajectory=trajectory)
+
+
+def start(key: Array, shape: tuple[int, int], levels: Level) -> Array:
+    """The noise [n, d] that `sample` starts from with this key."""
+    return prior(jax.random.split(key)[0], shape, _at(levels, 0))
 
 
 def run(
@@ -117,7 +122,7 @@ def scan(predict: Predict, sampler: Sampler, levels: Level, x: Array, key: Array
     )
     (state, broken), seen = jax.lax.scan(step, (sampler.init(x), jnp.int32(-1)), inputs)
     path = Path(jnp.concatenate([x[None], seen[0]]), seen[1]) if trajectory else None
-    return Outcome(state.x, broken, jnp.float32(steps * sampler.evals + bool(steps) * sampler.starting), path)
+    return Outcome(state.x, broken, jnp.float32(sampler.cost(steps)), path)
 
 
 def _solve(

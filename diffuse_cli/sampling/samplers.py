@@ -8,9 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from diffuse_cli.diffusion.predictions import Predict
-from diffuse_cli.diffusion.process import Level, unscaled
-
-_NOTHING = -60.0  # log-SNR: 1e-13 of signal to one of noise
+from diffuse_cli.diffusion.process import FAINTEST, Level, unscaled
 
 
 class State(NamedTuple):
@@ -47,6 +45,10 @@ class Sampler(NamedTuple):
     stays: bool = False
     needs_variance: bool = False
 
+    def cost(self, steps: int) -> int:
+        """The network evaluations of so many steps."""
+        return steps * self.evals + (self.starting if steps else 0)
+
     @property
     def deterministic(self) -> bool:
         """Whether the same noise always leads to the same sample."""
@@ -58,12 +60,12 @@ class Adaptive(NamedTuple):
 
     tolerance: float
     max_steps: int
-    grid: str = "log_snr"
-    order: int | None = None
-    lookback: int = 0
-    stays: bool = False
-    needs_variance: bool = False
-    deterministic: bool = True
+    # what is asked of a Sampler too
+    grid = "log_snr"
+    order = None
+    lookback = 0
+    stays = needs_variance = False
+    deterministic = True
 
 
 def without_scale(step: Step) -> Step:
@@ -85,7 +87,7 @@ def without_scale(step: Step) -> Step:
 def _without_scale(level: Level) -> Level:
     """The level with alpha = 1; where no number could hold its sigma, one with as little signal in all that matters."""
     log_snr = level.log_snr
-    return unscaled(jnp.where(log_snr < _NOTHING, _NOTHING + 1e-3 * (log_snr - _NOTHING), log_snr))
+    return unscaled(jnp.where(log_snr < FAINTEST, FAINTEST + 1e-3 * (log_snr - FAINTEST), log_snr))
 
 
 def normal(key: Array, like: Array) -> Array:

@@ -142,7 +142,7 @@ def weights_loss(weights: Weights, experiment: Experiment, batch: Batch) -> Arra
 def held_out_function(experiment: Experiment, points: Array) -> Callable[[Weights], Array]:
     """The compiled loss on held-out `points` [m, d] with noise that is always the same, so that changes of it are the
     weights' own."""
-    batch = _held_out_batch(experiment, points)
+    batch = _held_out_batches(experiment, points)(0)
     loss = jax.jit(lambda weights, batch: weights_loss(weights, experiment, batch))
     return lambda weights: loss(weights, batch)
 
@@ -155,14 +155,16 @@ def irreducible_loss(experiment: Experiment, points: Array, law: exact.Law) -> t
     """
     perfect = answer_of(exact.denoiser(law, variance=experiment.loss.learns_variance), experiment.parameterization)
     judge = jax.jit(lambda batch: batch_loss(perfect, experiment, batch))
-    losses = [float(judge(_held_out_batch(experiment, points, number))) for number in range(_IRREDUCIBLE)]
+    losses = [float(judge(batch)) for batch in map(_held_out_batches(experiment, points), range(_IRREDUCIBLE))]
     least = sum(losses) / len(losses)
     return least, losses[0] - least
 
 
-def _held_out_batch(experiment: Experiment, points: Array, number: int = 0) -> Batch:
-    key = jax.random.fold_in(jax.random.fold_in(jax.random.key(experiment.config.seed), 3), number)
-    return jax.jit(lambda points: draw_batch(experiment, points, key, HELD_OUT))(points)
+def _held_out_batches(experiment: Experiment, points: Array) -> Callable[[int], Batch]:
+    """The held-out batch of any number; that of `held_out_function` is the first."""
+    key = jax.random.fold_in(jax.random.key(experiment.config.seed), 3)
+    draw = jax.jit(lambda points, key: draw_batch(experiment, points, key, HELD_OUT))
+    return lambda number: draw(points, jax.random.fold_in(key, number))
 
 
 def fit(
