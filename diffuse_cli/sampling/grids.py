@@ -1,7 +1,7 @@
-"""The noise levels a sampler visits: from the noisiest, t = 1, to the exactly clean one.
+"""The noise levels a sampler visits: from noise, t = 1, to the exactly clean one.
 
 A grid takes a Process and a number of steps and returns levels with fields [steps + 1], log-SNR strictly increasing:
-`steps` noisy levels from t = 1 to t = 1/T, beyond which nothing is trained, and then the clean one.
+`steps` noisy levels within t = 1 and t = 1/T, beyond which nothing is trained, and then the clean one.
 """
 
 from collections.abc import Callable
@@ -45,16 +45,16 @@ def log_snr(*, floor: Annotated[float, Meta(ge=-60, le=20)] = -4.0) -> Grid:
 def karras(*, rho: Annotated[float, Meta(ge=1, le=100)] = 7.0, sigma_max: Annotated[float, Meta(gt=0)] = 80.0) -> Grid:
     """Equal steps in (sigma / alpha)^(1 / rho): shorter and shorter ones towards the data. Karras et al. 2022, eq. 5.
 
-    sigma_max: a process that begins in more noise goes down to this in its first step, where no data are to be seen.
+    sigma_max: where a process has more noise than this at t = 1, the grid begins here. Nothing of the data is to be
+    seen above: a step down from 20,000, where `cosine` begins, would be as long as all others and never get shorter.
     """
 
     def grid(process: Process, steps: int) -> Level:
         first, last = process.schedule(jnp.array([1.0, 1.0 / process.timesteps]))
-        above = steps > 2 and jnp.exp(-first / 2) > sigma_max > jnp.exp(-last / 2)  # then the first one stands alone
-        roots = jnp.stack([jnp.float32(sigma_max) if above else jnp.exp(-first / 2), jnp.exp(-last / 2)]) ** (1 / rho)
-        below = -2 * rho * jnp.log(jnp.linspace(*roots, steps - above))
-        noisy = jnp.append(first, below) if above else below.at[0].set(first)
-        return process.at(jnp.append(noisy, jnp.inf))
+        first = jnp.clip(-2 * jnp.log(sigma_max), first, last)
+        roots = jnp.exp(jnp.stack([first, last]) / (-2 * rho))
+        noisy = -2 * rho * jnp.log(jnp.linspace(*roots, steps))
+        return process.at(jnp.append(noisy.at[0].set(first), jnp.inf))
 
     return grid
 

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from diffuse_cli.cli import cli
+from diffuse_cli.training import loop
 
 SMALL = [
     "--steps",
@@ -41,11 +42,23 @@ def call(*args):
     return Result(result.exit_code, result.stdout, result.stderr)
 
 
+def _few_held_out(patch):
+    """The loss of an exact denoiser takes longer than all the training here."""
+    patch.setattr(loop, "HELD_OUT", 512)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    _few_held_out(monkeypatch)
+
+
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory):
     """An outputs folder with one run, `small`. Not to be changed: ask for `outputs` for a copy."""
     folder = tmp_path_factory.mktemp("trained")
-    result = call("train", "--name", "small", "--outputs", folder, *SMALL)
+    with pytest.MonkeyPatch.context() as patch:
+        _few_held_out(patch)
+        result = call("train", "--name", "small", "--outputs", folder, *SMALL)
     assert result.code == 0, result.err
     return folder
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import integrate, special
 
-from diffuse_cli import catalog
+from diffuse_cli import catalog, config, experiment
 from diffuse_cli.diffusion import exact
 from diffuse_cli.diffusion.process import Level, Process
 
@@ -197,8 +197,11 @@ def test_curves_have_the_entropy_of_their_covariance():
 def test_a_file_is_the_mixture_on_its_points(tmp_path, x64):
     points = np.random.default_rng(0).normal(size=(30, 2)) * [1.0, 50.0]
     np.savetxt(tmp_path / "points.csv", points, delimiter=",")
-    dataset = catalog.build("dataset", f"file:{tmp_path / 'points.csv'}")
-    level = at(12.0)
-    noisy = level.alpha * dataset.standard.to_model(points)
-    got = exact.denoiser(dataset.exact())(jnp.asarray(noisy), level).x0
-    np.testing.assert_allclose(dataset.standard.to_data(np.asarray(got)), points, atol=1e-5)
+    settings = config.make({"dataset": f"file:{tmp_path / 'points.csv'}"})
+    dataset, level = experiment.dataset_of(settings), at(12.0)
+    known = experiment.draw_data(settings, dataset).train
+    got = exact.denoiser(experiment.law_of(settings, dataset))(level.alpha * known, level).x0
+    np.testing.assert_allclose(got, known, atol=1e-5)
+    assert len(known) == 27
+    found = np.abs(dataset.standard.to_data(np.asarray(got))[:, None] - points).max(axis=2)
+    assert (found.min(axis=1) < 1e-4).all()

@@ -1,5 +1,6 @@
 """One point explained, where every answer is known: Gaussians, two Gaussians on a line, a few points."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -33,8 +34,9 @@ def off_by(law, shift):
 
 
 def explained(law, x0, eps, *, shift=0.0, prediction="v", scaling=variance_preserving):
-    parameterization = catalog.build("prediction", prediction)
-    return explain(off_by(law, shift), parameterization, law, process(scaling), x0, eps, TIMES)
+    whole = process(scaling)
+    parameterization = catalog.build("prediction", prediction, whole)
+    return explain(off_by(law, shift), parameterization, law, whole, x0, eps, TIMES)
 
 
 @pytest.fixture(scope="module")
@@ -93,13 +95,13 @@ def test_the_expected_error_is_what_cannot_be_known_and_what_the_model_adds(two)
 @pytest.mark.parametrize("prediction", PREDICTIONS)
 def test_target_and_answer_are_in_the_networks_own_terms(prediction):
     found = explained(exact.gaussian(MEAN, COVARIANCE), X0, EPS, shift=0.1, prediction=prediction)
-    decode = catalog.build("prediction", prediction).decode
-    level = found.level._replace(**{name: part[:, None] for name, part in found.level._asdict().items()})
+    decode = catalog.build("prediction", prediction, process()).decode
+    level = jax.tree.map(lambda part: jnp.asarray(part)[:, None], found.level)
     middle = slice(1, 4)  # in single precision, where nothing is divided by almost zero
     for asked, x0, eps in ((found.target, X0, EPS), (found.answer, found.x0_hat, found.eps_hat)):
         read = decode(jnp.asarray(asked), jnp.asarray(found.x), level)
-        np.testing.assert_allclose(read.x0[middle], np.broadcast_to(x0, asked.shape)[middle], atol=1e-4)
-        np.testing.assert_allclose(read.eps[middle], np.broadcast_to(eps, asked.shape)[middle], atol=1e-4)
+        np.testing.assert_allclose(read.x0[middle], np.broadcast_to(x0, asked.shape)[middle], atol=5e-4)
+        np.testing.assert_allclose(read.eps[middle], np.broadcast_to(eps, asked.shape)[middle], atol=5e-4)
 
 
 def test_points_are_remembered_until_noise_covers_them():

@@ -1,5 +1,7 @@
 """Samplers, denoisers and levels that the tests of sampling share."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,11 +12,11 @@ from diffuse_cli.diffusion import exact
 from diffuse_cli.diffusion import process as p
 from diffuse_cli.diffusion.schedules import linear
 
+ANNEALED = "langevin:step_size=0.15,inner=15"
 SAMPLERS = [
     "ddpm", "ddpm:large", "ddim", "ddim:eta=0.5", "ddim:eta=1", "euler", "euler:churn=0.02", "heun", "heun:churn=0.2",
     "midpoint", "rk4", "dpm_1", "dpm_2", "dpm_3", "dpmpp_2s", "dpmpp_2m", "dpmpp_3m", "dpmpp_2m_sde", "unipc",
-    "unipc:order=1", "deis", "deis:order=1", "deis:order=2", "reverse_sde", "pc", "langevin:step_size=0.15,inner=15",
-    "ode",
+    "unipc:order=1", "deis", "deis:order=1", "deis:order=2", "reverse_sde", "pc", ANNEALED, "ode",
 ]  # fmt: skip
 STEPPING = [name for name in SAMPLERS if name != "ode"]
 DETERMINISTIC = [name for name in STEPPING if catalog.build("sampler", name).order]
@@ -31,12 +33,25 @@ deterministic = pytest.mark.parametrize("name", DETERMINISTIC)
 
 
 def gaussian():
-    return jax.tree_util.Partial(exact.denoiser(exact.gaussian(MEAN, COVARIANCE)))
+    return _denoiser(_gaussian, jax.config.jax_enable_x64)
 
 
 def two_parts():
-    parts = jnp.array([[0.8, 0.5], [-0.7, -0.2], [0.1, -0.9]])
-    return jax.tree_util.Partial(exact.denoiser(exact.mixture(parts, 0.3)))
+    return _denoiser(_two_parts, jax.config.jax_enable_x64)
+
+
+@functools.cache
+def _denoiser(law, double):
+    """One object for a law and a precision, so that what is compiled for it in one test serves them all."""
+    return jax.tree_util.Partial(exact.denoiser(law()))
+
+
+def _gaussian():
+    return exact.gaussian(MEAN, COVARIANCE)
+
+
+def _two_parts():
+    return exact.mixture(jnp.array([[0.8, 0.5], [-0.7, -0.2], [0.1, -0.9]]), 0.3)
 
 
 def levels_of(grid="uniform", steps=20, scaling=p.variance_preserving, schedule=None):

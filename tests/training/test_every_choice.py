@@ -48,11 +48,9 @@ def test_every_choice_learns(settings):
     assert after < before
     predict = predictor(made.structure, state.weights, made.parameterization)
     levels = catalog.build("grid", "log_snr")(made.process, 5)
-    ddpm = "ddpm:variance=learned" if made.config.variance == "learned" else "ddpm"
-    for name in ("ddim", ddpm):
-        sampler = catalog.build("sampler", name)
-        drawn = sample(predict, sampler, levels, jax.random.key(0), (50, 2), scaling=made.process.scaling)
-        assert np.isfinite(drawn.x).all()
+    sampler = catalog.build("sampler", "ddpm:variance=learned" if made.config.variance == "learned" else "ddpm")
+    drawn = sample(predict, sampler, levels, jax.random.key(0), (50, 2), scaling=made.process.scaling)
+    assert np.isfinite(drawn.x).all()
 
 
 @pytest.mark.parametrize(
