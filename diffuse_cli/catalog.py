@@ -76,6 +76,7 @@ CATALOG: dict[str, dict[str, Entry]] = {
             f"{_SCHEDULES}:log_linear", "log sigma grows linearly, variance exploding (Song et al. 2021)"
         ),
         "flow": Entry(f"{_SCHEDULES}:flow", "the straight path from data to noise (Lipman et al. 2023)"),
+        "learned": Entry(f"{_SCHEDULES}:learned", "found in training, by the bound: --loss vlb (Kingma et al. 2021)"),
     },
     "scaling": {
         "variance_preserving": Entry(f"{_SCALINGS}:preserving", "alpha^2 + sigma^2 = 1 (Ho et al. 2020)"),

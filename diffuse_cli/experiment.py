@@ -18,11 +18,12 @@ from diffuse_cli.diffusion import exact
 from diffuse_cli.diffusion.levels import Levels
 from diffuse_cli.diffusion.losses import Loss
 from diffuse_cli.diffusion.predictions import Parameterization, with_variance
-from diffuse_cli.diffusion.process import Process, variance_preserving
+from diffuse_cli.diffusion.process import Process, Schedule
 from diffuse_cli.diffusion.schedules import read_betas, with_zero_terminal_snr
 from diffuse_cli.errors import UsageError
 from diffuse_cli.networks.denoiser import Weights, split
 from diffuse_cli.networks.mlp import MLP
+from diffuse_cli.networks.monotone import Monotone
 
 _DRAWN = 1 << 17  # training points drawn unless the settings say
 _HELD_OUT = 4096
@@ -40,13 +41,21 @@ class Experiment(NamedTuple):
     structure: nnx.GraphDef
     dim: int
 
+    @property
+    def learns_schedule(self) -> bool:
+        """Whether the schedule's course is among the weights."""
+        return self.process.schedule.along is not None
+
 
 def process_of(config: Config, *, trust: bool = True) -> Process:
     """The forward process of a Config."""
     schedule = catalog.build("schedule", config.schedule, config.timesteps, trust=trust)
-    own = getattr(schedule, "scaling", variance_preserving)  # a function of the user's own need not say
-    scaling = own if config.scaling is None else catalog.build("scaling", config.scaling, trust=trust)
+    if not isinstance(schedule, Schedule):  # a function of the user's own need not say its scaling
+        schedule = Schedule(schedule)
+    scaling = schedule.scaling if config.scaling is None else catalog.build("scaling", config.scaling, trust=trust)
     if config.zero_terminal_snr:
+        if schedule.along is not None:
+            raise UsageError(f"the ends of {config.schedule} are its own: for --zero-terminal-snr, learned:last=-30")
         schedule = with_zero_terminal_snr(schedule)
     return Process(schedule, config.timesteps, scaling)
 
@@ -168,20 +177,40 @@ def build(config: Config, dim: int, *, trust: bool = True) -> Experiment:
     config = msgspec.structs.replace(config, width=_width(config, dim), batch_size=config.batch_size or _BATCH)
     process = process_of(config, trust=trust)
     loss = catalog.build("loss", config.loss, process, trust=trust)
-    _check_loss(config, loss)
+    learns_schedule = process.schedule.along is not None
+    _check_loss(config, loss, learns_schedule=learns_schedule)
+    new = lambda: _network(config, dim, jax.random.key(0), learns_schedule=learns_schedule)  # noqa: E731
     return Experiment(
         config=config,
         process=process,
         parameterization=parameterization_of(config, process, trust=trust),
         loss=loss,
         levels=choose("levels") or catalog.build("levels", loss.levels),
-        structure=split(nnx.eval_shape(lambda: network(config, dim, jax.random.key(0))))[0],
+        structure=split(nnx.eval_shape(new))[0],
         dim=dim,
     )
 
 
-def _check_loss(config: Config, loss: Loss) -> None:
+def having(experiment: Experiment, weights: Weights) -> Experiment:
+    """The experiment with the schedule that these weights have learned; itself where none is learned."""
+    if not experiment.learns_schedule:
+        return experiment
+    config, schedule = experiment.config, experiment.process.schedule
+    process = experiment.process._replace(schedule=schedule.along(nnx.merge(experiment.structure, weights).course))
+    return experiment._replace(
+        process=process,
+        parameterization=parameterization_of(config, process),
+        loss=catalog.build("loss", config.loss, process),
+    )
+
+
+def _check_loss(config: Config, loss: Loss, *, learns_schedule: bool) -> None:
     """Raises UsageError where a loss has no meaning with what else was chosen."""
+    if learns_schedule and not loss.bounds:
+        raise UsageError(
+            f"a schedule is learned through the variational bound, which the loss {config.loss} is not; "
+            "give --loss vlb, or kl"
+        )
     if loss.learns_variance and config.variance != "learned":
         raise UsageError(f"the loss {config.loss} learns a variance too; give --variance learned, or --loss vlb")
     if config.variance == "learned" and not loss.learns_variance:
@@ -192,10 +221,13 @@ def _check_loss(config: Config, loss: Loss) -> None:
         )
 
 
-def network(config: Config, dim: int, key: jax.Array) -> MLP:
-    """The network of a Config, freshly initialised."""
+def _network(config: Config, dim: int, key: jax.Array, *, learns_schedule: bool) -> MLP:
+    """The network of a Config, freshly initialised; its `course` is that of the schedule, if that is learned too."""
     outputs, rngs = 2 if config.variance == "learned" else 1, nnx.Rngs(params=key)
-    return MLP(dim, width=_width(config, dim), depth=config.depth, outputs=outputs, time=config.time, rngs=rngs)
+    made = MLP(dim, width=_width(config, dim), depth=config.depth, outputs=outputs, time=config.time, rngs=rngs)
+    if learns_schedule:
+        made.course = Monotone()
+    return made
 
 
 def _width(config: Config, dim: int) -> int:
@@ -205,4 +237,5 @@ def _width(config: Config, dim: int) -> int:
 
 def initial_weights(experiment: Experiment, key: jax.Array) -> Weights:
     """Weights for the experiment's structure."""
-    return split(network(experiment.config, experiment.dim, key))[1]
+    made = _network(experiment.config, experiment.dim, key, learns_schedule=experiment.learns_schedule)
+    return split(made)[1]

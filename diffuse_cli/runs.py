@@ -52,9 +52,13 @@ class Run(NamedTuple):
 
     def predict(self) -> Predict:
         """The trained denoiser, with the averaged weights."""
-        template = jax.eval_shape(lambda: experiment.initial_weights(self.experiment, jax.random.key(0)))
-        weights: Weights = checkpoint.restore(template, self.tensors, "average")
+        weights = _average(self.experiment, self.tensors)
         return predictor(self.experiment.structure, weights, self.experiment.parameterization)
+
+
+def _average(made: Experiment, tensors: dict[str, np.ndarray]) -> Weights:
+    template = jax.eval_shape(lambda: experiment.initial_weights(made, jax.random.key(0)))
+    return checkpoint.restore(template, tensors, "average")
 
 
 def create(outputs: Path, name: str | None, dataset: str) -> Path:
@@ -154,6 +158,8 @@ def open_run(path: Path, *, trust: bool = False) -> Run:
     except (KeyError, ValueError) as error:
         raise DiffuseError(f"{file} is not a whole checkpoint: {error} is missing or wrong") from error
     built = experiment.build(settings, dim, trust=trust)
+    if built.learns_schedule:
+        built = experiment.having(built, _average(built, tensors))
     return Run(folder, settings, built, standard, view, low, high, tensors, metadata)
 
 

@@ -46,14 +46,14 @@ def test_evaluations_are_those_that_drawing_counts(name, steps, source):
 
 
 def test_all_start_from_the_same_noise(source, monkeypatch):
-    """And the exact flow too."""
+    """And the exact flow too; the grid of Heun begins at another level, where the noise is as large but for rounding."""
     starts = []
     solve = comparison.run
     monkeypatch.setattr(comparison, "run", lambda *args, **kw: starts.append(args[3]) or solve(*args, **kw))
     compare(source, ["ddim"], (4,), seed=3)
     for name in ("ddpm", "heun", "dpmpp_2m"):
         path = draw(source, Method(name, catalog.build("sampler", name).grid, 4), 300, 3, trajectory=True).path
-        np.testing.assert_array_equal(path.x[0], starts[0])
+        np.testing.assert_allclose(path.x[0], starts[0], rtol=1e-6)
 
 
 def test_the_gap_of_a_flow_solver_closes_and_what_is_random_has_none(source):

@@ -250,7 +250,8 @@ def open_source(ctx: click.Context) -> Any:
             "The exact denoiser of a file is that of the mixture on its training points: it knows them by heart, "
             "which a network should not."
         )
-    return sources.exact_of(settings, dataset, params["outputs"], trust=trusted)
+    process = run.experiment.process if run is not None and settings == run.config else None
+    return sources.exact_of(settings, dataset, params["outputs"], process=process, trust=trusted)
 
 
 def _has_own_data(ctx: click.Context) -> bool:

@@ -10,7 +10,10 @@ EPILOG = """\b
 Examples:
   diffuse plot-schedule
   diffuse plot-schedule --schedule cosine --schedule linear --out schedules.pdf
-  diffuse plot-schedule --schedule sigmoid:start=1e-5,end=5e-3 --timesteps 100"""
+  diffuse plot-schedule --schedule sigmoid:start=1e-5,end=5e-3 --timesteps 100
+  diffuse plot-schedule --run learned --schedule cosine --schedule log_linear"""
+
+_NOTHING_OF_THEIR_OWN = ("table", "learned")  # what they are is said by a file, or by training
 
 
 @click.command(epilog=EPILOG)
@@ -21,20 +24,42 @@ Examples:
     multiple=True,
     help="A schedule to draw; may be repeated.  [default: all]",
 )
-@options.setting("timesteps")
+@options.option(
+    "run_names",
+    "--run",
+    metavar="NAME|PATH|latest",
+    multiple=True,
+    help="A run whose schedule to draw too, first, as it was learned; may be repeated.",
+    shell_complete=options.complete_run,
+)
+@options.outputs
+@options.trust
+@options.setting("timesteps", default="the first run's, else 1000")
 @options.figure_out(Path("schedule.png"))
 @options.common
-def plot_schedule(schedules: tuple[str, ...], timesteps: int, out: Path, dark: bool, dpi: int) -> None:
+@click.pass_context
+def plot_schedule(
+    ctx: click.Context,
+    schedules: tuple[str, ...],
+    run_names: tuple[str, ...],
+    outputs: Path,
+    trust: bool,
+    out: Path,
+    dark: bool,
+    dpi: int,
+    **_timesteps: int,
+) -> None:
     """Draw noise schedules beside each other: the signal that is left, the noise each step adds, the log-SNR."""
     import numpy as np
 
-    from diffuse_cli import catalog
+    from diffuse_cli import catalog, runs
     from diffuse_cli.plots.schedule import schedule
 
+    opened = [runs.open_run(runs.find(outputs, name), trust=trust) for name in run_names]
+    timesteps = options.gather(ctx, opened[0].config if opened else None, only=("timesteps",)).timesteps
+    names = schedules or [name for name in catalog.CATALOG["schedule"] if name not in _NOTHING_OF_THEIR_OWN]
+    drawn = {run.name: run.experiment.process.schedule for run in opened}
+    drawn |= {catalog.short(name): catalog.build("schedule", name, timesteps) for name in names}
     t = np.arange(timesteps + 1) / timesteps
-    names = schedules or [name for name in catalog.CATALOG["schedule"] if name != "table"]  # which has none of its own
-    curves = {}
-    for name in names:
-        schedule_of_t = catalog.build("schedule", name, timesteps)
-        curves[catalog.short(name)] = (t, np.asarray(schedule_of_t(t), np.float64))
+    curves = {name: (t, np.asarray(log_snr(t), np.float64)) for name, log_snr in drawn.items()}
     options.save_figure(schedule(curves, timesteps=timesteps, subject=f"T = {timesteps}", dark=dark), out, dpi)

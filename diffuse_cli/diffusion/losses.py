@@ -22,14 +22,16 @@ class Loss(NamedTuple):
     """of(answer, parameterization, x0, eps, level, key) -> [batch]: the loss of each of x0, eps [batch, d].
 
     levels: the choice of noise levels that suits it, where nobody asks for another; `binding` if it has no meaning with
-    any other. learns_variance: whether it says how uncertain the clean sample is. denoises: whether what it leads to is
-    a denoiser, the posterior mean, which random samplers and the bound go by; else it is the velocity of a flow only.
+    any other. learns_variance: whether it says how uncertain the clean sample is. bounds: whether it is the variational
+    bound, by which noise levels can be judged too, so that a schedule can be learned. denoises: whether what it leads
+    to is a denoiser, the posterior mean, which random samplers and the bound go by; else it is a flow's velocity only.
     """
 
     of: Callable[[Answer, Parameterization, Array, Array, Level, Array], Array]
     levels: str = "normal"
     binding: bool = False
     learns_variance: bool = False
+    bounds: bool = False
     denoises: bool = True
 
 
@@ -90,7 +92,7 @@ def vlb(process: Process, *, variance: Literal["small", "large"] = "small") -> L
 
     The term that compares x_T with the prior is left out: nothing of it can be learned.
     """
-    return Loss(_bound(process, variance), "discrete", binding=True)
+    return Loss(_bound(process, variance), "discrete", binding=True, bounds=True)
 
 
 def kl(process: Process) -> Loss:
@@ -98,7 +100,7 @@ def kl(process: Process) -> Loss:
 
     Departure: the entropies, which nothing learned enters, are left out.
     """
-    return Loss(_bound(process, "learned"), "discrete", binding=True, learns_variance=True)
+    return Loss(_bound(process, "learned"), "discrete", binding=True, learns_variance=True, bounds=True)
 
 
 def hybrid(process: Process, *, weight: Annotated[float, Meta(gt=0)] = 0.001) -> Loss:

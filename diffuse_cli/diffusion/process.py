@@ -52,10 +52,14 @@ def sub_variance_preserving(log_snr: Array) -> tuple[Array, Array]:
 
 
 class Schedule(NamedTuple):
-    """t in [0, 1] -> log_snr, +inf at t = 0 and strictly falling; and the scaling that its authors wrote it in."""
+    """t in [0, 1] -> log_snr, +inf at t = 0 and strictly falling; and the scaling that its authors wrote it in.
+
+    along: of one whose course is learned, the schedule that has this course, which rises from 0 to 1 with time.
+    """
 
     log_snr: Callable[[Array], Array]
     scaling: Scaling = variance_preserving
+    along: "Callable[[Callable[[Array], Array]], Schedule] | None" = None
 
     def __call__(self, t: Array) -> Array:
         return self.log_snr(t)

@@ -25,6 +25,7 @@ from diffuse_cli.errors import DiffuseError, UsageError
 
 Beta = Annotated[float, Meta(gt=0, lt=1)]
 Sigma = Annotated[float, Meta(gt=0, le=1e6)]
+LogSnr = Annotated[float, Meta(ge=-30, le=30)]
 _NO_SIGNAL = -30.0
 _MAX_BETA = 0.999  # a beta of 1 would be a level with no signal at all: log-SNR -inf
 
@@ -155,6 +156,26 @@ def flow(timesteps: int, *, end: Annotated[float, Meta(gt=0, lt=1)] = 0.9999) ->
     Departure: at t = 1 there would be no signal at all, log-SNR -inf.
     """
     return Schedule(lambda t: 2 * (jnp.log1p(-end * t) - jnp.log(end * t)), straight_flow)
+
+
+def learned(timesteps: int, *, first: LogSnr = 10.0, last: LogSnr = -10.0) -> Schedule:
+    """log-SNR from `first` at t = 1/T to `last` at t = 1 along a course that training finds. Kingma et al. 2021, 3.2.
+
+    Until it is trained the course is straight. Departure: the ends stay where they are said to be.
+    """
+    if first <= last:
+        raise UsageError(f"a schedule's log-SNR falls: first={first:g} must be above last={last:g}")
+    clearest = jax.nn.log_sigmoid(first)  # log alpha_bar at t = 1/T
+
+    def along(course: Callable[[Array], Array]) -> Schedule:
+        def log_snr(t: Array) -> Array:
+            share = course(jnp.maximum(t * timesteps - 1, 0) / max(timesteps - 1, 1))
+            early = jnp.minimum(t * timesteps, 1) * clearest  # linear before the first knot, as in a table of betas
+            return jnp.where(t * timesteps < 1, early - jnp.log(-jnp.expm1(early)), first + (last - first) * share)
+
+        return Schedule(log_snr, along=along)
+
+    return along(lambda share: share)
 
 
 def with_zero_terminal_snr(schedule: Schedule) -> Schedule:

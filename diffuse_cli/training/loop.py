@@ -19,7 +19,7 @@ from diffuse_cli.config import Config
 from diffuse_cli.diffusion import exact
 from diffuse_cli.diffusion.losses import Answer, answer_of
 from diffuse_cli.diffusion.process import Level
-from diffuse_cli.experiment import Experiment, initial_weights
+from diffuse_cli.experiment import Experiment, having, initial_weights
 from diffuse_cli.networks.denoiser import Weights, answer
 from diffuse_cli.training import optimiser
 
@@ -124,9 +124,14 @@ def draw_batch(experiment: Experiment, points: Array, key: Array, n: int) -> Bat
     pairs = (n + 1) // 2
     x0 = points[jax.random.randint(key_rows, (pairs,), 0, len(points))]
     eps = jax.random.normal(key_noise, x0.shape)
-    level = experiment.levels(experiment.process, key_levels, pairs)
-    twice = lambda a: jnp.concatenate([a, a])[:n]  # noqa: E731
-    return Batch(twice(x0), jnp.concatenate([eps, -eps])[:n], jax.tree.map(twice, level), key_loss)
+    level = _draw_levels(experiment, key_levels, n)
+    return Batch(jnp.concatenate([x0, x0])[:n], jnp.concatenate([eps, -eps])[:n], level, key_loss)
+
+
+def _draw_levels(experiment: Experiment, key: Array, n: int) -> Level:
+    """n levels, the second half of them like the first."""
+    half = experiment.levels(experiment.process, key, (n + 1) // 2)
+    return jax.tree.map(lambda a: jnp.concatenate([a, a])[:n], half)
 
 
 def batch_loss(answer: Answer, experiment: Experiment, batch: Batch) -> Array:
@@ -135,7 +140,10 @@ def batch_loss(answer: Answer, experiment: Experiment, batch: Batch) -> Array:
 
 
 def weights_loss(weights: Weights, experiment: Experiment, batch: Batch) -> Array:
-    """The mean loss of the network with these weights over a batch."""
+    """The mean loss of the network with these weights over a batch; where the schedule is theirs too, at its levels."""
+    if experiment.learns_schedule:
+        experiment = having(experiment, weights)
+        batch = batch._replace(level=_draw_levels(experiment, jax.random.fold_in(batch.key, 1), len(batch.x0)))
     return batch_loss(answer(experiment.structure, weights), experiment, batch)
 
 

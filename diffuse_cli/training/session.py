@@ -63,7 +63,7 @@ class Session:
         """Train to the end. Raises DivergedError, leaving the last good checkpoint, when a loss is not finite."""
         judge = loop.held_out_function(self.experiment, self.data.held_out)
         least, chance = 0.0, 0.0
-        if self.law is not None:
+        if self._knows_least:
             least, chance = loop.irreducible_loss(self.experiment, self.data.held_out, self.law)
         before, began, evaluated, quarter = self.seconds, time.perf_counter(), -1, None
         known = self.step / self.seconds if self.seconds else None
@@ -83,7 +83,7 @@ class Session:
                     held_out = self.held_out = float(judge(self.state.average)) - chance
                     self._check(held_out)  # the last update may have spoilt weights whose losses were still finite
                     record["held_out"] = held_out
-                    if self.law is not None:
+                    if self._knows_least:
                         record["excess"] = held_out - least
                 log.write(json.dumps(record) + "\n")
                 if held_out is not None:
@@ -93,6 +93,11 @@ class Session:
                 yield Update(self.step, self.total, progress.loss, held_out, progress.steps_per_second)
         if self.budget is not None:
             runs.write_config(self.folder, self.config)
+
+    @property
+    def _knows_least(self) -> bool:
+        """Whether the least possible loss is known; that of a schedule which is learned changes with it."""
+        return self.law is not None and not self.experiment.learns_schedule
 
     def save(self, file: str = runs.NEWEST) -> None:
         """Write a checkpoint of the state now.

@@ -63,6 +63,7 @@ def test_every_dataset_trains_and_samples(name, tmp_path, monkeypatch):
             "--grid",
             "karras",
         ],
+        ["--schedule", "learned", "--loss", "vlb", "--timesteps", 20],
         ["--no-time", "--zero-terminal-snr", "--scaling", "variance_exploding", "--schedule", "linear"],
     ],
     ids=lambda arguments: arguments[1],

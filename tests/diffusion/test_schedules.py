@@ -10,10 +10,10 @@ from diffuse_cli.diffusion.process import Process, straight_flow
 from diffuse_cli.errors import DiffuseError, UsageError
 
 ARTICLE = "sigmoid:start=1e-5,end=5e-3"
-OTHERS = ["sub_vp", "edm", "log_linear", "flow"]  # those that are not made of betas
+OTHERS = ["sub_vp", "edm", "log_linear", "flow", "learned"]  # those that are not made of betas
 BETAS = [name for name in catalog.CATALOG["schedule"] if name not in (*OTHERS, "table")]
 BETAS += [ARTICLE, "linear:start=1e-4,end=0.02", "cosine:s=0.02", "constant:beta=0.01"]
-SCHEDULES = [*BETAS, *OTHERS, "edm:rho=3", "sub_vp:end=0.05"]
+SCHEDULES = [*BETAS, *OTHERS, "edm:rho=3", "sub_vp:end=0.05", "learned:first=7,last=-4"]
 every = pytest.mark.parametrize("name", SCHEDULES)
 lengths = pytest.mark.parametrize("timesteps", [2, 3, 10, 100, 1000])
 

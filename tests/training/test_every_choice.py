@@ -14,7 +14,7 @@ from diffuse_cli.training import loop
 LEARNED = {"variance": "learned", "loss": "kl", "timesteps": 20}
 CHOICES = [
     *({"prediction": name} for name in catalog.CATALOG["prediction"] if name != "previous"),
-    *({"schedule": name} for name in catalog.CATALOG["schedule"] if name != "table"),
+    *({"schedule": name} for name in catalog.CATALOG["schedule"] if name not in ("table", "learned")),
     *({"levels": name} for name in catalog.CATALOG["levels"]),
     *({"loss": name} for name in catalog.CATALOG["loss"] if name not in ("kl", "hybrid", "previous")),
     *({"scaling": name} for name in catalog.CATALOG["scaling"]),
@@ -23,6 +23,7 @@ CHOICES = [
     {"loss": "previous", "timesteps": 10, "schedule": "linear"},
     {"loss": "previous:path", "timesteps": 10, "schedule": "linear"},
     {"loss": "flow:ot", "prediction": "velocity", "schedule": "flow"},
+    {"schedule": "learned", "loss": "vlb", "timesteps": 20},
     {"zero_terminal_snr": True, "schedule": "linear"},
     {"time": False, "prediction": "eps"},
     LEARNED,
@@ -47,6 +48,7 @@ def test_every_choice_learns(settings):
     after = float(judge(state.weights))
     assert after < before
     predict = predictor(made.structure, state.weights, made.parameterization)
+    made = experiment.having(made, state.weights)
     levels = catalog.build("grid", "log_snr")(made.process, 5)
     sampler = catalog.build("sampler", "ddpm:variance=learned" if made.config.variance == "learned" else "ddpm")
     drawn = sample(predict, sampler, levels, jax.random.key(0), (50, 2), scaling=made.process.scaling)
@@ -59,6 +61,8 @@ def test_every_choice_learns(settings):
         ({"loss": "kl"}, "--variance learned"),
         ({"loss": "hybrid"}, "--variance learned"),
         ({"variance": "learned"}, "--loss hybrid"),
+        ({"schedule": "learned"}, "--loss vlb"),
+        ({"schedule": "learned", "loss": "vlb", "zero_terminal_snr": True}, "learned:last"),
         ({"loss": "vlb", "levels": "normal"}, "--levels discrete"),
         ({"loss": "dsm:likelihood", "levels": "continuous"}, "--levels log_snr"),
     ],
