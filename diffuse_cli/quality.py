@@ -10,9 +10,10 @@ import numpy as np
 from diffuse_cli import catalog, experiment
 from diffuse_cli.data.dataset import Dataset
 from diffuse_cli.diffusion import exact
+from diffuse_cli.diffusion.bound import VARIANCES, terms
 from diffuse_cli.diffusion.likelihood import MAX_STEPS, SPACING, TOLERANCE, Mass, log_likelihood, mass
 from diffuse_cli.diffusion.process import Level
-from diffuse_cli.errors import DiffuseError
+from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.evaluation.excess import Excess, excess
 from diffuse_cli.evaluation.floors import Floor, Score, fresh_floor, split_floor, split_size
 from diffuse_cli.evaluation.memorisation import Memorisation, memorisation
@@ -21,6 +22,7 @@ from diffuse_cli.generate import Drawn, Method, draw
 from diffuse_cli.sources import Source
 
 _JUDGED = 2048  # points at each noise level of the excess
+_BOUNDED = 4096  # points at once: each has T terms
 _MOST_POINTS = 1 << 16  # of a grid: half a minute
 _BOUNDING = 10_000  # draws that say how far the data reach, where nothing was trained
 
@@ -62,6 +64,38 @@ class Solved(NamedTuple):
     log_p_stderr: np.ndarray
     evals: int
     probes: int
+
+
+class Bound(NamedTuple):
+    """The variational bound on −log p of points under the chain: means over them, nats, data units.
+
+    steps [T]: the terms of t = 1/T, …, 1, the first of which is the reconstruction's; value [n]: the whole of each
+    point.
+    """
+
+    prior: float
+    steps: np.ndarray
+    value: np.ndarray
+
+    @property
+    def reconstruction(self) -> float:
+        """The first step's term, −log p(x0 | x_1)."""
+        return float(self.steps[0])
+
+    @property
+    def diffusion(self) -> float:
+        """The sum of all others."""
+        return float(self.steps[1:].sum())
+
+    @property
+    def stderr(self) -> float | None:
+        """The standard error of the mean of `value`; None of a single point."""
+        return _stderr(self.value)
+
+    def above(self, log_p: np.ndarray) -> tuple[float, float | None]:
+        """How far it lies above -log p [n] of the same points: mean and standard error."""
+        gaps = self.value + log_p
+        return float(gaps.mean()), _stderr(gaps)
 
 
 class Quality(NamedTuple):
@@ -108,6 +142,32 @@ def nll(source: Source, law: exact.Law | None, x0: np.ndarray, solver: Solver = 
         entropy, gap = own + volume, float(beyond.mean())
         judged = Nll(entropy + gap, entropy, gap, _stderr(beyond), n, 0)
     return Solved(judged, log_p, np.asarray(found.stderr), found.evals, found.probes)
+
+
+def bounds(source: Source, x0: np.ndarray, seed: int) -> dict[str, Bound]:
+    """The bound at x0 [n, d], model space, for each variance that the chain of this source can have.
+
+    Raises UsageError for a source that is no denoiser, and so has no chain.
+    """
+    if not source.denoises:
+        raise UsageError(f"{source.name} has learned the velocity of a flow, and no chain that a bound could be of")
+    known = [name for name in VARIANCES if name != "learned" or source.uncertain is not None]
+    return {variance: _bound(source, variance, x0, seed) for variance in known}
+
+
+def _bound(source: Source, variance: str, x0: np.ndarray, seed: int) -> Bound:
+    predict = source.uncertain if variance == "learned" else source.predict
+    volume = float(np.log(source.standard.scale).sum())  # only the reconstruction is a density
+    prior, steps, value = 0.0, np.zeros(source.process.timesteps), []
+    for number, first in enumerate(range(0, len(x0), _BOUNDED)):
+        rows = jnp.asarray(x0[first : first + _BOUNDED], jnp.float32)
+        key = jax.random.fold_in(jax.random.key(seed), number)
+        found = terms(predict, source.process, rows, key, variance=variance)
+        prior += float(found.prior.sum()) / len(x0)
+        steps += np.asarray(found.steps.sum(axis=1), np.float64) / len(x0)
+        value.append(np.asarray(found.total, np.float64) + volume)
+    steps[0] += volume
+    return Bound(prior, steps, np.concatenate(value))
 
 
 def mass_on_grid(source: Source, solver: Solver = DEFAULT) -> Mass | None:

@@ -46,7 +46,7 @@ def test_evaluations_are_those_that_drawing_counts(name, steps, source):
 
 
 def test_all_start_from_the_same_noise(source, monkeypatch):
-    """And the exact flow too; the grid of Heun begins at another level, where the noise is as large but for rounding."""
+    """And the exact flow too. Heun's grid begins at another level, where the noise is as large but for rounding."""
     starts = []
     solve = comparison.run
     monkeypatch.setattr(comparison, "run", lambda *args, **kw: starts.append(args[3]) or solve(*args, **kw))

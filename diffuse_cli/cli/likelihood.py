@@ -15,6 +15,7 @@ Examples:
   diffuse likelihood
   diffuse likelihood --run moons --points mine.csv --out log_p.csv
   diffuse likelihood --points table.csv,columns=x+y --tolerance 1e-5 --json
+  diffuse likelihood --run ddpm --bound
   diffuse likelihood --exact --dataset two_spirals"""
 
 
@@ -47,6 +48,7 @@ Examples:
     help="Random directions for the divergence, 0 for the exact one.  [default: 0 up to 3 columns, else 8]",
 )
 @options.option("--mass/--no-mass", default=True, show_default=True, help="Integrate p over a grid, up to 2 columns.")
+@options.option("--bound", is_flag=True, help="The variational bound beside it, term by term.")
 @options.as_json
 @options.seed
 @options.device
@@ -61,6 +63,7 @@ def likelihood(
     max_steps: int | None,
     probes: int | None,
     mass: bool,
+    bound: bool,
     as_json: bool,
     seed: int,
     **_choices: Any,
@@ -73,6 +76,27 @@ def likelihood(
 
     The integral of p over a grid should be 1, give or take what the grid may be too coarse for: it checks solver and
     network at once. A point at which the solver gives up has no log p; it is written as nan, and the command fails.
+
+    --bound adds what the chain of T steps has in place of a likelihood: the bound on -log p that DDPM is derived from,
+    for each variance that its reverse steps can have. It says what each part costs in nats: the prior, the steps
+    between, and the reconstruction at t = 1/T. On data it is above their entropy, and for a good denoiser above the
+    ODE's NLL, by what T steps cannot do.
+
+    \b
+    Keys of --json:
+      run, points, n        what was judged
+      value, entropy, gap   NLL, nats, data units; entropy and gap are null
+                            where the truth is not known
+      stderr                of the gap, or else of the value
+      failed                points at which the solver gave up
+      bits_per_dimension    of the value
+      mass                  the integral of p, with mass_error, mass_failed
+                            (cells) and mass_resolved (by the grid)
+      bound                 by variance: prior, diffusion, reconstruction,
+                            value (their sum), stderr, above_nll with its
+                            above_nll_stderr, and steps: the terms of
+                            t = 1/T, ..., 1
+      tolerance, evals, probes   of the solver
     """
     from diffuse_cli import experiment, quality, sample_files
     from diffuse_cli.diffusion.likelihood import MAX_STEPS, TOLERANCE
@@ -91,6 +115,7 @@ def likelihood(
         law, x0 = None, source.standard.to_model(given)
     found = quality.nll(source, law, x0, solver)
     integral = _integral(source, solver) if mass and source.dim <= 2 and out != sample_files.STDOUT else None
+    bounds = quality.bounds(source, x0, seed) if bound else {}
     if out is not None:
         sample_files.write_log_p(out, source.standard.to_data(x0), found.log_p, found.log_p_stderr)
     said = {"run": str(source.folder), "points": points or "held out", "n": len(x0), **found.nll._asdict()}
@@ -98,11 +123,15 @@ def likelihood(
     if integral is not None:
         said |= {"mass": integral.value, "mass_error": integral.error, "mass_resolved": integral.resolved}
         said |= {"mass_failed": integral.failed}
+    if bounds:
+        said["bound"] = {variance: _bound_document(each, found) for variance, each in bounds.items()}
     said |= {"tolerance": solver.tolerance, "evals": found.evals, "probes": found.probes}
     if as_json:
         terminal.print_json(said)
     elif out != sample_files.STDOUT:
         terminal.print_table(_rows(said, found))
+        if bounds:
+            _print_bounds(said["bound"], source.process.timesteps)
     if found.nll.failed:
         raise DiffuseError(
             f"the solver gave up at {found.nll.failed:,} of {len(x0):,} points after {solver.max_steps} steps; "
@@ -153,6 +182,41 @@ def _read(text: str, dim: int, name: str) -> Any:
 
 def _bits(nats: float | None, dim: int) -> float | None:
     return None if nats is None else nats / (dim * math.log(2))
+
+
+def _bound_document(bound: Any, found: Any) -> dict[str, Any]:
+    above, spread = (None, None) if found.nll.failed else bound.above(found.log_p)
+    return {
+        "prior": bound.prior,
+        "diffusion": bound.diffusion,
+        "reconstruction": bound.reconstruction,
+        "value": float(bound.value.mean()),
+        "stderr": bound.stderr,
+        "above_nll": above,
+        "above_nll_stderr": spread,
+        "steps": bound.steps.tolist(),
+    }
+
+
+def _print_bounds(bounds: dict[str, dict[str, Any]], timesteps: int) -> None:
+    """One column for each variance."""
+    parts = {
+        "prior, KL at t = 1": "prior",
+        f"diffusion, {timesteps - 1:,} steps": "diffusion",
+        f"reconstruction, t = 1/{timesteps}": "reconstruction",
+        "bound on −log p": "value",
+    }
+    rows = [(label, *(f"{each[key]:.4f}" for each in bounds.values())) for label, key in parts.items()]
+    rows.append(("above the NLL by", *(_with_error(each) for each in bounds.values())))
+    click.echo()
+    terminal.print_table(rows, header=("nats, by variance of a step", *bounds))
+
+
+def _with_error(bound: dict[str, Any]) -> str:
+    if bound["above_nll"] is None:
+        return "unknown"
+    spread = "" if bound["above_nll_stderr"] is None else f" ± {bound['above_nll_stderr']:.4f}"
+    return f"{bound['above_nll']:.4f}{spread}"
 
 
 def _rows(said: dict[str, Any], found: Any) -> list[tuple[str, str]]:

@@ -90,6 +90,35 @@ def test_the_exact_denoiser_bears_a_schedule_that_leaves_no_signal(tmp_path, mon
         assert np.abs(np.load("s.npy") - [0.5, 0.25]).max() < 2
 
 
+def test_the_bound_is_above_the_likelihood_part_by_part(tmp_path, monkeypatch):
+    """Of a perfect denoiser: less so with the variance that belongs to it, and with more steps."""
+    monkeypatch.chdir(tmp_path)
+    words = ("likelihood", "--exact", "--dataset", "bimodal:distance=4,std=0.5", "-n", 2000, "--no-mass", "--bound")
+    few, many = (call(*words, "--timesteps", timesteps, "--json").json for timesteps in (10, 100))
+    for said, timesteps, certain in ((few, 10, 3), (many, 100, -3)):
+        assert set(said["bound"]) == {"small", "large", "learned"}
+        for bound in said["bound"].values():
+            assert len(bound["steps"]) == timesteps
+            assert bound["steps"][0] == bound["reconstruction"]
+            assert sum(bound["steps"][1:]) == pytest.approx(bound["diffusion"])
+            parts = bound["prior"] + bound["diffusion"] + bound["reconstruction"]
+            assert bound["value"] == pytest.approx(parts, abs=1e-4)
+            assert bound["above_nll"] > certain * bound["above_nll_stderr"]
+        assert said["bound"]["learned"]["value"] < said["bound"]["small"]["value"]
+    assert many["bound"]["small"]["above_nll"] < few["bound"]["small"]["above_nll"]
+    table = call(*words, "--timesteps", 10).out
+    assert "reconstruction, t = 1/10" in table
+    assert f"{few['bound']['large']['value']:.4f}" in table
+
+
+def test_a_flow_of_matched_pairs_has_no_bound(outputs):
+    arguments = ["--loss", "flow:ot", "--schedule", "flow", "--prediction", "velocity", "--name", "matched"]
+    assert call("train", *SMALL, *arguments).code == 0
+    result = call("likelihood", "--run", "matched", "-n", 10, "--no-mass", "--bound")
+    assert result.code == 2
+    assert "no chain" in result.err
+
+
 def test_likelihood_of_a_single_point(outputs):
     (outputs.parent / "one.csv").write_text("x,y\n0.5,1\n")
     result = call("likelihood", "--points", "one.csv", "--no-mass")
