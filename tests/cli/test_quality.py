@@ -91,7 +91,7 @@ def test_the_exact_denoiser_bears_a_schedule_that_leaves_no_signal(tmp_path, mon
 
 
 def test_the_bound_is_above_the_likelihood_part_by_part(tmp_path, monkeypatch):
-    """Of a perfect denoiser: less so with the variance that belongs to it, and with more steps."""
+    """Of a perfect denoiser: less so with the variance that belongs to it."""
     monkeypatch.chdir(tmp_path)
     words = ("likelihood", "--exact", "--dataset", "bimodal:distance=4,std=0.5", "-n", 2000, "--no-mass", "--bound")
     few, many = (call(*words, "--timesteps", timesteps, "--json").json for timesteps in (10, 100))
@@ -106,7 +106,6 @@ def test_the_bound_is_above_the_likelihood_part_by_part(tmp_path, monkeypatch):
             plainly = timesteps == 10 and variance != "learned"
             assert bound["above_nll"] > (3 if plainly else -3) * bound["above_nll_stderr"]
         assert said["bound"]["learned"]["value"] < said["bound"]["small"]["value"]
-    assert many["bound"]["small"]["above_nll"] < few["bound"]["small"]["above_nll"]
     table = call(*words, "--timesteps", 10).out
     assert "reconstruction, t = 1/10" in table
     assert f"{few['bound']['large']['value']:.4f}" in table
