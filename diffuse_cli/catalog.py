@@ -97,12 +97,12 @@ CATALOG: dict[str, dict[str, Entry]] = {
         "simple": Entry(
             f"{_LOSSES}:simple", "mean squared error of what the network predicts, the same weight at every t"
         ),
-        "dsm": Entry(f"{_LOSSES}:dsm", "denoising score matching: noise, likelihood, min_snr or edm", "weighting"),
+        "dsm": Entry(f"{_LOSSES}:dsm", "denoising score matching, in the weightings of the literature", "weighting"),
         "vlb": Entry(f"{_LOSSES}:vlb", "the variational bound in nats, fixed variance (Ho et al. 2020)", "variance"),
         "kl": Entry(f"{_LOSSES}:kl", "the bound with mean and variance learned (Sohl-Dickstein et al. 2015)"),
         "hybrid": Entry(f"{_LOSSES}:hybrid", "simple, and a little of kl (Nichol & Dhariwal 2021)", "weight"),
         "previous": Entry(f"{_LOSSES}:previous", "x_(t-1) regressed on the chain's own noises", "noises"),
-        "flow": Entry(f"{_LOSSES}:flow", "flow matching, pairs independent or ot (Lipman et al. 2023)", "pairing"),
+        "flow": Entry(f"{_LOSSES}:flow", "flow matching (Lipman et al. 2023; Tong et al. 2024)", "pairing"),
     },
     "levels": {
         "discrete": Entry(f"{_LEVELS}:discrete", "the chain's own times i/T, all alike (Ho et al. 2020)"),
@@ -111,9 +111,7 @@ CATALOG: dict[str, dict[str, Entry]] = {
         "normal": Entry(f"{_LEVELS}:normal", "log-SNR normal, cut to the schedule's range (Karras et al. 2022)"),
     },
     "sampler": {
-        "ddpm": Entry(
-            f"{_SAMPLING}.ddim:ddpm", "the ancestral chain (Ho et al. 2020); variance small or large", "variance"
-        ),
+        "ddpm": Entry(f"{_SAMPLING}.ddim:ddpm", "the ancestral chain (Ho et al. 2020)", "variance"),
         "ddim": Entry(f"{_SAMPLING}.ddim:ddim", "deterministic at eta=0, ancestral at eta=1 (Song et al. 2021)", "eta"),
         "euler": Entry(f"{_RUNGE_KUTTA}:euler", "Euler in sigma, with or without churn (Karras et al. 2022)", "churn"),
         "heun": Entry(f"{_RUNGE_KUTTA}:heun", "Heun in sigma, the sampler of EDM (Karras et al. 2022)", "churn"),

@@ -1,5 +1,8 @@
 """diffuse list"""
 
+import inspect
+import typing
+
 import click
 
 from diffuse_cli.catalog import CATALOG
@@ -43,6 +46,14 @@ def list_choices(kind: str | None, as_json: bool) -> None:
         terminal.print_table(rows, title=plural)
 
 
+def _values(option: inspect.Parameter) -> str:
+    """The default; of a few words to choose from all of them, the default first."""
+    if option.default in (None, option.empty):
+        return "…"
+    others = typing.get_args(option.annotation) if typing.get_origin(option.annotation) is typing.Literal else ()
+    return "|".join(map(str, dict.fromkeys((option.default, *others))))
+
+
 def _entries(kind: str) -> list[tuple[str, str, str]]:
     """Name, options as they would be written, summary."""
     from diffuse_cli import catalog
@@ -50,10 +61,7 @@ def _entries(kind: str) -> list[tuple[str, str, str]]:
     rows = []
     for name, entry in CATALOG[kind].items():
         known = catalog.options_of(catalog.factory(catalog.parse(kind, name)))
-        shown = ",".join(
-            f"{key}={'…' if option.default in (None, option.empty) else option.default}"
-            for key, option in known.items()
-        )
+        shown = ",".join(f"{key}={_values(option)}" for key, option in known.items())
         rows.append((name, shown, entry.summary))
     return rows
 

@@ -149,6 +149,7 @@ def test_list_names_everything_with_its_options():
         "presets",
     } == set(document)
     assert {"name": "ddim", "options": "eta=0.0"}.items() <= document["samplers"][1].items()
+    assert document["samplers"][0]["options"] == "variance=small|large|learned"
     assert "two interleaved half circles" in call("list", "datasets").out
     assert call("list", "dataset").code == 0
 
