@@ -1,5 +1,6 @@
 """Set before jax is imported: one device, strict ranks, compiled code kept between test runs."""
 
+import itertools
 import os
 import tempfile
 from pathlib import Path
@@ -11,6 +12,8 @@ import jax
 import pytest
 
 _MANY_MAPS = 20_000  # of the 65,530 that Linux allows by default
+_COUNTED_EVERY = 20  # tests: reading so long a list takes a while
+_tests = itertools.count(1)
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
@@ -24,7 +27,6 @@ def _no_settings_from_outside(monkeypatch):
 @pytest.fixture
 def slow_clock(monkeypatch):
     """A clock that moves on by a fiftieth of a second each time it is read, whatever the machine is doing."""
-    import itertools
     import time
 
     ticks = itertools.count()
@@ -51,5 +53,5 @@ def _no_more_compiled_code_than_needed():
     thrown away is found again on disk."""
     yield
     maps = Path("/proc/self/maps")
-    if maps.is_file() and maps.read_bytes().count(b"\n") > _MANY_MAPS:
+    if next(_tests) % _COUNTED_EVERY == 0 and maps.is_file() and maps.read_bytes().count(b"\n") > _MANY_MAPS:
         jax.clear_caches()

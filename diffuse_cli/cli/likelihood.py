@@ -103,29 +103,23 @@ def likelihood(
     from diffuse_cli.errors import DiffuseError
 
     signals.at_once()
-    _check(ctx, points, out, as_json)
+    _check(ctx, points, out)
     source = options.open_source(ctx)
     solver = quality.Solver(tolerance or TOLERANCE, max_steps or MAX_STEPS, probes, seed)
     given = None if points is None else _read(points, source.dim, source.name)
-    terminal.note(f"Solving the probability-flow ODE of {source.name}")
+    terminal.note(f"Solving the probability-flow ODE of {source.name}" + ", and its bound" * bound)
     if given is None:
         dataset = source.dataset()
         law, x0 = experiment.truth_of(dataset), quality.held_out(source, dataset, count, seed)
     else:
         law, x0 = None, source.standard.to_model(given)
+    bounds = quality.bounds(source, x0, seed) if bound else {}
     found = quality.nll(source, law, x0, solver)
     integral = _integral(source, solver) if mass and source.dim <= 2 and out != sample_files.STDOUT else None
-    bounds = quality.bounds(source, x0, seed) if bound else {}
     if out is not None:
         sample_files.write_log_p(out, source.standard.to_data(x0), found.log_p, found.log_p_stderr)
-    said = {"run": str(source.folder), "points": points or "held out", "n": len(x0), **found.nll._asdict()}
-    said |= {"bits_per_dimension": _bits(found.nll.value, source.dim), "mass": None}
-    if integral is not None:
-        said |= {"mass": integral.value, "mass_error": integral.error, "mass_resolved": integral.resolved}
-        said |= {"mass_failed": integral.failed}
-    if bounds:
-        said["bound"] = {variance: _bound_document(each, found) for variance, each in bounds.items()}
-    said |= {"tolerance": solver.tolerance, "evals": found.evals, "probes": found.probes}
+    judged = {"run": str(source.folder), "points": points or "held out", "n": len(x0)}
+    said = judged | _document(source.dim, found, integral, bounds) | {"tolerance": solver.tolerance}
     if as_json:
         terminal.print_json(said)
     elif out != sample_files.STDOUT:
@@ -139,7 +133,7 @@ def likelihood(
         )
 
 
-def _check(ctx: click.Context, points: str | None, out: Path | None, as_json: bool) -> None:
+def _check(ctx: click.Context, points: str | None, out: Path | None) -> None:
     from diffuse_cli import sample_files
     from diffuse_cli.errors import UsageError
 
@@ -147,8 +141,9 @@ def _check(ctx: click.Context, points: str | None, out: Path | None, as_json: bo
         sample_files.check(out)
         if points is not None and Path(points.partition(",")[0]).absolute() == out.absolute():
             raise UsageError(f"--out {out} is where --points are read from; it would be replaced")
-        if out == sample_files.STDOUT and as_json:
-            raise UsageError("with --out - the table is all there is on stdout; leave out --json")
+        for name, flag in (("as_json", "--json"), ("bound", "--bound")):
+            if out == sample_files.STDOUT and ctx.params[name]:
+                raise UsageError(f"with --out - the table is all there is on stdout; leave out {flag}")
     if points is not None and options.on_command_line(ctx, "count"):
         raise UsageError("-n says how many held-out points; with --points all of the file's are taken")
 
@@ -182,6 +177,16 @@ def _read(text: str, dim: int, name: str) -> Any:
 
 def _bits(nats: float | None, dim: int) -> float | None:
     return None if nats is None else nats / (dim * math.log(2))
+
+
+def _document(dim: int, found: Any, integral: Any, bounds: dict[str, Any]) -> dict[str, Any]:
+    said = found.nll._asdict() | {"bits_per_dimension": _bits(found.nll.value, dim), "mass": None}
+    if integral is not None:
+        said |= {"mass": integral.value, "mass_error": integral.error, "mass_resolved": integral.resolved}
+        said |= {"mass_failed": integral.failed}
+    if bounds:
+        said["bound"] = {variance: _bound_document(each, found) for variance, each in bounds.items()}
+    return said | {"evals": found.evals, "probes": found.probes}
 
 
 def _bound_document(bound: Any, found: Any) -> dict[str, Any]:

@@ -301,6 +301,7 @@ def test_the_log_has_the_excess_and_training_ends_with_it(outputs):
         ("likelihood --points one.csv --tolerance 1e-12", 2, "at least"),
         ("likelihood --points one.csv --probes 1", 2, "2 and more"),
         ("likelihood --out - --json", 2, "leave out --json"),
+        ("likelihood --out - --bound", 2, "leave out --bound"),
         ("evaluate --metric w3", 2, "unknown metric"),
         ("evaluate -n 5", 2, "100<=x<="),
         ("evaluate --run nobody", 1, "no run named 'nobody'"),
