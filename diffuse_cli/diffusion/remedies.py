@@ -107,26 +107,31 @@ def _fewest(choice: Choice, timesteps: int, finest: float, latest: float) -> int
 
 
 def _solve(of: Callable[[float], float], low: float, high: float) -> float | None:
-    """Where a function of a positive number crosses zero first, or None. It may be nan where it has no value."""
-    tried = np.geomspace(low, high, TRIED)
+    """Where a function crosses zero first, or None. It may be nan where it has no value.
+
+    A number that can only be positive is looked for among its powers of ten, and any other on a line.
+    """
+    positive = low > 0
+    tried = np.geomspace(low, high, TRIED) if positive else np.linspace(low, high, TRIED)
+    halve = lambda a, b: math.sqrt(a * b) if positive else (a + b) / 2  # noqa: E731
     values = np.array([of(value) for value in tried])
     for i in range(TRIED - 1):
         if values[i] * values[i + 1] <= 0:
             a, b = tried[i], tried[i + 1]
             for _ in range(12):  # to three digits, which are then rounded
-                middle = math.sqrt(a * b)
+                middle = halve(a, b)
                 a, b = (middle, b) if of(middle) * values[i] > 0 else (a, middle)
-            return math.sqrt(a * b)
+            return halve(a, b)
     return None
 
 
 def _bounds(annotation: Any) -> tuple[float, float] | None:
-    """Between which positive values a number may be; None for an option that is no number."""
+    """Between which values a number may be; None for an option that is no number. Zero itself is left out."""
     kind = type_info(annotation)
     for part in kind.types if isinstance(kind, UnionType) else (kind,):
         if isinstance(part, FloatType):
             low, high = part.ge or part.gt or 0.0, part.le or part.lt or BOUNDS[1]
-            return max(low, BOUNDS[0]), high * (1 - 1e-3)
+            return low if low < 0 else max(low, BOUNDS[0]), high * (1 - 1e-3)
     return None
 
 
