@@ -130,7 +130,7 @@ def nll(source: Source, law: exact.Law | None, x0: np.ndarray, solver: Solver = 
     """
     options = {"tolerance": solver.tolerance, "max_steps": solver.max_steps, "probes": solver.probes}
     found = log_likelihood(source.predict, source.process, x0, key=jax.random.key(solver.seed), **options)
-    n, volume = len(x0), float(np.log(source.standard.scale).sum())  # of a unit of model space, in data units
+    n, volume = len(x0), _log_volume(source)
     log_p = np.asarray(found.log_p, np.float64) - volume
     if found.failed:
         judged = Nll(None, None, None, None, n, found.failed)
@@ -157,7 +157,7 @@ def bounds(source: Source, x0: np.ndarray, seed: int) -> dict[str, Bound]:
 
 def _bound(source: Source, variance: str, x0: np.ndarray, seed: int) -> Bound:
     predict = source.uncertain if variance == "learned" else source.predict
-    volume = float(np.log(source.standard.scale).sum())  # only the reconstruction is a density
+    volume = _log_volume(source)  # only the reconstruction is a density
     prior, steps, value = 0.0, np.zeros(source.process.timesteps), []
     for number, first in enumerate(range(0, len(x0), _BOUNDED)):
         rows = jnp.asarray(x0[first : first + _BOUNDED], jnp.float32)
@@ -168,6 +168,11 @@ def _bound(source: Source, variance: str, x0: np.ndarray, seed: int) -> Bound:
         value.append(np.asarray(found.total, np.float64) + volume)
     steps[0] += volume
     return Bound(prior, steps, np.concatenate(value))
+
+
+def _log_volume(source: Source) -> float:
+    """log of the volume, in data units, of a unit of model space."""
+    return float(np.log(source.standard.scale).sum())
 
 
 def mass_on_grid(source: Source, solver: Solver = DEFAULT) -> Mass | None:
