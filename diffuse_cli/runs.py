@@ -16,6 +16,7 @@ from diffuse_cli import atomic, checkpoint, config, experiment
 from diffuse_cli.config import Config
 from diffuse_cli.data.dataset import Dataset, Standardiser
 from diffuse_cli.diffusion.predictions import Predict
+from diffuse_cli.diffusion.process import Process
 from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.experiment import Experiment
 from diffuse_cli.networks.denoiser import Weights, predictor
@@ -109,6 +110,13 @@ def data_of(run: "Run", *, trust: bool = True) -> Dataset:
             "train a new run"
         )
     return dataset
+
+
+def process_of(settings: Config, run: "Run | None", *, trust: bool = True) -> Process:
+    """The forward process of settings; where they are the run's own, as the run has it, which may have learned it."""
+    if run is not None and settings == run.config:
+        return run.experiment.process
+    return experiment.process_of(settings, trust=trust)
 
 
 def find(outputs: Path, name: str) -> Path:

@@ -71,15 +71,13 @@ def of_run(run: Run, *, trust: bool = True) -> Source:
     )
 
 
-def exact_of(
-    config: Config, dataset: Dataset, outputs: Path, *, process: Process | None = None, trust: bool = True
-) -> Source:
-    """The closed-form denoiser of a dataset under a process, that of `config` unless one is given: what a perfect
-    network would answer.
+def exact_of(config: Config, dataset: Dataset, outputs: Path, *, process: Process, trust: bool = True) -> Source:
+    """The closed-form denoiser of a dataset under the process of `config`, perhaps as a run has learned it: what a
+    perfect network would answer.
 
     Of a user's file it is the mixture on its training points, the optimum that memorises them, and is named so.
     """
-    law, process = experiment.law_of(config, dataset), process or experiment.process_of(config, trust=trust)
+    law = experiment.law_of(config, dataset)
     return Source(
         name=f"{experiment.law_name(dataset)} {experiment.default_name(config)}",
         folder=outputs / _folder_name(config, dataset),

@@ -16,7 +16,8 @@ BUDGETS = (4, 8, 16)
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
     settings = config.make({"dataset": "eight_gaussians"})
-    return sources.exact_of(settings, experiment.dataset_of(settings), tmp_path_factory.mktemp("outputs"))
+    dataset, process = experiment.dataset_of(settings), experiment.process_of(settings)
+    return sources.exact_of(settings, dataset, tmp_path_factory.mktemp("outputs"), process=process)
 
 
 def compare(source, samplers, budgets=BUDGETS, metric="sliced_w2", **options):

@@ -69,8 +69,7 @@ def doctor(
     run = None if run_name is None else runs.open_run(runs.find(outputs, run_name), trust=trust)
     settings = options.gather(ctx, run and run.config, only=SETTINGS)
     trust = trust or run is None  # whoever types a name of own code trusts it
-    as_trained = run is not None and settings == run.config  # a schedule may have been learned
-    process = run.experiment.process if as_trained else experiment.process_of(settings, trust=trust)
+    process = runs.process_of(settings, run, trust=trust)
     own = run is not None and settings.dataset == run.config.dataset
     dataset = runs.data_of(run, trust=trust) if own else experiment.dataset_of(settings, trust=trust)
     to_model = dataset.standard.to_model

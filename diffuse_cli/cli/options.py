@@ -250,7 +250,7 @@ def open_source(ctx: click.Context) -> Any:
             "The exact denoiser of a file is that of the mixture on its training points: it knows them by heart, "
             "which a network should not."
         )
-    process = run.experiment.process if run is not None and settings == run.config else None
+    process = runs.process_of(settings, run, trust=trusted)
     return sources.exact_of(settings, dataset, params["outputs"], process=process, trust=trusted)
 
 
