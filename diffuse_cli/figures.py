@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from diffuse_cli import catalog, runs, sources
 from diffuse_cli.config import Config
 from diffuse_cli.data.dataset import Dataset
-from diffuse_cli.diffusion.process import Level, Process, chain
+from diffuse_cli.diffusion.process import Process, chain
 from diffuse_cli.generate import Drawn, Method, draw, own_method
+from diffuse_cli.journey import in_unit_variance
 from diffuse_cli.plots import loss as loss_plot
 from diffuse_cli.plots import samples as samples_plot
 from diffuse_cli.plots import strips
@@ -31,7 +32,7 @@ def forward(
     levels = process.level(jnp.asarray(knots / process.timesteps, jnp.float32))
     path = jax.jit(chain)(jax.random.key(seed), jnp.asarray(x0, jnp.float32), levels)
     return strips.forward(
-        _in_unit_variance(path, levels),
+        in_unit_variance(path, levels),
         np.asarray(levels.log_snr),
         t=knots,
         view=dataset.view,
@@ -44,19 +45,13 @@ def reverse(source: Source, method: Method, drawn: Drawn, *, frames: int, dark: 
     """The way from noise to samples, at `frames` of its levels, equally spaced. `drawn` has its path."""
     picked = np.unique(np.rint(np.linspace(0, method.steps, frames)).astype(int))
     return strips.reverse(
-        _in_unit_variance(drawn.path.x, drawn.levels)[picked],
+        in_unit_variance(drawn.path.x, drawn.levels)[picked],
         np.asarray(drawn.levels.log_snr)[picked],
         t=np.array([f"step {step}" for step in picked]),
         view=source.view,
         subject=f"{source.name}, {described(method)}",
         dark=dark,
     )
-
-
-def _in_unit_variance(path: np.ndarray, levels: Level) -> np.ndarray:
-    """A path [k, n, d] with every frame scaled as under variance preservation, so that all fit the same axes."""
-    norm = np.hypot(np.asarray(levels.alpha), np.asarray(levels.sigma))
-    return np.asarray(path) / norm[:, None, None]
 
 
 def samples(source: Source, method: Method, drawn: Drawn, dataset: Dataset, *, dark: bool = False) -> Figure:

@@ -15,7 +15,8 @@ ROWS = [
     {"experiment", "checkpoint"},
     {"runs"},
     {"sources"},
-    {"generate"},
+    {"generate", "landscape"},
+    {"journey"},
     {"sample_files", "figures", "quality", "comparison", "training"},
     {"cli", "__main__"},
 ]

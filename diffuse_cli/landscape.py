@@ -1,0 +1,79 @@
+"""What lies where at each noise level: the density of the data, and the fields that a denoiser makes of it.
+
+Places are in the space of a `journey.Journey`: model space, scaled as under variance preservation at every level.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from diffuse_cli import experiment
+from diffuse_cli.config import Config
+from diffuse_cli.data.dataset import Dataset
+from diffuse_cli.diffusion import exact
+from diffuse_cli.diffusion.predictions import Parameterization, Predict
+from diffuse_cli.diffusion.process import Level, variance_preserving
+
+_KERNELS = 2048  # points of a file that a smoothed density is made of
+
+
+class Ground(NamedTuple):
+    """The law whose density is drawn, model space. smoothed: whether it stands in for one that nobody knows."""
+
+    law: exact.Law
+    smoothed: bool
+
+
+def ground_of(config: Config, dataset: Dataset) -> Ground:
+    """The exact law of a dataset; where nobody knows it, a Gaussian on each of the points trained on.
+
+    Their width is Scott's (1992, eq. 6.42), n^(-1/(d+4)) standard deviations, with n points in d columns.
+    """
+    if (law := experiment.truth_of(dataset)) is not None:
+        return Ground(law, smoothed=False)
+    return Ground(smoothed(np.asarray(experiment.draw_data(config, dataset).train)), smoothed=True)
+
+
+def smoothed(points: np.ndarray) -> exact.Law:
+    """The law of points [n, d], each of which, or of some thousands of them, is spread as a Gaussian."""
+    some = points[:: -(-len(points) // _KERNELS)]
+    width = len(some) ** (-1 / (some.shape[1] + 4)) * float(np.sqrt(some.var(axis=0).mean()))
+    return exact.mixture(some, width)
+
+
+def grid(low: np.ndarray, high: np.ndarray, cells: tuple[int, ...]) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+    """The centres of cells from low [d] to high [d]: along each axis, and all places [cells of the first, …, d]."""
+    axes = tuple(a + (b - a) * (np.arange(n) + 0.5) / n for a, b, n in zip(low, high, cells, strict=True))
+    return axes, np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+
+
+def densities(law: exact.Law, log_snr: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """The density [k, …] of noised data at log_snr [k], at places […, d]."""
+    flat = jnp.asarray(places.reshape(-1, places.shape[-1]), jnp.float32)
+    one = jax.jit(lambda level: exact.log_prob(law, flat, level))
+    log_p = np.stack([np.asarray(one(level_at(each)), np.float64) for each in log_snr])
+    return np.exp(log_p).reshape(len(log_snr), *places.shape[:-1])
+
+
+def fields(predict: Predict, kind: Parameterization, log_snr: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """What a denoiser answers [k, …, d] at log_snr [k] and places […, d], said as `kind` says it: score, eps, v, …"""
+    flat = jnp.asarray(places.reshape(-1, places.shape[-1]), jnp.float32)
+    found = [np.asarray(_answer(predict, kind.target, flat, level_at(each))) for each in log_snr]
+    return np.stack(found).reshape(len(log_snr), *places.shape)
+
+
+@partial(jax.jit, static_argnames="target")
+def _answer(predict: Predict, target: Callable[[Array, Array, Level], Array], x: Array, level: Level) -> Array:
+    seen = predict(x, level)
+    return target(seen.x0, seen.eps, level)
+
+
+def level_at(log_snr: float) -> Level:
+    """The level of this log-SNR under variance preservation, single precision."""
+    log_snr = jnp.float32(log_snr)
+    return Level(log_snr, *variance_preserving(log_snr))
