@@ -8,61 +8,168 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
-from diffuse_cli import catalog, runs, sources
+from diffuse_cli import catalog, journey, landscape, runs, sources
 from diffuse_cli.config import Config
 from diffuse_cli.data.dataset import Dataset
-from diffuse_cli.diffusion.process import Process, chain
+from diffuse_cli.diffusion import diagnosis, exact
+from diffuse_cli.diffusion.process import Process, Schedule, chain
 from diffuse_cli.generate import Drawn, Method, draw, own_method
-from diffuse_cli.journey import in_unit_variance
+from diffuse_cli.journey import Journey
 from diffuse_cli.plots import loss as loss_plot
 from diffuse_cli.plots import samples as samples_plot
+from diffuse_cli.plots import schedule as schedule_plot
 from diffuse_cli.plots import strips
+from diffuse_cli.plots import trajectories as paths_plot
+from diffuse_cli.plots.backdrop import Backdrop
+from diffuse_cli.plots.collection import Column
+from diffuse_cli.plots.formats import Look
+from diffuse_cli.plots.hues import principal_axes
 from diffuse_cli.sources import Source
 
 POINTS = 2000  # in a figure: enough to see a shape, few enough to see the points
 FRAMES = 10
+KL_DRAWS = 512
+KL_GRID = np.linspace(-16.0, 12.0, 29)  # log-SNR
+CELLS = 128  # of a density, along each axis
+OWN = Look()
 
 
 def forward(
-    config: Config, process: Process, dataset: Dataset, *, frames: int, count: int, seed: int, dark: bool = False
+    config: Config, process: Process, dataset: Dataset, *, frames: int, count: int, seed: int, look: Look = OWN
 ) -> Figure:
     """The forward chain at `frames` times, equally spaced from data to noise, the same `count` points in each."""
     x0 = dataset.standard.to_model(dataset.draw(np.random.default_rng(seed), count))
-    knots = np.unique(np.rint(np.linspace(0, process.timesteps, frames)).astype(int))
+    knots = _evenly(process.timesteps, frames)
     levels = process.level(jnp.asarray(knots / process.timesteps, jnp.float32))
     path = jax.jit(chain)(jax.random.key(seed), jnp.asarray(x0, jnp.float32), levels)
     return strips.forward(
-        in_unit_variance(path, levels),
+        journey.in_unit_variance(path, levels),
         np.asarray(levels.log_snr),
         t=knots,
         view=dataset.view,
         subject=f"{config.dataset}, {catalog.short(config.schedule)} schedule, T = {process.timesteps}",
-        dark=dark,
+        **look._asdict(),
     )
 
 
-def reverse(source: Source, method: Method, drawn: Drawn, *, frames: int, dark: bool = False) -> Figure:
+def reverse(source: Source, method: Method, drawn: Drawn, *, frames: int, look: Look = OWN) -> Figure:
     """The way from noise to samples, at `frames` of its levels, equally spaced. `drawn` has its path."""
-    picked = np.unique(np.rint(np.linspace(0, method.steps, frames)).astype(int))
+    picked = _evenly(method.steps, frames)
+    back = journey.reverse(source, drawn)
     return strips.reverse(
-        in_unit_variance(drawn.path.x, drawn.levels)[picked],
-        np.asarray(drawn.levels.log_snr)[picked],
+        back.x[picked],
+        back.log_snr[picked],
         t=np.array([f"step {step}" for step in picked]),
         view=source.view,
         subject=f"{source.name}, {described(method)}",
-        dark=dark,
+        **look._asdict(),
     )
 
 
-def samples(source: Source, method: Method, drawn: Drawn, dataset: Dataset, *, dark: bool = False) -> Figure:
+def both(source: Source, method: Method, drawn: Drawn, dataset: Dataset, *, frames: int, look: Look = OWN) -> Figure:
+    """The data on their way to noise above the samples on their way from it, at the same levels of a method."""
+    back = journey.reverse(source, drawn).back()
+    ahead = journey.forward(source, method, dataset, len(drawn.samples), source.config.seed)
+    angle = np.arctan(np.exp(-back.log_snr / 2))  # of the noise: equal parts of it look like equal parts of the way
+    wanted = np.linspace(angle.min(), angle.max(), frames)
+    picked = np.unique(np.abs(angle[:, None] - wanted).argmin(axis=0))
+    return strips.both(
+        ahead.x[picked],
+        back.x[picked],
+        back.log_snr[picked],
+        t=back.t[picked],
+        view=source.view,
+        subject=f"{source.name}, {described(method)}",
+        **look._asdict(),
+    )
+
+
+def trajectories(
+    source: Source, method: Method, drawn: Drawn, dataset: Dataset, *, colour_by: str = "time", look: Look = OWN
+) -> Figure:
+    """Where each sample comes from, over the density of the data. `drawn` has its path.
+
+    colour_by: "time", "place", or "class" for the part of the data that a sample most likely belongs to. Raises
+    UsageError where the data have no classes.
+    """
+    way = journey.reverse(source, drawn)
+    labels = landscape.classes_of(source.config, dataset, way.x[-1]) if colour_by == "class" else colour_by
+    return paths_plot.trajectories(
+        {method.sampler: paths_plot.Paths(way.x, way.t)},
+        colour_by=labels,
+        backdrop=_backdrop(source, dataset, way),
+        subject=f"{source.name}, {described(method)}",
+        **look._asdict(),
+    )
+
+
+def _backdrop(source: Source, dataset: Dataset, way: Journey) -> Backdrop | None:
+    """The density behind paths: of the data, or over time for a single value; none in space."""
+    if source.dim == 3:
+        return None
+    ends, clean = way.x[-1], way.log_snr[-1:]
+    finest = float(source.process.schedule(jnp.float32(1 / source.process.timesteps)))
+    if source.dim == 1:
+        reach = 1.1 * np.abs(way.x).max()
+        (values,), places = landscape.grid([-reach], [reach], (CELLS,))
+        t = np.linspace(0, 1, CELLS)
+        log_snr = np.minimum(np.asarray(source.process.schedule(jnp.asarray(t, jnp.float32))), finest)
+        return Backdrop(
+            t, values, landscape.densities(landscape.ground_of(source.config, dataset).law, log_snr, places)
+        )
+    if source.dim == 2:
+        law = landscape.ground_of(source.config, dataset).law
+    else:
+        mean, axes = principal_axes(ends, 2)
+        data = dataset.standard.to_model(dataset.draw(np.random.default_rng(source.config.seed), POINTS))
+        ends, law = (ends - mean) @ axes, landscape.smoothed((data - mean) @ axes)
+    reach = 1.1 * max(np.abs(ends).max(), np.abs(way.x[0]).max())
+    (x, y), places = landscape.grid([-reach, -reach], [reach, reach], (CELLS, CELLS))
+    return Backdrop(x, y, landscape.densities(law, np.minimum(clean, finest), places)[0])
+
+
+def _evenly(steps: int, frames: int) -> np.ndarray:
+    """Which of steps + 1 levels are shown in so many frames."""
+    return np.unique(np.rint(np.linspace(0, steps, frames)).astype(int))
+
+
+def samples(source: Source, method: Method, drawn: Drawn, dataset: Dataset, *, look: Look = OWN) -> Figure:
     """The samples beside as many draws of the data."""
     data = dataset.draw(np.random.default_rng(source.config.seed + 1), len(drawn.samples))
     return samples_plot.samples(
-        drawn.samples, data, view=source.view, subject=f"{source.name}, {described(method)}", dark=dark
+        drawn.samples, data, view=source.view, subject=f"{source.name}, {described(method)}", **look._asdict()
     )
 
 
-def loss(run_name: str, records: list[dict[str, Any]], *, dark: bool = False) -> Figure:
+def column(source: Source, method: Method, dataset: Dataset, *, count: int, seed: int) -> Column:
+    """Samples of a source and as many draws of its data, as a column of a grid."""
+    drawn = draw(source, method, count, seed)
+    return Column(dataset.draw(np.random.default_rng(seed + 1), count), drawn.samples, source.view)
+
+
+def schedules(
+    schedules: dict[str, Schedule], dataset: Dataset, law: exact.Law, *, timesteps: int, of: str, look: Look = OWN
+) -> Figure:
+    """Schedules by name, as chains of so many steps, and what each leaves of the data that `law` is of.
+
+    How far noised data are from pure noise depends on the log-SNR alone, so it is computed once for all of them. of:
+    the data's name.
+    """
+    t = np.arange(timesteps + 1) / timesteps
+    curves = {name: (t, np.asarray(schedule(t), np.float64)) for name, schedule in schedules.items()}
+    x0 = dataset.standard.to_model(dataset.draw(np.random.default_rng(0), KL_DRAWS))
+    kl_at = diagnosis.kl_at(law, x0, 0)
+    known = np.array([kl_at(jax.tree.map(float, landscape.level_at(at))).value for at in KL_GRID])
+    kl = {
+        name: np.exp(np.interp(log_snr, KL_GRID, np.log(np.maximum(known, 1e-300)), left=-np.inf, right=np.nan))
+        for name, (_, log_snr) in curves.items()
+    }
+    return schedule_plot.schedule(
+        curves, timesteps=timesteps, kl=kl, subject=f"T = {timesteps}, {of}", **look._asdict()
+    )
+
+
+def loss(run_name: str, records: list[dict[str, Any]], *, look: Look = OWN) -> Figure:
     """The loss from the records of a log."""
     judged = [record for record in records if "held_out" in record]
     known = [record for record in judged if "excess" in record]
@@ -73,7 +180,7 @@ def loss(run_name: str, records: list[dict[str, Any]], *, dark: bool = False) ->
         held_out=np.array([record["held_out"] for record in judged]) if judged else None,
         irreducible=known[-1]["held_out"] - known[-1]["excess"] if known else None,
         subject=run_name,
-        dark=dark,
+        **look._asdict(),
     )
 
 

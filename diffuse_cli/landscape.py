@@ -18,8 +18,10 @@ from diffuse_cli.data.dataset import Dataset
 from diffuse_cli.diffusion import exact
 from diffuse_cli.diffusion.predictions import Parameterization, Predict
 from diffuse_cli.diffusion.process import Level, variance_preserving
+from diffuse_cli.errors import UsageError
 
 _KERNELS = 2048  # points of a file that a smoothed density is made of
+_NEARLY_CLEAN = 12.0  # log-SNR at which a sample is told from others: where a law is bare, clean points have no density
 
 
 class Ground(NamedTuple):
@@ -50,6 +52,21 @@ def grid(low: np.ndarray, high: np.ndarray, cells: tuple[int, ...]) -> tuple[tup
     """The centres of cells from low [d] to high [d]: along each axis, and all places [cells of the first, …, d]."""
     axes = tuple(a + (b - a) * (np.arange(n) + 0.5) / n for a, b, n in zip(low, high, cells, strict=True))
     return axes, np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+
+
+def classes_of(config: Config, dataset: Dataset, x0: np.ndarray) -> np.ndarray:
+    """The most probable class [n] of each of x0 [n, d], model space: the one with the largest share times density.
+
+    Raises UsageError where the dataset is of one piece.
+    """
+    if dataset.classes is None:
+        raise UsageError(f"{config.dataset} has no classes to colour by; give --color-by time or place")
+    clean = level_at(_NEARLY_CLEAN)
+    known = [
+        exact.log_prob(dataset.classes.exact(c), jnp.asarray(x0, jnp.float32), clean)
+        for c in range(len(dataset.classes.shares))
+    ]
+    return np.argmax(np.log(dataset.classes.shares)[:, None] + np.stack(known), axis=0)
 
 
 def densities(law: exact.Law, log_snr: np.ndarray, places: np.ndarray) -> np.ndarray:

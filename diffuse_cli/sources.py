@@ -39,6 +39,11 @@ class Source(NamedTuple):
     denoises: bool = True
 
     @property
+    def trained(self) -> bool:
+        """Whether it is a network, and not an exact denoiser."""
+        return self.box is not None
+
+    @property
     def dim(self) -> int:
         """Columns of the data."""
         return len(self.standard.mean)

@@ -15,6 +15,13 @@ COMMANDS = {  # name: (where, one line for the list of commands)
     "sample": ("diffuse_cli.cli.sample:sample", "Draw samples from a run with any sampler."),
     "plot-forward": ("diffuse_cli.cli.plot_forward:plot_forward", "Draw data turning into noise; needs no run."),
     "plot-reverse": ("diffuse_cli.cli.plot_reverse:plot_reverse", "Draw noise turning into data under a run."),
+    "plot-samples": ("diffuse_cli.cli.plot_samples:plot_samples", "Draw several runs or datasets in one grid."),
+    "plot-trajectories": (
+        "diffuse_cli.cli.plot_trajectories:plot_trajectories",
+        "Draw the paths of points from noise to data.",
+    ),
+    "plot-field": ("diffuse_cli.cli.plot_field:plot_field", "Draw the field of a run beside the exact one."),
+    "plot-density": ("diffuse_cli.cli.plot_density:plot_density", "Draw the density of a run beside the exact one."),
     "plot-schedule": ("diffuse_cli.cli.plot_schedule:plot_schedule", "Draw noise schedules beside each other."),
     "plot-loss": ("diffuse_cli.cli.plot_loss:plot_loss", "Draw a run's loss."),
     "explain": ("diffuse_cli.cli.explain:explain", "Follow one point: question, answer, and what can be known."),

@@ -8,6 +8,7 @@ import click
 from diffuse_cli.cli import options, signals, terminal
 from diffuse_cli.cli.numbers import Counts
 from diffuse_cli.errors import UsageError
+from diffuse_cli.plots.formats import Look
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,7 +73,7 @@ def compare(
     repeats: int,
     ends: int | None,
     out: Path | None,
-    dark: bool,
+    look: Look,
     dpi: int,
     as_json: bool,
     seed: int,
@@ -115,7 +116,7 @@ def compare(
     if not as_json:
         _print(found, metric)
     if not as_json or out is not None:  # a script that wants figures says where
-        document["figures"] = _save(_draw(source, found, metric, ends, dark), source, out, dark, dpi)
+        document["figures"] = _save(_draw(source, found, metric, ends, look), source, out, look, dpi)
     if as_json:
         terminal.print_json(document)
     else:
@@ -173,7 +174,7 @@ def _print(found: "Comparison", metric: str) -> None:
     click.echo(f"  noise floor of {metric}: {found.floor[0]:.4g} ± {found.floor[1]:.2g}")
 
 
-def _draw(source: "Source", found: "Comparison", metric: str, ends: int, dark: bool) -> "list[tuple[str, Figure]]":
+def _draw(source: "Source", found: "Comparison", metric: str, ends: int, look: Look) -> "list[tuple[str, Figure]]":
     import numpy as np
 
     from diffuse_cli.plots import comparison as plot
@@ -190,7 +191,7 @@ def _draw(source: "Source", found: "Comparison", metric: str, ends: int, dark: b
         )
         for name, cells in by_sampler.items()
     }
-    look = {"subject": source.name, "dark": dark}
+    look = {"subject": source.name, **look._asdict()}
     figures = [("", plot.quality(lines, metric=metric, floor=found.floor[0], interval=found.interval, **look))]
     clouds = {"exact flow": plot.Ends(found.exact, f"{found.exact_evals:.0f} evaluations", False)}
     clouds |= {
@@ -216,10 +217,8 @@ def _words(cell: "Cell") -> str:
     return f"{cell.evals} evaluations, {gap}"
 
 
-def _save(figures: "list[tuple[str, Figure]]", source: "Source", out: Path | None, dark: bool, dpi: int) -> list[str]:
+def _save(figures: "list[tuple[str, Figure]]", source: "Source", out: Path | None, look: Look, dpi: int) -> list[str]:
     from diffuse_cli.plots import style
 
-    if out is None:
-        out = source.folder / "figures" / f"compare{'-dark' if dark else ''}.png"
-        out.parent.mkdir(parents=True, exist_ok=True)
+    out = out or options.run_figure(source.folder, "compare", look)
     return [str(style.save(figure, out.with_stem(out.stem + suffix), dpi=dpi)) for suffix, figure in figures]

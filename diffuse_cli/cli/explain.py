@@ -7,8 +7,9 @@ import click
 
 from diffuse_cli import catalog
 from diffuse_cli.cli import options, signals, terminal
-from diffuse_cli.cli.numbers import Numbers
+from diffuse_cli.cli.numbers import Numbers, check_times
 from diffuse_cli.errors import UsageError
+from diffuse_cli.plots.formats import Look
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,13 +37,7 @@ FARTHEST = 1e4  # model space: beyond it, exact answers are differences of numbe
 @click.command(epilog=EPILOG)
 @options.source
 @options.option("--point", type=Numbers(), help="The clean point, data units.  [default: the first held-out one]")
-@options.option(
-    "--times",
-    type=Numbers(),
-    default="0.1,0.3,0.5,0.8",
-    show_default=True,
-    help=f"At which t, from 1/T to 1; {MOST_TIMES} at most.",
-)
+@options.times("0.1,0.3,0.5,0.8", MOST_TIMES)
 @options.figure_out(where="the figures/ of the run")
 @options.as_json
 @options.seed
@@ -54,7 +49,7 @@ def explain(
     point: tuple[float, ...] | None,
     times: tuple[float, ...],
     out: Path | None,
-    dark: bool,
+    look: Look,
     dpi: int,
     as_json: bool,
     seed: int,
@@ -84,7 +79,7 @@ def explain(
 
     signals.at_once()
     source = options.open_source(ctx)
-    _check_times(times, source.process.timesteps)
+    check_times(times, source.process.timesteps, MOST_TIMES)
     dataset = source.dataset()
     x0 = _clean_point(point, source, dataset)
     law, eps = experiment.law_of(source.config, dataset), np.random.default_rng((seed, 1)).standard_normal(source.dim)
@@ -94,25 +89,15 @@ def explain(
     if as_json and out is None:  # a script that wants a figure says where
         terminal.print_json(document)
         return
-    figure = _draw(source, dataset, law, found, seed, dark)
+    figure = _draw(source, dataset, law, found, seed, look)
     if as_json:
         from diffuse_cli.plots import style
 
         terminal.print_json(document | {"figure": str(style.save(figure, out, dpi=dpi))})
         return
-    if out is None:
-        out = source.folder / "figures" / f"explain{'-dark' if dark else ''}.png"
-        out.parent.mkdir(parents=True, exist_ok=True)
+    out = out or options.run_figure(source.folder, "explain", look)
     _print(source, found, posterior)
     options.save_figure(figure, out, dpi)
-
-
-def _check_times(times: tuple[float, ...], timesteps: int) -> None:
-    wrong = [t for t in times if not 1 / timesteps <= t <= 1]
-    if wrong:
-        raise UsageError(f"--times {wrong[0]:g}: the chain's times go from 1/T = {1 / timesteps:g} to 1")
-    if len(times) > MOST_TIMES:
-        raise UsageError(f"--times has {len(times)} numbers; {MOST_TIMES} are the most that a figure shows")
 
 
 def _clean_point(point: tuple[float, ...] | None, source: "Source", dataset: "Dataset") -> "np.ndarray":
@@ -139,7 +124,7 @@ def _count(n: int) -> str:
     return f"{n} value{'s' if n > 1 else ''}"
 
 
-def _draw(source: "Source", dataset: "Dataset", law: "Law", found: "Explanation", seed: int, dark: bool) -> Any:
+def _draw(source: "Source", dataset: "Dataset", law: "Law", found: "Explanation", seed: int, look: Look) -> Any:
     import numpy as np
 
     from diffuse_cli import experiment
@@ -162,7 +147,7 @@ def _draw(source: "Source", dataset: "Dataset", law: "Law", found: "Explanation"
         answer="answer",
         exact=experiment.law_name(dataset),
         subject=f"{source.name}, {catalog.short(source.config.schedule)} schedule",
-        dark=dark,
+        **look._asdict(),
     )
 
 

@@ -13,8 +13,10 @@ from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from diffuse_cli import catalog, config
+from diffuse_cli.cli.numbers import Numbers
 from diffuse_cli.config import CHOICES, FIELDS, Config
 from diffuse_cli.errors import UsageError
+from diffuse_cli.plots.formats import Look, check_path
 
 MOST = 100_000_000  # points at once, which fill some gigabytes
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -285,6 +287,13 @@ def gather_method(ctx: click.Context, base: Config) -> Any:
     return own_method(gather(ctx, base, only=("sampler", "sampler_steps", "grid")))
 
 
+def of_method(method: Any, base: Config) -> str:
+    """What the name of a figure says of a method, after the rest: nothing if it is the run's own."""
+    from diffuse_cli.generate import own_method
+
+    return "" if method == own_method(base) else f"-{method.label}"
+
+
 def device(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--device`: starts jax there before the command begins."""
 
@@ -305,19 +314,29 @@ def device(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def figure_out(default: Path | None = None, *, where: str | None = None) -> Decorator:
-    """`--out`, `--dark` and `--dpi` of a figure. Its `default` place, or words for `where` it goes if that depends."""
+    """`--out`, `--dark`, `--width` and `--dpi` of a figure. Its `default` place, or words for `where` it goes if that
+    depends. `--dark` and `--width` come as one `look`."""
 
     def check(ctx: click.Context, param: click.Parameter, path: Path | None) -> Path | None:
         if path is not None and not ctx.resilient_parsing:
-            from diffuse_cli.plots.formats import check_path
-
             check_path(path)
         return path
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def with_look(*args: Any, dark: bool, width: float | None, **kwargs: Any) -> Any:
+            return command(*args, look=Look(dark, width), **kwargs)
+
         for decorate in (
             option(
                 "--dpi", type=click.IntRange(20, 1200), default=200, show_default=True, help="Resolution of a .png."
+            ),
+            option(
+                "--width",
+                type=click.FloatRange(1, 40),
+                metavar="INCHES",
+                show_default="what suits it",
+                help="How wide; text keeps its size.",
             ),
             option("--dark", is_flag=True, help="Light on dark."),
             option(
@@ -331,10 +350,28 @@ def figure_out(default: Path | None = None, *, where: str | None = None) -> Deco
                 help="Where to: .png, .svg or .pdf.",
             ),
         ):
-            command = decorate(command)
-        return command
+            with_look = decorate(with_look)
+        return with_look
 
     return decorate
+
+
+def times(default: str, most: int) -> Decorator:
+    """`--times`, the noise levels of a figure; `numbers.check_times` checks them against a process."""
+    return option(
+        "--times",
+        type=Numbers(),
+        default=default,
+        show_default=True,
+        help=f"At which t, from 1/T to 1; {most} at most.",
+    )
+
+
+def run_figure(folder: Path, name: str, look: Look) -> Path:
+    """Where a figure of a run or an exact denoiser goes unless somebody says; its folder is made."""
+    path = folder / "figures" / f"{name}{'-dark' if look.dark else ''}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def save_figure(figure: Any, path: Path, dpi: int) -> None:
@@ -344,11 +381,9 @@ def save_figure(figure: Any, path: Path, dpi: int) -> None:
     click.echo(style.save(figure, path, dpi=dpi))
 
 
-def frames(command: Callable[..., Any]) -> Callable[..., Any]:
+def frames(default: int | None = 10, *, words: str | bool = True) -> Decorator:
     """`--frames` of a strip."""
-    return option("--frames", type=click.IntRange(2, 12), default=10, show_default=True, help="How many frames.")(
-        command
-    )
+    return option("--frames", type=click.IntRange(2, 12), default=default, show_default=words, help="How many frames.")
 
 
 def repeats(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from diffuse_cli.cli import options
+from diffuse_cli.plots.formats import Look
 
 EPILOG = """\b
 Examples:
@@ -16,19 +17,19 @@ Examples:
 
 @click.command(epilog=EPILOG)
 @options.settings("dataset", "schedule", "timesteps", "scaling", "zero_terminal_snr", "seed")
-@options.frames
+@options.frames()
 @options.count(2, 2000, "points")
 @options.figure_out(Path("forward.png"))
 @options.device
 @options.common
 @click.pass_context
 def plot_forward(
-    ctx: click.Context, frames: int, count: int, out: Path, dark: bool, dpi: int, **_settings: Any
+    ctx: click.Context, frames: int, count: int, out: Path, look: Look, dpi: int, **_settings: Any
 ) -> None:
     """Draw data turning into noise, the same points in every frame. Needs no run."""
     from diffuse_cli import experiment, figures
 
     settings = options.gather(ctx)
     process, dataset = experiment.process_of(settings), experiment.dataset_of(settings)
-    figure = figures.forward(settings, process, dataset, frames=frames, count=count, seed=settings.seed, dark=dark)
+    figure = figures.forward(settings, process, dataset, frames=frames, count=count, seed=settings.seed, look=look)
     options.save_figure(figure, out, dpi)

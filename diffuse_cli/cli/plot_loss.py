@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from diffuse_cli.cli import options
+from diffuse_cli.plots.formats import Look
 
 EPILOG = """\b
 Examples:
@@ -16,13 +17,10 @@ Examples:
 @options.run
 @options.figure_out(where="the run's figures/loss.png")
 @options.common
-def plot_loss(run_name: str, outputs: Path, out: Path | None, dark: bool, dpi: int) -> None:
+def plot_loss(run_name: str, outputs: Path, out: Path | None, look: Look, dpi: int) -> None:
     """Draw a run's loss: of the training batches, and of held-out points under the averaged weights."""
     from diffuse_cli import figures, runs
 
     folder, _ = runs.parts(runs.find(outputs, run_name))
-    figure = figures.loss(folder.name, runs.read_log(folder), dark=dark)
-    if out is None:
-        out = folder / "figures" / "loss.png"
-        out.parent.mkdir(exist_ok=True)
-    options.save_figure(figure, out, dpi)
+    figure = figures.loss(folder.name, runs.read_log(folder), look=look)
+    options.save_figure(figure, out or options.run_figure(folder, "loss", look), dpi)

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from diffuse_cli.cli import options, signals
+from diffuse_cli.plots.formats import Look
 
 EPILOG = """\b
 Examples:
@@ -17,7 +18,14 @@ Examples:
 @click.command(epilog=EPILOG)
 @options.source
 @options.method
-@options.frames
+@options.option(
+    "--rows",
+    type=click.Choice(["reverse", "both"]),
+    default="reverse",
+    show_default=True,
+    help="With both, the forward process stands above, at the same noise levels.",
+)
+@options.frames(None, words="10; 6 with --rows both")
 @options.count(2, 2000, "points")
 @options.seed
 @options.figure_out(where="the figures/ of the run")
@@ -26,11 +34,12 @@ Examples:
 @click.pass_context
 def plot_reverse(
     ctx: click.Context,
-    frames: int,
+    rows: str,
+    frames: int | None,
     count: int,
     seed: int,
     out: Path | None,
-    dark: bool,
+    look: Look,
     dpi: int,
     **_choices: Any,
 ) -> None:
@@ -40,11 +49,11 @@ def plot_reverse(
     signals.at_once()
     source = options.open_source(ctx)
     method = options.gather_method(ctx, source.config)
+    dataset = source.dataset() if rows == "both" else None  # a file may have gone: better told now
     drawn = generate.draw(source, method, count, seed, trajectory=True)
-    figure = figures.reverse(source, method, drawn, frames=frames, dark=dark)
-    if out is None:
-        own = method == generate.own_method(source.config) and not dark
-        name = "reverse" if own else f"reverse-{method.label}{'-dark' if dark else ''}"
-        out = source.folder / "figures" / f"{name}.png"
-        out.parent.mkdir(parents=True, exist_ok=True)
-    options.save_figure(figure, out, dpi)
+    if dataset is None:
+        figure = figures.reverse(source, method, drawn, frames=frames or 10, look=look)
+    else:
+        figure = figures.both(source, method, drawn, dataset, frames=frames or 6, look=look)
+    name = ("both" if dataset else "reverse") + options.of_method(method, source.config)
+    options.save_figure(figure, out or options.run_figure(source.folder, name, look), dpi)

@@ -1,10 +1,12 @@
 """diffuse plot-schedule"""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from diffuse_cli.cli import options
+from diffuse_cli.plots.formats import Look
 
 EPILOG = """\b
 Examples:
@@ -34,6 +36,7 @@ _NOTHING_OF_THEIR_OWN = ("table", "learned")  # what they are is said by a file,
 )
 @options.outputs
 @options.trust
+@options.setting("dataset", default="the first run's, else moons", help_text="The data that noise is to hide.")
 @options.setting("timesteps", default="the first run's, else 1000")
 @options.figure_out(Path("schedule.png"))
 @options.common
@@ -45,21 +48,28 @@ def plot_schedule(
     outputs: Path,
     trust: bool,
     out: Path,
-    dark: bool,
+    look: Look,
     dpi: int,
-    **_timesteps: int,
+    **_settings: Any,
 ) -> None:
-    """Draw noise schedules beside each other: the signal that is left, the noise each step adds, the log-SNR."""
-    import numpy as np
+    """Draw noise schedules beside each other: the signal left, the noise each step adds, the log-SNR, and the KL.
 
-    from diffuse_cli import catalog, runs
-    from diffuse_cli.plots.schedule import schedule
+    The KL between the noised data and pure noise should be nothing at t = 1, from where sampling starts.
+    """
+    from diffuse_cli import catalog, experiment, figures, runs
 
     opened = [runs.open_run(runs.find(outputs, name), trust=trust) for name in run_names]
-    timesteps = options.gather(ctx, opened[0].config if opened else None, only=("timesteps",)).timesteps
+    settings = options.gather(ctx, opened[0].config if opened else None, only=("dataset", "timesteps"))
     names = schedules or [name for name in catalog.CATALOG["schedule"] if name not in _NOTHING_OF_THEIR_OWN]
     drawn = {run.name: run.experiment.process.schedule for run in opened}
-    drawn |= {catalog.short(name): catalog.build("schedule", name, timesteps) for name in names}
-    t = np.arange(timesteps + 1) / timesteps
-    curves = {name: (t, np.asarray(log_snr(t), np.float64)) for name, log_snr in drawn.items()}
-    options.save_figure(schedule(curves, timesteps=timesteps, subject=f"T = {timesteps}", dark=dark), out, dpi)
+    drawn |= {catalog.short(name): catalog.build("schedule", name, settings.timesteps) for name in names}
+    dataset = experiment.dataset_of(settings, trust=trust or not opened)
+    figure = figures.schedules(
+        drawn,
+        dataset,
+        experiment.law_of(settings, dataset),
+        timesteps=settings.timesteps,
+        of=settings.dataset,
+        look=look,
+    )
+    options.save_figure(figure, out, dpi)

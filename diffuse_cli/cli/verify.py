@@ -8,6 +8,7 @@ import click
 from diffuse_cli.cli import options, signals, terminal
 from diffuse_cli.cli.numbers import Counts, Numbers
 from diffuse_cli.errors import DiffuseError, UsageError
+from diffuse_cli.plots.formats import Look
 
 if TYPE_CHECKING:
     from diffuse_cli.config import Config
@@ -54,7 +55,7 @@ def verify(
     steps: tuple[int, ...],
     times: tuple[float, ...],
     out: Path | None,
-    dark: bool,
+    look: Look,
     dpi: int,
     as_json: bool,
     **_settings: Any,
@@ -93,7 +94,7 @@ def verify(
     if out is not None:
         from diffuse_cli.plots import style
 
-        document["figure"] = str(style.save(_draw(settings, times, steps, flow, found, dark), out, dpi=dpi))
+        document["figure"] = str(style.save(_draw(settings, times, steps, flow, found, look), out, dpi=dpi))
     if as_json:
         terminal.print_json(document)
     else:
@@ -162,7 +163,7 @@ def _draw(
     steps: tuple[int, ...],
     flow: "Stretch",
     found: "dict[str, Order]",
-    dark: bool,
+    look: Look,
 ) -> Any:
     import numpy as np
 
@@ -173,7 +174,7 @@ def _draw(
         {name: Curve(each.theory, each.errors, each.observed, each.passed) for name, each in found.items()},
         rounding=flow.rounding,
         subject=f"{settings.dataset}, {settings.schedule} schedule, t = {times[0]:g} to {times[1]:g}",
-        dark=dark,
+        **look._asdict(),
     )
 
 

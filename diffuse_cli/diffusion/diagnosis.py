@@ -105,7 +105,7 @@ class Diagnosis(NamedTuple):
 
 def kl_to_prior(process: Process, law: "exact.Law", x0: np.ndarray, *, seed: int = 0) -> Estimate:
     """KL(q(x_T) || prior) in nats from draws x0 [n, d] of the law; a few hundred tell whether it is above TOO_EARLY."""
-    return _kl(law, x0, seed)(ends(process)[1])
+    return kl_at(law, x0, seed)(ends(process)[1])
 
 
 def kl_bound(process: Process) -> float:
@@ -121,7 +121,7 @@ def study(law: "exact.Law", x0: np.ndarray, *, seed: int = 0) -> Subject:
     x0 = np.asarray(x0, np.float64)
     some = x0[: max(256, MOST_VALUES // x0.shape[1])]
     eps = _noise(seed, some.shape)
-    return Subject(_kl(law, some, seed), Gains(GRID, *_gains(law, some, eps)), *_moments(x0), finite=False)
+    return Subject(kl_at(law, some, seed), Gains(GRID, *_gains(law, some, eps)), *_moments(x0), finite=False)
 
 
 def study_points(points: np.ndarray, *, seed: int = 0) -> Subject:
@@ -137,7 +137,7 @@ def study_points(points: np.ndarray, *, seed: int = 0) -> Subject:
     draws, others = (np.resize(part, (max(len(part), most // 2), points.shape[1])) for part in (some, halves[1]))
     signal = _gains(law, draws, _noise(seed, draws.shape))[1]
     noise = _held_out(exact.mixture(halves[0], 0.0), others, _noise(seed, others.shape))
-    return Subject(_kl(law, draws, seed), Gains(GRID, noise, signal), *_moments(points), finite=True)
+    return Subject(kl_at(law, draws, seed), Gains(GRID, noise, signal), *_moments(points), finite=True)
 
 
 def diagnose(subject: Subject, process: Process) -> Diagnosis:
@@ -190,7 +190,7 @@ def finest_needed(subject: Subject) -> float:
     return float(np.interp(-np.log(TOO_COARSE), -np.log(noise[across]), log_snr[across]))
 
 
-def _kl(law: "exact.Law", x0: np.ndarray, seed: int) -> Callable[[Level], Estimate]:
+def kl_at(law: "exact.Law", x0: np.ndarray, seed: int) -> Callable[[Level], Estimate]:
     """The mean of s = log q(x) - log prior(x) over x ~ q, in double precision.
 
     The prior is that of `process.prior`. Where the KL is small, the mean of s is a small difference of large parts; but

@@ -119,7 +119,7 @@ def make_scene(
     kind = kind_of(view, reference.shape[1])
     basis = principal_axes(reference, 2) if kind == "projected" else None
     held = clouds if frame is None else [frame]
-    limits, free = _limits(kind, [_coordinates(cloud, basis) for cloud in held], square)
+    limits, free = _limits(kind, [coordinates(cloud, basis) for cloud in held], square)
     count = max(len(cloud) for cloud in clouds)
     shown = spread(reference, curves)
     followed = int(shown[-1]) if follow and kind == "curves" else None
@@ -187,7 +187,8 @@ def spread(cloud: np.ndarray, count: int) -> np.ndarray:
     return order[(2 * np.arange(count) + 1) * len(order) // (2 * count)]
 
 
-def _coordinates(cloud: np.ndarray, basis: tuple[np.ndarray, np.ndarray] | None) -> np.ndarray:
+def coordinates(cloud: np.ndarray, basis: tuple[np.ndarray, np.ndarray] | None) -> np.ndarray:
+    """Samples […, d] in the coordinates that a panel shows: their own, or those of a scene's basis, […, 2]."""
     return cloud if basis is None else (cloud - basis[0]) @ basis[1]
 
 
@@ -225,7 +226,7 @@ def _interval(values: np.ndarray, tail: float, reach: float) -> tuple[float, flo
 
 def _left_out(cloud: np.ndarray, scene: Scene) -> str:
     """What a panel cannot show, in words: samples that lie beyond its limits, or are not finite."""
-    values = _coordinates(cloud, scene.basis)
+    values = coordinates(cloud, scene.basis)
     values = values[np.isfinite(values).all(axis=1)]
     words = [f"{len(cloud) - len(values)} not finite"] if len(values) < len(cloud) else []
     if scene.kind not in ("curves", "space"):
@@ -249,13 +250,18 @@ def _marks(count: int, side: float) -> tuple[float, float]:
 
 
 def _draw_plane(axes: Axes, cloud: np.ndarray, scene: Scene, hues: Hues, normal: bool) -> None:
-    points, shown = _coordinates(cloud, scene.basis), _shown(len(cloud), scene)
+    points, shown = coordinates(cloud, scene.basis), _shown(len(cloud), scene)
     size, alpha = _marks(len(shown), scene.side)
     if normal:
         turn = np.linspace(0, 2 * np.pi, 200)
-        x, y = _coordinates(np.zeros((1, cloud.shape[1])), scene.basis)[0]
+        x, y = coordinates(np.zeros((1, cloud.shape[1])), scene.basis)[0]
         axes.plot(x + 2 * np.cos(turn), y + 2 * np.sin(turn), color=scene.theme.muted, **NORMAL_CIRCLE)
     axes.scatter(*points[shown].T, s=size, c=hues.of(shown), alpha=alpha, rasterized=scene.rasterise, zorder=1)
+    frame_plane(axes, scene)
+
+
+def frame_plane(axes: Axes, scene: Scene) -> None:
+    """Give a plane its limits, scales and names."""
     names = ("PC 1", "PC 2") if scene.basis else ("$x_1$", "$x_2$")
     axes.set(xlim=scene.limits[0], ylim=scene.limits[1], xlabel=names[0], ylabel=names[1])
     axes.set_aspect("auto" if scene.free else "equal", adjustable="box")
@@ -268,6 +274,11 @@ def _draw_space(axes: Axes, points: np.ndarray, scene: Scene, hues: Hues) -> Non
     # No fading with depth: a point keeps its colour whichever way it goes.
     looks = {"s": size, "alpha": alpha, "rasterized": scene.rasterise, "depthshade": False}
     axes.scatter(*points[shown].T, c=hues.of(shown), **looks)
+    frame_space(axes, scene)
+
+
+def frame_space(axes: Axes, scene: Scene) -> None:
+    """Give a space its limits and the place it is seen from; its box fills the panel."""
     axes.set(xlim=scene.limits[0], ylim=scene.limits[1], zlim=scene.limits[2])
     axes.set_proj_type("ortho")
     axes.view_init(elev=14, azim=-68)

@@ -56,6 +56,7 @@ def quality(
     interval: tuple[float, float],
     subject: str = "",
     dark: bool = False,
+    width: float | None = None,
 ) -> Figure:
     """Two panels over network evaluations: a metric with its noise floor, and the distance from the exact flow.
 
@@ -74,7 +75,7 @@ def quality(
     if not np.isfinite(values).any():
         raise DiffuseError("no figure of any sampler is finite, so there is nothing to draw.")
     followed = any(line.gaps is not None for line in samplers.values())
-    with house_style(dark=dark) as theme:
+    with house_style(dark=dark, width=width) as theme:
         width = WIDTH if followed else 0.57 * WIDTH
         rows, columns = key_shape([*samplers, *FLOOR], width)
         figure = new_figure(width, HEIGHT + KEY_ROW * rows, theme)
@@ -95,7 +96,14 @@ def quality(
         return settle(figure)
 
 
-def ends(panels: Mapping[str, Ends], *, view: str = "points", subject: str = "", dark: bool = False) -> Figure:
+def ends(
+    panels: Mapping[str, Ends],
+    *,
+    view: str = "points",
+    subject: str = "",
+    dark: bool = False,
+    width: float | None = None,
+) -> Figure:
     """Where the same m points end, a panel for each name; the first is what the others are compared with.
 
     A point has the colour of its place in the first panel in all of them. In a plane a line leads from that place to
@@ -109,7 +117,7 @@ def ends(panels: Mapping[str, Ends], *, view: str = "points", subject: str = "",
     chosen = np.sort(np.random.default_rng(0).permutation(len(clouds[0]))[:SHOWN])
     first, *_ = clouds = [cloud[chosen] for cloud in clouds]
     titles = [f"{name}\n{each.words}" for name, each in panels.items()]
-    with house_style(dark=dark) as theme:
+    with house_style(dark=dark, width=width) as theme:
         scene = make_scene(clouds, reference=first, frame=first, view=view, side=SIDE, theme=theme)
         hues = hues_of(first, None, theme, HISTOGRAM_SHADES if scene.kind == "histogram" else SHADES)
         columns = min(COLUMNS, len(clouds))

@@ -27,7 +27,13 @@ class Curve(NamedTuple):
 
 
 def convergence(
-    steps: np.ndarray, curves: Mapping[str, Curve], *, rounding: float = 0.0, subject: str = "", dark: bool = False
+    steps: np.ndarray,
+    curves: Mapping[str, Curve],
+    *,
+    rounding: float = 0.0,
+    subject: str = "",
+    dark: bool = False,
+    width: float | None = None,
 ) -> Figure:
     """Log error over log steps, a line for each name, in the colour of its order; failures have crosses for dots.
 
@@ -47,7 +53,7 @@ def convergence(
     drawable = np.concatenate([_positive(curve.errors) for curve in curves.values()])
     if np.isnan(drawable).all():
         raise DiffuseError("no error is a finite number above zero, so there is nothing to draw.")
-    with house_style(dark=dark) as theme:
+    with house_style(dark=dark, width=width) as theme:
         names = [_label(name, curve) for name, curve in curves.items()]
         height = max(HEIGHT, _AROUND + lines.LINE * (len(curves) + 1))
         figure = new_figure(4.6 + lines.width(names), height, theme)

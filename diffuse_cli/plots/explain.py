@@ -58,6 +58,7 @@ def explain(
     exact: str = "exact",
     subject: str = "",
     dark: bool = False,
+    width: float | None = None,
 ) -> Figure:
     """A panel for each noise level: the clean point, the noised one, the denoiser's answer, the exact mean and spread.
 
@@ -77,7 +78,7 @@ def explain(
     if kind in ("space", "projected"):
         mean, axes = principal_axes(cloud, 2)
         panels, cloud, names = _projected(panels, mean, axes), (cloud - mean) @ axes, ("PC 1", "PC 2")
-    with house_style(dark=dark) as theme:
+    with house_style(dark=dark, width=width) as theme:
         limits = _limits(kind, panels, cloud)
         figure, grid = _new_panels(len(t), kind, limits, theme)
         for number, axes in enumerate(grid.flat):

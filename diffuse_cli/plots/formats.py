@@ -2,10 +2,18 @@
 
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 from diffuse_cli.errors import DiffuseError, UsageError
 
 FORMATS = (".png", ".svg", ".pdf")
+
+
+class Look(NamedTuple):
+    """How any figure can be asked to look: light on dark, and how many inches wide, None for what suits it."""
+
+    dark: bool = False
+    width: float | None = None
 
 
 def check_path(path: str | os.PathLike) -> Path:

@@ -4,18 +4,20 @@ matplotlib's own layout engine suits figures of a few panels with long labels (s
 it needs many slow passes, and leaves gaps; here the size of a panel is known before, and only labels are measured.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.gridspec import GridSpec
-from matplotlib.lines import Line2D
 
 from diffuse_cli.plots.clouds import BESIDE, Scene
-from diffuse_cli.plots.style import MARGIN, TITLE_LINE, HouseFigure, Theme, heading, new_figure
+from diffuse_cli.plots.style import MARGIN, TITLE_LINE, HouseFigure, Theme, heading, new_figure, too_narrow
 
 GAP = {"histogram": 0.08, "plane": 0.12, "projected": 0.12, "curves": 0.14, "space": 0.0}  # between columns, inches
 BETWEEN = 0.14  # inches between two rows, beyond the titles of the lower one
-KEY = 1.4  # inches that the key beside the title takes
+KEY_GAP = 0.15  # inches between the title and the keys beside it
+LEAST_SIDE = 1.25  # inches: a narrower panel has no room for its title
 ONE_LINE, TWO_LINES = 0.26, 0.45  # inches above a panel for its title
 
 
@@ -28,33 +30,54 @@ class Rows(NamedTuple):
     columns: int
     scene: Scene
     above: float
+    again: float
 
 
-def panel_rows(rows: int, columns: int, scene: Scene, theme: Theme, *, above: float = ONE_LINE) -> Rows:
-    """A figure for rows of panels of a scene, with `above` inches for the title of each."""
-    figure = new_figure(6.0, 4.0, theme, layout="none")
+def panel_rows(
+    rows: int, columns: int, scene: Scene, theme: Theme, *, above: float = ONE_LINE, again: float | None = None
+) -> Rows:
+    """A figure for rows of panels of a scene, `above` inches for the titles of the first, `again` for the others'"""
+    figure = new_figure(6.0, 4.0, theme._replace(width=None), layout="none")
+    figure.theme = theme
     grid = figure.add_gridspec(rows, columns)
-    made = Rows(figure, grid, rows, columns, scene, above)
+    made = Rows(figure, grid, rows, columns, scene, above, above if again is None else again)
     _place(made, left=0.5, bottom=0.5, top=0.5)
     return made
 
 
-def arrange(made: Rows, title: str, subject: str, key: Line2D | None = None) -> HouseFigure:
+def arrange(made: Rows, title: str, subject: str, keys: Sequence[Artist] = ()) -> HouseFigure:
     """Give the figure the size that its panels, their labels and its title need, once all is drawn.
 
-    key: a line to be explained at the upper right, in the row of the title.
+    keys: what is to be explained at the upper right, in the row of the title. Where the theme asks for a width, panels
+    are as large as it allows; raises UsageError if that is too small for their titles.
     """
     figure = made.figure
     left, bottom = _overhang(figure)
+    made = _fitted(made, left)
     width, _ = _place(made, left=left, bottom=bottom, top=0.0)
-    head = heading(figure, title, subject, beside=KEY if key else 0.0)
+    beside = 0.0
+    if keys:
+        corner = {"loc": "upper right", "borderpad": 0.1, "columnspacing": 1.2, "handletextpad": 0.5}
+        legend = figure.legend(handles=keys, ncols=len(keys), **corner)
+        beside = legend.get_window_extent().width / figure.dpi + KEY_GAP
+    head = heading(figure, title, subject, beside=beside)
     lines = head.get_text().count("\n") + 1
     _, height = _place(made, left=left, bottom=bottom, top=MARGIN + lines * TITLE_LINE)
     head.set(y=1 - MARGIN / height, va="top")
-    if key:
-        corner = (1 - MARGIN / width, 1 - 0.8 * MARGIN / height)
-        figure.legend(handles=[key], loc="upper right", bbox_to_anchor=corner, borderpad=0.1)
+    if keys:
+        legend.set_bbox_to_anchor((1 - MARGIN / width, 1 - 0.8 * MARGIN / height))
     return figure
+
+
+def _fitted(made: Rows, left: float) -> Rows:
+    """The rows with panels so large that they fill the width that the theme asks for, if it asks."""
+    width, gap = made.scene.theme.width, GAP[made.scene.kind]
+    if width is None:
+        return made
+    side = (width - left - MARGIN + gap) / made.columns
+    if side < LEAST_SIDE:
+        raise too_narrow(width, width + made.columns * (LEAST_SIDE - side))
+    return made._replace(scene=made.scene._replace(side=side))
 
 
 def _place(made: Rows, *, left: float, bottom: float, top: float) -> tuple[float, float]:
@@ -65,7 +88,7 @@ def _place(made: Rows, *, left: float, bottom: float, top: float) -> tuple[float
     across -= beside
     down = scene.height * (scene.side - gap) / scene.side
     width = left + made.columns * scene.side - gap + MARGIN
-    height = top + made.rows * (made.above + down) + (made.rows - 1) * BETWEEN + bottom
+    height = top + made.above + made.rows * down + (made.rows - 1) * (made.again + BETWEEN) + bottom
     made.figure.set_size_inches(width, height)
     made.figure.subplots_adjust(
         left=left / width,
@@ -73,7 +96,7 @@ def _place(made: Rows, *, left: float, bottom: float, top: float) -> tuple[float
         bottom=bottom / height,
         top=1 - (top + made.above) / height,
         wspace=(gap + beside) / across,
-        hspace=(made.above + BETWEEN) / down,
+        hspace=(made.again + BETWEEN) / down,
     )
     return width, height
 

@@ -21,6 +21,7 @@ def loss(
     irreducible: float | None = None,
     subject: str = "",
     dark: bool = False,
+    width: float | None = None,
 ) -> Figure:
     """The training loss (faint, with its running mean) and the held-out loss of the averaged weights (strong).
 
@@ -34,7 +35,7 @@ def loss(
     if (held_out_steps is None) != (held_out is None):
         raise UsageError("held_out and held_out_steps belong together; only one of them was given.")
     held = None if held_out is None else _checked(held_out_steps, held_out, "held_out")
-    with house_style(dark=dark) as theme:
+    with house_style(dark=dark, width=width) as theme:
         figure = new_figure(5.4, 3.5, theme)
         axes = figure.add_subplot()
         smooth = running_mean(steps, train, 0.1 * steps if _decades(steps) else 0.04 * np.ptp(steps))

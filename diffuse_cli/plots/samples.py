@@ -21,6 +21,7 @@ def samples(
     exact: tuple[np.ndarray, np.ndarray] | None = None,
     subject: str = "",
     dark: bool = False,
+    width: float | None = None,
 ) -> Figure:
     """Samples of the model and the data with the same limits, in data units. Data is always blue, the model orange.
 
@@ -34,7 +35,7 @@ def samples(
     model, data = checked_cloud(model, "model"), checked_cloud(data, "data")
     if model.shape[1] != data.shape[1]:
         raise UsageError(f"a sample of the model has {model.shape[1]} values, one of the data {data.shape[1]}.")
-    with house_style(dark=dark) as theme:
+    with house_style(dark=dark, width=width) as theme:
         if data.shape[1] == 1 and view == "points":
             return _overlay(model, data, exact, subject, theme)
         return _side_by_side(model, data, view, subject, theme)

@@ -1,4 +1,4 @@
-"""Noise schedules side by side: how fast the signal goes."""
+"""Noise schedules side by side: how fast the signal goes, and how much of the data is left."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,17 +10,29 @@ from diffuse_cli.plots.lines import KEY_ROW, key_shape, pattern
 from diffuse_cli.plots.style import heading, house_style, new_figure, settle
 
 TITLES = (r"signal kept, $\bar\alpha_t$", r"noise added by a step, $\beta_t$", "log-SNR")
-WIDTH = 8.6
+KL = r"$\mathrm{KL}(q(x_t)\,\|\,\mathcal{N}(0, I))$, nats"
+PANEL = 2.85  # inches
+LEAST_KL = 1e-6  # nats: below it nobody could tell
+WRITTEN_KL = 1e-3  # nats: below it, it needs no words
 FEW_STEPS = 25  # of a chain: its betas are then marked one by one
 
 
 def schedule(
-    schedules: dict[str, tuple[np.ndarray, np.ndarray]], *, timesteps: int, subject: str = "", dark: bool = False
+    schedules: dict[str, tuple[np.ndarray, np.ndarray]],
+    *,
+    timesteps: int,
+    kl: dict[str, np.ndarray] | None = None,
+    subject: str = "",
+    dark: bool = False,
+    width: float | None = None,
 ) -> Figure:
-    """Three panels over time: the signal kept (alpha_bar), the noise that a step adds (beta), and the log-SNR.
+    """Panels over time: the signal kept (alpha_bar), the noise that a step adds (beta), the log-SNR, and what the data
+    still are beyond noise (KL), where that is given.
 
     schedules: name -> (t [k], log_snr [k]), t rising in [0, 1], log_snr falling; +inf and -inf are allowed. timesteps:
     T, the length of the discrete chain whose betas are shown, beta_i = 1 - alpha_bar_i / alpha_bar_{i-1} at t = i/T.
+    kl: name -> [k], KL(q(x_t) || N(0, I)) in nats at the same times. What it is at t = 1 is marked, and written in the
+    key unless it is very little: with so much error sampling begins.
 
     Raises UsageError where there is no schedule, shapes do not agree, t does not rise, or timesteps < 1.
     """
@@ -30,18 +42,24 @@ def schedule(
         raise UsageError(f"timesteps is {timesteps}; it needs to be 1 or more.")
     curves = {name: _checked(name, *pair) for name, pair in schedules.items()}
     several = len(curves) > 1
-    with house_style(dark=dark) as theme:
-        rows, columns = key_shape(list(curves), WIDTH)
-        figure = new_figure(WIDTH, 2.75 + (KEY_ROW * rows if several else 0), theme)
-        panels = figure.subplots(1, 3)
+    with house_style(dark=dark, width=width) as theme:
+        count = 3 if kl is None else 4
+        names = [name if kl is None else _with_kl(name, kl[name][-1]) for name in curves]
+        rows, columns = key_shape(names, theme.across(PANEL * count))
+        figure = new_figure(PANEL * count, 2.75 + (KEY_ROW * rows if several else 0), theme)
+        panels = figure.subplots(1, count)
         lines = [
-            _draw(panels, curve, timesteps, theme.classes[i % len(theme.classes)], pattern(i))
+            _draw(panels[:3], curve, timesteps, theme.classes[i % len(theme.classes)], pattern(i))
             for i, curve in enumerate(curves.values())
         ]
+        if kl is not None:
+            for line, (name, (t, _)) in zip(lines, curves.items(), strict=True):
+                _draw_kl(panels[3], t, np.asarray(kl[name], float), line)
+            panels[3].set_title(KL)
         _finish(panels)
-        heading(figure, "Noise schedules" if several else f"Noise schedule: {next(iter(curves))}", subject)
+        heading(figure, "Noise schedules" if several else f"Noise schedule: {names[0]}", subject)
         if several:
-            figure.legend(lines, list(curves), loc="outside lower center", ncols=columns, handlelength=2.6)
+            figure.legend(lines, names, loc="outside lower center", ncols=columns, handlelength=2.6)
         return settle(figure)
 
 
@@ -75,9 +93,24 @@ def _draw(
     return kept.plot(t, np.exp(log_alpha_bar(log_snr)), **look)[0]
 
 
+def _draw_kl(axes: Axes, t: np.ndarray, kl: np.ndarray, line: Line2D) -> None:
+    look = {"color": line.get_color(), "linewidth": 1.6}
+    axes.plot(t, np.maximum(kl, LEAST_KL / 10), linestyle=line.get_linestyle(), **look)
+    if kl[-1] >= LEAST_KL:
+        axes.plot(t[-1:], kl[-1:], marker="o", markersize=4, clip_on=False, zorder=3, **look)
+    axes.set_yscale("log")
+    axes.set_ylim(bottom=LEAST_KL)
+
+
+def _with_kl(name: str, kl: float) -> str:
+    """A schedule's name and the KL that it ends with, where that is worth a word."""
+    return name if kl < WRITTEN_KL else f"{name} (KL {kl:.2g})"
+
+
 def _finish(panels: list[Axes]) -> None:
-    for axes, title in zip(panels, TITLES, strict=True):
+    for axes, title in zip(panels, TITLES, strict=False):
         axes.set_title(title)
+    for axes in panels:
         axes.set(xlabel="$t$", xlim=(0, 1), xticks=[0, 0.5, 1])
         axes.spines[["right", "top"]].set_visible(False)
     panels[0].set_ylim(-0.02, 1.02)

@@ -15,6 +15,7 @@ from diffuse_cli.plots.clouds import (
     kind_of,
     make_scene,
 )
+from diffuse_cli.plots.formats import Look
 from diffuse_cli.plots.hues import HISTOGRAM_SHADES, SHADES, Hues, hues_of
 from diffuse_cli.plots.layout import ONE_LINE, TWO_LINES, arrange, panel_rows
 from diffuse_cli.plots.style import HouseFigure, house_style
@@ -34,6 +35,7 @@ def forward(
     colour_by: np.ndarray | None = None,
     subject: str = "",
     dark: bool = False,
+    width: float | None = None,
 ) -> Figure:
     """The forward process as a strip: data at the left, noise at the right.
 
@@ -49,7 +51,7 @@ def forward(
     Raises UsageError where shapes do not agree, DiffuseError where nothing is finite.
     """
     heads = _titles(log_snr, t, titles)
-    return _strip(frames, heads, 0, "Forward: data → noise", view, colour_by, subject, dark)
+    return _strip(frames, heads, 0, "Forward: data → noise", view, colour_by, subject, Look(dark, width))
 
 
 def reverse(
@@ -62,6 +64,7 @@ def reverse(
     colour_by: np.ndarray | None = None,
     subject: str = "",
     dark: bool = False,
+    width: float | None = None,
 ) -> Figure:
     """The reverse process as a strip: noise at the left, samples of the model at the right.
 
@@ -69,7 +72,45 @@ def reverse(
     place in the last frame, so the first frame shows which part of the noise becomes which part of the data.
     """
     heads = _titles(log_snr, t, titles)
-    return _strip(frames, heads, -1, "Reverse: noise → data", view, colour_by, subject, dark)
+    return _strip(frames, heads, -1, "Reverse: noise → data", view, colour_by, subject, Look(dark, width))
+
+
+def both(
+    ahead: np.ndarray,
+    back: np.ndarray,
+    log_snr: np.ndarray,
+    *,
+    t: np.ndarray | None = None,
+    titles: list[str] | None = None,
+    view: str = "points",
+    subject: str = "",
+    dark: bool = False,
+    width: float | None = None,
+) -> Figure:
+    """The forward process above the reverse one, at the same noise levels: what stands below should look like what
+    stands above it.
+
+    ahead, back [k, n, d]: the data under noise, and what is to become samples, both from data at the left to noise at
+    the right, so that the lower row happens from right to left. All else is as for `forward`; a point has the colour of
+    its place at the clean end of its own row.
+
+    Raises UsageError where shapes do not agree, DiffuseError where nothing is finite.
+    """
+    heads = _titles(log_snr, t, titles)
+    rows = [_checked(frames, len(heads)) for frames in (ahead, back)]
+    kind = kind_of(view, rows[0].shape[2])
+    with house_style(dark=dark, width=width) as theme:
+        columns = len(heads)
+        clouds, side = [*rows[0], *rows[1]], SIDES.get(columns, SIDES[ONE_ROW])
+        scene = make_scene(clouds, reference=rows[0][0], view=view, side=side, theme=theme, square=True, follow=True)
+        made = panel_rows(2, columns, scene, theme, above=_above(heads), again=0.0)
+        for row, (name, frames) in enumerate(zip(("forward →", "← reverse"), rows, strict=True)):
+            panels = [add_panel(made.figure, made.grid[row, column], scene) for column in range(columns)]
+            hues = hues_of(frames[0], None, theme, _shades(kind))
+            draw_row(panels, frames, [heads, columns * [""]][row], scene, hues, last_row=row == 1)
+            if kind != "space":
+                panels[0].set_ylabel(f"{name}\n{panels[0].get_ylabel()}")
+        return arrange(made, "Forward above, reverse below", subject, _normal_line(panels[-1]))
 
 
 def draw_row(
@@ -88,7 +129,7 @@ def draw_row(
     """
     for column, (axes, frame, title) in enumerate(zip(panels, frames, titles, strict=True)):
         draw_cloud(axes, frame, scene, hues, normal=normal)
-        _title(axes, title, scene)
+        draw_title(axes, title, scene)
         if scene.kind == "space":
             continue
         if column > 0:
@@ -99,7 +140,7 @@ def draw_row(
             axes.tick_params(labelbottom=False)
 
 
-def _title(axes: Axes, title: str, scene: Scene) -> None:
+def draw_title(axes: Axes, title: str, scene: Scene) -> None:
     """The first line as a title, the second fainter below it, each on its own base line all along the row."""
     first, _, second = title.partition("\n")
     axes.set_title(first, x=scene.middle, pad=18 if second else 5)
@@ -116,30 +157,38 @@ def _strip(
     view: str,
     colour_by: np.ndarray | None,
     subject: str,
-    dark: bool,
+    look: Look,
 ) -> HouseFigure:
     frames = _checked(frames, len(titles))
     kind = kind_of(view, frames.shape[2])
     rows = _rows(len(frames))
-    with house_style(dark=dark) as theme:
+    with house_style(**look._asdict()) as theme:
         side = SIDES[len(rows[0])]
         reference = frames[clean]
         scene = make_scene(
             list(frames), reference=reference, view=view, side=side, theme=theme, square=True, follow=True
         )
-        hues = hues_of(frames[clean], colour_by, theme, HISTOGRAM_SHADES if kind == "histogram" else SHADES)
-        above = TWO_LINES if any("\n" in title for title in titles) else ONE_LINE
-        made = panel_rows(len(rows), len(rows[0]), scene, theme, above=above)
+        hues = hues_of(frames[clean], colour_by, theme, _shades(kind))
+        made = panel_rows(len(rows), len(rows[0]), scene, theme, above=_above(titles))
         for row, chosen in enumerate(rows):
             panels = [add_panel(made.figure, made.grid[row, column], scene) for column in range(len(chosen))]
             draw_row(panels, frames[chosen], [titles[i] for i in chosen], scene, hues, last_row=row == len(rows) - 1)
         return arrange(made, title, subject, _normal_line(panels[-1]))
 
 
-def _normal_line(panel: Axes) -> Line2D | None:
-    """The line of a panel that shows the normal law, which needs a key."""
+def _shades(kind: str) -> int:
+    return HISTOGRAM_SHADES if kind == "histogram" else SHADES
+
+
+def _above(titles: list[str]) -> float:
+    """The inches that the titles of a row take."""
+    return TWO_LINES if any("\n" in title for title in titles) else ONE_LINE
+
+
+def _normal_line(panel: Axes) -> list[Line2D]:
+    """The line of a panel that shows the normal law, if it does, which needs a key."""
     lines = [line for axes in (panel, *panel.child_axes) for line in axes.lines]
-    return next((line for line in lines if line.get_label() in NORMAL_LABELS), None)
+    return [line for line in lines if line.get_label() in NORMAL_LABELS][:1]
 
 
 def _rows(count: int) -> list[list[int]]:
@@ -162,8 +211,11 @@ def _checked(frames: np.ndarray, levels: int) -> np.ndarray:
 
 
 def _titles(log_snr: np.ndarray, t: np.ndarray | None, titles: list[str] | None) -> list[str]:
-    if titles is not None:
-        return list(titles)
+    return level_titles(log_snr, t) if titles is None else list(titles)
+
+
+def level_titles(log_snr: np.ndarray, t: np.ndarray | None) -> list[str]:
+    """A title for each noise level [k]: its time, if that is given, and the signal left, one below the other."""
     levels = np.atleast_1d(np.asarray(log_snr, dtype=float))
     with np.errstate(over="ignore"):
         below = [rf"$\bar\alpha_t = {short(value)}$" for value in 1 / (1 + np.exp(-levels))]

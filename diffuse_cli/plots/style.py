@@ -6,6 +6,7 @@ are used: the same arrays give the same bytes on another machine.
 """
 
 import contextlib
+import math
 import os
 import textwrap
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from diffuse_cli import atomic
+from diffuse_cli.errors import UsageError
 from diffuse_cli.plots.formats import check_path
 
 NOTEBOOK_DPI = 110
@@ -31,9 +33,10 @@ TITLE_LINE = 0.22  # inches: the height of a line of that title
 
 
 class Theme(NamedTuple):
-    """The colours of a figure. `ramp` shows an order, from dark to light; `classes` shows kinds.
+    """The colours of a figure, and how many inches wide it was asked to be, if it was.
 
-    The classes are ordered so that the first few differ in lightness as well as in hue.
+    `ramp` shows an order, from dark to light; `classes` shows kinds, ordered so that the first few differ in lightness
+    as well as in hue.
     """
 
     name: str
@@ -46,6 +49,22 @@ class Theme(NamedTuple):
     fill: str
     ramp: Colormap
     classes: tuple[str, ...]
+    width: float | None = None
+
+    def across(self, natural: float, *, least: float = 0.75) -> float:
+        """How wide a figure is whose natural width is `natural` inches. Its text keeps its size, so it has limits.
+
+        Raises UsageError where less than `least` of that was asked for.
+        """
+        if self.width is not None and self.width < least * natural:
+            raise too_narrow(self.width, least * natural)
+        return natural if self.width is None else self.width
+
+
+def too_narrow(width: float, least: float) -> UsageError:
+    """The error for a figure that was asked to be narrower than its text and panels need, in inches."""
+    needed = math.ceil(10 * least) / 10
+    return UsageError(f"a width of {width:g} inches is too narrow for this figure, which needs {needed:g} or more")
 
 
 def _ramp(name: str, start: float, stop: float) -> Colormap:
@@ -132,9 +151,9 @@ def _rc(theme: Theme) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def house_style(*, dark: bool = False) -> Iterator[Theme]:
+def house_style(*, dark: bool = False, width: float | None = None) -> Iterator[Theme]:
     """Draw in the house style inside the `with`, whatever the reader's matplotlibrc says; then all is as before."""
-    theme = DARK if dark else LIGHT
+    theme = (DARK if dark else LIGHT)._replace(width=width)
     with matplotlib.style.context(["default", _rc(theme)], after_reset=True):
         yield theme
 
@@ -158,8 +177,12 @@ class HouseFigure(Figure):
 
 
 def new_figure(width: float, height: float, theme: Theme, *, layout: str = "constrained") -> HouseFigure:
-    """An empty figure of `width` by `height` inches. Call it inside `house_style`, and `settle` once all is drawn."""
-    figure = HouseFigure(figsize=(width, height), layout=layout)
+    """An empty figure of `width` by `height` inches, or larger or smaller by as much as the theme's own width asks.
+
+    Call it inside `house_style`, and `settle` once all is drawn.
+    """
+    across = theme.across(width)
+    figure = HouseFigure(figsize=(across, height * max(across / width, 1.0)), layout=layout)
     figure.theme = theme
     return figure
 

@@ -74,6 +74,22 @@ def test_the_panels_show_what_they_say():
     np.testing.assert_array_equal(ratio.lines[0].get_ydata()[1:], log_snr[1:])
 
 
+@pytest.mark.parametrize("count", [1, 5, 10])
+def test_the_kl_has_a_panel_and_is_marked_where_it_ends(count):
+    named = {f"linear:beta_max={i}e-2": from_betas(LINEAR * i / 2) for i in range(1, count + 1)}
+    kl = {name: np.geomspace(1.0, 10.0**-i, 201) for i, name in enumerate(named, start=1)}
+    figure = schedule(named, timesteps=200, kl=kl, subject="moons")
+    assert_nothing_cut_or_overlapping(figure)
+    *_, last = figure.axes
+    lines = [line for line in last.lines if len(line.get_xdata()) > 1]
+    dots = [line for line in last.lines if len(line.get_xdata()) == 1]
+    for line, (name, value) in zip(lines, kl.items(), strict=True):
+        np.testing.assert_allclose(line.get_ydata(), np.maximum(value, 1e-7), err_msg=name)
+    np.testing.assert_allclose([dot.get_ydata()[0] for dot in dots], [10.0**-i for i in range(1, min(count, 6) + 1)])
+    words = figure.get_suptitle() if count == 1 else figure.legends[0].get_texts()[0].get_text()
+    assert "(KL 0.1)" in words
+
+
 @pytest.mark.parametrize("timesteps", [1, 10])
 def test_a_short_chain_is_marked_step_by_step(timesteps):
     figure = schedule({"linear": from_betas(LINEAR)}, timesteps=timesteps)

@@ -3,7 +3,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from diffuse_cli.errors import DiffuseError, UsageError
-from diffuse_cli.plots.strips import forward, reverse, short
+from diffuse_cli.plots.strips import both, forward, reverse, short
 
 from .drawing import VIEWS, assert_nothing_cut_or_overlapping, noised, scatters
 
@@ -36,6 +36,42 @@ def test_nothing_is_cut_or_overlaps_in_any_view(kind, panels):
     view, dim = VIEWS[kind]
     frames, log_snr, t = noised(panels, 30, dim)
     assert_nothing_cut_or_overlapping(forward(frames, log_snr, t=t, view=view, dark=True))
+
+
+@pytest.mark.parametrize("panels", [1, 6, 12])
+@pytest.mark.parametrize(("view", "dim"), VIEWS.values(), ids=VIEWS)
+def test_both_rows_have_the_same_levels_above_each_other(view, dim, panels):
+    frames, log_snr, t = noised(panels, 40, dim)
+    figure = both(frames, frames + 0.1, log_snr, t=t, view=view, subject="two moons, cosine")
+    above, below = figure.axes[:panels], figure.axes[panels:]
+    assert len(below) == panels
+    assert all(axes.get_title() for axes in above)
+    assert not any(axes.get_title() for axes in below)
+    for one, other in zip(above, below, strict=True):
+        assert one.get_position().x0 == pytest.approx(other.get_position().x0)
+        assert one.get_xlim() == other.get_xlim()
+    if dim == 2:
+        np.testing.assert_allclose(scatters(below[0])[0].get_offsets(), scatters(above[0])[0].get_offsets() + 0.1)
+    assert_nothing_cut_or_overlapping(figure)
+
+
+@pytest.mark.parametrize("width", [4.5, 7.0, 14.0])
+def test_a_strip_is_as_wide_as_asked_and_keeps_its_text(width):
+    frames, log_snr, t = noised(3, 40, 2)
+    figure = forward(frames, log_snr, t=t, subject="two moons, cosine", width=width)
+    assert figure.get_figwidth() == pytest.approx(width)
+    assert_nothing_cut_or_overlapping(figure)
+    plain = forward(frames, log_snr, t=t, subject="two moons, cosine")
+    sizes = [[axes.title.get_fontsize() for axes in drawn.axes] for drawn in (figure, plain)]
+    assert sizes[0] == sizes[1]
+
+
+def test_a_strip_without_room_for_its_titles_says_how_much_it_needs():
+    frames, log_snr, t = noised(6, 40, 2)
+    with pytest.raises(UsageError, match="too narrow") as told:
+        forward(frames, log_snr, t=t, width=4.0)
+    needed = float(str(told.value).split("needs ")[1].split()[0])
+    assert_nothing_cut_or_overlapping(forward(frames, log_snr, t=t, width=needed))
 
 
 @pytest.mark.parametrize(("view", "dim"), VIEWS.values(), ids=VIEWS)

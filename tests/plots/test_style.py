@@ -150,3 +150,16 @@ def test_a_long_title_is_wrapped_not_cut(width):
     box = pieces(figure)["title 0"]
     assert box.x0 >= 0
     assert box.x1 <= figure.bbox.x1
+
+
+@pytest.mark.parametrize("width", [None, 6.0, 11.0])
+def test_a_figure_is_as_wide_as_asked(width):
+    with house_style(width=width) as theme:
+        figure = new_figure(8.0, 3.0, theme)
+    assert figure.get_figwidth() == (width or 8.0)
+    assert figure.get_figheight() == pytest.approx(3.0 * max((width or 8.0) / 8.0, 1.0))
+
+
+def test_a_figure_has_a_least_width():
+    with house_style(width=5.9) as theme, pytest.raises(UsageError, match=r"5.9 inches is too narrow.* 6 or more"):
+        new_figure(8.0, 3.0, theme)

@@ -1,0 +1,51 @@
+"""diffuse plot-trajectories"""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from diffuse_cli.cli import options, signals
+from diffuse_cli.plots.formats import Look
+
+EPILOG = """\b
+Examples:
+  diffuse plot-trajectories
+  diffuse plot-trajectories --run moons --sampler ddpm --steps 200 -n 50
+  diffuse plot-trajectories --exact --dataset eight_gaussians --color-by class --out paths.pdf"""
+
+
+@click.command(epilog=EPILOG)
+@options.source
+@options.method
+@options.option(
+    "colour_by",
+    "--color-by",
+    "--colour-by",
+    type=click.Choice(["time", "place", "class"]),
+    default="time",
+    show_default=True,
+    help="Along each path, by where it ends, or by the class it ends in.",
+)
+@options.count(1, 300, "paths")
+@options.seed
+@options.figure_out(where="the figures/ of the run")
+@options.device
+@options.common
+@click.pass_context
+def plot_trajectories(
+    ctx: click.Context, colour_by: str, count: int, seed: int, out: Path | None, look: Look, dpi: int, **_choices: Any
+) -> None:
+    """Draw the paths that points take from noise to data, over the density of the data.
+
+    A single value is drawn over time; data of more than three columns on their first two principal axes.
+    """
+    from diffuse_cli import figures, generate
+
+    signals.at_once()
+    source = options.open_source(ctx)
+    method, dataset = options.gather_method(ctx, source.config), source.dataset()
+    drawn = generate.draw(source, method, count, seed, trajectory=True)
+    figure = figures.trajectories(source, method, drawn, dataset, colour_by=colour_by, look=look)
+    name = "trajectories" + options.of_method(method, source.config)
+    options.save_figure(figure, out or options.run_figure(source.folder, name, look), dpi)

@@ -1,0 +1,89 @@
+"""Several sets beside each other, each on its own scale: their data, and what models make of them."""
+
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from diffuse_cli.errors import UsageError
+from diffuse_cli.plots.clouds import Scene, add_panel, checked_cloud, draw_cloud, make_scene, spread
+from diffuse_cli.plots.hues import single
+from diffuse_cli.plots.layout import Rows, arrange, panel_rows
+from diffuse_cli.plots.style import Theme, house_style
+
+MOST = 12
+ACROSS = 6  # panels in a row
+CURVES = 4
+SIDES = {1: 3.6, 2: 3.0, 3: 2.6, 4: 2.2, 5: 1.9, 6: 1.7}
+
+
+class Column(NamedTuple):
+    """data [m, d], and model [n, d] or None, in data units; the view of both."""
+
+    data: np.ndarray
+    model: np.ndarray | None = None
+    view: str = "points"
+
+
+def collection(
+    columns: dict[str, Column], *, subject: str = "", dark: bool = False, width: float | None = None
+) -> Figure:
+    """A grid: for each name its data, and below them the samples of its model. Data are blue, models orange.
+
+    columns: 1 to 12 of them. Where none has a model, the panels stand in rows of up to six. Each set has its own
+    limits, which data and model share; there are no ticks, since sets differ in their units.
+
+    Raises UsageError where shapes do not agree, DiffuseError where nothing is finite.
+    """
+    if not 1 <= len(columns) <= MOST:
+        raise UsageError(f"there are {len(columns)} sets; a grid takes 1 to {MOST}.")
+    columns = {name: _checked(name, column) for name, column in columns.items()}
+    modelled = any(column.model is not None for column in columns.values())
+    across = len(columns) if modelled else min(len(columns), ACROSS)
+    rows = 2 if modelled else -(-len(columns) // across)
+    with house_style(dark=dark, width=width) as theme:
+        side = SIDES[min(across, ACROSS)]
+        scenes = {name: _scene(column, side, theme) for name, column in columns.items()}
+        # The panels of curves need room beside them for a histogram, so where there is one all are laid out so.
+        widest = max(scenes.values(), key=lambda scene: (scene.kind == "curves", scene.kind != "histogram"))
+        made = panel_rows(rows, across, widest, theme, again=0.0 if modelled else None)
+        for number, (name, column) in enumerate(columns.items()):
+            row, place = (0, number) if modelled else divmod(number, across)
+            axes = _draw(made, row, place, column.data, scenes[name], theme.data)
+            axes.set_title(name, x=scenes[name].middle)
+            if column.model is not None:
+                _draw(made, 1, place, column.model, scenes[name], theme.model)
+            if modelled and number == 0:
+                _name_rows(made.figure.axes, theme)
+        return arrange(made, "Data and model" if modelled else "Data", subject)
+
+
+def _checked(name: str, column: Column) -> Column:
+    data = checked_cloud(column.data, f"the data of {name}")
+    model = None if column.model is None else checked_cloud(column.model, f"the model of {name}")
+    if model is not None and model.shape[1] != data.shape[1]:
+        raise UsageError(f"{name}: a sample of the model has {model.shape[1]} values, one of the data {data.shape[1]}.")
+    return Column(data, model, column.view)
+
+
+def _scene(column: Column, side: float, theme: Theme) -> Scene:
+    clouds = [column.data] if column.model is None else [column.data, column.model]
+    return make_scene(
+        clouds, reference=column.data, frame=column.data, view=column.view, side=side, theme=theme, square=True
+    )
+
+
+def _draw(made: Rows, row: int, place: int, cloud: np.ndarray, scene: Scene, colour: str) -> Axes:
+    axes = add_panel(made.figure, made.grid[row, place], scene)
+    draw_cloud(axes, cloud, scene._replace(curves=spread(cloud, CURVES)), single(colour, len(cloud)))
+    if scene.kind != "space":
+        axes.set(xticks=[], yticks=[], xlabel="", ylabel="")
+    return axes
+
+
+def _name_rows(panels: list[Axes], theme: Theme) -> None:
+    """Data and model, at the left of the panels of the first column, which may be of any kind."""
+    for axes, name, colour in zip(panels, ("data", "model"), (theme.data, theme.model), strict=False):
+        beside = {"xytext": (-10, 0), "textcoords": "offset points", "rotation": 90, "ha": "center", "va": "center"}
+        axes.annotate(name, (0, 0.5), xycoords="axes fraction", color=colour, **beside)

@@ -1,0 +1,115 @@
+"""How probable a model finds each place, beside the truth, on one scale."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+from diffuse_cli.errors import UsageError
+from diffuse_cli.plots.backdrop import edges
+from diffuse_cli.plots.clouds import add_panel, frame_plane, make_scene
+from diffuse_cli.plots.layout import arrange, panel_rows
+from diffuse_cli.plots.style import HouseFigure, Theme, heading, house_style, new_figure, settle
+
+SIDES = {1: 4.4, 2: 3.1, 3: 2.7}
+SHARES = (0.9, 0.6, 0.3)  # of the mass of the truth: lines of equal density hold these
+APART = 0.05  # of the highest density: lines that are closer would be one in two pieces
+
+
+def density(
+    x: np.ndarray,
+    y: np.ndarray | None,
+    model: np.ndarray | None,
+    exact: np.ndarray,
+    *,
+    truth: str = "exact",
+    subject: str = "",
+    dark: bool = False,
+    width: float | None = None,
+) -> Figure:
+    """The density of a model, the exact one beside it at the same levels, and by how much the model has more or less.
+
+    x [nx], y [ny]: the middles of cells, evenly spaced, in data units. model, exact [nx, ny]: densities there; without
+    a model there is one panel. Both have one scale of shades, and lines at the same densities: those that hold 30, 60
+    and 90 % of the mass of the exact one. The third panel is the difference, orange where the model has more and blue
+    where it has less, on the same scale; its title says how much of the mass is in another place, half of the integral
+    of the absolute difference. With y None, and [nx], both are lines in one panel. truth: what the exact one is called.
+
+    Raises UsageError where shapes do not agree.
+    """
+    shape = (len(x),) if y is None else (len(x), len(y))
+    for name, p in (("model", model), (truth, exact)):
+        if p is not None and np.shape(p) != shape:
+            raise UsageError(f"the density {name} has shape {np.shape(p)}; on these places it needs {shape}.")
+    with house_style(dark=dark, width=width) as theme:
+        if y is None:
+            return _on_a_line(x, model, exact, truth, subject, theme)
+        panels = [(truth, exact)] if model is None else [("model", model), (truth, exact), ("difference", None)]
+        corners = np.array([[x[0], y[0]], [x[-1], y[-1]]])
+        side = SIDES[len(panels)]
+        scene = make_scene([corners], reference=corners, view="points", side=side, theme=theme)
+        scene = scene._replace(limits=corners.T)
+        made = panel_rows(1, len(panels), scene, theme)
+        levels = _levels(exact)
+        for column, (name, p) in enumerate(panels):
+            axes = add_panel(made.figure, made.grid[0, column], scene)
+            frame_plane(axes, scene)
+            if name == "difference":
+                _draw_difference(axes, x, y, model - exact, exact.max(), theme)
+                axes.set_title(f"difference, {100 * _elsewhere(model, exact):.2g} % of the mass")
+            else:
+                _draw(axes, x, y, p, exact.max(), theme.model if name == "model" else theme.data, theme)
+                axes.contour(x, y, p.T, levels=levels, colors=[theme.ink], linewidths=0.4, alpha=0.6, zorder=2)
+                axes.set_title(name)
+            if column > 0:
+                axes.set_ylabel("")
+                axes.tick_params(labelleft=False)
+        return arrange(made, "Density", subject)
+
+
+def _levels(p: np.ndarray) -> np.ndarray:
+    """The densities, rising, above which each of SHARES of the mass lies; of those close to each other only one."""
+    falling = np.sort(p.reshape(-1))[::-1]
+    mass = np.cumsum(falling)
+    levels = falling[np.searchsorted(mass, np.array(SHARES) * mass[-1])]
+    apart = np.diff(levels, prepend=-np.inf) > APART * falling[0]
+    return levels[apart]
+
+
+def _elsewhere(model: np.ndarray, exact: np.ndarray) -> float:
+    """The total variation between two densities on the same cells."""
+    return float(np.abs(model / model.sum() - exact / exact.sum()).sum() / 2)
+
+
+def _draw(axes: Axes, x: np.ndarray, y: np.ndarray, p: np.ndarray, top: float, colour: str, theme: Theme) -> None:
+    """An image on the scale from 0 to `top`, in the theme's paper and a colour."""
+    shades = LinearSegmentedColormap.from_list("shades", [theme.paper, colour])
+    _show(axes, x, y, p, cmap=shades, vmin=0, vmax=top)
+
+
+def _draw_difference(axes: Axes, x: np.ndarray, y: np.ndarray, p: np.ndarray, top: float, theme: Theme) -> None:
+    shades = LinearSegmentedColormap.from_list("difference", [theme.data, theme.paper, theme.model])
+    _show(axes, x, y, p, cmap=shades, vmin=-top, vmax=top)
+
+
+def _show(axes: Axes, x: np.ndarray, y: np.ndarray, p: np.ndarray, *, cmap: Colormap, vmin: float, vmax: float) -> None:
+    extent = (*edges(x), *edges(y))
+    look = {"cmap": cmap, "vmin": vmin, "vmax": vmax, "interpolation": "bilinear", "zorder": 1}
+    axes.imshow(p.T, extent=extent, origin="lower", aspect=axes.get_aspect(), **look)
+    axes.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
+
+
+def _on_a_line(
+    x: np.ndarray, model: np.ndarray | None, exact: np.ndarray, truth: str, subject: str, theme: Theme
+) -> HouseFigure:
+    figure = new_figure(4.8, 3.2, theme)
+    axes = figure.add_subplot()
+    axes.fill_between(x, exact, color=theme.data, alpha=0.35, linewidth=0, label=truth)
+    if model is not None:
+        axes.plot(x, model, color=theme.model, linewidth=1.5, label="model")
+    axes.set(xlim=(x[0], x[-1]), xlabel="$x$", ylabel="density")
+    axes.set_ylim(0)
+    axes.spines[["right", "top"]].set_visible(False)
+    axes.legend(loc="best")
+    heading(figure, "Density", subject)
+    return settle(figure)

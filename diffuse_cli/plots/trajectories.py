@@ -1,0 +1,152 @@
+"""Paths: where each of a few hundred points goes between noise and data."""
+
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from mpl_toolkits.mplot3d.art3d import Line3DCollection
+
+from diffuse_cli.errors import UsageError
+from diffuse_cli.plots import backdrop as behind
+from diffuse_cli.plots.backdrop import Backdrop
+from diffuse_cli.plots.clouds import Scene, add_panel, checked_cloud, coordinates, frame_plane, frame_space, make_scene
+from diffuse_cli.plots.hues import Hues, hues_of
+from diffuse_cli.plots.layout import ONE_LINE, arrange, panel_rows
+from diffuse_cli.plots.style import HouseFigure, Theme, heading, house_style, new_figure, settle
+
+SIDE = 4.8  # inches of the one panel; of one of several it is MANY
+MANY = 3.3
+MOST_PANELS = 4
+HEAVY = 3000  # pieces of lines in a panel, which as vectors would be slow to open
+LINE = {"linewidth": 0.7, "alpha": 0.6}
+START, END = 9.0, 7.0  # sizes of the marks, square points
+
+
+class Paths(NamedTuple):
+    """x [k, n, d]: the same n points at k times t [k], in the order in which they go."""
+
+    x: np.ndarray
+    t: np.ndarray
+
+
+def trajectories(
+    paths: dict[str, Paths],
+    *,
+    colour_by: np.ndarray | str = "time",
+    backdrop: Backdrop | None = None,
+    subject: str = "",
+    dark: bool = False,
+    width: float | None = None,
+) -> Figure:
+    """The paths of points from noise to data, a panel for each name, with a ring where one starts and a dot at its end.
+
+    paths: 1 to 4 of them, in model units. In the plane and in space a path is a line; a single value is drawn over
+    time; samples of more than three values are projected on the first two principal axes of the first one's ends.
+    colour_by: "time", or "place" for where a path ends along the first principal axis of the ends, or n labels.
+    backdrop: a density behind the plane, or behind time (x) and value (y).
+
+    Raises UsageError where shapes do not agree, DiffuseError where nothing is finite.
+    """
+    paths = {name: _checked(name, *each) for name, each in paths.items()}
+    if not 1 <= len(paths) <= MOST_PANELS:
+        raise UsageError(f"there are {len(paths)} sets of paths; a figure takes 1 to {MOST_PANELS}.")
+    first = next(iter(paths.values()))
+    with house_style(dark=dark, width=width) as theme:
+        if first.x.shape[2] == 1:
+            return _over_time(paths, colour_by, backdrop, subject, theme)
+        frames = [frame for each in paths.values() for frame in (each.x[0], each.x[-1])]
+        side = SIDE if len(paths) == 1 else MANY
+        scene = make_scene(frames, reference=first.x[-1], view="points", side=side, theme=theme, square=True)
+        made = panel_rows(1, len(paths), scene, theme, above=ONE_LINE if len(paths) > 1 else 0.05)
+        for column, (name, each) in enumerate(paths.items()):
+            axes = add_panel(made.figure, made.grid[0, column], scene)
+            _draw(axes, coordinates(each.x, scene.basis), _hues(each, colour_by, theme), scene)
+            if len(paths) > 1:
+                axes.set_title(name)
+            if backdrop is not None and scene.kind != "space":
+                behind.draw(axes, backdrop, theme)
+            if column > 0 and scene.kind != "space":
+                axes.set_ylabel("")
+                axes.tick_params(labelleft=False)
+        return arrange(made, "Trajectories: noise → data", subject, _keys(theme, colour_by))
+
+
+def _checked(name: str, x: np.ndarray, t: np.ndarray) -> Paths:
+    x, t = np.asarray(x, float), np.asarray(t, float)
+    if x.ndim != 3 or len(x) < 2 or t.shape != x.shape[:1]:
+        raise UsageError(f"{name} has shape {x.shape} for times {t.shape}; paths are [k, n, d] at times [k], k > 1.")
+    checked_cloud(x[-1], name)
+    return Paths(x, t)
+
+
+def _hues(paths: Paths, colour_by: np.ndarray | str, theme: Theme) -> Hues | None:
+    """The colour of each path; None where it changes along the path."""
+    if isinstance(colour_by, str) and colour_by == "time":
+        return None
+    return hues_of(paths.x[-1], None if isinstance(colour_by, str) else colour_by, theme)
+
+
+def _draw(axes: Axes, x: np.ndarray, hues: Hues | None, scene: Scene) -> None:
+    """Paths [k, n, 2 or 3], their starts and their ends."""
+    add_lines(axes, x, hues, scene.theme)
+    _mark(axes, x[0], x[-1], hues, scene.theme)
+    (frame_space if scene.kind == "space" else frame_plane)(axes, scene)
+
+
+def add_lines(axes: Axes, x: np.ndarray, hues: Hues | None, theme: Theme) -> None:
+    """Paths [k, n, 2 or 3] as lines: a colour for each, or where there is none the ramp along its way."""
+    k, n, d = x.shape
+    if hues is None:
+        pieces = np.stack([x[:-1], x[1:]], axis=2).reshape(-1, 2, d)
+        colours = np.repeat(theme.ramp((np.arange(k - 1) + 0.5) / (k - 1)), n, axis=0)
+    else:
+        pieces, colours = x.swapaxes(0, 1), hues.of(np.arange(n))
+    lines = (Line3DCollection if d == 3 else LineCollection)(pieces, colors=colours, **LINE)
+    lines.set(rasterized=(k - 1) * n > HEAVY, zorder=1, capstyle="round")
+    axes.add_collection(lines, autolim=False)
+
+
+def _mark(axes: Axes, start: np.ndarray, end: np.ndarray, hues: Hues | None, theme: Theme) -> None:
+    of = (theme.ramp([0.0]), theme.ramp([1.0])) if hues is None else 2 * (hues.of(np.arange(len(end))),)
+    deep = {"depthshade": False} if end.shape[1] == 3 else {}
+    axes.scatter(*start.T, s=START, facecolors="none", edgecolors=of[0], linewidths=0.6, zorder=2, **deep)
+    axes.scatter(*end.T, s=END, c=of[1], zorder=3, **deep)
+
+
+def _keys(theme: Theme, colour_by: np.ndarray | str) -> list[Artist]:
+    by_time = isinstance(colour_by, str) and colour_by == "time"
+    start, end = (theme.ramp([0.0])[0], theme.ramp([1.0])[0]) if by_time else (theme.muted, theme.muted)
+    look = {"linestyle": "none", "markersize": 4.5}
+    return [
+        Line2D([], [], marker="o", markerfacecolor="none", markeredgecolor=start, label="noise", **look),
+        Line2D([], [], marker="o", color=end, markeredgewidth=0, label="sample", **look),
+    ]
+
+
+def _over_time(
+    paths: dict[str, Paths], colour_by: np.ndarray | str, backdrop: Backdrop | None, subject: str, theme: Theme
+) -> HouseFigure:
+    """Paths of one value over time, which runs from noise at the left to data at the right."""
+    side = 6.2 if len(paths) == 1 else MANY
+    figure = new_figure(side * len(paths) + 0.6, 3.6, theme)
+    panels = figure.subplots(1, len(paths), squeeze=False, sharey=True)[0]
+    reach = max(np.nanmax(np.abs(each.x)) for each in paths.values())
+    for axes, (name, each) in zip(panels, paths.items(), strict=True):
+        x = np.stack([np.broadcast_to(each.t[:, None], each.x.shape[:2]), each.x[:, :, 0]], axis=2)
+        hues = _hues(each, colour_by, theme)
+        add_lines(axes, x, hues, theme)
+        _mark(axes, x[0], x[-1], hues, theme)
+        axes.set(xlim=(max(each.t) + 0.01, min(each.t) - 0.01), ylim=(-1.05 * reach, 1.05 * reach), xlabel="$t$")
+        axes.spines[["right", "top"]].set_visible(False)
+        if len(paths) > 1:
+            axes.set_title(name)
+        if backdrop is not None:
+            behind.draw(axes, backdrop, theme)
+    panels[0].set_ylabel("$x$")
+    heading(figure, "Trajectories: noise → data", subject)
+    figure.legend(handles=_keys(theme, colour_by), loc="outside lower center", ncols=2)
+    return settle(figure)

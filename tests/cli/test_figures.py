@@ -1,0 +1,127 @@
+"""Figures from the command line: whose data they show, and what a user is told who asks for what cannot be."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.cli.conftest import call
+
+LATER = ["plot-trajectories", "plot-field", "plot-density", "plot-samples"]
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that commands save, in order."""
+    from diffuse_cli.plots import style
+
+    figures, save = [], style.save
+    monkeypatch.setattr(
+        style, "save", lambda figure, *args, **named: figures.append(figure) or save(figure, *args, **named)
+    )
+    return figures
+
+
+@pytest.mark.parametrize("command", LATER)
+def test_a_run_has_each_figure_in_every_format(command, outputs):
+    for suffix, start in {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}.items():
+        result = call(command, "--out", f"f.{suffix}", "--dpi", 50)
+        assert result.code == 0, result.err
+        assert result.out.strip() == f"f.{suffix}"
+        assert Path(f"f.{suffix}").read_bytes().startswith(start)
+
+
+@pytest.mark.parametrize("command", LATER[:3])
+def test_it_goes_to_the_figures_of_the_run(command, outputs):
+    result = call(command, "--dark", "--dpi", 50)
+    assert result.code == 0, result.err
+    path = Path(result.out.strip())
+    assert path.parent == Path("outputs/small/figures")
+    assert path.name.endswith("-dark.png")
+    assert path.is_file()
+
+
+@pytest.mark.parametrize("command", [*LATER[:3], "plot-reverse"])
+def test_an_exact_denoiser_needs_no_run(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = call(command, "--exact", "--dataset", "bimodal", "--out", "f.png", "--dpi", 50)
+    assert result.code == 0, result.err
+
+
+@pytest.mark.parametrize(
+    "words", ["plot-trajectories -n 9", "plot-field", "plot-samples -n 50", "plot-reverse --frames 3"]
+)
+def test_width_is_in_inches(words, outputs, drawn):
+    assert call(*words.split(), "--width", 9, "--dpi", 50, "--out", "f.png").code == 0
+    assert drawn[-1].get_figwidth() == pytest.approx(9)
+
+
+def test_trajectories_are_those_of_sample(outputs, drawn):
+    assert call("plot-trajectories", "-n", 20, "--out", "f.svg", "--color-by", "place").code == 0
+    assert call("sample", "-n", 20, "--trajectory", "--out", "s.npz").code == 0
+    with np.load("s.npz") as archive:
+        samples, mean, scale = (archive[name] for name in ("samples", "mean", "scale"))
+    ends = drawn[-1].axes[0].collections[-1].get_offsets()
+    np.testing.assert_allclose(mean + scale * ends, samples, rtol=1e-4, atol=1e-4)
+
+
+def test_the_exact_field_differs_from_itself_by_nothing(outputs, drawn):
+    assert call("plot-field", "--exact", "--times", "0.3", "--out", "f.png", "--dpi", 50).code == 0
+    assert len(drawn[-1].axes) == 1
+    assert call("plot-field", "--times", "0.3", "--out", "f.png", "--dpi", 50).code == 0
+    assert "% of exact" in drawn[-1].axes[2].get_title()
+
+
+def test_the_density_of_a_file_is_said_to_be_smoothed(outputs, drawn):
+    np.savetxt("points.csv", np.random.default_rng(0).normal(size=(200, 1)), delimiter=",")
+    assert call("train", "--dataset", "file:points.csv", "--steps", 20, "--batch-size", 16, "--width", 8).code == 0
+    assert call("plot-density", "--run", "points", "--out", "f.png", "--dpi", 50).code == 0
+    assert "smoothed data" in [text.get_text() for text in drawn[-1].axes[0].get_legend().get_texts()]
+    Path("points.csv").unlink()
+    result = call("plot-density", "--run", "points", "--out", "f.png")
+    assert (result.code, result.err.count("\n")) == (1, 1)
+    assert "points.csv" in result.err
+
+
+def test_a_grid_has_runs_and_datasets(outputs, drawn):
+    words = "plot-samples --run small --dataset moons --dataset s_curve:dim=3 --dataset curves -n 60 --out f.png"
+    assert call(*words.split(), "--dpi", 50).code == 0
+    titles = [axes.get_title() for axes in drawn[-1].axes]
+    assert [title for title in titles if title] == ["small", "moons", "s_curve:dim=3", "curves"]
+    assert len(titles) == 5
+
+
+def test_both_rows_show_the_same_levels(outputs, drawn):
+    assert call("plot-reverse", "--rows", "both", "--frames", 3, "--out", "f.png", "--dpi", 50).code == 0
+    assert len(drawn[-1].axes) == 6
+
+
+def test_the_kl_of_a_schedule_is_the_doctors(outputs, drawn):
+    words = "--dataset moons --schedule sigmoid:start=1e-5,end=5e-3 --timesteps 100"
+    assert call("plot-schedule", *words.split(), "--out", "f.png", "--dpi", 50).code == 0
+    told = call("doctor", *words.split(), "--json").json["end"]
+    shown = drawn[-1].axes[3].lines[1].get_ydata()[0]
+    assert shown == pytest.approx(told["kl"], abs=4 * told["kl_stderr"] + 0.02)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ("plot-field --exact --dataset curves --out f.png", 2, "has 64; diffuse plot-trajectories"),
+        ("plot-density --exact --dataset s_curve:dim=3 --out f.png", 2, "has 3; diffuse likelihood"),
+        ("plot-trajectories --exact --dataset line --color-by class --out f.png", 2, "no classes to colour by"),
+        ("plot-field --field speed", 2, "'velocity'"),
+        ("plot-field --exact --dataset bimodal --times 0", 2, "from 1/T = 0.001 to 1"),
+        ("plot-field --exact --dataset bimodal --times .1,.2,.3,.4,.5,.6,.7", 2, "6 are the most"),
+        ("plot-reverse --exact --dataset moons --frames 6 --width 3 --out f.png", 2, "too narrow"),
+        ("plot-samples --out f.gif --dataset moons", 2, ".png, .svg, .pdf"),
+        ("plot-samples --out nowhere/f.png --dataset moons", 1, "does not exist"),
+        ("plot-samples", 1, "no run"),
+    ],
+)
+def test_mistakes(words, code, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = call(*words.split())
+    assert result.code == code, result.err
+    assert said in result.err
+    assert "Traceback" not in result.err
