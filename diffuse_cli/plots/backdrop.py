@@ -20,8 +20,10 @@ class Backdrop(NamedTuple):
     p: np.ndarray
 
 
-def draw(axes: Axes, backdrop: Backdrop, theme: Theme) -> None:
+def draw(axes: Axes, backdrop: Backdrop, theme: Theme, *, strong: bool = False) -> None:
     """Draw it as an image, the densest cell the strongest, and leave the limits of the axes as they are.
+
+    strong: it is as much what the panel is about as what is drawn over it.
 
     Raises UsageError where shapes do not agree.
     """
@@ -34,7 +36,7 @@ def draw(axes: Axes, backdrop: Backdrop, theme: Theme) -> None:
         shown.T,
         extent=(*edges(x), *edges(y)),
         origin="lower",
-        cmap=LinearSegmentedColormap.from_list("haze", [theme.paper, theme.fill]),
+        cmap=LinearSegmentedColormap.from_list("haze", [theme.paper, theme.muted if strong else theme.fill]),
         vmin=0,
         vmax=1,
         interpolation="bilinear",

@@ -23,6 +23,7 @@ MANY = 3.3
 MOST_PANELS = 4
 HEAVY = 3000  # pieces of lines in a panel, which as vectors would be slow to open
 LINE = {"linewidth": 0.7, "alpha": 0.6}
+APART = 80  # paths of a single value that can be told apart; of more each is fainter
 START, END = 9.0, 7.0  # sizes of the marks, square points
 
 
@@ -106,7 +107,7 @@ def add_lines(axes: Axes, x: np.ndarray, hues: Hues | None, theme: Theme) -> Non
     else:
         pieces, colours = x.swapaxes(0, 1), hues.of(np.arange(n))
     lines = (Line3DCollection if d == 3 else LineCollection)(pieces, colors=colours, **LINE)
-    lines.set(rasterized=(k - 1) * n > HEAVY, zorder=1, capstyle="round")
+    lines.set(rasterized=(k - 1) * n > HEAVY, zorder=1, capstyle="butt")  # round ends would show as beads
     axes.add_collection(lines, autolim=False)
 
 
@@ -139,13 +140,14 @@ def _over_time(
         x = np.stack([np.broadcast_to(each.t[:, None], each.x.shape[:2]), each.x[:, :, 0]], axis=2)
         hues = _hues(each, colour_by, theme)
         add_lines(axes, x, hues, theme)
+        axes.collections[-1].set_alpha(min(LINE["alpha"], APART / each.x.shape[1]))
         _mark(axes, x[0], x[-1], hues, theme)
         axes.set(xlim=(max(each.t) + 0.01, min(each.t) - 0.01), ylim=(-1.05 * reach, 1.05 * reach), xlabel="$t$")
         axes.spines[["right", "top"]].set_visible(False)
         if len(paths) > 1:
             axes.set_title(name)
         if backdrop is not None:
-            behind.draw(axes, backdrop, theme)
+            behind.draw(axes, backdrop, theme, strong=True)
     panels[0].set_ylabel("$x$")
     heading(figure, "Trajectories: noise → data", subject)
     figure.legend(handles=_keys(theme, colour_by), loc="outside lower center", ncols=2)

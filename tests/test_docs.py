@@ -1,0 +1,71 @@
+"""What the documents show is so."""
+
+import re
+import runpy
+import shlex
+from pathlib import Path
+
+import pytest
+
+from diffuse_cli.cli import COMMANDS, cli
+from tests.cli.conftest import call
+
+DOCS = Path(__file__).parent.parent / "docs"
+redraw = runpy.run_path(str(DOCS / "redraw.py"))
+BLOCKS = [match.groupdict() for match in redraw["BLOCK"].finditer((DOCS / "gallery.md").read_text())]
+
+
+def test_the_worked_example_draws_its_figure(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(r"```python\n(.*?)```", (DOCS / "python.md").read_text(), re.DOTALL)
+    exec(compile(code, "docs/python.md", "exec"), {})
+    assert (tmp_path / "forward.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_functions_of_the_table_are_there():
+    import importlib
+
+    names = re.findall(r"^\| `(diffuse_cli\.\S+)`", (DOCS / "python.md").read_text(), re.MULTILINE)
+    assert len(names) > 10
+    for name in names:
+        module, _, function = name.rpartition(".")
+        found = getattr(importlib.import_module(module), function)
+        assert found.__doc__
+        assert "dark" in found.__annotations__, name
+        assert "width" in found.__annotations__ or "animation" in name, name
+
+
+def test_the_gallery_shows_every_figure():
+    shown = {word for block in BLOCKS for word in shlex.split(block["commands"].replace("\\\n", " "))}
+    drawing = {name for name in COMMANDS if name.startswith("plot-")} | {"animate", "compare", "verify", "explain"}
+    assert drawing <= shown
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: Path(block["picture"] or "runs").stem)
+def test_commands_of_the_gallery_can_be_read_and_their_pictures_are_there(block):
+    commands = block["commands"].replace("\\\n", " ").strip().splitlines()
+    if block["picture"]:
+        assert len(commands) == 1
+        assert (DOCS / block["picture"]).is_file()
+    for command in commands:
+        words = shlex.split(command)
+        assert words[0] == "diffuse"
+        found = cli.get_command(None, words[1])
+        found.make_context(words[1], words[2:], resilient_parsing=False).close()
+
+
+def test_pictures_are_small():
+    pictures = [path for path in DOCS.rglob("*") if path.suffix in (".png", ".gif")]
+    assert pictures
+    assert max(path.stat().st_size for path in pictures) < 2_000_000
+    assert sum(path.stat().st_size for path in pictures) < 12_000_000
+
+
+def test_a_picture_that_is_not_in_the_gallery_is_told(capsys):
+    with pytest.raises(SystemExit, match="no picture named nothing"):
+        redraw["main"](["nothing"])
+
+
+def test_help_of_every_drawing_command_shows_an_example():
+    for name in COMMANDS:
+        assert f"diffuse {name}" in call(name, "--help").out
