@@ -16,6 +16,7 @@ from diffuse_cli.plots.strips import SIDES, draw_title, level_titles
 from diffuse_cli.plots.style import HouseFigure, Theme, heading, house_style, new_figure, settle
 
 MOST_PANELS = 6
+HEAVY = 6  # panels of arrows in one figure, which as vectors would be slow to open
 STYLES = ("arrows", "streams")
 LONGEST = 0.95  # of the distance between two arrows
 TYPICAL = 0.5  # of it: an arrow as long as the field is usually
@@ -81,6 +82,7 @@ def field(
                 if found.density is not None:
                     behind.draw(axes, found.density[column], theme)
                 _draw(axes, found, values[column], found.usual[column], way, colour)
+                axes.collections[-1].set_rasterized(len(rows) * len(t) > HEAVY)
                 _name(axes, made, row, column, label, titles[column] if row == 0 else _words(found, label, column))
         return arrange(made, title, subject)
 
