@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -80,3 +80,16 @@ def progress_bar(total: int, done: int) -> Iterator[Any]:
             bar.update(task, completed=step, total=total, said=said)
 
         yield update
+
+
+@contextmanager
+def counter(total: int, what: str) -> Iterator[Callable[[], None]]:
+    """A bar on stderr for `total` things; yields what is to be called after each. Nothing off a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    console = Console(stderr=True)
+    columns = (BarColumn(bar_width=24), MofNCompleteColumn(), TextColumn(what))
+    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda: bar.advance(task)

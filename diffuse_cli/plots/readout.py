@@ -12,8 +12,11 @@ from diffuse_cli.plots.style import Theme
 HEIGHT = 0.56  # inches above the panel
 BAR, NUMBERS = 0.13, 0.33  # inches from the panel to the middle of the bar, and to the base of the numbers
 ENDS = 0.46  # inches beside the bar for the words at its ends
-SLOTS = ((0.0, r"$t$ =", 0.22), (0.33, "log SNR =", 0.72), (0.79, r"$\bar\alpha_t$ =", 0.28))
-
+SLOTS = (  # where a label begins, of the width; the label; inches from there to its number
+    (0.0, r"$t$ =", 0.22),
+    (0.33, "log SNR =", 0.72),
+    (0.79, r"$\bar\alpha_t$ =", 0.28),
+)
 
 
 class Readout:
