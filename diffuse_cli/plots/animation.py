@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 
 from diffuse_cli import atomic
 from diffuse_cli.errors import UsageError
@@ -28,7 +29,8 @@ from diffuse_cli.plots.readout import HEIGHT, Readout
 from diffuse_cli.plots.style import HouseFigure, Theme, house_style
 
 SIDE = 3.6  # inches, the width of the panel
-SHADES = 24  # fewer colours than a figure has, and a smaller file
+SHADES = 16  # fewer colours than a figure has, and a smaller file
+SMOOTH = 6  # steps from the colour of paper to that of text
 HOLD = (0.7, 0.7, 1.2)  # seconds that the first frame, a turn and the last frame stay
 MOST_FPS = 50  # a GIF counts hundredths of a second, and viewers do not believe in one
 TITLES = {
@@ -54,11 +56,19 @@ class Stage(NamedTuple):
 class Animation:
     """Frames that are drawn when they are asked for. `save` writes them; a notebook shows them.
 
-    size: width and height in pixels, both even. ticks [frames]: how many times 1 / fps seconds each frame stays.
+    size: width and height in pixels, both even. ticks [frames]: how many times 1 / fps seconds each frame stays. kept
+    [colours, 3]: colours that a GIF has in any case.
     """
 
-    def __init__(self, draw: Callable[[int], np.ndarray], size: tuple[int, int], ticks: np.ndarray, fps: float):
-        self._draw, self.size, self.ticks, self.fps = draw, size, ticks, fps
+    def __init__(
+        self,
+        draw: Callable[[int], np.ndarray],
+        size: tuple[int, int],
+        ticks: np.ndarray,
+        fps: float,
+        kept: np.ndarray,
+    ):
+        self._draw, self.size, self.ticks, self.fps, self._kept = draw, size, ticks, fps, kept
 
     def __len__(self) -> int:
         return len(self.ticks)
@@ -92,7 +102,7 @@ class Animation:
         if kind == ".webp":
             return encoding.webp(frames, encoding.milliseconds(self.ticks, self.fps, 1))
         some = [self[index] for index in np.unique(np.linspace(0, len(self) - 1, encoding.SAMPLED).astype(int))]
-        return encoding.gif(frames, some, encoding.milliseconds(self.ticks, self.fps, 10))
+        return encoding.gif(frames, some, self._kept, encoding.milliseconds(self.ticks, self.fps, 10))
 
     def _repr_html_(self) -> str:
         data = base64.b64encode(self._encoded(".gif")).decode()
@@ -129,7 +139,8 @@ def animate(
     if tail < 0 or size < 160 or not 0 < fps <= MOST_FPS:
         raise UsageError(f"an animation needs tail >= 0, size >= 160 and 0 < fps <= {MOST_FPS}.")
     film = _Film(stages, view, colour_by, subject, tail, size, dark)
-    return Animation(film.draw, film.size, _ticks([len(stage.frames) for stage in stages], fps), fps)
+    ticks = _ticks([len(stage.frames) for stage in stages], fps)
+    return Animation(film.draw, film.size, ticks, fps, film.text_colours)
 
 
 class _Film:
@@ -157,6 +168,7 @@ class _Film:
             self._canvas.draw()
             self._still = self._canvas.copy_from_bbox(self._figure.bbox)
         self.size = self._canvas.get_width_height()
+        self.text_colours = _mixed(theme)
 
     def draw(self, index: int) -> np.ndarray:
         """A frame, [height, width, 3] in 0..255."""
@@ -194,6 +206,13 @@ def _figure(
     down = round(height * figure.dpi / 2) * 2
     figure.set_size_inches(width, down / figure.dpi)
     return figure, axes, cloud
+
+
+def _mixed(theme: Theme) -> np.ndarray:
+    """The colours [colours, 3], 0..255, of text and lines and of their smooth edges on the paper."""
+    paper, *others = (np.array(to_rgb(colour)) for colour in (theme.paper, theme.ink, theme.muted, theme.frame))
+    mixed = [paper + part * (colour - paper) for colour in others for part in np.linspace(0, 1, SMOOTH)]
+    return np.rint(255 * np.array(mixed)).astype(np.uint8)
 
 
 def _ticks(frames: list[int], fps: float) -> np.ndarray:

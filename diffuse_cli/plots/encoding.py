@@ -13,7 +13,7 @@ from diffuse_cli.errors import DiffuseError
 from diffuse_cli.plots.formats import ffmpeg
 
 SAMPLED = 8  # frames from which the colours of a GIF are chosen
-COLOURS = 128  # in a GIF: half of what it could have is hardly seen, and a smaller file
+COLOURS = 104  # in a GIF: those that are left out are hardly seen, and the file is smaller
 _FLAT = 16  # of them are kept for colours that stand in many pixels at once, like paper and ink
 _BITS = 5  # of each channel, by which a colour finds its nearest in the palette
 _WEBP = {"quality": 70, "method": 2}  # method: 0 fast to 6 small
@@ -25,12 +25,12 @@ def milliseconds(ticks: np.ndarray, fps: float, unit: int) -> list[int]:
     return np.diff(ends).tolist()
 
 
-def gif(frames: Iterable[np.ndarray], some: Sequence[np.ndarray], durations: list[int]) -> bytes:
-    """A GIF that runs for ever, with one palette made of the colours in `some` of the frames; durations [ms].
+def gif(frames: Iterable[np.ndarray], some: Sequence[np.ndarray], kept: np.ndarray, durations: list[int]) -> bytes:
+    """A GIF that runs for ever, of one palette: the colours `kept` [m, 3], and those of `some` frames; durations [ms].
 
     No dithering: it would be noise of its own, and is what makes files large.
     """
-    palette = _palette(some)
+    palette = _palette(some, kept)
     nearest = _nearest(palette)
     filled = np.concatenate([palette, _unused(palette)])  # Pillow sorts a palette that is shorter, or repeats itself
     colours = filled.tobytes()
@@ -90,19 +90,19 @@ def _command(size: tuple[int, int], fps: float, out: Path) -> list[str]:
     return [ffmpeg() or "ffmpeg", "-y", "-loglevel", "error", *taken, *colours, *made, "-bitexact", str(out)]
 
 
-def _palette(some: Sequence[np.ndarray]) -> np.ndarray:
-    """The colours [COLOURS, 3] of a GIF: those that fill most pixels as they are, and the middles of all others."""
+def _palette(some: Sequence[np.ndarray], kept: np.ndarray) -> np.ndarray:
+    """The colours [at most COLOURS, 3] of a GIF: of most pixels, then kept ones, then the middles of others."""
     pixels = np.concatenate([frame[::2, ::2].reshape(-1, 3) for frame in some])
     code = (pixels.astype(np.uint32) << np.array([16, 8, 0], np.uint32)).sum(axis=1, dtype=np.uint32)
     found, count = np.unique(code, return_counts=True)
-    most = np.sort(found[np.argsort(-count, kind="stable")[:_FLAT]])
-    others = pixels[~np.isin(code, most)]
-    flat = np.stack([most >> 16, most >> 8 & 255, most & 255], axis=1).astype(np.uint8)
-    if not len(others):
-        return flat
-    middles = Image.fromarray(others[None]).quantize(COLOURS - len(flat), method=Image.Quantize.MEDIANCUT)
-    middles = np.array(middles.getpalette(), np.uint8).reshape(-1, 3)[: COLOURS - len(flat)]
-    return np.unique(np.concatenate([flat, middles]), axis=0)
+    most = found[np.argsort(-count, kind="stable")[:_FLAT]]
+    colours = np.concatenate([np.stack([most >> 16, most >> 8 & 255, most & 255], axis=1), kept])
+    others, room = pixels[~np.isin(code, most)], COLOURS - len(colours)
+    if len(others):
+        middles = Image.fromarray(others[None]).quantize(room, method=Image.Quantize.MEDIANCUT).getpalette()
+        colours = np.concatenate([colours, np.reshape(middles, (-1, 3))[:room]])
+    first = np.sort(np.unique(colours, axis=0, return_index=True)[1])
+    return colours[first].astype(np.uint8)
 
 
 def _cell(colours: np.ndarray) -> np.ndarray:
@@ -117,7 +117,8 @@ def _nearest(palette: np.ndarray) -> np.ndarray:
     cells = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
     known = palette.astype(float)
     nearest = (np.square(known).sum(axis=1) - 2 * cells @ known.T).argmin(axis=1).astype(np.uint8)
-    nearest[_cell(palette)] = np.arange(len(palette))  # a colour of the palette stays what it is
+    last = np.arange(len(palette))[::-1]
+    nearest[_cell(palette[last])] = last  # what is in the palette stays what it is; of two in a cell, the first
     return nearest
 
 

@@ -24,8 +24,9 @@ from diffuse_cli.plots.clouds import (
 )
 from diffuse_cli.plots.hues import Hues
 
+MARKS = 0.7  # of the area of the marks in a figure: points that move are easily seen, and small ones make small files
 MOST_TAILS = 150  # of the points have one: more would hide what they are the tails of
-TAIL = {"linewidths": 0.8, "zorder": 0.5, "capstyle": "butt"}
+TAIL = {"linewidths": 0.9, "zorder": 0.5, "capstyle": "butt"}
 TAIL_STRENGTH = 0.6  # the opacity of a tail where it begins
 
 
@@ -35,6 +36,8 @@ class MovingCloud:
     def __init__(self, axes: Axes, cloud: np.ndarray, scene: Scene, hues: Hues, *, normal: bool = True):
         self.axes, self.scene = axes, scene
         draw_cloud(axes, cloud, scene, hues, normal=normal)
+        for marks in axes.collections:
+            marks.set_sizes(MARKS * marks.get_sizes())
         panels = [axes, *axes.child_axes]
         for text in list(axes.texts):  # what lies outside: to be said of each frame
             text.remove()
