@@ -25,7 +25,7 @@ from diffuse_cli.plots.clouds import (
 from diffuse_cli.plots.hues import Hues
 
 MARKS = 0.7  # of the area of the marks in a figure: points that move are easily seen, and small ones make small files
-MOST_TAILS = 150  # of the points have one: more would hide what they are the tails of
+MOST_TAILS = 120  # of the points have one: more would hide what they are the tails of
 TAIL = {"linewidths": 0.9, "zorder": 0.5, "capstyle": "butt"}
 TAIL_STRENGTH = 0.6  # the opacity of a tail where it begins
 

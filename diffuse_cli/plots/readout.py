@@ -14,7 +14,7 @@ BAR, NUMBERS = 0.13, 0.33  # inches from the panel to the middle of the bar, and
 ENDS = 0.46  # inches beside the bar for the words at its ends
 SLOTS = (  # where a label begins, of the width; the label; inches from there to its number
     (0.0, r"$t$ =", 0.22),
-    (0.33, "log SNR =", 0.72),
+    (0.33, "log SNR =", 0.67),
     (0.79, r"$\bar\alpha_t$ =", 0.28),
 )
 
