@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -33,6 +35,19 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def shows_pictures() -> bool:
+    """Whether results go to a terminal that has block characters, and to a person who wants more than numbers."""
+    if quiet or os.environ.get("TERM", "").lower() in ("dumb", "unknown") or not sys.stdout.isatty():
+        return False
+    from diffuse_cli.cli.pictures import USED
+
+    try:
+        USED.encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 def print_table(
