@@ -12,6 +12,7 @@ SHADES = " ░▒▓█"
 USED = BARS + SHADES + "▀"
 ROWS = (7, 14)  # lines of a picture: at least, at most
 FREE_ROWS = 9
+FAR_OUT = 0.002  # of the points, on each side, need not be seen
 _RAMP = np.array([[126, 3, 168], [204, 71, 120], [248, 149, 64]])  # few to many points; seen on black and on white
 _SPAN = 10.0  # the greatest over the least value from which on a sparkline is on a log scale
 
@@ -31,7 +32,9 @@ def window(clouds: list[np.ndarray], columns: int = 36, *, free: bool = False) -
     Both directions have one scale, unless they are `free` to have their own.
     """
     points = np.concatenate([cloud[np.isfinite(cloud).all(axis=1)] for cloud in clouds])
-    low, high = np.quantile(points, [0.002, 0.998], axis=0) if len(points) else np.array([[-1.0, -1.0], [1.0, 1.0]])
+    points = points if len(points) else np.zeros((1, 2))
+    low = np.quantile(points, FAR_OUT, axis=0, method="lower")
+    high = np.quantile(points, 1 - FAR_OUT, axis=0, method="higher")
     low, high = np.where(high > low, low, low - 0.5), np.where(high > low, high, high + 0.5)
     middle, size = (low + high) / 2, 1.04 * (high - low)
     if free:
