@@ -1,6 +1,6 @@
 """From a source or a dataset to the arrays that a figure takes, and the figure."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -87,15 +87,15 @@ def own_draw(source: Source) -> Drawn:
     return draw(source, own_method(source.config), POINTS, source.config.seed, trajectory=True)
 
 
-def of_run(run: runs.Run, source: Source, drawn: Drawn, dataset: Dataset) -> Iterator[tuple[str, Figure]]:
+def of_run(run: runs.Run, source: Source, drawn: Callable[[], Drawn], dataset: Dataset) -> Iterator[tuple[str, Figure]]:
     """The four figures that training leaves, with their names, each as soon as it is drawn.
 
-    source: the denoiser of the run; drawn: its `own_draw`.
+    source: the denoiser of the run; drawn: asked for its `own_draw`, after the figures that need none.
     """
     config = run.config
     method = own_method(config)
     yield "loss", loss(run.name, runs.read_log(run.folder))
     process = run.experiment.process
     yield "forward", forward(config, process, dataset, frames=FRAMES, count=POINTS, seed=config.seed)
-    yield "reverse", reverse(source, method, drawn, frames=FRAMES)
-    yield "samples", samples(source, method, drawn, dataset)
+    yield "reverse", reverse(source, method, drawn(), frames=FRAMES)
+    yield "samples", samples(source, method, drawn(), dataset)

@@ -1,5 +1,6 @@
 """diffuse train"""
 
+import functools
 import shlex
 import shutil
 import time
@@ -184,8 +185,8 @@ def _finish(session: "Session", dataset: "Dataset", began: float, as_json: bool)
     try:
         if session.law is not None:
             excess = quality.excess_of(source, session.law, session.data.held_out).total.item()
-        samples = figures.own_draw(source)
-        for name, figure in figures.of_run(run, source, samples, dataset):
+        own_draw = functools.cache(lambda: figures.own_draw(source))
+        for name, figure in figures.of_run(run, source, own_draw, dataset):
             drawn.append(style.save(figure, folder / "figures" / f"{name}.png"))
     except KeyboardInterrupt:
         click.echo(f"The run in {folder} is complete; only its figures are not all drawn.", err=True)
@@ -197,7 +198,7 @@ def _finish(session: "Session", dataset: "Dataset", began: float, as_json: bool)
         said |= {"held_out_loss": session.held_out, "excess_loss": excess, "figures": [str(path) for path in drawn]}
         terminal.print_json(said)
     else:
-        preview.show_samples(samples.samples, dataset, source.view, seed=source.config.seed + 1)
+        preview.show_samples(own_draw().samples, dataset, source.view, seed=source.config.seed + 1)
         known = (
             [] if excess is None else [("excess loss", f"{excess:.4f} nats above the best possible, over all levels")]
         )

@@ -12,7 +12,7 @@ from PIL import Image
 from diffuse_cli.errors import DiffuseError
 from diffuse_cli.plots.formats import ffmpeg
 
-SAMPLED = 8  # frames from which the colours of a GIF are chosen
+SAMPLED = 6  # frames from which the colours of a GIF are chosen
 COLOURS = 104  # in a GIF: those that are left out are hardly seen, and the file is smaller
 _FLAT = 16  # of them are kept for colours that stand in many pixels at once, like paper and ink
 _BITS = 5  # of each channel, by which a colour finds its nearest in the palette
