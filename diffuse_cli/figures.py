@@ -1,6 +1,6 @@
 """From a source or a dataset to the arrays that a figure takes, and the figure."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
-from diffuse_cli import catalog, journey, landscape, runs, sources
+from diffuse_cli import catalog, journey, landscape, runs
 from diffuse_cli.config import Config
 from diffuse_cli.data.dataset import Dataset
 from diffuse_cli.diffusion import diagnosis, exact
@@ -189,14 +189,20 @@ def described(method: Method) -> str:
     return f"{method.sampler}, {method.steps} steps"
 
 
-def of_run(run: runs.Run, dataset: Dataset) -> Iterator[tuple[str, Figure]]:
-    """The four figures that training leaves, with their names, each as soon as it is drawn."""
+def own_draw(source: Source) -> Drawn:
+    """The samples that `of_run` shows, by the method and the seed of the run's own settings, with their path."""
+    return draw(source, own_method(source.config), POINTS, source.config.seed, trajectory=True)
+
+
+def of_run(run: runs.Run, source: Source, drawn: Callable[[], Drawn], dataset: Dataset) -> Iterator[tuple[str, Figure]]:
+    """The four figures that training leaves, with their names, each as soon as it is drawn.
+
+    source: the denoiser of the run; drawn: asked for its `own_draw`, after the figures that need none.
+    """
     config = run.config
     method = own_method(config)
     yield "loss", loss(run.name, runs.read_log(run.folder))
     process = run.experiment.process
     yield "forward", forward(config, process, dataset, frames=FRAMES, count=POINTS, seed=config.seed)
-    source = sources.of_run(run)
-    drawn = draw(source, method, POINTS, config.seed, trajectory=True)
-    yield "reverse", reverse(source, method, drawn, frames=FRAMES)
-    yield "samples", samples(source, method, drawn, dataset)
+    yield "reverse", reverse(source, method, drawn(), frames=FRAMES)
+    yield "samples", samples(source, method, drawn(), dataset)

@@ -61,6 +61,7 @@ def evaluate(
     them are left out, unless --metric asks for them.
     """
     from diffuse_cli import quality
+    from diffuse_cli.cli import preview
 
     signals.at_once()
     source = options.open_source(ctx)
@@ -86,6 +87,7 @@ def evaluate(
             }
         )
         return
+    preview.show_samples(found.drawn.samples, dataset, source.view, seed=seed + 1)
     _print(found)
 
 

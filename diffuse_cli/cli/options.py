@@ -367,9 +367,9 @@ def times(default: str, most: int) -> Decorator:
     )
 
 
-def run_figure(folder: Path, name: str, look: Look) -> Path:
+def run_figure(folder: Path, name: str, look: Look, *, ending: str = ".png") -> Path:
     """Where a figure of a run or an exact denoiser goes unless somebody says; its folder is made."""
-    path = folder / "figures" / f"{name}{'-dark' if look.dark else ''}.png"
+    path = folder / "figures" / f"{name}{'-dark' if look.dark else ''}{ending}"
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 

@@ -2,7 +2,9 @@
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,6 +35,19 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def shows_pictures() -> bool:
+    """Whether results go to a terminal that has block characters, and to a person who wants more than numbers."""
+    if quiet or os.environ.get("TERM", "").lower() in ("dumb", "unknown") or not sys.stdout.isatty():
+        return False
+    from diffuse_cli.cli.pictures import USED
+
+    try:
+        USED.encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 def print_table(
@@ -80,3 +95,16 @@ def progress_bar(total: int, done: int) -> Iterator[Any]:
             bar.update(task, completed=step, total=total, said=said)
 
         yield update
+
+
+@contextmanager
+def counter(total: int, what: str) -> Iterator[Callable[[], None]]:
+    """A bar on stderr for `total` things; yields what is to be called after each. Nothing off a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    console = Console(stderr=True)
+    columns = (BarColumn(bar_width=24), MofNCompleteColumn(), TextColumn(what))
+    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda: bar.advance(task)

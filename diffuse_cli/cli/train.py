@@ -1,5 +1,6 @@
 """diffuse train"""
 
+import functools
 import shlex
 import shutil
 import time
@@ -175,15 +176,17 @@ def _name_of(folder: Path) -> str:
 def _finish(session: "Session", dataset: "Dataset", began: float, as_json: bool) -> None:
     """Draw the figures and print what came of it."""
     from diffuse_cli import figures, quality, runs, sources
+    from diffuse_cli.cli import preview
     from diffuse_cli.plots import style
 
     folder = session.folder
     run = runs.open_run(folder, trust=True)
-    excess, drawn = None, []
+    source, excess, drawn = sources.of_run(run), None, []
     try:
         if session.law is not None:
-            excess = quality.excess_of(sources.of_run(run), session.law, session.data.held_out).total.item()
-        for name, figure in figures.of_run(run, dataset):
+            excess = quality.excess_of(source, session.law, session.data.held_out).total.item()
+        own_draw = functools.cache(lambda: figures.own_draw(source))
+        for name, figure in figures.of_run(run, source, own_draw, dataset):
             drawn.append(style.save(figure, folder / "figures" / f"{name}.png"))
     except KeyboardInterrupt:
         click.echo(f"The run in {folder} is complete; only its figures are not all drawn.", err=True)
@@ -195,6 +198,7 @@ def _finish(session: "Session", dataset: "Dataset", began: float, as_json: bool)
         said |= {"held_out_loss": session.held_out, "excess_loss": excess, "figures": [str(path) for path in drawn]}
         terminal.print_json(said)
     else:
+        preview.show_samples(own_draw().samples, dataset, source.view, seed=source.config.seed + 1)
         known = (
             [] if excess is None else [("excess loss", f"{excess:.4f} nats above the best possible, over all levels")]
         )
@@ -202,7 +206,7 @@ def _finish(session: "Session", dataset: "Dataset", began: float, as_json: bool)
             [
                 ("steps", f"{session.step:,}, {session.speed:,.0f} a second"),
                 ("time", f"{session.seconds:.1f} s of training; this command took {seconds:.1f} s"),
-                ("loss", f"{session.loss:.4f}, the last steps' mean"),
+                ("loss", f"{session.loss:.4f}, the last steps' mean{preview.course(runs.read_log(folder))}"),
                 ("held-out loss", f"{session.held_out:.4f}, of the averaged weights"),
                 *known,
                 ("run", str(folder)),

@@ -121,8 +121,8 @@ def make_scene(
     held = clouds if frame is None else [frame]
     limits, free = _limits(kind, [coordinates(cloud, basis) for cloud in held], square)
     count = max(len(cloud) for cloud in clouds)
-    shown = spread(reference, curves)
-    followed = int(shown[-1]) if follow and kind == "curves" else None
+    some = spread(reference, curves)
+    followed = int(some[-1]) if follow and kind == "curves" else None
     values = count * reference.shape[1] if kind == "curves" else count
     if followed is not None:
         values = reference.shape[1]
@@ -135,7 +135,7 @@ def make_scene(
         edges=edges,
         top=_highest(clouds, followed, edges) if kind in ("histogram", "curves") else 1.0,
         most=most,
-        curves=shown,
+        curves=some,
         followed=followed,
         side=side,
         rasterise=min(count, most) * len(clouds) > RASTERISE_ABOVE,
@@ -163,7 +163,7 @@ def draw_cloud(axes: Axes, cloud: np.ndarray, scene: Scene, hues: Hues, *, norma
         _draw_space(axes, cloud, scene, hues)
     else:
         _draw_plane(axes, cloud, scene, hues, normal)
-    words = _left_out(cloud, scene)
+    words = left_out(cloud, scene)
     if words:
         axes.annotate(words, (0.97, 0.97), xycoords="axes fraction", ha="right", va="top", fontsize=SMALL)
 
@@ -172,6 +172,14 @@ def density(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """The density of all finite `values` over the bins between `edges` [bins + 1]; its area is 1."""
     counts = np.histogram(values[np.isfinite(values)], edges)[0]
     return counts / (max(counts.sum(), 1) * np.diff(edges))
+
+
+def bands(values: np.ndarray, scene: Scene, hues: Hues) -> np.ndarray:
+    """The edges [groups + 1, bins], from 0 upwards, of a histogram of `values` [n] that is stacked by colour."""
+    inside = np.isfinite(values) & (values >= scene.edges[0]) & (values <= scene.edges[-1])
+    parts = [inside & (hues.group == group) for group in range(len(hues.palette))]
+    heights = [density(values[part], scene.edges) * part.sum() / max(inside.sum(), 1) for part in parts]
+    return np.cumsum([np.zeros(len(scene.edges) - 1), *heights], axis=0)
 
 
 def normal_density(x: np.ndarray) -> np.ndarray:
@@ -224,7 +232,7 @@ def _interval(values: np.ndarray, tail: float, reach: float) -> tuple[float, flo
     return low - pad, high + pad
 
 
-def _left_out(cloud: np.ndarray, scene: Scene) -> str:
+def left_out(cloud: np.ndarray, scene: Scene) -> str:
     """What a panel cannot show, in words: samples that lie beyond its limits, or are not finite."""
     values = coordinates(cloud, scene.basis)
     values = values[np.isfinite(values).all(axis=1)]
@@ -236,7 +244,8 @@ def _left_out(cloud: np.ndarray, scene: Scene) -> str:
     return "\n".join(words)
 
 
-def _shown(count: int, scene: Scene) -> np.ndarray:
+def shown(count: int, scene: Scene) -> np.ndarray:
+    """The indices of the points that a panel shows, of `count`."""
     # A fixed draw, not every k-th sample: a file may be sorted, or have a period.
     if count <= scene.most:
         return np.arange(count)
@@ -250,13 +259,13 @@ def _marks(count: int, side: float) -> tuple[float, float]:
 
 
 def _draw_plane(axes: Axes, cloud: np.ndarray, scene: Scene, hues: Hues, normal: bool) -> None:
-    points, shown = coordinates(cloud, scene.basis), _shown(len(cloud), scene)
-    size, alpha = _marks(len(shown), scene.side)
+    points, some = coordinates(cloud, scene.basis), shown(len(cloud), scene)
+    size, alpha = _marks(len(some), scene.side)
     if normal:
         turn = np.linspace(0, 2 * np.pi, 200)
         x, y = coordinates(np.zeros((1, cloud.shape[1])), scene.basis)[0]
         axes.plot(x + 2 * np.cos(turn), y + 2 * np.sin(turn), color=scene.theme.muted, **NORMAL_CIRCLE)
-    axes.scatter(*points[shown].T, s=size, c=hues.of(shown), alpha=alpha, rasterized=scene.rasterise, zorder=1)
+    axes.scatter(*points[some].T, s=size, c=hues.of(some), alpha=alpha, rasterized=scene.rasterise, zorder=1)
     frame_plane(axes, scene)
 
 
@@ -269,11 +278,11 @@ def frame_plane(axes: Axes, scene: Scene) -> None:
 
 
 def _draw_space(axes: Axes, points: np.ndarray, scene: Scene, hues: Hues) -> None:
-    shown = _shown(len(points), scene)
-    size, alpha = _marks(len(shown), scene.side)
+    some = shown(len(points), scene)
+    size, alpha = _marks(len(some), scene.side)
     # No fading with depth: a point keeps its colour whichever way it goes.
     looks = {"s": size, "alpha": alpha, "rasterized": scene.rasterise, "depthshade": False}
-    axes.scatter(*points[shown].T, c=hues.of(shown), **looks)
+    axes.scatter(*points[some].T, c=hues.of(some), **looks)
     frame_space(axes, scene)
 
 
@@ -301,13 +310,9 @@ def _fill_panel(axes: Axes, limits: np.ndarray) -> None:
 
 def _draw_histogram(axes: Axes, values: np.ndarray, scene: Scene, hues: Hues, normal: bool) -> None:
     """Stacked by colour: the outline is the density of all values, the bands say where its parts come from."""
-    inside = np.isfinite(values) & (values >= scene.edges[0]) & (values <= scene.edges[-1])
-    base = np.zeros(len(scene.edges) - 1)
-    for group, colour in enumerate(hues.palette):
-        part = inside & (hues.group == group)
-        top = base + density(values[part], scene.edges) * part.sum() / max(inside.sum(), 1)
+    edges = bands(values, scene, hues)
+    for base, top, colour in zip(edges[:-1], edges[1:], hues.palette, strict=True):
         axes.stairs(top, scene.edges, baseline=base, fill=True, color=colour, linewidth=0)
-        base = top
     if normal:
         grid = np.linspace(*scene.limits[0], 200)
         axes.plot(grid, normal_density(grid), color=scene.theme.ink, **NORMAL_LINE)

@@ -1,0 +1,100 @@
+"""diffuse animate"""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from diffuse_cli.cli import options, signals, terminal
+from diffuse_cli.plots.formats import Look
+
+EPILOG = """\b
+Examples:
+  diffuse animate
+  diffuse animate --run moons --sampler ddpm --steps 1000 --direction reverse --out reverse.mp4
+  diffuse animate --exact --dataset two_spirals --schedule linear --size 640 --dark
+  diffuse animate --exact --dataset swiss_roll:dim=3 --direction forward --tail 0 --out roll.webp"""
+
+
+def _check(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path | None:
+    if path is not None and not ctx.resilient_parsing:
+        from diffuse_cli.plots.formats import check_animation_path
+
+        check_animation_path(path)
+    return path
+
+
+@click.command(epilog=EPILOG)
+@options.source
+@options.method
+@options.option(
+    "--direction",
+    type=click.Choice(["forward", "reverse", "both"]),
+    default="both",
+    show_default=True,
+    help="Data to noise, noise to samples, or there and back.",
+)
+@options.option("--frames", type=click.IntRange(4, 1000), default=60, show_default=True, help="How many frames.")
+@options.option(
+    "--fps", type=click.FloatRange(1, 50), default=20, show_default=True, help="Frames a second; the ends stay longer."
+)
+@options.option(
+    "--ease/--no-ease",
+    default=True,
+    show_default=True,
+    help="More frames where points move more, or frames equally spaced in time.",
+)
+@options.option(
+    "--tail",
+    type=click.IntRange(0, 1000),
+    default=8,
+    show_default=True,
+    help="How many frames long the tails of points are; 0 for none. Histograms and curves have none.",
+)
+@options.count(2, 2000, "points")
+@options.seed
+@options.option("--size", type=click.IntRange(160, 2160), default=480, show_default=True, help="The width in pixels.")
+@options.option("--dark", is_flag=True, help="Light on dark.")
+@options.option(
+    "--out",
+    "-o",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    show_default="the figures/ of the run",
+    callback=_check,
+    help="Where to: .gif, .webp, or .mp4, which needs ffmpeg.",
+)
+@options.device
+@options.common
+@click.pass_context
+def animate(
+    ctx: click.Context,
+    direction: str,
+    frames: int,
+    fps: float,
+    ease: bool,
+    tail: int,
+    count: int,
+    seed: int,
+    size: int,
+    dark: bool,
+    out: Path | None,
+    **_choices: Any,
+) -> None:
+    """Animate points on their way: data into noise, noise into samples of a run or the exact denoiser, or both.
+
+    The way back starts from the noise that the way there ends in. Points are in model space, scaled to unit variance at
+    every noise level; their colours say where they come from on the way there, and where they will be on the way back.
+    """
+    from diffuse_cli import animate as animation
+
+    signals.at_once()
+    source = options.open_source(ctx)
+    method = options.gather_method(ctx, source.config)
+    looks = {"ease": ease, "tail": tail, "size": size, "fps": fps, "dark": dark}
+    made = animation.animate(source, method, direction=direction, frames=frames, count=count, seed=seed, **looks)
+    name = "animation" + (f"-{direction}" if direction != "both" else "") + options.of_method(method, source.config)
+    out = out or options.run_figure(source.folder, name, Look(dark), ending=".gif")
+    with terminal.counter(len(made), "frames") as report:
+        path = made.save(out, report=report)
+    click.echo(path)

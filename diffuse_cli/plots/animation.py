@@ -1,0 +1,249 @@
+"""Animations: points on their way from data to noise and back. Arrays in, an `Animation` out.
+
+    stages = [Stage(frames, log_snr, t)]
+    animate(stages, subject="two moons").save("moons.gif")
+
+In a notebook the animation shows itself.
+"""
+
+import base64
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
+
+from diffuse_cli import atomic
+from diffuse_cli.errors import UsageError
+from diffuse_cli.plots import encoding
+from diffuse_cli.plots.clouds import Scene, add_panel, checked_cloud, make_scene
+from diffuse_cli.plots.formats import check_animation_path
+from diffuse_cli.plots.hues import HISTOGRAM_SHADES, Hues, hues_of
+from diffuse_cli.plots.layout import arrange, panel_rows
+from diffuse_cli.plots.moving import MovingCloud
+from diffuse_cli.plots.readout import HEIGHT, Readout
+from diffuse_cli.plots.style import HouseFigure, Theme, house_style
+
+SIDE = 3.6  # inches, the width of the panel
+SHADES = 16  # fewer colours than a figure has, and a smaller file
+SMOOTH = 6  # steps from the colour of paper to that of text
+HOLD = (0.7, 0.7, 1.2)  # seconds that the first frame, a turn and the last frame stay
+MOST_FPS = 50  # a GIF counts hundredths of a second, and viewers do not believe in one
+TITLES = {
+    (True,): "Forward: data → noise",
+    (False,): "Reverse: noise → data",
+    (True, False): "Data → noise → samples",
+}
+
+
+class Stage(NamedTuple):
+    """One way through the noise: the same n samples at k moments, k >= 2.
+
+    frames [k, n, d] in model units (where the noise is N(0, I)), in the order in which they are shown. log_snr [k]: of
+    each frame, +inf for clean data. t [k]: its time, 0 for data and 1 for noise. forward: from data to noise, or back.
+    """
+
+    frames: np.ndarray
+    log_snr: np.ndarray
+    t: np.ndarray
+    forward: bool = True
+
+
+class Animation:
+    """Frames that are drawn when they are asked for. `save` writes them; a notebook shows them.
+
+    size: width and height in pixels, both even. ticks [frames]: how many times 1 / fps seconds each frame stays. kept
+    [colours, 3]: colours that a GIF has in any case.
+    """
+
+    def __init__(
+        self,
+        draw: Callable[[int], np.ndarray],
+        size: tuple[int, int],
+        ticks: np.ndarray,
+        fps: float,
+        kept: np.ndarray,
+    ):
+        self._draw, self.size, self.ticks, self.fps, self._kept = draw, size, ticks, fps, kept
+
+    def __len__(self) -> int:
+        return len(self.ticks)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """A frame as it is drawn, [height, width, 3] in 0..255."""
+        return self._draw(range(len(self))[index])
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return map(self._draw, range(len(self)))
+
+    @property
+    def seconds(self) -> float:
+        """How long it runs."""
+        return float(self.ticks.sum() / self.fps)
+
+    def save(self, path: str | os.PathLike, *, report: Callable[[], None] | None = None) -> Path:
+        """Write a .gif, .webp or .mp4, whole or not at all, and return the path. `report` is called after each frame.
+
+        The same arrays give the same bytes of a GIF. Raises UsageError for another ending, DiffuseError where the
+        folder is missing or cannot be written to, or ffmpeg is not there for an .mp4.
+        """
+        path = check_animation_path(path)
+        atomic.write(path, self._encoded(path.suffix.lower(), report))
+        return path
+
+    def _encoded(self, kind: str, report: Callable[[], None] | None = None) -> bytes:
+        frames = _reporting(self, report) if report else self
+        if kind == ".mp4":
+            return encoding.mp4(frames, self.size, self.ticks, self.fps)
+        if kind == ".webp":
+            return encoding.webp(frames, encoding.milliseconds(self.ticks, self.fps, 1))
+        some = [self[index] for index in np.unique(np.linspace(0, len(self) - 1, encoding.SAMPLED).astype(int))]
+        return encoding.gif(frames, some, self._kept, encoding.milliseconds(self.ticks, self.fps, 10))
+
+    def _repr_html_(self) -> str:
+        data = base64.b64encode(self._encoded(".gif")).decode()
+        return f'<img width="{self.size[0]}" height="{self.size[1]}" src="data:image/gif;base64,{data}">'
+
+
+def animate(
+    stages: Sequence[Stage],
+    *,
+    view: str = "points",
+    colour_by: np.ndarray | None = None,
+    subject: str = "",
+    tail: int = 8,
+    size: int = 480,
+    fps: float = 20,
+    dark: bool = False,
+) -> Animation:
+    """Points on their way: one stage, forward or reverse, or two, from data to noise and from there to samples.
+
+    view: "points", or "curves" where a sample is a function on [0, 1]. colour_by [n]: labels (whole numbers or words)
+    or an order (floats); without it, a point has the colour of its place at the clean end of the stage, so colours
+    change at the turn: on the way there they say where a point comes from, on the way back where it will be.
+    subject: said after the title. tail: how many frames long the tails of points are, 0 for none; histograms and curves
+    have none. size: the width in pixels. fps: frames a second; both ends and a turn stay longer.
+
+    Raises UsageError where shapes do not agree or options are out of range, DiffuseError where nothing is finite.
+    """
+    stages = [_checked(stage, number) for number, stage in enumerate(stages, start=1)]
+    ways = tuple(stage.forward for stage in stages)
+    if ways not in TITLES:
+        raise UsageError("an animation has one stage, or two: the first one forward, the second one not.")
+    if len({stage.frames.shape[1:] for stage in stages}) > 1:
+        raise UsageError("the stages of an animation need the same number of points and of columns.")
+    if tail < 0 or size < 160 or not 0 < fps <= MOST_FPS:
+        raise UsageError(f"an animation needs tail >= 0, size >= 160 and 0 < fps <= {MOST_FPS}.")
+    film = _Film(stages, view, colour_by, subject, tail, size, dark)
+    ticks = _ticks([len(stage.frames) for stage in stages], fps)
+    return Animation(film.draw, film.size, ticks, fps, film.text_colours)
+
+
+class _Film:
+    """The figure of an animation, made once, and a picture of all in it that stays."""
+
+    def __init__(
+        self,
+        stages: list[Stage],
+        view: str,
+        colour_by: np.ndarray | None,
+        subject: str,
+        tail: int,
+        size: int,
+        dark: bool,
+    ):
+        self._stages, self._tail, self._dark = stages, tail, dark
+        self._index = [(stage, frame) for stage, given in enumerate(stages) for frame in range(len(given.frames))]
+        with house_style(dark=dark) as theme:
+            scene = _scene(stages, view, theme)
+            shades = HISTOGRAM_SHADES if scene.kind == "histogram" else SHADES
+            self._hues = [hues_of(_clean(stage), colour_by, theme, shades) for stage in stages]
+            self._figure, axes, self._cloud = _figure(stages, scene, self._hues[0], subject, size, theme)
+            self._readout = Readout(axes, theme)
+            self._canvas = FigureCanvasAgg(self._figure)
+            self._canvas.draw()
+            self._still = self._canvas.copy_from_bbox(self._figure.bbox)
+        self.size = self._canvas.get_width_height()
+        self.text_colours = _mixed(theme)
+
+    def draw(self, index: int) -> np.ndarray:
+        """A frame, [height, width, 3] in 0..255."""
+        number, frame = self._index[index]
+        stage = self._stages[number]
+        with house_style(dark=self._dark):
+            self._cloud.move(stage.frames[frame], self._hues[number], stage.frames[max(frame - self._tail, 0) : frame])
+            self._readout.show(stage.t[frame], stage.log_snr[frame], stage.forward)
+            self._canvas.restore_region(self._still)
+            for artist in (*self._cloud.artists, *self._readout.artists):
+                artist.draw(self._canvas.get_renderer())
+        return np.asarray(self._canvas.buffer_rgba())[..., :3].copy()
+
+
+def _scene(stages: list[Stage], view: str, theme: Theme) -> Scene:
+    clouds = [frame for stage in stages for frame in stage.frames]
+    return make_scene(clouds, reference=_clean(stages[0]), view=view, side=SIDE, theme=theme, square=True, follow=True)
+
+
+def _clean(stage: Stage) -> np.ndarray:
+    return stage.frames[0 if stage.forward else -1]
+
+
+def _figure(
+    stages: list[Stage], scene: Scene, hues: Hues, subject: str, size: int, theme: Theme
+) -> tuple[HouseFigure, Axes, MovingCloud]:
+    """The figure with its panel and its first frame, `size` pixels wide and both sides even."""
+    made = panel_rows(1, 1, scene, theme, above=HEIGHT)
+    axes = add_panel(made.figure, made.grid[0, 0], scene)
+    cloud = MovingCloud(axes, stages[0].frames[0], scene, hues)
+    figure = arrange(made, TITLES[tuple(stage.forward for stage in stages)], subject, cloud.keys)
+    width, height = figure.get_size_inches()
+    across = size // 2 * 2
+    figure.dpi = across / width
+    down = round(height * figure.dpi / 2) * 2
+    figure.set_size_inches(width, down / figure.dpi)
+    return figure, axes, cloud
+
+
+def _mixed(theme: Theme) -> np.ndarray:
+    """The colours [colours, 3], 0..255, of text and lines and of their smooth edges on the paper."""
+    paper, *others = (np.array(to_rgb(colour)) for colour in (theme.paper, theme.ink, theme.muted, theme.frame))
+    mixed = [paper + part * (colour - paper) for colour in others for part in np.linspace(0, 1, SMOOTH)]
+    return np.rint(255 * np.array(mixed)).astype(np.uint8)
+
+
+def _ticks(frames: list[int], fps: float) -> np.ndarray:
+    """For how many times 1 / fps seconds each frame stays: a moment longer at both ends, and where stages meet."""
+    first, turn, last = (round(hold * fps) for hold in HOLD)
+    ticks = np.ones(sum(frames), int)
+    ticks[0] += first
+    ticks[-1] += last
+    for end in np.cumsum(frames)[:-1]:  # half of it before points change their colours, half after
+        ticks[[end - 1, end]] += turn // 2
+    return ticks
+
+
+def _reporting(frames: Animation, report: Callable[[], None]) -> Iterator[np.ndarray]:
+    for frame in frames:
+        yield frame
+        report()
+
+
+def _checked(stage: Stage, number: int) -> Stage:
+    frames = np.asarray(stage.frames)
+    if frames.ndim != 3 or len(frames) < 2:
+        raise UsageError(
+            f"stage {number} has frames of shape {frames.shape}; it needs [k, n, d] with 2 or more frames."
+        )
+    levels, t = (np.asarray(values, np.float64) for values in (stage.log_snr, stage.t))
+    if levels.shape != (len(frames),) or t.shape != levels.shape:
+        raise UsageError(
+            f"stage {number} has {len(frames)} frames, noise levels of shape {levels.shape} and times of shape "
+            f"{t.shape}; it needs one of each for a frame."
+        )
+    for index, frame in enumerate(frames, start=1):
+        checked_cloud(frame, f"frame {index} of stage {number}")
+    return Stage(frames, levels, t, bool(stage.forward))
