@@ -68,16 +68,18 @@ def field(source: Source, dataset: Dataset, how: Shown) -> dict[str, Any] | None
     ground = landscape.ground_of(source.config, dataset)
     if not ground.smoothed and source.box is not None:
         found["exact"] = landscape.fields(_denoiser(ground), predictions.v(), at, places)
-    # A network may answer anything far from the data; an arrow longer than most need not keep its length.
-    reach = max(float(np.quantile(np.abs(each), 0.995)) for each in found.values())
-    coded = {name: np.rint(np.clip(each / reach, -1, 1) * 127).astype(np.int8) for name, each in found.items()}
     return {
         "angle": angles(at).tolist(),
         "cells": ARROWS,
-        "reach": reach,
         "score": source.denoises,
-        "values": {name: text_of(each) for name, each in coded.items()},
+        "values": {name: text_of(_squeezed(v)) for name, v in found.items()},
     }
+
+
+def _squeezed(v: np.ndarray) -> np.ndarray:
+    """Arrows [..., 2] with |v| / (1 + |v|) for their length, in 16 bits: far from fine data v is hundreds of times what
+    it is among them, and both have to be seen."""
+    return np.rint(v / (1 + np.linalg.norm(v, axis=-1, keepdims=True)) * 32767).astype("<i2")
 
 
 def _denoiser(ground: Ground) -> predictions.Predict:

@@ -58,7 +58,7 @@ def most(source: Source, methods: list[Method]) -> int:
 
 
 def travel(source: Source, dataset: Dataset, methods: list[Method], count: int, seed: int) -> Ways:
-    """The same `count` noises at the end of the data's way and at the beginning of every method's. Raises like `draw`."""
+    """The same `count` noises at the end of the data's way and at the start of every method's. Raises like `draw`."""
     back = [reverse(source, draw(source, method, count, seed, trajectory=True)).back() for method in methods]
     return Ways(forward(source, methods[0], dataset, count, seed), back)
 
@@ -81,7 +81,7 @@ def shown(source: Source, ways: Ways) -> Shown:
         axes = np.eye(source.dim)[:, : _AXES[kind]] if kind != "projected" else principal_axes(ways.data.x[0], 2)[1]
     clouds = [way.x @ axes for way in (ways.data, *ways.samplers)]
     values = np.concatenate([cloud.reshape(-1, 1 if kind == "curves" else axes.shape[1]) for cloud in clouds])
-    low, high = np.quantile(values, [0.0005, 0.9995], axis=0)
+    low, high = np.quantile(values, [0.0015, 0.9985], axis=0)
     half = 0.54 * max(float((high - low).max()), 1e-3)
     middle = (low + high) / 2
     return Shown(kind, axes, np.stack([middle - half, middle + half], axis=1))
@@ -137,7 +137,7 @@ def _sampler(method: Method, way: Journey, how: Shown) -> dict[str, Any]:
     frames = thinned(way)
     return {
         "title": method.sampler,
-        "note": f"{method.steps:,} steps, spaced by {method.grid}",
+        "note": f"{method.steps:,} steps, grid {method.grid}",
         "t": [round(each, 6) for each in frames.t.tolist()],
         "levels": sorted({round(each, 4) for each in way.t.tolist()}),
         "x": packed(frames.x @ how.axes, *how.bounds),

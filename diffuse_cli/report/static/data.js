@@ -116,6 +116,6 @@ const densityAt = doc.density && stackOf(
 
 const fieldAt = doc.field && Object.fromEntries(
   Object.entries(doc.field.values).map(([name, text]) => [
-    name, stackOf(doc.field.angle, new Int8Array(bytes(text).buffer), doc.field.angle.length),
+    name, stackOf(doc.field.angle, new Int16Array(bytes(text).buffer), doc.field.angle.length),
   ]),
 );

@@ -46,35 +46,38 @@ function paintDensity(t) {
   context.putImageData(image, 0, 0);
 }
 
-// The arrows of one denoiser: along the flow as it is played, or along the score, times sigma to be of one length.
+// The arrows of one denoiser: along the flow as it is played, or along the score, times sigma to be of one size. The
+// page has them with |v| / (1 + |v|) for their length, which is also how long they are drawn, in cells.
 function drawArrows(brush, name, colour, state) {
   const { context, width } = brush;
-  const { cells, reach } = doc.field;
-  const v = fieldAt[name](state.t);
-  const angle = angleAt(state.t);
-  const [alpha, sigma] = [Math.cos(angle), Math.sin(angle)];
+  const { cells } = doc.field;
+  const squeezed = fieldAt[name](state.t);
   const cell = width / cells;
-  const [[left, right]] = scene.limits;
-  const scale = (0.92 * cell) / (state.field === "flow" ? 0.75 * reach : 0.5 * (right - left));
   const turn = state.direction === "reverse" ? -1 : 1;
-  context.strokeStyle = context.fillStyle = colour;
+  context.strokeStyle = colour;
   context.lineWidth = 1.3;
   context.lineCap = "round";
   context.beginPath();
   for (let i = 0; i < cells; i++) {
     for (let j = 0; j < cells; j++) {
-      const arrow = [0, 1].map((axis) => {
-        const [low, high] = scene.limits[axis];
-        const x = low + ((axis === 0 ? i : j) + 0.5) / cells * (high - low);
-        const own = v[2 * (i * cells + j) + axis] * reach / 127;
-        return state.field === "flow" ? turn * own : -(sigma * x + alpha * own);
-      });
-      const length = Math.hypot(...arrow) * scale;
-      const short = Math.min(1, cell / length) * scale;
-      traceArrow(context, (i + 0.5) * cell, (cells - j - 0.5) * cell, arrow[0] * short, -arrow[1] * short);
+      const at = 2 * (i * cells + j);
+      const flow = [squeezed[at] / 32767, squeezed[at + 1] / 32767];
+      const [dx, dy] = state.field === "flow" ? flow.map((each) => turn * each) : scoreArrow(flow, i, j, state.t);
+      traceArrow(context, (i + 0.5) * cell, (cells - j - 0.5) * cell, cell * dx, -cell * dy);
     }
   }
   context.stroke();
+}
+
+// The score times sigma, −eps = −(sigma x + alpha v), squeezed like v.
+function scoreArrow(flow, i, j, t) {
+  const [alpha, sigma] = [Math.cos(angleAt(t)), Math.sin(angleAt(t))];
+  const stretch = 1 / Math.max(1 - Math.hypot(...flow), 1e-4);
+  const eps = [i, j].map((number, axis) => {
+    const [low, high] = scene.limits[axis];
+    return sigma * (low + ((number + 0.5) / doc.field.cells) * (high - low)) + alpha * flow[axis] * stretch;
+  });
+  return eps.map((each) => -each / (1 + Math.hypot(...eps)));
 }
 
 function traceArrow(context, x, y, dx, dy) {

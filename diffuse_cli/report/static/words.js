@@ -8,10 +8,12 @@ function element(tag, text, className) {
 }
 
 function fillList(id, rows) {
-  byId(id).replaceChildren(...rows.flatMap(([term, description, small]) => {
+  byId(id).replaceChildren(...rows.map(([term, description, small]) => {
+    const row = element("div");
     const value = element("dd", description);
     if (small) value.append(element("small", small));
-    return [element("dt", term), value];
+    row.append(element("dt", term), value);
+    return row;
   }));
 }
 
@@ -38,32 +40,40 @@ function fillMetrics({ columns, rows, others, samples, left_out: leftOut, excess
   if (excess) keepDrawn(byId("excess"), excessChart(excess));
 }
 
-function legendText() {
-  const parts = [
-    `${scene.count.toLocaleString("en")} ${kind === curves ? "curves" : "points"}`
-      + (doc.asked ? ` of ${doc.asked.toLocaleString("en")}, as many as fit.` : "."),
-    "The same point starts from the same noise in every panel, which is the noise that the data end in.",
-    "All is in model space, where data have unit variance, and scaled so that noise is N(0, I).",
+// What is drawn, one sentence or two a line.
+function explanations() {
+  const lines = [
+    "The same point starts from the same noise in every panel, and it is the noise that the data end in.",
+    "All is in model space, where data have unit variance, and scaled so that pure noise is N(0, I).",
   ];
-  if (scene.kind === "projected") parts.push("Shown are the first two principal axes of the data.");
-  if (kind === plane) parts.push("Dashed: two standard deviations of pure noise.");
-  if (kind === space) parts.push("Drag to turn.");
-  if (kind === histogram) parts.push("Above: where the points are now; below: their ways, data at the top and noise at the bottom.");
-  if (doc.density) parts.push(`Density: ${doc.density.smoothed ? "of the training points, smoothed" : "exact"}`
-    + `${kind === plane ? ", each time on a scale of its own" : ""}.`);
-  if (doc.field) {
-    parts.push(`Flow: where the probability flow carries a point${doc.field.score ? "; score: towards more density, times σ" : ""}.`);
+  if (scene.kind === "projected") lines.push("Shown are the first two principal axes of the data.");
+  if (kind === plane) lines.push("The dashed circle is two standard deviations of pure noise.");
+  if (kind === histogram) lines.push("Above, where the points are now; below, their ways, with the data at the top and noise at the bottom.");
+  if (doc.density) {
+    lines.push(`The density is ${doc.density.smoothed ? "that of the training points, smoothed" : "exact"}`
+      + `${kind === plane ? ", at each time on a scale of its own" : ""}.`);
   }
-  parts.push("Ticks below a panel: the levels its sampler visits. The area behind the slider: ᾱ, the share of signal.");
-  parts.push("Keys: space plays, arrows step, Home and End go to data and noise. Hover or tap a point to see its path.");
-  return parts.join(" ");
+  if (doc.field) {
+    lines.push("The flow is where the probability flow carries a point, in the direction of play."
+      + (doc.field.score ? " The score, here times σ, points to where the density rises." : ""));
+  }
+  lines.push("Ticks below a panel are the levels that its sampler visits. The area behind the slider is ᾱ, the share of signal.");
+  return lines;
+}
+
+function hint() {
+  const what = `${scene.count.toLocaleString("en")} ${kind === curves ? "curves" : "points"}`;
+  const all = doc.asked ? `${what} of ${doc.asked.toLocaleString("en")}, as many as fit` : what;
+  return `${all}. Space plays, arrows step, Home and End go to the ends; hover or tap a ${kind === curves ? "curve" : "point"} `
+    + `to see its ${kind === curves ? "neighbours fade" : "path"}${kind === space ? ", drag to turn" : ""}.`;
 }
 
 function fillWords() {
   document.title = `${doc.name} · diffuse report`;
   byId("name").textContent = doc.name;
   byId("summary").textContent = doc.summary;
-  byId("legend").textContent = legendText();
+  byId("hint").textContent = hint();
+  byId("explanations").replaceChildren(...explanations().map((line) => element("li", line)));
   fillList("settings", doc.settings);
   fillList("samplers", doc.samplers);
   fillList("made", doc.made);
