@@ -126,14 +126,13 @@ function lossChart({ train, mean, held_out: held, irreducible, decades }) {
   };
 }
 
+// Half the difference of the losses of the noise, whose area is the excess loss over all levels.
 function excessChart([logSnr, model, irreducible]) {
+  const excess = model.map((loss, i) => Math.max(loss - irreducible[i], 0) / 2);
   return {
-    title: "The loss of the noise at each noise level",
-    lines: [
-      { label: "model", x: logSnr, y: model, look: { stroke: "var(--model)", "stroke-width": 2.4 } },
-      { label: "irreducible", x: logSnr, y: irreducible, look: { stroke: "var(--ink)", "stroke-width": 1.2, "stroke-dasharray": "5 4" } },
-    ],
-    x: { limits: [logSnr[0], logSnr.at(-1)], log: false, label: "log-SNR: noise at the left, data at the right" },
-    y: { limits: [0, 1.06 * Math.max(...model, ...irreducible)], log: false },
+    title: "The excess loss at each noise level",
+    lines: [{ label: "nats per unit of log-SNR; the area is the whole", x: logSnr, y: excess, look: { stroke: "var(--model)", "stroke-width": 2 } }],
+    x: { limits: [logSnr[0], logSnr.at(-1)], log: false, label: "log-SNR, from noise to data" },
+    y: { limits: [0, 1.08 * Math.max(...excess, 1e-9)], log: false },
   };
 }

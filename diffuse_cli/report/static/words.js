@@ -20,16 +20,16 @@ function fillList(id, rows) {
 function fillMetrics({ columns, rows, others, samples, left_out: leftOut, excess }) {
   byId("metrics-section").hidden = false;
   const head = element("tr");
-  head.append(...["distance", ...columns, "noise floor", "n"].map((text) => element("th", text)));
+  head.append(...["distance", "noise floor", ...columns, "n"].map((text) => element("th", text)));
   const body = rows.map(({ name, floor, n, cells }) => {
     const row = element("tr");
-    row.append(element("td", name));
+    row.append(element("td", name), element("td", floor));
     for (const [value, alike] of cells) {
       const cell = element("td", value, alike ? "on" : "off");
       cell.title = alike ? "indistinguishable from truth" : "differs from truth";
       row.append(cell);
     }
-    row.append(element("td", floor), element("td", n));
+    row.append(element("td", n));
     return row;
   });
   if (rows.length) byId("distances").append(head, ...body);
@@ -37,6 +37,7 @@ function fillMetrics({ columns, rows, others, samples, left_out: leftOut, excess
     + "score against each other, ± its standard deviation. ✓ cannot be told from truth with so many points, ✕ can.";
   byId("about-distances").textContent = leftOut ? `${about} ${leftOut}.` : about;
   fillList("likelihood", others);
+  byId("excess-section").hidden = excess === null;
   if (excess) keepDrawn(byId("excess"), excessChart(excess));
 }
 
@@ -64,8 +65,8 @@ function explanations() {
 function hint() {
   const what = `${scene.count.toLocaleString("en")} ${kind === curves ? "curves" : "points"}`;
   const all = doc.asked ? `${what} of ${doc.asked.toLocaleString("en")}, as many as fit` : what;
-  return `${all}. Space plays, arrows step, Home and End go to the ends; hover or tap a ${kind === curves ? "curve" : "point"} `
-    + `to see its ${kind === curves ? "neighbours fade" : "path"}${kind === space ? ", drag to turn" : ""}.`;
+  return `${all}. Space plays, arrows step, Home and End go to the ends; `
+    + `hover or tap a ${kind === curves ? "curve to follow it" : "point to see its path"}${kind === space ? ", drag to turn" : ""}.`;
 }
 
 function fillWords() {
