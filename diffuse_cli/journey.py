@@ -53,7 +53,7 @@ def forward(source: Source, method: Method, dataset: Dataset, count: int, seed: 
     x0 = jnp.asarray(source.standard.to_model(dataset.draw(np.random.default_rng(seed), count)), jnp.float32)
     first = jax.tree.map(lambda field: field[0], levels)
     eps = sampling.start(jax.random.key(seed), shape, levels) / jnp.hypot(first.alpha, first.sigma)
-    path = levels.alpha[:, None, None] * x0 + levels.sigma[:, None, None] * eps
+    path = levels.alpha[:, None, None] * x0[None] + levels.sigma[:, None, None] * eps[None]
     log_snr = np.asarray(levels.log_snr, np.float64)
     return Journey(in_unit_variance(path, levels), log_snr, times(source.process, log_snr)).back()
 
