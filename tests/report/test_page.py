@@ -49,7 +49,9 @@ def test_the_policy_names_the_script_and_the_style_and_forbids_the_rest():
 def test_nothing_in_the_page_points_outside():
     content = page.render({"name": "x"}).decode()
     assert not re.search(r"\b(https?|wss?|ftp):|[\"'(=]//", content)
-    assert not re.search(r"\b(fetch|XMLHttpRequest|WebSocket|EventSource|sendBeacon|importScripts|import)\b\s*\(", content)
+    assert not re.search(
+        r"\b(fetch|XMLHttpRequest|WebSocket|EventSource|sendBeacon|importScripts|import)\b\s*\(", content
+    )
     assert not re.search(r"\b(innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval)\b", content)
     sources = re.findall(r"\b(?:src|href)\s*=\s*[\"']([^\"']*)", content)
     assert sources == ["data:,"]

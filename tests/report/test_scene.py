@@ -37,7 +37,9 @@ def moons():
 
 def test_packing_keeps_16_bits():
     values = np.linspace(-2, 3, 1001)
-    np.testing.assert_allclose(unpacked(packing.packed(values, -2, 3), (-2, 3), -1), values, atol=0.5 * 5 / 65535 + 1e-12)
+    np.testing.assert_allclose(
+        unpacked(packing.packed(values, -2, 3), (-2, 3), -1), values, atol=0.5 * 5 / 65535 + 1e-12
+    )
     np.testing.assert_array_equal(unpacked(packing.packed(np.array([-9.0, 9.0]), -2, 3), (-2, 3), -1), [-2, 3])
     assert [len(packing.packed(np.zeros(n), 0, 1)) for n in range(9)] == [packing.size(n) for n in range(9)]
 
@@ -54,7 +56,7 @@ def test_frames_are_the_journeys(moons):
 
 
 def test_the_forward_panel_is_the_forward_journey_and_ends_where_all_others_start(moons):
-    _, ways, how, document = moons
+    _, ways, _, document = moons
     x0, eps = (unpacked(document["panels"][0][name], document["bounds"], 50, 2) for name in ("x0", "eps"))
     for x, log_snr in zip(ways.data.x, ways.data.log_snr, strict=True):
         angle = scene.angles(log_snr)

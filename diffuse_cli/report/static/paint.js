@@ -53,6 +53,7 @@ function dot(context, x, y, radius, { fill, stroke, width = 1.5 }) {
 
 // A line through places [x, y, x, y, …], with a rim of paper that lifts it off what lies below.
 function lifted(context, places, colour, width = 1.6) {
+  context.save();
   context.lineJoin = context.lineCap = "round";
   context.beginPath();
   for (let i = 0; i < places.length; i += 2) context.lineTo(places[i], places[i + 1]);
@@ -61,6 +62,7 @@ function lifted(context, places, colour, width = 1.6) {
     context.lineWidth = thickness;
     context.stroke();
   }
+  context.restore();
 }
 
 // A chosen point's path: hollow at its noise, filled at its clean end, a ring where it is now.
