@@ -3,6 +3,8 @@
 import json
 from typing import Any, NamedTuple
 
+from matplotlib.colors import to_hex
+
 from diffuse_cli import config
 from diffuse_cli.data.dataset import Dataset
 from diffuse_cli.generate import Method
@@ -46,7 +48,7 @@ def gather(
     how = scene.shown(source, ways)
     return {
         "name": source.name,
-        "summary": facts.summary(source.config),
+        "summary": facts.summary(source.config, trained=history is not None),
         "themes": {theme.name: _colours(theme) for theme in (LIGHT, DARK)},
         "schedule": scene.schedule(source.process),
         "scene": scene.document(source, methods, ways, how),
@@ -56,7 +58,7 @@ def gather(
         "loss": history and facts.loss(history.log),
         "metrics": judged and facts.metrics(judged, methods),
         "samplers": facts.sampler_lines(methods),
-        "settings": facts.settings_table(source.config),
+        "settings": facts.settings_table(source.config, trained=history is not None),
         "made": _made(history),
         "config": config.dump(source.config) if commands.train else None,
         "commands": [command for command in commands if command],
@@ -67,16 +69,13 @@ def _made(history: History | None) -> list[list[str]]:
     """How long a run was trained, and by which versions."""
     if history is None:
         return []
-    rows = [
+    return [
         ["trained for", f"{int(history.header['step']):,} steps in {float(history.header['seconds']):.1f} s"],
         *([name, version] for name, version in json.loads(history.header["versions"]).items()),
     ]
-    return rows
 
 
 def _colours(theme: Theme) -> dict[str, Any]:
-    from matplotlib.colors import to_hex
-
     plain = {name: getattr(theme, name) for name in ("paper", "ink", "muted", "frame", "data", "model", "fill")}
     shades = [(number + 0.5) / scene.SHADES for number in range(scene.SHADES)]
     return {**plain, "ramp": [to_hex(colour) for colour in theme.ramp(shades)]}

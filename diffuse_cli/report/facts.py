@@ -18,6 +18,7 @@ from diffuse_cli.sources import Source
 
 JUDGED = 2000  # samples of each method
 REPEATS = 20  # of each noise floor
+_PROCESS = ("dataset", "schedule", "timesteps", "scaling", "zero_terminal_snr")
 _MOST_LOSSES = 600  # of a line: as many as its picture has pixels
 
 
@@ -76,19 +77,20 @@ def loss(records: list[dict[str, Any]]) -> dict[str, Any] | None:
     }
 
 
-def summary(settings: Config) -> str:
-    """What was learned and how, in a line."""
+def summary(settings: Config, *, trained: bool) -> str:
+    """What is sampled from, in a line."""
     parts = (settings.dataset, f"{settings.schedule} schedule", f"T = {settings.timesteps:,}")
-    return "  ·  ".join([*parts, f"predicts {settings.prediction}"])
+    return "  ·  ".join([*parts, *([f"predicts {settings.prediction}"] if trained else [])])
 
 
-def settings_table(settings: Config) -> list[list[str]]:
-    """Each setting that is set: name, value as in the config file, and what it means."""
+def settings_table(settings: Config, *, trained: bool) -> list[list[str]]:
+    """Each setting that is set: name, value as in the config file, and what it means. Without training, those of the
+    data and the process."""
     values = msgspec.structs.asdict(settings)
     return [
         [name, str(value).lower() if isinstance(value, bool) else str(value), _meaning(name)]
         for name, value in values.items()
-        if value is not None
+        if value is not None and (trained or name in _PROCESS)
     ]
 
 

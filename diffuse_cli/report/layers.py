@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from diffuse_cli import landscape
@@ -23,7 +24,7 @@ _SHARPEST = 0.4  # cells: a density less blurred than this would show the grid a
 def levels(process: Process, sharpest: float = 0.0) -> np.ndarray:
     """The log-SNR [LEVELS] of levels equally far apart in atan(sigma / alpha), from t = 1/T, or from the angle
     `sharpest` if that is noisier, to t = 1."""
-    ends = angles(np.asarray(process.schedule(np.array([1 / process.timesteps, 1.0], np.float32)), np.float64))
+    ends = angles(process.schedule(jnp.array([1 / process.timesteps, 1.0], jnp.float32)))
     first = min(max(ends[0], sharpest), ends[1])
     return -2 * np.log(np.tan(np.linspace(first, ends[1], LEVELS)))
 

@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from diffuse_cli.data.dataset import Dataset
@@ -17,6 +18,7 @@ from diffuse_cli.sources import Source
 FRAMES = 41  # of a sampler's way; between them the page interpolates
 CURVES = 40  # more of them hide each other
 COLUMNS = 128  # values of a curve that are drawn
+_NOISE = 1.570796326794  # an angle just below π/2
 KNOTS = 401  # at which the page reads the schedule
 SHADES = 32
 _LETTERS = 1_400_000  # of the page for the points of all samplers
@@ -123,9 +125,9 @@ def noises(data: Journey) -> np.ndarray:
 
 def schedule(process: Process) -> dict[str, Any]:
     """The angle [KNOTS] at equally spaced times from 0 to 1: alpha is its cosine and sigma its sine."""
-    t = np.linspace(0, 1, KNOTS)
-    log_snr = np.asarray(process.schedule(t.astype(np.float32)), np.float64)
-    return {"angle": [round(each, 9) for each in angles(log_snr).tolist()], "first": 1 / process.timesteps}
+    log_snr = process.schedule(jnp.linspace(0, 1, KNOTS, dtype=jnp.float32))
+    below = np.minimum(angles(log_snr), _NOISE)  # rounded up, an angle might lie beyond noise alone
+    return {"angle": [round(each, 12) for each in below.tolist()]}
 
 
 def angles(log_snr: np.ndarray) -> np.ndarray:

@@ -91,6 +91,7 @@ def test_every_kind_of_data_of_an_exact_denoiser(dataset, kind, layers, tmp_path
     assert document["scene"]["kind"] == kind
     assert {name for name in ("density", "field") if document[name]} == layers
     assert document["loss"] is None
+    assert [row[0] for row in document["settings"]] == ["dataset", "schedule", "timesteps", "zero_terminal_snr"]
     (command,) = document["commands"]
     assert f"--exact --dataset {dataset} --schedule cosine" in command
     assert (document["asked"] == 100) is (kind == "curves") is ("40 of 100 points" in result.err)

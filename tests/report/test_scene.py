@@ -91,11 +91,12 @@ def test_as_many_points_as_fit(dataset, samplers):
     assert samplers * packing.size(count * columns * scene.FRAMES) <= 1_700_000
 
 
-def test_the_schedule_is_read_as_an_angle():
-    source, _ = exact("moons", schedule="linear")
-    said = scene.schedule(source.process)
-    angle = np.array(said["angle"])
+@pytest.mark.parametrize("settings", [{"schedule": "linear"}, {"schedule": "cosine", "zero_terminal_snr": True}])
+def test_the_schedule_is_read_as_an_angle(settings):
+    source, _ = exact("moons", **settings)
+    angle = np.array(scene.schedule(source.process)["angle"])
     assert angle[0] == 0
+    assert angle[-1] < np.pi / 2
     assert (np.diff(angle) > 0).all()
     t = np.linspace(0.1, 0.9, 9)
     known = np.asarray(source.process.schedule(t.astype(np.float32)))
