@@ -118,13 +118,8 @@ const plane = {
   },
   drawPoints(brush, journey, state) {
     const { context, width } = brush;
-    const places = this.places(brush, journey, journey.now);
-    const { pictures, size } = dotsOf(radiusOf(width), brush.ratio);
-    const shades = journey.shades[state.colour];
     context.globalAlpha = state.field !== "off" || state.chosen >= 0 ? 0.4 : 0.82;
-    for (let i = 0; i < scene.count; i++) {
-      context.drawImage(pictures[shades[i]], places[2 * i] - size / 2, places[2 * i + 1] - size / 2, size, size);
-    }
+    drawDots(context, this.places(brush, journey, journey.now), journey.shades[state.colour], radiusOf(width));
     context.globalAlpha = 1;
   },
   nearest(brush, journey, x, y) {
@@ -150,6 +145,7 @@ function drawNormal({ context, width }, share) {
 
 // ---- space: three columns, turned by dragging
 
+const SLICES = 5; // from the back to the front: nearer points are larger and stronger
 const camera = { around: 0.6, above: 0.35 };
 
 const space = {
@@ -176,18 +172,16 @@ const space = {
   draw(brush, journey, state) {
     const { context, width } = brush;
     this.drawBox(brush);
-    const { pictures, size } = dotsOf(radiusOf(width), brush.ratio);
-    const shades = journey.shades[state.colour];
     const places = this.places(brush, journey, journey.now);
     const near = Float32Array.from({ length: scene.count }, (_, i) =>
       this.turned(journey.now[3 * i], journey.now[3 * i + 1], journey.now[3 * i + 2])[2]);
     const order = Uint32Array.from(near.keys()).sort((a, b) => near[a] - near[b]);
-    order.forEach((i, rank) => {
-      const front = rank / scene.count;
+    for (let slice = 0; slice < SLICES; slice++) {
+      const chosen = order.subarray((slice * scene.count) / SLICES, ((slice + 1) * scene.count) / SLICES);
+      const front = slice / (SLICES - 1);
       context.globalAlpha = (state.chosen >= 0 ? 0.45 : 1) * (0.35 + 0.6 * front);
-      const side = size * (0.8 + 0.35 * front);
-      context.drawImage(pictures[shades[i]], places[2 * i] - side / 2, places[2 * i + 1] - side / 2, side, side);
-    });
+      drawDots(context, places, journey.shades[state.colour], radiusOf(width) * (0.8 + 0.35 * front), chosen);
+    }
     context.globalAlpha = 1;
   },
   drawBox(brush) {
@@ -283,14 +277,12 @@ const histogram = {
   drawNow(brush, journey, state) {
     const { context, width } = brush;
     const y = this.down(brush, state.t);
-    const { pictures, size } = dotsOf(2, brush.ratio);
     context.fillStyle = theme.frame;
     context.fillRect(0, y - 0.5, width, 1);
     context.globalAlpha = 0.6;
-    for (let i = 0; i < scene.count; i++) {
-      const picture = pictures[journey.shades[state.colour][i]];
-      context.drawImage(picture, this.across(brush, journey.now[i]) - size / 2, y - size / 2, size, size);
-    }
+    const places = new Float32Array(2 * scene.count).fill(y);
+    journey.now.forEach((value, i) => { places[2 * i] = this.across(brush, value); });
+    drawDots(context, places, journey.shades[state.colour], 2);
     context.globalAlpha = 1;
   },
   // The way that passes the pointer, whatever the time is now.
