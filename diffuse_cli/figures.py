@@ -1,7 +1,7 @@
 """From a source or a dataset to the arrays that a figure takes, and the figure."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -169,16 +169,39 @@ def schedules(
     )
 
 
-def loss(run_name: str, records: list[dict[str, Any]], *, look: Look = OWN) -> Figure:
-    """The loss from the records of a log."""
+class Losses(NamedTuple):
+    """A log as arrays: steps [k], train [k], held_out_steps [h], held_out [h], and the irreducible loss if known."""
+
+    steps: np.ndarray
+    train: np.ndarray
+    held_out_steps: np.ndarray
+    held_out: np.ndarray
+    irreducible: float | None
+
+
+def losses(records: list[dict[str, Any]]) -> Losses:
+    """The losses in the records of a log."""
     judged = [record for record in records if "held_out" in record]
     known = [record for record in judged if "excess" in record]
-    return loss_plot.loss(
+    return Losses(
         np.array([record["step"] for record in records]),
         np.array([record["loss"] for record in records]),
-        held_out_steps=np.array([record["step"] for record in judged]) if judged else None,
-        held_out=np.array([record["held_out"] for record in judged]) if judged else None,
-        irreducible=known[-1]["held_out"] - known[-1]["excess"] if known else None,
+        np.array([record["step"] for record in judged]),
+        np.array([record["held_out"] for record in judged]),
+        known[-1]["held_out"] - known[-1]["excess"] if known else None,
+    )
+
+
+def loss(run_name: str, records: list[dict[str, Any]], *, look: Look = OWN) -> Figure:
+    """The loss from the records of a log."""
+    found = losses(records)
+    judged = len(found.held_out) > 0
+    return loss_plot.loss(
+        found.steps,
+        found.train,
+        held_out_steps=found.held_out_steps if judged else None,
+        held_out=found.held_out if judged else None,
+        irreducible=found.irreducible,
         subject=run_name,
         **look._asdict(),
     )

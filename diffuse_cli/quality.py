@@ -102,10 +102,12 @@ class Quality(NamedTuple):
     """All that `evaluate` knows. Where there is no truth there is no excess, without training no memorisation.
 
     compared: how many points the distances could be taken between. left_out: those for which these were too few, and
-    how many each needs.
+    how many each needs. floor: what the distances were judged by, and what others of as many samples can be judged by;
+    None where none could be taken.
     """
 
     drawn: Drawn
+    floor: Floor | None
     scores: dict[str, Score]
     nll: Nll
     excess: Excess | None
@@ -259,10 +261,11 @@ def evaluate(
     compared = n if dataset.points is None else split_size(n, len(reference), len(train))
     left_out = {} if metrics else {name: metric.least for name, metric in chosen.items() if metric.least > compared}
     chosen = {name: metric for name, metric in chosen.items() if name not in left_out}
-    scores = floor_of(source, dataset, chosen, n, seed, repeats).scores(samples) if chosen else {}
+    floor = floor_of(source, dataset, chosen, n, seed, repeats) if chosen else None
     return Quality(
         drawn=drawn,
-        scores=scores,
+        floor=floor,
+        scores={} if floor is None else floor.scores(samples),
         nll=nll(source, law, reference, Solver(seed=seed)).nll,
         excess=None if law is None else excess_of(source, law, reference),
         memorisation=None if train is None else memorisation(samples, train, reference),

@@ -17,7 +17,8 @@ ROWS = [
     {"sources"},
     {"generate", "landscape"},
     {"journey"},
-    {"sample_files", "figures", "maps", "animate", "quality", "comparison", "training"},
+    {"sample_files", "figures", "maps", "animate", "quality", "quality_rows", "comparison", "training"},
+    {"report"},
     {"cli", "__main__"},
 ]
 ROW_OF = {name: row for row, names in enumerate(ROWS) for name in names}

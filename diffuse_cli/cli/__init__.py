@@ -25,6 +25,7 @@ COMMANDS = {  # name: (where, one line for the list of commands)
     "plot-schedule": ("diffuse_cli.cli.plot_schedule:plot_schedule", "Draw noise schedules beside each other."),
     "plot-loss": ("diffuse_cli.cli.plot_loss:plot_loss", "Draw a run's loss."),
     "animate": ("diffuse_cli.cli.animate:animate", "Animate data turning into noise and back: GIF, WebP or MP4."),
+    "report": ("diffuse_cli.cli.report:report", "Make one offline HTML page of a run, with a time slider."),
     "explain": ("diffuse_cli.cli.explain:explain", "Follow one point: question, answer, and what can be known."),
     "doctor": ("diffuse_cli.cli.doctor:doctor", "Say whether a schedule is right for its data; needs no run."),
     "evaluate": ("diffuse_cli.cli.evaluate:evaluate", "Judge a run, each figure beside its noise floor."),

@@ -1,12 +1,11 @@
 """diffuse evaluate"""
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from diffuse_cli import quality_rows
 from diffuse_cli.cli import options, signals, terminal
-from diffuse_cli.cli.nll_table import nll_rows
 
 if TYPE_CHECKING:
     from diffuse_cli.quality import Quality
@@ -71,9 +70,8 @@ def evaluate(
     found = quality.evaluate(source, dataset, method, metrics, n=count, seed=seed, repeats=repeats)
     if found.compared < _FEW:
         terminal.note(f"Only {found.compared} points can be compared, and most models pass among so few")
-    if found.left_out:
-        needs = ", ".join(f"{name} (needs {least})" for name, least in found.left_out.items())
-        terminal.note(f"Too few points are held out: {found.compared} can be compared, so these are left out: {needs}")
+    if (missing := quality_rows.left_out(found)) is not None:
+        terminal.note(missing)
     if as_json:
         terminal.print_json(
             {
@@ -106,30 +104,7 @@ def _document(found: "Quality") -> dict[str, Any]:
 
 
 def _print(found: "Quality") -> None:
-    rows = [
-        (
-            name,
-            f"{score.value:.4g}",
-            f"{score.floor:.4g} ± {score.floor_std:.2g}",
-            f"{score.n:,}",
-            "indistinguishable from truth" if score.indistinguishable else "differs",
-        )
-        for name, score in found.scores.items()
-    ]
+    rows = [quality_rows.distance_row(name, score) for name, score in found.scores.items()]
     if rows:
-        terminal.print_table(rows, header=("distance", "model", "noise floor", "n", ""))
-    terminal.print_table(nll_rows(found.nll) + _other_rows(found))
-
-
-def _other_rows(found: "Quality") -> list[tuple[str, str]]:
-    rows = []
-    if found.excess is not None:
-        worst = max(zip(*found.excess[:3], strict=True), key=lambda row: row[1] - row[2])
-        rows.append(("excess loss, all levels", f"{found.excess.total:.4f} nats, most at log-SNR {worst[0]:.1f}"))
-    if (memory := found.memorisation) is not None:
-        spread = f" ± {memory.nearer_stderr:.3f}" if math.isfinite(memory.nearer_stderr) else ""
-        rows += [
-            ("nearer to a training point", f"{memory.nearer:.3f}{spread} than new data; ½ is right"),
-            ("nearest training point", f"{memory.median:.4g}; of new data {memory.held_out_median:.4g} (medians)"),
-        ]
-    return rows
+        terminal.print_table(rows, header=quality_rows.DISTANCES)
+    terminal.print_table(quality_rows.nll_rows(found.nll) + quality_rows.other_rows(found))

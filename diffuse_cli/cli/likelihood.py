@@ -6,9 +6,8 @@ from typing import Any
 
 import click
 
-from diffuse_cli import catalog
+from diffuse_cli import catalog, quality_rows
 from diffuse_cli.cli import options, signals, terminal
-from diffuse_cli.cli.nll_table import nll_rows
 
 EPILOG = """\b
 Examples:
@@ -226,7 +225,7 @@ def _with_error(bound: dict[str, Any]) -> str:
 
 def _rows(said: dict[str, Any], found: Any) -> list[tuple[str, str]]:
     divergence = "exact divergence" if not found.probes else f"divergence from {found.probes} random directions"
-    rows = [("points", f"{said['n']:,}, {said['points']}"), *nll_rows(found.nll)]
+    rows = [("points", f"{said['n']:,}, {said['points']}"), *quality_rows.nll_rows(found.nll)]
     if found.nll.value is not None:
         rows.append(("per dimension", f"{said['bits_per_dimension']:.4f} bits"))
     if found.probes:

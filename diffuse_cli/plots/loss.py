@@ -38,8 +38,8 @@ def loss(
     with house_style(dark=dark, width=width) as theme:
         figure = new_figure(5.4, 3.5, theme)
         axes = figure.add_subplot()
-        smooth = running_mean(steps, train, 0.1 * steps if _decades(steps) else 0.04 * np.ptp(steps))
-        axes.plot(*_thinned(steps, train), color=theme.fill, linewidth=0.6, alpha=0.6)
+        smooth = running_mean(steps, train, 0.1 * steps if decades(steps) else 0.04 * np.ptp(steps))
+        axes.plot(*thinned(steps, train), color=theme.fill, linewidth=0.6, alpha=0.6)
         axes.plot(steps, smooth, color=theme.muted, linewidth=1.1, marker=_dot(steps), label="training, running mean")
         # The limits hold every line, but of the raw losses only what is usual late in training.
         hold = [smooth[steps >= steps[-1] / SPAN], np.quantile(train[len(train) // 2 :], [0.02, 0.98])]
@@ -78,7 +78,7 @@ def _checked(steps: np.ndarray, values: np.ndarray, what: str) -> tuple[np.ndarr
     return steps[finite][order], values[finite][order]
 
 
-def _thinned(steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def thinned(steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """At most MOST_POINTS of the raw losses, even in the logarithm of the step: what the eye can tell apart."""
     if len(steps) <= MOST_POINTS:
         return steps, values
@@ -91,7 +91,7 @@ def _dot(steps: np.ndarray) -> str:
     return "o" if len(steps) == 1 else ""
 
 
-def _decades(steps: np.ndarray) -> bool:
+def decades(steps: np.ndarray) -> bool:
     """Whether the steps are worth a logarithmic axis."""
     return bool(steps[-1] >= 100 * max(steps[0], 1))
 
@@ -99,7 +99,7 @@ def _decades(steps: np.ndarray) -> bool:
 def _scale(axes: Axes, steps: np.ndarray, hold: np.ndarray) -> None:
     """Logarithmic axes where a line falls over decades of steps, and limits that hold the losses `hold`."""
     last = max(steps[-1], steps[0] + 1)
-    if _decades(steps):
+    if decades(steps):
         axes.set_xscale("log")
         axes.set_xlim(max(steps[0], last / SPAN), last)
     else:

@@ -1,0 +1,171 @@
+"""diffuse report"""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from diffuse_cli.cli import options, signals, terminal
+from diffuse_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from diffuse_cli.generate import Method
+    from diffuse_cli.report.document import Commands, History
+    from diffuse_cli.sources import Source
+
+EPILOG = """\b
+Examples:
+  diffuse report
+  diffuse report --run moons --sampler ddim --sampler heun --sampler ddpm --steps 20
+  diffuse report --exact --dataset two_spirals --no-metrics --out spirals.html"""
+
+POINTS = 2000
+MOST = 6  # samplers: more panels are too small to see
+
+
+def _check(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path | None:
+    if path is not None and not ctx.resilient_parsing:
+        from diffuse_cli.report.page import check_path
+
+        check_path(path)
+    return path
+
+
+@click.command(epilog=EPILOG)
+@options.source
+@options.option(
+    "samplers",
+    "--sampler",
+    type=options.ChoiceParam("sampler"),
+    multiple=True,
+    help="How to sample; may be repeated.  [default: the run's, and ddpm beside it]",
+)
+@options.setting("sampler_steps", "--steps", default="the run's", help_text="How many steps each sampler takes.")
+@options.setting("grid", default="the run's, or what suits each sampler", help_text="How the noise levels are spaced.")
+@options.option(
+    "-n",
+    "--count",
+    type=click.IntRange(2, options.MOST),
+    show_default=f"{POINTS}, or as many as fit",
+    help="How many points.",
+)
+@options.option("--metrics/--no-metrics", default=True, show_default=True, help="Judge the samples, as evaluate does.")
+@options.option(
+    "--out",
+    "-o",
+    type=click.Path(path_type=Path),
+    metavar="FILE.html",
+    callback=_check,
+    show_default="report.html in the run's folder",
+    help="Where to.",
+)
+@options.seed
+@options.device
+@options.common
+@click.pass_context
+def report(
+    ctx: click.Context,
+    samplers: tuple[str, ...],
+    count: int | None,
+    metrics: bool,
+    out: Path | None,
+    seed: int,
+    **_choices: Any,
+) -> None:
+    """Make one HTML page of a run: points moving between data and noise, field, density, loss, metrics, settings.
+
+    The page needs no server and no network, and has at most 2 MB. All samplers start from the same noise, point by
+    point, which is also the noise that the data end in.
+    """
+    from diffuse_cli.report import document, facts, page, scene
+
+    signals.at_once()
+    source = options.open_source(ctx)
+    dataset = source.dataset()
+    methods = _methods(ctx, source, samplers)
+    shown = min(count or POINTS, scene.most(source, methods))
+    if count is not None and shown < count:
+        terminal.note(f"{shown:,} of {count:,} points are shown, so that the page stays below 2 MB and clear")
+    judged = None
+    if metrics:
+        terminal.note(f"Judging {facts.JUDGED:,} samples of each sampler (--no-metrics leaves this out)")
+        judged = facts.judged(source, dataset, methods, seed)
+    terminal.note(f"Following {shown:,} points through {', '.join(method.sampler for method in methods)}")
+    history, where = _history(ctx)
+    found = document.gather(
+        source,
+        dataset,
+        methods,
+        count=shown,
+        asked=count,
+        seed=seed,
+        history=history,
+        judged=judged,
+        commands=_commands(ctx, source, methods, where),
+    )
+    if out is None:
+        out = source.folder / "report.html"
+        out.parent.mkdir(parents=True, exist_ok=True)
+    click.echo(page.write(out, found))
+
+
+def _methods(ctx: click.Context, source: "Source", samplers: tuple[str, ...]) -> list["Method"]:
+    """The methods asked for, or the run's own and, where it has a meaning, the ancestral chain in as many steps.
+
+    Raises UsageError for too many, and for one that has no meaning.
+    """
+    import msgspec
+
+    from diffuse_cli.generate import build, own_method
+
+    settings = options.gather(ctx, source.config, only=("sampler_steps", "grid"))
+    chosen = list(dict.fromkeys(samplers or (settings.sampler, "ddpm")))
+    if len(chosen) > MOST:
+        raise UsageError(f"{len(chosen)} samplers do not fit beside each other; give at most {MOST}")
+    methods = [own_method(msgspec.structs.replace(settings, sampler=sampler)) for sampler in chosen]
+    for number, method in enumerate(methods):
+        try:
+            build(source, method)
+        except UsageError:
+            if samplers or number == 0:
+                raise
+            methods = methods[:1]
+    return methods
+
+
+def _history(ctx: click.Context) -> tuple["History | None", str | None]:
+    """What the run's folder knows, and how a later command finds the run; nothing of an exact denoiser."""
+    from diffuse_cli import checkpoint, runs
+    from diffuse_cli.report.document import History
+
+    if ctx.params["exact"]:
+        return None, None
+    path = runs.find(ctx.params["outputs"], ctx.params["run_name"])
+    folder, file = runs.parts(path)
+    log = runs.read_log(folder) if (folder / "log.jsonl").is_file() else []
+    name = folder.name if ctx.params["run_name"] == "latest" else ctx.params["run_name"]
+    return History(checkpoint.read_header(file), log), name
+
+
+def _commands(ctx: click.Context, source: "Source", methods: list["Method"], run: str | None) -> "Commands":
+    """The commands that make the run, and its report, again."""
+    from diffuse_cli.report.document import Commands
+
+    params = ctx.params
+    words = ["diffuse", "report"]
+    if run is None:
+        settings = source.config
+        words += ["--exact", "--dataset", settings.dataset, "--schedule", settings.schedule]
+        words += ["--timesteps", str(settings.timesteps)]
+    else:
+        words += ["--run", run]
+    if params["outputs"] != Path("outputs"):
+        words += ["--outputs", str(params["outputs"])]
+    for method in methods:
+        words += ["--sampler", method.sampler]
+    words += ["--steps", str(methods[0].steps), *(["--grid", params["grid"]] if params["grid"] else [])]
+    words += ["-n", str(params["count"])] if params["count"] else []
+    words += ["--seed", str(params["seed"])] + ([] if params["metrics"] else ["--no-metrics"])
+    train = None if run is None else ["diffuse", "train", "--config", "config.toml", "--name", source.name]
+    return Commands(train and shlex.join(train), shlex.join(words))

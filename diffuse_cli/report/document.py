@@ -1,0 +1,81 @@
+"""All that a report shows, gathered as plain data."""
+
+import json
+from typing import Any, NamedTuple
+
+from matplotlib.colors import to_hex
+
+from diffuse_cli import config
+from diffuse_cli.data.dataset import Dataset
+from diffuse_cli.generate import Method
+from diffuse_cli.plots.style import DARK, LIGHT, Theme
+from diffuse_cli.report import facts, layers, scene
+from diffuse_cli.sources import Source
+
+
+class History(NamedTuple):
+    """What a run's folder knows beyond its denoiser: the header of its checkpoint, and the records of its log."""
+
+    header: dict[str, str]
+    log: list[dict[str, Any]]
+
+
+class Commands(NamedTuple):
+    """What makes the same again: `train`, from the settings in config.toml (None where nothing was trained), and
+    `report`."""
+
+    train: str | None
+    report: str
+
+
+def gather(
+    source: Source,
+    dataset: Dataset,
+    methods: list[Method],
+    *,
+    count: int,
+    asked: int | None,
+    seed: int,
+    history: History | None,
+    judged: facts.Judged | None,
+    commands: Commands,
+) -> dict[str, Any]:
+    """The document of a source and its methods, with `count` samples of each; `asked` is how many were wished for.
+
+    Raises DiffuseError for samples that are not finite.
+    """
+    ways = scene.travel(source, dataset, methods, count, seed)
+    how = scene.shown(source, ways)
+    return {
+        "name": source.name,
+        "summary": facts.summary(source.config, trained=history is not None),
+        "themes": {theme.name: _colours(theme) for theme in (LIGHT, DARK)},
+        "schedule": scene.schedule(source.process),
+        "scene": scene.document(source, methods, ways, how),
+        "asked": asked if asked and asked > count else None,
+        "density": layers.density(source, dataset, how),
+        "field": layers.field(source, dataset, how),
+        "loss": history and facts.loss(history.log),
+        "metrics": judged and facts.metrics(judged, methods),
+        "samplers": facts.sampler_lines(methods),
+        "settings": facts.settings_table(source.config, trained=history is not None),
+        "made": _made(history),
+        "config": config.dump(source.config) if commands.train else None,
+        "commands": [command for command in commands if command],
+    }
+
+
+def _made(history: History | None) -> list[list[str]]:
+    """How long a run was trained, and by which versions."""
+    if history is None:
+        return []
+    return [
+        ["trained for", f"{int(history.header['step']):,} steps in {float(history.header['seconds']):.1f} s"],
+        *([name, version] for name, version in json.loads(history.header["versions"]).items()),
+    ]
+
+
+def _colours(theme: Theme) -> dict[str, Any]:
+    plain = {name: getattr(theme, name) for name in ("paper", "ink", "muted", "frame", "data", "model", "fill")}
+    shades = [(number + 0.5) / scene.SHADES for number in range(scene.SHADES)]
+    return {**plain, "ramp": [to_hex(colour) for colour in theme.ramp(shades)]}

@@ -1,0 +1,87 @@
+"""What can be drawn behind the points: the density of noised data, and the arrows of the denoiser's field."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from diffuse_cli import landscape
+from diffuse_cli.data.dataset import Dataset
+from diffuse_cli.diffusion import exact, predictions
+from diffuse_cli.diffusion.process import Process
+from diffuse_cli.landscape import Ground
+from diffuse_cli.report.packing import text_of
+from diffuse_cli.report.scene import Shown, angles
+from diffuse_cli.sources import Source
+
+LEVELS = 20
+CELLS = {"histogram": (240,), "plane": (80, 80)}  # of the density
+ARROWS = 19  # along either side of a plane
+_SHARPEST = 0.4  # cells: a density less blurred than this would show the grid and not itself
+
+
+def levels(process: Process, sharpest: float = 0.0) -> np.ndarray:
+    """The log-SNR [LEVELS] of levels equally far apart in atan(sigma / alpha), from t = 1/T, or from the angle
+    `sharpest` if that is noisier, to t = 1."""
+    ends = angles(process.schedule(jnp.array([1 / process.timesteps, 1.0], jnp.float32)))
+    first = min(max(ends[0], sharpest), ends[1])
+    return -2 * np.log(np.tan(np.linspace(first, ends[1], LEVELS)))
+
+
+def density(source: Source, dataset: Dataset, how: Shown) -> dict[str, Any] | None:
+    """The density of noised data at the centres of cells, of one or two columns; None where there are more.
+
+    Each level of a plane is a share of its own highest value, its square root in 8 bits; on a line all are shares of
+    the highest of all, in 16 bits.
+    """
+    if how.kind not in CELLS:
+        return None
+    ground, cells = landscape.ground_of(source.config, dataset), CELLS[how.kind]
+    width = float(np.ptp(how.limits[0])) / cells[0]
+    at = levels(source.process, np.arctan(_SHARPEST * width))
+    places = landscape.grid(how.limits[:, 0], how.limits[:, 1], cells)[1]
+    found = landscape.densities(ground.law, at, places)
+    plane = how.kind == "plane"
+    top = found.reshape(LEVELS, -1).max(axis=1) if plane else np.full(LEVELS, found.max())
+    share = found / top.reshape(-1, *[1] * len(cells))
+    coded = np.rint(255 * np.sqrt(share)).astype(np.uint8) if plane else np.rint(65535 * share).astype("<u2")
+    return {
+        "angle": angles(at).tolist(),
+        "cells": cells,
+        "values": text_of(np.swapaxes(coded, 1, 2) if plane else coded),  # a picture has its rows along x
+        "top": float(found.max()),
+        "smoothed": ground.smoothed,
+    }
+
+
+def field(source: Source, dataset: Dataset, how: Shown) -> dict[str, Any] | None:
+    """v = alpha eps − sigma x0 of the source on a coarse grid of the plane, and the exact one's where it is known.
+
+    In the space of the frames v is the velocity dx/d(angle) of the flow, and with x it says the noise that is seen,
+    eps = sigma x + alpha v, so that the score is −eps / sigma. None for other than two columns.
+    """
+    if how.kind != "plane":
+        return None
+    at = levels(source.process)
+    places = landscape.grid(how.limits[:, 0], how.limits[:, 1], (ARROWS, ARROWS))[1]
+    found = {"model": landscape.fields(source.for_sampling(), predictions.v(), at, places)}
+    ground = landscape.ground_of(source.config, dataset)
+    if not ground.smoothed and source.box is not None:
+        found["exact"] = landscape.fields(_denoiser(ground), predictions.v(), at, places)
+    return {
+        "angle": angles(at).tolist(),
+        "cells": ARROWS,
+        "score": source.denoises,
+        "values": {name: text_of(_squeezed(v)) for name, v in found.items()},
+    }
+
+
+def _squeezed(v: np.ndarray) -> np.ndarray:
+    """Arrows [..., 2] with |v| / (1 + |v|) for their length, in 16 bits: far from fine data v is hundreds of times what
+    it is among them, and both have to be seen."""
+    return np.rint(v / (1 + np.linalg.norm(v, axis=-1, keepdims=True)) * 32767).astype("<i2")
+
+
+def _denoiser(ground: Ground) -> predictions.Predict:
+    return jax.tree_util.Partial(exact.denoiser(ground.law))

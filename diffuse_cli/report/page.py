@@ -1,0 +1,90 @@
+"""From a document to one HTML file.
+
+The page holds its document as JSON and puts every word of it in place as text, so that no name can be read as markup.
+Its policy names the one script and the one style sheet that it has by their hashes, and forbids all else: neither
+another script nor any request could start.
+"""
+
+import base64
+import hashlib
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+from diffuse_cli import atomic
+from diffuse_cli.errors import DiffuseError, UsageError
+
+LIMIT = 2_000_000  # bytes of a page
+SCRIPTS = ("data.js", "theme.js", "paint.js", "panels.js", "player.js", "chart.js", "words.js", "main.js")
+_STATIC = Path(__file__).parent / "static"
+_HARMLESS = {ord(character): f"\\u{ord(character):04x}" for character in "<>&"}
+
+
+def check_path(path: str | os.PathLike) -> Path:
+    """The path of a report that can be written, by its ending and its folder.
+
+    Raises UsageError for an ending other than .html, DiffuseError where the folder is not there.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".html":
+        given = f"ends in {path.suffix!r}" if path.suffix else "has no ending"
+        raise UsageError(
+            f"a report is one HTML page, and {path.name!r} {given}; give --out {path.stem or 'report'}.html"
+        )
+    if not path.parent.is_dir():
+        raise DiffuseError(f"cannot write {path}: the folder {path.parent} does not exist; make it, or give another")
+    return path
+
+
+def render(document: dict[str, Any]) -> bytes:
+    """The page of a document: a tree of dict, list, text, numbers, True, False and None. The same gives the same bytes.
+
+    Raises DiffuseError for a page above LIMIT.
+    """
+    style = _read("page.css")
+    script = '"use strict";\n' + "\n".join(_read(name) for name in SCRIPTS)
+    parts = {
+        "policy": f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; img-src data:",
+        "style": style,
+        "document": as_json(document),
+        "script": script,
+    }
+    before, *rest = _read("page.html").split("{{")
+    page = before + "".join(parts[name] + after for name, _, after in (piece.partition("}}") for piece in rest))
+    content = page.encode()
+    if len(content) > LIMIT:
+        raise DiffuseError(
+            f"the page would have {len(content) / 1e6:.1f} MB, more than {LIMIT / 1e6:.0f}; give a lower -n"
+        )
+    return content
+
+
+def write(path: Path, document: dict[str, Any]) -> Path:
+    """Write the page of a document, whole or not at all. Raises like `check_path`, `render` and `atomic.write`."""
+    path = check_path(path)
+    atomic.write(path, render(document))
+    return path
+
+
+def as_json(document: dict[str, Any]) -> str:
+    """A document as ASCII that has no meaning in HTML. Numbers that are not finite become null."""
+    text = json.dumps(_finite(document), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return text.translate(_HARMLESS)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _read(name: str) -> str:
+    return (_STATIC / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -1,0 +1,160 @@
+"""The journeys of points as the page draws them: coordinates that can be drawn, limits, frames, colours."""
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from diffuse_cli.data.dataset import Dataset
+from diffuse_cli.diffusion.process import Process
+from diffuse_cli.generate import Method, draw
+from diffuse_cli.journey import Journey, forward, reverse
+from diffuse_cli.plots.clouds import kind_of
+from diffuse_cli.plots.hues import by_rank, principal_axes
+from diffuse_cli.plots.style import LIGHT
+from diffuse_cli.report.packing import packed, size, text_of
+from diffuse_cli.sources import Source
+
+FRAMES = 41  # of a sampler's way; between them the page interpolates
+CURVES = 40  # more of them hide each other
+COLUMNS = 128  # values of a curve that are drawn
+_NOISE = 1.570796326794  # an angle just below π/2
+KNOTS = 401  # at which the page reads the schedule
+SHADES = 32
+_LETTERS = 1_400_000  # of the page for the points of all samplers
+_AXES = {"histogram": 1, "plane": 2, "projected": 2, "space": 3}
+
+
+class Ways(NamedTuple):
+    """The way to noise and the ways back, each clean end first: data, and for each method its journey, all levels."""
+
+    data: Journey
+    samplers: list[Journey]
+
+
+class Shown(NamedTuple):
+    """How samples are drawn. kind: as plots.clouds.kind_of; axes [d, a]: what is drawn of a sample x [d] is x @ axes.
+
+    limits [a, 2]: of the panels; for curves [1, 2], of the value. It is linear, so that it may be applied to x0 and
+    noise apart.
+    """
+
+    kind: str
+    axes: np.ndarray
+    limits: np.ndarray
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """What the packed coordinates can hold: the limits, and as much again on either side."""
+        low, high = float(self.limits.min()), float(self.limits.max())
+        return 2 * low - high, 2 * high - low
+
+
+def most(source: Source, methods: list[Method]) -> int:
+    """How many samples of a source fit into a page beside each other, by these methods."""
+    kind = kind_of(source.view, source.dim)
+    if kind == "curves":
+        return CURVES
+    frames = sum(min(method.steps + 1, FRAMES) for method in methods)
+    return _LETTERS // size(3 * frames * _AXES[kind]) * 3
+
+
+def travel(source: Source, dataset: Dataset, methods: list[Method], count: int, seed: int) -> Ways:
+    """The same `count` noises at the end of the data's way and at the start of every method's. Raises like `draw`."""
+    back = [reverse(source, draw(source, method, count, seed, trajectory=True)).back() for method in methods]
+    return Ways(forward(source, methods[0], dataset, count, seed), back)
+
+
+def thinned(way: Journey) -> Journey:
+    """At most FRAMES frames of a way, clean end first, at times that rise: of several at one time, the last travelled.
+
+    A way back is travelled from its end.
+    """
+    way = way.at(np.concatenate([[True], np.diff(way.t) > 0]))
+    return way.at(np.unique(np.rint(np.linspace(0, len(way.t) - 1, FRAMES)).astype(int)))
+
+
+def shown(source: Source, ways: Ways) -> Shown:
+    """How the samples of all these ways can be drawn in panels of equal scale."""
+    kind = kind_of(source.view, source.dim)
+    if kind == "curves":
+        axes = np.eye(source.dim)[:, np.unique(np.linspace(0, source.dim - 1, COLUMNS).astype(int))]
+    else:
+        axes = np.eye(source.dim)[:, : _AXES[kind]] if kind != "projected" else principal_axes(ways.data.x[0], 2)[1]
+    clouds = [way.x @ axes for way in (ways.data, *ways.samplers)]
+    values = np.concatenate([cloud.reshape(-1, 1 if kind == "curves" else axes.shape[1]) for cloud in clouds])
+    low, high = np.quantile(values, [0.0015, 0.9985], axis=0)
+    half = 0.54 * max(float((high - low).max()), 1e-3)
+    middle = (low + high) / 2
+    return Shown(kind, axes, np.stack([middle - half, middle + half], axis=1))
+
+
+def document(source: Source, methods: list[Method], ways: Ways, how: Shown) -> dict[str, Any]:
+    """What the page needs to draw the points.
+
+    Of the data's way it has clean samples and noises, from which x = alpha x0 + sigma eps follows at any time; of a
+    sampler's, frames [k, n, a] at times [k].
+    """
+    eps = noises(ways.data)
+    first = {
+        "title": "forward",
+        "note": "data turning into noise",
+        "x0": packed(ways.data.x[0] @ how.axes, *how.bounds),
+        "eps": packed(eps @ how.axes, *how.bounds),
+        "by_end": _groups(ways.data.x[0]),
+    }
+    rest = [_sampler(method, way, how) for method, way in zip(methods, ways.samplers, strict=True)]
+    return {
+        "kind": how.kind,
+        "count": len(eps),
+        "axes": how.axes.shape[1],
+        "limits": how.limits.tolist(),
+        "bounds": how.bounds,
+        "by_start": _groups(eps),
+        "shades": SHADES,
+        "panels": [first, *rest],
+        "data_units": _data_units(source, how),
+    }
+
+
+def noises(data: Journey) -> np.ndarray:
+    """The noise [n, d] of each point of the data's way, clean end first: x = alpha x0 + sigma eps at its noisy one."""
+    angle = angles(data.log_snr[-1])
+    return (data.x[-1] - np.cos(angle) * data.x[0]) / np.sin(angle)
+
+
+def schedule(process: Process) -> dict[str, Any]:
+    """The angle [KNOTS] at equally spaced times from 0 to 1: alpha is its cosine and sigma its sine."""
+    log_snr = process.schedule(jnp.linspace(0, 1, KNOTS, dtype=jnp.float32))
+    below = np.minimum(angles(log_snr), _NOISE)  # rounded up, an angle might lie beyond noise alone
+    return {"angle": [round(each, 12) for each in below.tolist()]}
+
+
+def angles(log_snr: np.ndarray) -> np.ndarray:
+    """atan(sigma / alpha) at a log-SNR: from 0 for clean data to π/2 for noise alone."""
+    return np.arctan(np.exp(-np.asarray(log_snr, np.float64) / 2))
+
+
+def _sampler(method: Method, way: Journey, how: Shown) -> dict[str, Any]:
+    frames = thinned(way)
+    return {
+        "title": method.sampler,
+        "note": f"{method.steps:,} steps, grid {method.grid}",
+        "t": [round(each, 6) for each in frames.t.tolist()],
+        "levels": sorted({round(each, 4) for each in way.t.tolist()}),
+        "x": packed(frames.x @ how.axes, *how.bounds),
+        "by_end": _groups(way.x[0]),
+    }
+
+
+def _groups(cloud: np.ndarray) -> str:
+    """The shade of each point by its rank along the first principal axis of its cloud [n, d], as in the figures."""
+    mean, axes = principal_axes(cloud, 1)
+    return text_of(by_rank((cloud - mean) @ axes[:, 0], LIGHT, SHADES).group.astype(np.uint8))
+
+
+def _data_units(source: Source, how: Shown) -> dict[str, Any] | None:
+    """How a drawn coordinate becomes one in data units, where each is a column of its own."""
+    if how.kind in ("projected", "curves"):
+        return None
+    return {"mean": source.standard.mean.tolist(), "scale": source.standard.scale.tolist()}

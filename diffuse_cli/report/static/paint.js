@@ -1,0 +1,100 @@
+// Strokes that all kinds of panels share. A brush is a canvas of `width` by `height` CSS pixels, its context and frame.
+
+function fit(brush, aspect, below) {
+  const ratio = window.devicePixelRatio || 1;
+  const width = brush.canvas.clientWidth;
+  const height = Math.round(width * aspect) + below;
+  if (brush.width !== width || brush.height !== height || brush.ratio !== ratio) {
+    Object.assign(brush, { width, height, ratio });
+    brush.canvas.width = Math.round(width * ratio);
+    brush.canvas.height = Math.round(height * ratio);
+    brush.canvas.style.height = `${height}px`;
+    brush.kept = null;
+  }
+  brush.context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  brush.context.clearRect(0, 0, width, height);
+}
+
+// Dots at places [x, y, x, y, …] in their shades: all of them, or those of `chosen`. One path for each shade is a quick
+// way to draw thousands, also where there is no graphics card.
+function drawDots(context, places, shades, radius, chosen = shades.keys()) {
+  const paths = theme.ramp.map(() => new Path2D());
+  for (const i of chosen) {
+    const [path, x, y] = [paths[shades[i]], places[2 * i], places[2 * i + 1]];
+    path.moveTo(x + radius, y);
+    path.arc(x, y, radius, 0, 2 * Math.PI);
+  }
+  paths.forEach((path, shade) => {
+    context.fillStyle = theme.ramp[shade];
+    context.fill(path);
+  });
+}
+
+// How large a dot may be so that all of them cover some of the panel.
+const radiusOf = (width) => Math.min(Math.max(Math.sqrt((0.2 * width * width) / scene.count / Math.PI), 1), 4);
+
+function dot(context, x, y, radius, { fill, stroke, width = 1.5 }) {
+  context.beginPath();
+  context.arc(x, y, radius, 0, 2 * Math.PI);
+  if (fill) {
+    context.fillStyle = fill;
+    context.fill();
+  }
+  if (stroke) {
+    context.strokeStyle = stroke;
+    context.lineWidth = width;
+    context.stroke();
+  }
+}
+
+// A line through places [x, y, x, y, …], with a rim of paper that lifts it off what lies below.
+function lifted(context, places, colour, width = 1.6) {
+  context.save();
+  context.lineJoin = context.lineCap = "round";
+  context.beginPath();
+  for (let i = 0; i < places.length; i += 2) context.lineTo(places[i], places[i + 1]);
+  for (const [style, thickness] of [[theme.paper, width + 2.6], [colour, width]]) {
+    context.strokeStyle = style;
+    context.lineWidth = thickness;
+    context.stroke();
+  }
+  context.restore();
+}
+
+// A chosen point's path: hollow at its noise, filled at its clean end, a ring where it is now.
+function drawPath(context, places, here) {
+  lifted(context, places, theme.ink);
+  dot(context, places[0], places[1], 4, { fill: theme.ink, stroke: theme.paper });
+  dot(context, places.at(-2), places.at(-1), 4, { fill: theme.paper, stroke: theme.ink });
+  dot(context, here[0], here[1], 6.5, { stroke: theme.paper, width: 4.5 });
+  dot(context, here[0], here[1], 6.5, { stroke: theme.model, width: 2.5 });
+}
+
+// The levels that a sampler visits, on a ruler of time at the foot of its panel, and the time now.
+function drawRuler(brush, journey, t) {
+  const { context, width, height } = brush;
+  const [left, right, y] = [6, width - 6, height - 8];
+  const x = (time) => left + (right - left) * time;
+  context.strokeStyle = theme.frame;
+  context.lineWidth = 1;
+  context.beginPath();
+  context.moveTo(left, y + 0.5);
+  context.lineTo(right, y + 0.5);
+  context.stroke();
+  if (journey.levels) {
+    context.strokeStyle = theme.muted;
+    context.globalAlpha = Math.min(1, (0.5 * width) / journey.levels.length / 2);
+    context.beginPath();
+    for (const level of journey.levels) {
+      context.moveTo(x(level), y - 3.5);
+      context.lineTo(x(level), y + 4.5);
+    }
+    context.stroke();
+    context.globalAlpha = 1;
+  }
+  dot(context, x(t), y + 0.5, 3.5, { fill: journey.forward ? theme.data : theme.model, stroke: theme.paper });
+}
+
+function rgb(hex) {
+  return [1, 3, 5].map((start) => parseInt(hex.slice(start, start + 2), 16));
+}

@@ -1,0 +1,90 @@
+// Everything in words. All of it goes in as text: nothing that a name holds is ever read as markup.
+
+function element(tag, text, className) {
+  const made = document.createElement(tag);
+  if (text !== undefined) made.textContent = text;
+  if (className) made.className = className;
+  return made;
+}
+
+function fillList(id, rows) {
+  byId(id).replaceChildren(...rows.map(([term, description, small]) => {
+    const row = element("div");
+    const value = element("dd", description);
+    if (small) value.append(element("small", small));
+    row.append(element("dt", term), value);
+    return row;
+  }));
+}
+
+function fillMetrics({ columns, rows, others, samples, left_out: leftOut, excess }) {
+  byId("metrics-section").hidden = false;
+  const head = element("tr");
+  head.append(...["distance", "noise floor", ...columns, "n"].map((text) => element("th", text)));
+  const body = rows.map(({ name, floor, n, cells }) => {
+    const row = element("tr");
+    row.append(element("td", name), element("td", floor));
+    for (const [value, alike] of cells) {
+      const cell = element("td", value, alike ? "on" : "off");
+      cell.title = alike ? "indistinguishable from truth" : "differs from truth";
+      row.append(cell);
+    }
+    row.append(element("td", n));
+    return row;
+  });
+  if (rows.length) byId("distances").append(head, ...body);
+  const about = `${samples.toLocaleString("en")} samples of each sampler. The noise floor is what two draws of the truth `
+    + "score against each other, ± its standard deviation. ✓ cannot be told from truth with so many points, ✕ can.";
+  byId("about-distances").textContent = leftOut ? `${about} ${leftOut}.` : about;
+  fillList("likelihood", others);
+  byId("excess-section").hidden = excess === null;
+  if (excess) keepDrawn(byId("excess"), excessChart(excess));
+}
+
+// What is drawn, one sentence or two a line.
+function explanations() {
+  const lines = [
+    "The same point starts from the same noise in every panel, and it is the noise that the data end in.",
+    "All is in model space, where data have unit variance, and scaled so that pure noise is N(0, I).",
+  ];
+  if (scene.kind === "projected") lines.push("Shown are the first two principal axes of the data.");
+  if (kind === plane) lines.push("The dashed circle is two standard deviations of pure noise.");
+  if (kind === histogram) lines.push("Above, where the points are now; below, their ways, with the data at the top and noise at the bottom.");
+  if (doc.density) {
+    lines.push(`The density is ${doc.density.smoothed ? "that of the training points, smoothed" : "exact"}`
+      + `${kind === plane ? ", at each time on a scale of its own" : ""}.`);
+  }
+  if (doc.field) {
+    lines.push("The flow is where the probability flow carries a point, in the direction of play."
+      + (doc.field.score ? " The score, here times σ, points to where the density rises." : ""));
+  }
+  lines.push("Ticks below a panel are the levels that its sampler visits. The area behind the slider is ᾱ, the share of signal.");
+  return lines;
+}
+
+function hint() {
+  const what = `${scene.count.toLocaleString("en")} ${kind === curves ? "curves" : "points"}`;
+  const all = doc.asked ? `${what} of ${doc.asked.toLocaleString("en")}, as many as fit` : what;
+  return `${all}. Space plays, arrows step, Home and End go to the ends; `
+    + `hover or tap a ${kind === curves ? "curve to follow it" : "point to see its path"}${kind === space ? ", drag to turn" : ""}.`;
+}
+
+function fillWords() {
+  document.title = `${doc.name} · diffuse report`;
+  byId("name").textContent = doc.name;
+  byId("summary").textContent = doc.summary;
+  byId("hint").textContent = hint();
+  byId("explanations").replaceChildren(...explanations().map((line) => element("li", line)));
+  fillList("settings", doc.settings);
+  fillList("samplers", doc.samplers);
+  fillList("made", doc.made);
+  byId("made-section").hidden = !doc.made.length;
+  byId("commands").textContent = doc.commands.join("\n");
+  byId("config").textContent = doc.config ?? "";
+  byId("config-section").hidden = doc.config === null;
+  if (doc.metrics) fillMetrics(doc.metrics);
+  if (doc.loss) {
+    byId("loss-section").hidden = false;
+    keepDrawn(byId("loss"), lossChart(doc.loss));
+  }
+}
