@@ -25,7 +25,7 @@ NAMES = {  # of the fields that can be drawn, in the field's notation
     "velocity": r"Velocity $\hat\epsilon - \hat x_0$",
     "x0": r"Clean sample $\hat x_0$",
 }
-ARROWS = 21  # of a field, along each axis
+ARROWS = 17  # of a field, along each axis
 STREAMS = 41
 CELLS = 120  # of what is drawn as a line or an image
 PLACES = 72  # along each axis, where a model's density costs an ODE at each

@@ -3,20 +3,30 @@
     python docs/redraw.py            all of them, after the runs that they show
     python docs/redraw.py field …    those pictures only, by name; runs that are there are used again
 
-Runs land in outputs/gallery.
+Runs land in outputs/gallery. The picture of the report is taken by Chromium and its
+driver, which have to be there for it.
 """
 
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
 OUTPUTS = HERE.parent / "outputs" / "gallery"
 BLOCK = re.compile(r"```sh\n(?P<commands>.*?)```\n(?:\n!\[[^\]]*\]\((?P<picture>[^)]+)\))?", re.DOTALL)
 DPI = "90"
+PAGE = "window-size=1180,940"
+SHOWN = """
+  document.getElementById("density").click();
+  const time = document.getElementById("time");
+  time.value = 0.16;
+  time.dispatchEvent(new Event("input", { bubbles: true }));
+"""
 
 
 def main(wanted: list[str]) -> None:
@@ -41,8 +51,29 @@ def train(command: str) -> None:
 
 
 def draw(command: str, picture: Path) -> None:
+    if command.startswith("diffuse report"):
+        photograph(command, picture)
+        return
     size = [] if picture.suffix == ".gif" else ["--dpi", DPI]
     diffuse(command, "--out", str(picture), *size)
+
+
+def photograph(command: str, picture: Path) -> None:
+    """The page of a run in Chromium, by its driver, with its density shown a moment before the data."""
+    from selenium import webdriver
+
+    page = OUTPUTS / "report.html"
+    diffuse(command, "--out", str(page))
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium")
+    for flag in ("headless=new", "no-sandbox", "hide-scrollbars", "force-prefers-reduced-motion", PAGE):
+        options.add_argument(f"--{flag}")
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
+    browser.get(page.as_uri())
+    browser.execute_script(SHOWN)
+    time.sleep(1)
+    browser.save_screenshot(str(picture))
+    browser.quit()
 
 
 def diffuse(command: str, *more: str) -> None:

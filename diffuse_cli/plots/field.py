@@ -124,7 +124,8 @@ def _draw(axes: Axes, found: Field, values: np.ndarray, usual: float, style: str
     longest, typical = LONGEST, TYPICAL
     grow = longest / (relative + longest / typical - 1) / max(usual, 1e-12) * apart
     # scale and units of data: an arrow of (a, b) reaches from (x, y) to (x + a, y + b)
-    look = {"angles": "xy", "scale_units": "xy", "scale": 1, "pivot": "mid", "width": 0.0065, "zorder": 2}
+    head = {"width": 0.006, "headwidth": 3.4, "headlength": 4, "headaxislength": 3.4}
+    look = {"angles": "xy", "scale_units": "xy", "scale": 1, "pivot": "mid", "zorder": 2} | head
     axes.quiver(found.x, found.y, u * grow, v * grow, color=colour, minlength=0.3, **look)
 
 
