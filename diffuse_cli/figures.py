@@ -70,7 +70,7 @@ def both(source: Source, method: Method, drawn: Drawn, dataset: Dataset, *, fram
     """The data on their way to noise above the samples on their way from it, at the same levels of a method."""
     back = journey.reverse(source, drawn).back()
     ahead = journey.forward(source, method, dataset, len(drawn.samples), source.config.seed)
-    angle = np.arctan(np.exp(-back.log_snr / 2))  # of the noise: equal parts of it look like equal parts of the way
+    angle = journey.angles(back.log_snr)
     wanted = np.linspace(angle.min(), angle.max(), frames)
     picked = np.unique(np.abs(angle[:, None] - wanted).argmin(axis=0))
     return strips.both(

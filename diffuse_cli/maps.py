@@ -25,6 +25,7 @@ NAMES = {  # of the fields that can be drawn, in the field's notation
     "velocity": r"Velocity $\hat\epsilon - \hat x_0$",
     "x0": r"Clean sample $\hat x_0$",
 }
+FLOWS = ("v", "velocity")  # what a source has that is not a denoiser
 ARROWS = 17  # of a field, along each axis
 STREAMS = 41
 CELLS = 120  # of what is drawn as a line or an image
@@ -44,15 +45,21 @@ def field(
 ) -> Figure:
     """The field of a source at times t [k], beside the exact one where the law of the data is known.
 
-    kind: one of NAMES. An exact source stands alone. Raises UsageError for data of more than two columns.
+    kind: one of NAMES. An exact source stands alone, and so does one that is not a denoiser, whose flow is another than
+    that of noised data. Raises UsageError for data of more than two columns, or a field that such a source has not got.
     """
     _check_flat(source, "a field", "plot-trajectories draws where its points go")
+    if not source.denoises and kind not in FLOWS:
+        raise UsageError(
+            f"{source.name} has learned the velocity of a flow between pairs, from which no {kind} follows; "
+            "give --field velocity"
+        )
     log_snr = np.asarray(source.process.schedule(jnp.asarray(t, jnp.float32)), np.float64)
     points = _noised(dataset, source.config.seed, log_snr)
     line, reach = source.dim == 1, 1.2 * np.quantile(np.abs(points), 0.995)
     cells = CELLS if line else {"arrows": ARROWS, "streams": STREAMS}[style]
     axes, places = _square(source.dim, reach, cells)
-    truth = experiment.truth_of(dataset) if source.trained else None
+    truth = experiment.truth_of(dataset) if source.trained and source.denoises else None
     exactly = None if truth is None else jax.tree_util.Partial(exact.denoiser(truth))
     said = catalog.build("prediction", kind, source.process)
     usual, error = _measured(source.predict, exactly, said, log_snr, points)

@@ -58,6 +58,15 @@ def evaluate(
     what learning could still remove, in nats. Distances are in model space, where data have unit variance; NLL is in
     nats and in data units. Of a file, the reference are the rows held out from training; distances that need more of
     them are left out, unless --metric asks for them.
+
+    \b
+    Keys of --json (nats; null for what is not known):
+      run, dataset, n, sampler, steps, evals,
+      metrics: name -> value, floor, floor_std, n, repeats, indistinguishable
+      nll: value, entropy, gap, stderr, n, failed
+      excess_loss: total, by_log_snr [[log_snr, model, irreducible], …]
+      memorisation: median, held_out_median, close, close_share, nearer,
+        nearer_stderr
     """
     from diffuse_cli import quality
     from diffuse_cli.cli import preview

@@ -14,7 +14,8 @@ Examples:
   diffuse info moons/best.safetensors"""
 
 
-OWN = ("config.toml", "log.jsonl", "*.safetensors", "figures/*", "samples/*")  # what a run's folder holds
+# What a run's folder holds.
+OWN = ("config.toml", "log.jsonl", "*.safetensors", "figures/*", "samples/*", "report.html")
 
 
 @click.command(epilog=EPILOG)

@@ -10,9 +10,10 @@ from diffuse_cli import landscape
 from diffuse_cli.data.dataset import Dataset
 from diffuse_cli.diffusion import exact, predictions
 from diffuse_cli.diffusion.process import Process
+from diffuse_cli.journey import angles
 from diffuse_cli.landscape import Ground
 from diffuse_cli.report.packing import text_of
-from diffuse_cli.report.scene import Shown, angles
+from diffuse_cli.report.scene import Shown
 from diffuse_cli.sources import Source
 
 LEVELS = 20

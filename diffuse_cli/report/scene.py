@@ -8,7 +8,7 @@ import numpy as np
 from diffuse_cli.data.dataset import Dataset
 from diffuse_cli.diffusion.process import Process
 from diffuse_cli.generate import Method, draw
-from diffuse_cli.journey import Journey, forward, reverse
+from diffuse_cli.journey import Journey, angles, forward, reverse
 from diffuse_cli.plots.clouds import kind_of
 from diffuse_cli.plots.hues import by_rank, principal_axes
 from diffuse_cli.plots.style import LIGHT
@@ -128,11 +128,6 @@ def schedule(process: Process) -> dict[str, Any]:
     log_snr = process.schedule(jnp.linspace(0, 1, KNOTS, dtype=jnp.float32))
     below = np.minimum(angles(log_snr), _NOISE)  # rounded up, an angle might lie beyond noise alone
     return {"angle": [round(each, 12) for each in below.tolist()]}
-
-
-def angles(log_snr: np.ndarray) -> np.ndarray:
-    """atan(sigma / alpha) at a log-SNR: from 0 for clean data to π/2 for noise alone."""
-    return np.arctan(np.exp(-np.asarray(log_snr, np.float64) / 2))
 
 
 def _sampler(method: Method, way: Journey, how: Shown) -> dict[str, Any]:

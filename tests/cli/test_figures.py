@@ -104,6 +104,15 @@ def test_the_kl_of_a_schedule_is_the_doctors(outputs, drawn):
     assert shown == pytest.approx(told["kl"], abs=4 * told["kl_stderr"] + 0.02)
 
 
+def test_a_flow_between_pairs_has_a_velocity_and_no_score(outputs, drawn):
+    flow = ["--loss", "flow:ot", "--prediction", "velocity", "--schedule", "flow", "--name", "pairs"]
+    assert call("train", "--steps", 20, "--batch-size", 16, "--width", 8, *flow).code == 0
+    refused = call("plot-field", "--run", "pairs", "--out", "f.png")
+    assert (refused.code, "give --field velocity" in refused.err) == (2, True)
+    assert call("plot-field", "--run", "pairs", "--field", "velocity", "--times", "0.5", "--out", "f.png").code == 0
+    assert len(drawn[-1].axes) == 1  # no exact one beside it: that is another flow
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from diffuse_cli import experiment, sources
+from diffuse_cli import experiment, journey, sources
 from diffuse_cli.config import Config
 from diffuse_cli.generate import Method
 from diffuse_cli.journey import Journey
@@ -59,7 +59,7 @@ def test_the_forward_panel_is_the_forward_journey_and_ends_where_all_others_star
     _, ways, _, document = moons
     x0, eps = (unpacked(document["panels"][0][name], document["bounds"], 50, 2) for name in ("x0", "eps"))
     for x, log_snr in zip(ways.data.x, ways.data.log_snr, strict=True):
-        angle = scene.angles(log_snr)
+        angle = journey.angles(log_snr)
         np.testing.assert_allclose(np.cos(angle) * x0 + np.sin(angle) * eps, x, atol=1e-3)
     for way in ways.samplers:
         np.testing.assert_allclose(way.x[-1], eps, atol=1e-3)
