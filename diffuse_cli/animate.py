@@ -30,8 +30,8 @@ def animate(
 ) -> Animation:
     """`count` points in `frames` frames through the levels of a method: data to noise, noise to samples, or both.
 
-    The way back starts from the noise that the way there ends in. With `ease` points move equally far from frame to
-    frame; see plots.animation.animate for the other options.
+    The way back starts from the noise that points are given on the way there. With `ease` points move equally far from
+    frame to frame; see plots.animation.animate for the other options.
 
     Raises DiffuseError where the data of a run have gone, which only the way there needs.
     """

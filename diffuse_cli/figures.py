@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from diffuse_cli import catalog, journey, landscape, runs
 from diffuse_cli.config import Config
 from diffuse_cli.data.dataset import Dataset
-from diffuse_cli.diffusion import diagnosis, exact
-from diffuse_cli.diffusion.process import Process, Schedule, chain
+from diffuse_cli.diffusion import likelihood
+from diffuse_cli.diffusion.diagnosis import Estimate
+from diffuse_cli.diffusion.process import Level, Process, Schedule, angle_of, chain
 from diffuse_cli.generate import Drawn, Method, draw, own_method
 from diffuse_cli.journey import Journey
 from diffuse_cli.plots import loss as loss_plot
@@ -28,7 +29,6 @@ from diffuse_cli.sources import Source
 
 POINTS = 2000  # in a figure: enough to see a shape, few enough to see the points
 FRAMES = 10
-KL_DRAWS = 512
 KL_GRID = np.linspace(-16.0, 12.0, 29)  # log-SNR
 CELLS = 128  # of a density, along each axis
 OWN = Look()
@@ -66,11 +66,16 @@ def reverse(source: Source, method: Method, drawn: Drawn, *, frames: int, look: 
     )
 
 
-def both(source: Source, method: Method, drawn: Drawn, dataset: Dataset, *, frames: int, look: Look = OWN) -> Figure:
-    """The data on their way to noise above the samples on their way from it, at the same levels of a method."""
+def both(
+    source: Source, method: Method, drawn: Drawn, dataset: Dataset, *, frames: int, seed: int, look: Look = OWN
+) -> Figure:
+    """The data on their way to noise above the samples on their way from it, at the same levels of a method.
+
+    With the seed that `drawn` has, the data end in the noise that the samples start from.
+    """
     back = journey.reverse(source, drawn).back()
-    ahead = journey.forward(source, method, dataset, len(drawn.samples), source.config.seed)
-    angle = journey.angles(back.log_snr)
+    ahead = journey.forward(source, method, dataset, len(drawn.samples), seed)
+    angle = angle_of(back.log_snr)
     wanted = np.linspace(angle.min(), angle.max(), frames)
     picked = np.unique(np.abs(angle[:, None] - wanted).argmin(axis=0))
     return strips.both(
@@ -85,33 +90,31 @@ def both(source: Source, method: Method, drawn: Drawn, dataset: Dataset, *, fram
 
 
 def trajectories(
-    source: Source, method: Method, drawn: Drawn, dataset: Dataset, *, colour_by: str = "time", look: Look = OWN
+    source: Source, method: Method, drawn: Drawn, dataset: Dataset | None, *, colour_by: str = "time", look: Look = OWN
 ) -> Figure:
     """Where each sample comes from, over the density of the data. `drawn` has its path.
 
     colour_by: "time", "place", or "class" for the part of the data that a sample most likely belongs to. Raises
-    UsageError where the data have no classes.
+    UsageError where the data have no classes. dataset: not needed in space, unless for classes.
     """
     way = journey.reverse(source, drawn)
     labels = landscape.classes_of(source.config, dataset, way.x[-1]) if colour_by == "class" else colour_by
     return paths_plot.trajectories(
         {method.sampler: paths_plot.Paths(way.x, way.t)},
         colour_by=labels,
-        backdrop=_backdrop(source, dataset, way),
+        backdrop=None if source.dim == 3 else _backdrop(source, dataset, way),
         subject=f"{source.name}, {described(method)}",
         **look._asdict(),
     )
 
 
-def _backdrop(source: Source, dataset: Dataset, way: Journey) -> Backdrop | None:
-    """The density behind paths: of the data, or over time for a single value; none in space."""
-    if source.dim == 3:
-        return None
+def _backdrop(source: Source, dataset: Dataset, way: Journey) -> Backdrop:
+    """The density behind paths: of the data, or over time for a single value."""
     ends, clean = way.x[-1], way.log_snr[-1:]
-    finest = float(source.process.schedule(jnp.float32(1 / source.process.timesteps)))
+    finest = source.process.finest
     if source.dim == 1:
         reach = 1.1 * np.abs(way.x).max()
-        (values,), places = landscape.grid([-reach], [reach], (CELLS,))
+        (values,), places = likelihood.grid([-reach], [reach], (CELLS,))
         t = np.linspace(0, 1, CELLS)
         log_snr = np.minimum(np.asarray(source.process.schedule(jnp.asarray(t, jnp.float32))), finest)
         return Backdrop(
@@ -124,7 +127,7 @@ def _backdrop(source: Source, dataset: Dataset, way: Journey) -> Backdrop | None
         data = dataset.standard.to_model(dataset.draw(np.random.default_rng(source.config.seed), POINTS))
         ends, law = (ends - mean) @ axes, landscape.smoothed((data - mean) @ axes)
     reach = 1.1 * max(np.abs(ends).max(), np.abs(way.x[0]).max())
-    (x, y), places = landscape.grid([-reach, -reach], [reach, reach], (CELLS, CELLS))
+    (x, y), places = likelihood.grid([-reach, -reach], [reach, reach], (CELLS, CELLS))
     return Backdrop(x, y, landscape.densities(law, np.minimum(clean, finest), places)[0])
 
 
@@ -148,25 +151,30 @@ def column(source: Source, method: Method, dataset: Dataset, *, count: int, seed
 
 
 def schedules(
-    schedules: dict[str, Schedule], dataset: Dataset, law: exact.Law, *, timesteps: int, of: str, look: Look = OWN
+    schedules: dict[str, Schedule],
+    *,
+    timesteps: int,
+    kl_at: Callable[[Level], Estimate] | None = None,
+    of: str = "",
+    look: Look = OWN,
 ) -> Figure:
-    """Schedules by name, as chains of so many steps, and what each leaves of the data that `law` is of.
+    """Schedules by name, as chains of so many steps, and what each leaves of some data.
 
-    How far noised data are from pure noise depends on the log-SNR alone, so it is computed once for all of them. of:
-    the data's name.
+    kl_at: how far noised data are from pure noise (landscape.kl_of); it depends on the log-SNR alone, so it is asked
+    once for all schedules. of: the data's name.
     """
     t = np.arange(timesteps + 1) / timesteps
     curves = {name: (t, np.asarray(schedule(t), np.float64)) for name, schedule in schedules.items()}
-    x0 = dataset.standard.to_model(dataset.draw(np.random.default_rng(0), KL_DRAWS))
-    kl_at = diagnosis.kl_at(law, x0, 0)
-    known = np.array([kl_at(jax.tree.map(float, landscape.level_at(at))).value for at in KL_GRID])
-    kl = {
-        name: np.exp(np.interp(log_snr, KL_GRID, np.log(np.maximum(known, 1e-300)), left=-np.inf, right=np.nan))
-        for name, (_, log_snr) in curves.items()
-    }
-    return schedule_plot.schedule(
-        curves, timesteps=timesteps, kl=kl, subject=f"T = {timesteps}, {of}", **look._asdict()
-    )
+    kl = None
+    if kl_at is not None:
+        known = [kl_at(jax.tree.map(float, landscape.level_at(at))).value for at in KL_GRID]
+        log_kl = np.log(np.maximum(known, 1e-300))
+        kl = {
+            name: np.exp(np.interp(log_snr, KL_GRID, log_kl, left=-np.inf, right=np.nan))
+            for name, (_, log_snr) in curves.items()
+        }
+    subject = f"T = {timesteps}{f', {of}' if of else ''}"
+    return schedule_plot.schedule(curves, timesteps=timesteps, kl=kl, subject=subject, **look._asdict())
 
 
 class Losses(NamedTuple):

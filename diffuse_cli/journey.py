@@ -58,12 +58,6 @@ def forward(source: Source, method: Method, dataset: Dataset, count: int, seed: 
     return Journey(in_unit_variance(path, levels), log_snr, times(source.process, log_snr)).back()
 
 
-def angles(log_snr: np.ndarray) -> np.ndarray:
-    """atan(sigma / alpha) at a log-SNR: from 0 for clean data to π/2 for noise alone. Equal parts of it look like equal
-    parts of the way."""
-    return np.arctan(np.exp(-np.asarray(log_snr, np.float64) / 2))
-
-
 def in_unit_variance(path: np.ndarray, levels: Level) -> np.ndarray:
     """A path [k, n, d] with every frame scaled as under variance preservation."""
     norm = np.hypot(np.asarray(levels.alpha), np.asarray(levels.sigma))

@@ -16,10 +16,12 @@ from diffuse_cli import experiment
 from diffuse_cli.config import Config
 from diffuse_cli.data.dataset import Dataset
 from diffuse_cli.diffusion import exact
+from diffuse_cli.diffusion.diagnosis import Estimate, kl_at, kl_of_points
 from diffuse_cli.diffusion.predictions import Parameterization, Predict
 from diffuse_cli.diffusion.process import Level, variance_preserving
 from diffuse_cli.errors import UsageError
 
+_DRAWS = 512
 _KERNELS = 2048  # points of a file that a smoothed density is made of
 _NEARLY_CLEAN = 12.0  # log-SNR at which a sample is told from others: where a law is bare, clean points have no density
 
@@ -48,25 +50,36 @@ def smoothed(points: np.ndarray) -> exact.Law:
     return exact.mixture(some, width)
 
 
-def grid(low: np.ndarray, high: np.ndarray, cells: tuple[int, ...]) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
-    """The centres of cells from low [d] to high [d]: along each axis, and all places [cells of the first, …, d]."""
-    axes = tuple(a + (b - a) * (np.arange(n) + 0.5) / n for a, b, n in zip(low, high, cells, strict=True))
-    return axes, np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+def check_classes(config: Config, dataset: Dataset) -> None:
+    """Raise UsageError where the dataset is of one piece."""
+    if dataset.classes is None:
+        raise UsageError(f"{config.dataset} has no classes to colour by; give --color-by time or place")
 
 
 def classes_of(config: Config, dataset: Dataset, x0: np.ndarray) -> np.ndarray:
     """The most probable class [n] of each of x0 [n, d], model space: the one with the largest share times density.
 
-    Raises UsageError where the dataset is of one piece.
+    Raises UsageError like `check_classes`.
     """
-    if dataset.classes is None:
-        raise UsageError(f"{config.dataset} has no classes to colour by; give --color-by time or place")
+    check_classes(config, dataset)
     clean = level_at(_NEARLY_CLEAN)
     known = [
         exact.log_prob(dataset.classes.exact(c), jnp.asarray(x0, jnp.float32), clean)
         for c in range(len(dataset.classes.shares))
     ]
     return np.argmax(np.log(dataset.classes.shares)[:, None] + np.stack(known), axis=0)
+
+
+def kl_of(config: Config, dataset: Dataset) -> Callable[[Level], Estimate]:
+    """How far the noised data are from pure noise at a level: KL(q(x) || prior), as `diffuse doctor` has it.
+
+    Raises UsageError for a set of the user's own code that does not say its density.
+    """
+    to_model = dataset.standard.to_model
+    if dataset.points is not None:
+        return kl_of_points(to_model(dataset.points))
+    x0 = to_model(dataset.draw(np.random.default_rng(0), _DRAWS))
+    return kl_at(experiment.law_of(config, dataset), x0, 0)
 
 
 def densities(law: exact.Law, log_snr: np.ndarray, places: np.ndarray) -> np.ndarray:

@@ -7,8 +7,7 @@ from matplotlib.figure import Figure
 
 from diffuse_cli import catalog, experiment, landscape
 from diffuse_cli.data.dataset import Dataset
-from diffuse_cli.diffusion import exact
-from diffuse_cli.diffusion.likelihood import grid_density
+from diffuse_cli.diffusion import exact, likelihood
 from diffuse_cli.diffusion.predictions import Parameterization, Predict
 from diffuse_cli.errors import UsageError
 from diffuse_cli.plots import density as density_plot
@@ -82,23 +81,27 @@ def field(
 def density(source: Source, dataset: Dataset, *, look: Look = OWN) -> Figure:
     """The density of a source by its likelihood, beside the exact one, data units.
 
-    Of a user's file the other one is a smooth estimate from its points, and is called so. An exact source stands alone.
+    Of a user's file the other one is a smooth estimate from its points, and is called so. An exact source stands alone,
+    also that which has memorised a file.
     Raises UsageError for data of more than two columns.
     """
     _check_flat(source, "a density", "likelihood says how probable each of its points is")
     ground = landscape.ground_of(source.config, dataset)
+    law, name = ground.law, "smoothed data" if ground.smoothed else "exact"
+    if not source.trained:
+        law, name = experiment.law_of(source.config, dataset), experiment.law_name(dataset)
     draws = dataset.standard.to_model(dataset.draw(np.random.default_rng(source.config.seed), DRAWS))
     margin = 0.12 * np.ptp(draws, axis=0).max()
     low, high = draws.min(axis=0) - margin, draws.max(axis=0) + margin
-    cells = np.ceil(PLACES * (high - low) / (high - low).max()).astype(int) if source.dim == 2 else [2 * CELLS]
-    axes, places = landscape.grid(low, high, tuple(cells))
+    along = PLACES if source.trained and source.dim == 2 else 2 * CELLS
+    cells = tuple(np.ceil(along * (high - low) / (high - low).max()).astype(int))
+    axes, places = likelihood.grid(low, high, cells)
     volume = float(np.prod(source.standard.scale))
     model = None
     if source.trained:
-        found = grid_density(source.predict, source.process, low, high, tuple(cells), tolerance=TOLERANCE)
-        model = np.exp(np.nan_to_num(found.log_p.astype(np.float64), nan=-np.inf)) / volume
-    finest = [_finest(source)]
-    truth = landscape.densities(ground.law, finest, places)[0] / volume
+        found = likelihood.grid_density(source.predict, source.process, low, high, cells, tolerance=TOLERANCE)
+        model = np.exp(found.log_p.astype(np.float64)) / volume
+    truth = landscape.densities(law, [source.process.finest], places)[0] / volume
     mean, scale = source.standard
     x, *y = (m + s * axis for m, s, axis in zip(mean, scale, axes, strict=True))
     return density_plot.density(
@@ -106,7 +109,7 @@ def density(source: Source, dataset: Dataset, *, look: Look = OWN) -> Figure:
         y[0] if y else None,
         model,
         truth,
-        truth="smoothed data" if ground.smoothed else "exact",
+        truth=name,
         subject=source.name,
         **look._asdict(),
     )
@@ -128,7 +131,7 @@ def _noised(dataset: Dataset, seed: int, log_snr: np.ndarray) -> np.ndarray:
 
 
 def _square(dim: int, reach: float, cells: int) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
-    return landscape.grid(np.full(dim, -reach), np.full(dim, reach), (cells,) * dim)
+    return likelihood.grid(np.full(dim, -reach), np.full(dim, reach), (cells,) * dim)
 
 
 def _measured(
@@ -148,8 +151,3 @@ def _densities(source: Source, dataset: Dataset, log_snr: np.ndarray, reach: flo
     axes, places = _square(source.dim, reach, CELLS)
     p = landscape.densities(landscape.ground_of(source.config, dataset).law, log_snr, places)
     return p if source.dim == 1 else [Backdrop(*axes, each) for each in p]
-
-
-def _finest(source: Source) -> float:
-    """The log-SNR at t = 1/T, below which nothing was trained."""
-    return float(source.process.schedule(jnp.float32(1 / source.process.timesteps)))

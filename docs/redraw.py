@@ -1,5 +1,7 @@
 """Draw the figures of gallery.md again: run each command of the page, with the picture below it as its --out.
 
+The picture of python.md is drawn by its own example, which writes forward.png where it is run.
+
     python docs/redraw.py            all of them, after the runs that they show
     python docs/redraw.py field …    those pictures only, by name; runs that are there are used again
 

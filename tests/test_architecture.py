@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "diffuse_cli"
 ROWS = [
-    {"__init__", "errors", "atomic", "catalog", "config"},
+    {"__init__", "errors", "atomic", "plain", "catalog", "config"},
     {"diffusion"},
     {"networks"},
     {"sampling"},

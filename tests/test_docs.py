@@ -54,6 +54,12 @@ def test_commands_of_the_gallery_can_be_read_and_their_pictures_are_there(block)
         found.make_context(words[1], words[2:], resilient_parsing=False).close()
 
 
+@pytest.mark.parametrize("page", [*DOCS.glob("*.md"), DOCS.parent / "README.md"], ids=lambda page: page.name)
+def test_every_picture_of_every_page_is_there(page):
+    for picture in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", page.read_text()):
+        assert (page.parent / picture).is_file(), picture
+
+
 def test_pictures_are_small():
     pictures = [path for path in DOCS.rglob("*") if path.suffix in (".png", ".gif")]
     assert pictures

@@ -6,14 +6,14 @@ import pytest
 
 from diffuse_cli import catalog, config, experiment, landscape
 from diffuse_cli.data.dataset import Dataset, Standardiser
-from diffuse_cli.diffusion import exact
+from diffuse_cli.diffusion import exact, likelihood
 from diffuse_cli.errors import UsageError
 
 LOG_SNR = np.array([6.0, 0.0, -6.0])
 
 
 def test_a_grid_has_the_middles_of_cells():
-    (x, y), places = landscape.grid(np.array([-1.0, 0.0]), np.array([1.0, 3.0]), (4, 3))
+    (x, y), places = likelihood.grid(np.array([-1.0, 0.0]), np.array([1.0, 3.0]), (4, 3))
     np.testing.assert_allclose(x, [-0.75, -0.25, 0.25, 0.75])
     np.testing.assert_allclose(y, [0.5, 1.5, 2.5])
     assert places.shape == (4, 3, 2)
@@ -24,14 +24,14 @@ def test_a_grid_has_the_middles_of_cells():
 def test_densities_integrate_to_one_at_every_level(name):
     ground = landscape.ground_of(config.make({"dataset": name}), catalog.build("dataset", name))
     assert not ground.smoothed
-    _, places = landscape.grid(np.full(2, -5.0), np.full(2, 5.0), (100, 100))
+    _, places = likelihood.grid(np.full(2, -5.0), np.full(2, 5.0), (100, 100))
     np.testing.assert_allclose(landscape.densities(ground.law, LOG_SNR, places).sum(axis=(1, 2)) * 0.01, 1, atol=2e-3)
 
 
 def test_the_score_of_gaussian_data_is_the_known_one():
     law = exact.gaussian(np.zeros(2), np.diag([1.0, 0.25]))
     predict = jax.tree_util.Partial(exact.denoiser(law))
-    _, places = landscape.grid(np.full(2, -2.0), np.full(2, 2.0), (5, 4))
+    _, places = likelihood.grid(np.full(2, -2.0), np.full(2, 2.0), (5, 4))
     process = experiment.process_of(config.make({}))
     found = landscape.fields(predict, catalog.build("prediction", "score", process), LOG_SNR, places)
     share = 1 / (1 + np.exp(-LOG_SNR))
@@ -46,7 +46,7 @@ def test_a_file_has_a_smooth_density_near_that_of_its_points():
     dataset = Dataset(lambda rng, n: points[:n], 2, Standardiser(np.zeros(2), np.ones(2)), points=points)
     ground = landscape.ground_of(config.make({}), dataset)
     assert ground.smoothed
-    _, places = landscape.grid(np.full(2, -3.0), np.full(2, 3.0), (40, 40))
+    _, places = likelihood.grid(np.full(2, -3.0), np.full(2, 3.0), (40, 40))
     p = landscape.densities(ground.law, [12.0], places)[0]
     truth = np.exp(-0.5 * (places**2).sum(axis=-1)) / (2 * np.pi)
     assert np.abs(p - truth).sum() * 0.15**2 / 2 < 0.1  # of the mass in another place

@@ -6,22 +6,16 @@ from typing import Any
 import click
 
 from diffuse_cli.cli import options, signals, terminal
-from diffuse_cli.plots.formats import Look
+from diffuse_cli.errors import UsageError
+from diffuse_cli.plots.formats import Look, check_animation_path
 
+MOST_PIXELS = 500_000_000  # of all frames together, which are held at once: some two gigabytes
 EPILOG = """\b
 Examples:
   diffuse animate
   diffuse animate --run moons --sampler ddpm --steps 1000 --direction reverse --out reverse.mp4
   diffuse animate --exact --dataset two_spirals --schedule linear --size 640 --dark
   diffuse animate --exact --dataset swiss_roll:dim=3 --direction forward --tail 0 --out roll.webp"""
-
-
-def _check(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path | None:
-    if path is not None and not ctx.resilient_parsing:
-        from diffuse_cli.plots.formats import check_animation_path
-
-        check_animation_path(path)
-    return path
 
 
 @click.command(epilog=EPILOG)
@@ -55,14 +49,8 @@ def _check(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Pa
 @options.seed
 @options.option("--size", type=click.IntRange(160, 2160), default=480, show_default=True, help="The width in pixels.")
 @options.option("--dark", is_flag=True, help="Light on dark.")
-@options.option(
-    "--out",
-    "-o",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    show_default="the figures/ of the run",
-    callback=_check,
-    help="Where to: .gif, .webp, or .mp4, which needs ffmpeg.",
+@options.out(
+    check_animation_path, "Where to: .gif, .webp, or .mp4, which needs ffmpeg.", where="the figures/ of the run"
 )
 @options.device
 @options.common
@@ -83,11 +71,14 @@ def animate(
 ) -> None:
     """Animate points on their way: data into noise, noise into samples of a run or the exact denoiser, or both.
 
-    The way back starts from the noise that the way there ends in. Points are in model space, scaled to unit variance at
-    every noise level; their colours say where they come from on the way there, and where they will be on the way back.
+    The way back starts from the noise that points are given on the way there. Points are in model space, scaled to unit
+    variance at every noise level; their colours say where they come from on the way there, and where they will be on
+    the way back.
     """
     from diffuse_cli import animate as animation
 
+    if frames * size**2 > MOST_PIXELS:
+        raise UsageError(f"{frames} frames of {size} pixels are too much for one file; give fewer, or a smaller --size")
     signals.at_once()
     source = options.open_source(ctx)
     method = options.gather_method(ctx, source.config)

@@ -7,7 +7,7 @@ import click
 
 from diffuse_cli import catalog
 from diffuse_cli.cli import options, signals, terminal
-from diffuse_cli.cli.numbers import Numbers, check_times
+from diffuse_cli.cli.numbers import Numbers
 from diffuse_cli.errors import UsageError
 from diffuse_cli.plots.formats import Look
 
@@ -47,7 +47,6 @@ FARTHEST = 1e4  # model space: beyond it, exact answers are differences of numbe
 def explain(
     ctx: click.Context,
     point: tuple[float, ...] | None,
-    times: tuple[float, ...],
     out: Path | None,
     look: Look,
     dpi: int,
@@ -79,7 +78,7 @@ def explain(
 
     signals.at_once()
     source = options.open_source(ctx)
-    check_times(times, source.process.timesteps, MOST_TIMES)
+    times = options.gather_times(ctx, source.process.timesteps, MOST_TIMES)
     dataset = source.dataset()
     x0 = _clean_point(point, source, dataset)
     law, eps = experiment.law_of(source.config, dataset), np.random.default_rng((seed, 1)).standard_normal(source.dim)

@@ -5,8 +5,6 @@ from typing import Any
 
 import click
 
-from diffuse_cli.errors import UsageError
-
 
 class Numbers(click.ParamType):
     """Finite numbers with commas between them."""
@@ -26,15 +24,6 @@ class Numbers(click.ParamType):
         if not all(map(math.isfinite, numbers)):
             self.fail(f"{value!r}: every number must be finite", param, ctx)
         return numbers
-
-
-def check_times(times: tuple[float, ...], timesteps: int, most: int) -> None:
-    """Raise UsageError for `--times` that are not times of a chain, or more than a figure shows."""
-    wrong = [t for t in times if not 1 / timesteps <= t <= 1]
-    if wrong:
-        raise UsageError(f"--times {wrong[0]:g}: the chain's times go from 1/T = {1 / timesteps:g} to 1")
-    if len(times) > most:
-        raise UsageError(f"--times has {len(times)} numbers; {most} are the most that a figure shows")
 
 
 class Counts(Numbers):

@@ -224,7 +224,12 @@ def source(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def open_source(ctx: click.Context) -> Any:
-    """The sources.Source of the command line.
+    """The sources.Source of the command line, as `open_source_and_run` finds it."""
+    return open_source_and_run(ctx)[0]
+
+
+def open_source_and_run(ctx: click.Context) -> tuple[Any, Any]:
+    """The sources.Source of the command line, and the runs.Run that it is or is the exact twin of, or None.
 
     With `--exact --dataset D` no run is opened; with `--exact` alone it is the exact twin of the run. Without `--exact`
     D and the like in the environment are for other times. Raises UsageError where a run is asked to have other ones.
@@ -244,7 +249,7 @@ def open_source(ctx: click.Context) -> Any:
     else:
         run = runs.open_run(runs.find(params["outputs"], params["run_name"]), trust=params["trust"])
         if not exact:
-            return sources.of_run(run, trust=params["trust"])
+            return sources.of_run(run, trust=params["trust"]), run
         settings, trusted = gather(ctx, run.config, only=("schedule", "timesteps")), params["trust"]
     dataset = experiment.dataset_of(settings, trust=trusted) if run is None else runs.data_of(run, trust=trusted)
     if dataset.points is not None:
@@ -253,7 +258,7 @@ def open_source(ctx: click.Context) -> Any:
             "which a network should not."
         )
     process = runs.process_of(settings, run, trust=trusted)
-    return sources.exact_of(settings, dataset, params["outputs"], process=process, trust=trusted)
+    return sources.exact_of(settings, dataset, params["outputs"], process=process, trust=trusted), run
 
 
 def _has_own_data(ctx: click.Context) -> bool:
@@ -313,14 +318,31 @@ def device(command: Callable[..., Any]) -> Callable[..., Any]:
     )(started)
 
 
+def out(
+    check: Callable[[Path], Any], words: str, *, default: Path | None = None, where: str | None = None
+) -> Decorator:
+    """`--out`, a file that `check` finds fit before any work is done. `where` it goes unless said, if not `default`."""
+
+    def checked(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path | None:
+        if path is not None and not ctx.resilient_parsing:
+            check(path)
+        return path
+
+    return option(
+        "--out",
+        "-o",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        default=default,
+        show_default=where or True,
+        callback=checked,
+        help=words,
+    )
+
+
 def figure_out(default: Path | None = None, *, where: str | None = None) -> Decorator:
     """`--out`, `--dark`, `--width` and `--dpi` of a figure. Its `default` place, or words for `where` it goes if that
     depends. `--dark` and `--width` come as one `look`."""
-
-    def check(ctx: click.Context, param: click.Parameter, path: Path | None) -> Path | None:
-        if path is not None and not ctx.resilient_parsing:
-            check_path(path)
-        return path
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(command)
@@ -339,16 +361,7 @@ def figure_out(default: Path | None = None, *, where: str | None = None) -> Deco
                 help="How wide; text keeps its size.",
             ),
             option("--dark", is_flag=True, help="Light on dark."),
-            option(
-                "--out",
-                "-o",
-                type=click.Path(path_type=Path),
-                metavar="FILE",
-                default=default,
-                show_default=where or True,
-                callback=check,
-                help="Where to: .png, .svg or .pdf.",
-            ),
+            out(check_path, "Where to: .png, .svg or .pdf.", default=default, where=where),
         ):
             with_look = decorate(with_look)
         return with_look
@@ -357,7 +370,7 @@ def figure_out(default: Path | None = None, *, where: str | None = None) -> Deco
 
 
 def times(default: str, most: int) -> Decorator:
-    """`--times`, the noise levels of a figure; `numbers.check_times` checks them against a process."""
+    """`--times`, the noise levels of a figure; `gather_times` reads them."""
     return option(
         "--times",
         type=Numbers(),
@@ -365,6 +378,21 @@ def times(default: str, most: int) -> Decorator:
         show_default=True,
         help=f"At which t, from 1/T to 1; {most} at most.",
     )
+
+
+def gather_times(ctx: click.Context, timesteps: int, most: int) -> tuple[float, ...]:
+    """`--times` of a chain with so many steps; those that nobody asked for are moved to its first step, if before it.
+
+    Raises UsageError for what are no times of the chain, or more than a figure shows.
+    """
+    times, first = ctx.params["times"], 1 / timesteps
+    if ctx.get_parameter_source("times") is ParameterSource.DEFAULT:
+        return tuple(sorted({max(t, first) for t in times}))
+    if wrong := [t for t in times if not first <= t <= 1]:
+        raise UsageError(f"--times {wrong[0]:g}: the chain's times go from 1/T = {first:g} to 1")
+    if len(times) > most:
+        raise UsageError(f"--times has {len(times)} numbers; {most} are the most that a figure shows")
+    return times
 
 
 def run_figure(folder: Path, name: str, look: Look, *, ending: str = ".png") -> Path:

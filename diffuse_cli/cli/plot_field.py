@@ -6,7 +6,6 @@ from typing import Any
 import click
 
 from diffuse_cli.cli import options, signals
-from diffuse_cli.cli.numbers import check_times
 from diffuse_cli.plots.formats import Look
 
 MOST_TIMES = 6
@@ -43,7 +42,6 @@ def plot_field(
     ctx: click.Context,
     kind: str,
     style: str,
-    times: tuple[float, ...],
     out: Path | None,
     look: Look,
     dpi: int,
@@ -60,6 +58,6 @@ def plot_field(
 
     signals.at_once()
     source = options.open_source(ctx)
-    check_times(times, source.process.timesteps, MOST_TIMES)
+    times = options.gather_times(ctx, source.process.timesteps, MOST_TIMES)
     figure = maps.field(source, source.dataset(), np.array(times), kind=kind, style=style, look=look)
-    options.save_figure(figure, out or options.run_figure(source.folder, f"field-{kind}", look), dpi)
+    options.save_figure(figure, out or options.run_figure(source.folder, f"field-{kind}-{style}", look), dpi)

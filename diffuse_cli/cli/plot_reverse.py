@@ -54,6 +54,6 @@ def plot_reverse(
     if dataset is None:
         figure = figures.reverse(source, method, drawn, frames=frames or 10, look=look)
     else:
-        figure = figures.both(source, method, drawn, dataset, frames=frames or 6, look=look)
+        figure = figures.both(source, method, drawn, dataset, frames=frames or 6, seed=seed, look=look)
     name = ("both" if dataset else "reverse") + options.of_method(method, source.config)
     options.save_figure(figure, out or options.run_figure(source.folder, name, look), dpi)

@@ -6,8 +6,10 @@ from typing import Any
 import click
 
 from diffuse_cli.cli import options, signals
+from diffuse_cli.errors import UsageError
 from diffuse_cli.plots.formats import Look
 
+MOST = 12  # as many as a figure takes
 EPILOG = """\b
 Examples:
   diffuse plot-samples
@@ -61,15 +63,24 @@ def plot_samples(
 
     signals.at_once()
     names = run_names or (() if datasets else ("latest",))
+    _check(ctx, names, datasets)
     opened = [sources.of_run(runs.open_run(runs.find(outputs, name), trust=trust), trust=trust) for name in names]
-    columns = {}
+    columns: list[tuple[str, Column]] = []
     for source in opened:
         method = options.gather_method(ctx, source.config)
-        columns[source.name] = figures.column(source, method, source.dataset(), count=count, seed=seed)
+        columns.append((source.name, figures.column(source, method, source.dataset(), count=count, seed=seed)))
     for choice in datasets:
         dataset = catalog.build("dataset", choice)
-        name = catalog.short(choice)
-        columns[name if name not in columns else f"{name} (data)"] = Column(
-            dataset.draw(np.random.default_rng(seed), count), view=dataset.view
-        )
+        drawn = dataset.draw(np.random.default_rng(seed), count)
+        columns.append((catalog.short(choice), Column(drawn, view=dataset.view)))
     options.save_figure(collection(columns, **look._asdict()), out, dpi)
+
+
+def _check(ctx: click.Context, run_names: tuple[str, ...], datasets: tuple[str, ...]) -> None:
+    """Raises UsageError for too many panels, and for a method where there is nothing to sample from."""
+    if (count := len(run_names) + len(datasets)) > MOST:
+        raise UsageError(f"{count} panels do not fit beside each other; give at most {MOST} runs and datasets")
+    said = [name for name in ("sampler", "sampler_steps", "grid") if options.on_command_line(ctx, name)]
+    if said and not run_names:
+        flags = " and ".join("--steps" if name == "sampler_steps" else f"--{name}" for name in said)
+        raise UsageError(f"{flags}: datasets are drawn from directly; give a --run to sample from")

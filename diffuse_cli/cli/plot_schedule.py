@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from diffuse_cli.cli import options
+from diffuse_cli.cli import options, terminal
+from diffuse_cli.errors import DiffuseError
 from diffuse_cli.plots.formats import Look
 
 EPILOG = """\b
@@ -56,20 +57,20 @@ def plot_schedule(
 
     The KL between the noised data and pure noise should be nothing at t = 1, from where sampling starts.
     """
-    from diffuse_cli import catalog, experiment, figures, runs
+    from diffuse_cli import catalog, experiment, figures, landscape, runs
 
     opened = [runs.open_run(runs.find(outputs, name), trust=trust) for name in run_names]
     settings = options.gather(ctx, opened[0].config if opened else None, only=("dataset", "timesteps"))
     names = schedules or [name for name in catalog.CATALOG["schedule"] if name not in _NOTHING_OF_THEIR_OWN]
     drawn = {run.name: run.experiment.process.schedule for run in opened}
     drawn |= {catalog.short(name): catalog.build("schedule", name, settings.timesteps) for name in names}
-    dataset = experiment.dataset_of(settings, trust=trust or not opened)
-    figure = figures.schedules(
-        drawn,
-        dataset,
-        experiment.law_of(settings, dataset),
-        timesteps=settings.timesteps,
-        of=settings.dataset,
-        look=look,
-    )
-    options.save_figure(figure, out, dpi)
+    try:
+        typed = options.on_command_line(ctx, "dataset")
+        dataset = experiment.dataset_of(settings, trust=trust or not opened or typed)
+        known = {"kl_at": landscape.kl_of(settings, dataset), "of": settings.dataset}
+    except DiffuseError as error:  # a run's data may have gone, or have no density; its schedule is there all the same
+        if typed:
+            raise
+        terminal.note(f"Without the KL: {error}")
+        known = {}
+    options.save_figure(figures.schedules(drawn, timesteps=settings.timesteps, look=look, **known), out, dpi)

@@ -40,12 +40,17 @@ def plot_trajectories(
 
     A single value is drawn over time; data of more than three columns on their first two principal axes.
     """
-    from diffuse_cli import figures, generate
+    from diffuse_cli import figures, generate, landscape
 
     signals.at_once()
     source = options.open_source(ctx)
-    method, dataset = options.gather_method(ctx, source.config), source.dataset()
+    method = options.gather_method(ctx, source.config)
+    # In space nothing lies behind the paths, and a run needs no data then.
+    dataset = source.dataset() if source.dim != 3 or colour_by == "class" else None
+    if colour_by == "class":
+        landscape.check_classes(source.config, dataset)
     drawn = generate.draw(source, method, count, seed, trajectory=True)
     figure = figures.trajectories(source, method, drawn, dataset, colour_by=colour_by, look=look)
-    name = "trajectories" + options.of_method(method, source.config)
+    name = "trajectories" + (f"-by-{colour_by}" if colour_by != "time" else "")
+    name += options.of_method(method, source.config)
     options.save_figure(figure, out or options.run_figure(source.folder, name, look), dpi)

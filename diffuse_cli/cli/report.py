@@ -8,10 +8,12 @@ import click
 
 from diffuse_cli.cli import options, signals, terminal
 from diffuse_cli.errors import UsageError
+from diffuse_cli.plots.formats import check_page_path
 
 if TYPE_CHECKING:
     from diffuse_cli.generate import Method
     from diffuse_cli.report.document import Commands, History
+    from diffuse_cli.runs import Run
     from diffuse_cli.sources import Source
 
 EPILOG = """\b
@@ -22,14 +24,6 @@ Examples:
 
 POINTS = 2000
 MOST = 6  # samplers: more panels are too small to see
-
-
-def _check(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path | None:
-    if path is not None and not ctx.resilient_parsing:
-        from diffuse_cli.report.page import check_path
-
-        check_path(path)
-    return path
 
 
 @click.command(epilog=EPILOG)
@@ -51,15 +45,7 @@ def _check(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Pa
     help="How many points.",
 )
 @options.option("--metrics/--no-metrics", default=True, show_default=True, help="Judge the samples, as evaluate does.")
-@options.option(
-    "--out",
-    "-o",
-    type=click.Path(path_type=Path),
-    metavar="FILE.html",
-    callback=_check,
-    show_default="report.html in the run's folder",
-    help="Where to.",
-)
+@options.out(check_page_path, "Where to: .html.", where="report.html in the run's folder")
 @options.seed
 @options.device
 @options.common
@@ -81,7 +67,7 @@ def report(
     from diffuse_cli.report import document, facts, page, scene
 
     signals.at_once()
-    source = options.open_source(ctx)
+    source, run = options.open_source_and_run(ctx)
     dataset = source.dataset()
     methods = _methods(ctx, source, samplers)
     shown = min(count or POINTS, scene.most(source, methods))
@@ -92,7 +78,6 @@ def report(
         terminal.note(f"Judging {facts.JUDGED:,} samples of each sampler (--no-metrics leaves this out)")
         judged = facts.judged(source, dataset, methods, seed)
     terminal.note(f"Following {shown:,} points through {', '.join(method.sampler for method in methods)}")
-    history, where = _history(ctx)
     found = document.gather(
         source,
         dataset,
@@ -100,9 +85,9 @@ def report(
         count=shown,
         asked=count,
         seed=seed,
-        history=history,
+        history=_history(run) if source.trained else None,
         judged=judged,
-        commands=_commands(ctx, source, methods, where),
+        commands=_commands(ctx, source, methods, run),
     )
     if out is None:
         out = source.folder / "report.html"
@@ -134,32 +119,28 @@ def _methods(ctx: click.Context, source: "Source", samplers: tuple[str, ...]) ->
     return methods
 
 
-def _history(ctx: click.Context) -> tuple["History | None", str | None]:
-    """What the run's folder knows, and how a later command finds the run; nothing of an exact denoiser."""
-    from diffuse_cli import checkpoint, runs
+def _history(run: "Run") -> "History":
+    """What the run's folder knows."""
+    from diffuse_cli import runs
     from diffuse_cli.report.document import History
 
-    if ctx.params["exact"]:
-        return None, None
-    path = runs.find(ctx.params["outputs"], ctx.params["run_name"])
-    folder, file = runs.parts(path)
-    log = runs.read_log(folder) if (folder / "log.jsonl").is_file() else []
-    name = folder.name if ctx.params["run_name"] == "latest" else ctx.params["run_name"]
-    return History(checkpoint.read_header(file), log), name
+    return History(run.metadata, runs.read_log(run.folder) if (run.folder / "log.jsonl").is_file() else [])
 
 
-def _commands(ctx: click.Context, source: "Source", methods: list["Method"], run: str | None) -> "Commands":
+def _commands(ctx: click.Context, source: "Source", methods: list["Method"], run: "Run | None") -> "Commands":
     """The commands that make the run, and its report, again."""
     from diffuse_cli.report.document import Commands
 
-    params = ctx.params
-    words = ["diffuse", "report"]
+    params, settings = ctx.params, source.config
+    words = ["diffuse", "report", *([] if source.trained else ["--exact"])]
     if run is None:
-        settings = source.config
-        words += ["--exact", "--dataset", settings.dataset, "--schedule", settings.schedule]
+        words += ["--dataset", settings.dataset, "--schedule", settings.schedule]
         words += ["--timesteps", str(settings.timesteps)]
     else:
-        words += ["--run", run]
+        words += ["--run", run.name if params["run_name"] == "latest" else params["run_name"]]
+        own = [name for name in ("schedule", "timesteps") if options.on_command_line(ctx, name)]
+        words += [word for name in own for word in (f"--{name}", str(params[name]))]
+        words += ["--trust"] if params["trust"] else []
     if params["outputs"] != Path("outputs"):
         words += ["--outputs", str(params["outputs"])]
     for method in methods:
@@ -167,5 +148,5 @@ def _commands(ctx: click.Context, source: "Source", methods: list["Method"], run
     words += ["--steps", str(methods[0].steps), *(["--grid", params["grid"]] if params["grid"] else [])]
     words += ["-n", str(params["count"])] if params["count"] else []
     words += ["--seed", str(params["seed"])] + ([] if params["metrics"] else ["--no-metrics"])
-    train = None if run is None else ["diffuse", "train", "--config", "config.toml", "--name", source.name]
+    train = ["diffuse", "train", "--config", "config.toml", "--name", source.name] if source.trained else None
     return Commands(train and shlex.join(train), shlex.join(words))

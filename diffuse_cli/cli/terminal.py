@@ -1,7 +1,6 @@
 """What goes to the terminal: results to stdout; progress, notes and warnings to stderr, the bar on a terminal only."""
 
 import json
-import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -9,6 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import click
+
+from diffuse_cli.plain import finite
 
 quiet = False
 
@@ -26,15 +27,7 @@ def warn(text: str) -> None:
 
 def print_json(document: Any) -> None:
     """Exactly one JSON document on stdout. JSON knows finite numbers only; others become null."""
-    click.echo(json.dumps(_finite(document), indent=2, allow_nan=False))
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    click.echo(json.dumps(finite(document), indent=2, allow_nan=False))
 
 
 def shows_pictures() -> bool:

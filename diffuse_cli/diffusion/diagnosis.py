@@ -130,14 +130,31 @@ def study_points(points: np.ndarray, *, seed: int = 0) -> Subject:
     With hardly any noise that law knows each point by heart. What can be learnt of fine noise is what one half of the
     points tells of the other: a lower bound on what their unknown law would.
     """
-    points = np.asarray(points, np.float64)
-    most = min(MOST_POINTS, int(np.sqrt(MOST_WORK / points.shape[1])))
-    some = np.random.default_rng(seed).permutation(points)[:most]
+    some, most = _some(points, seed)
     law, halves = exact.mixture(some, 0.0), (some[::2], some[1::2])
-    draws, others = (np.resize(part, (max(len(part), most // 2), points.shape[1])) for part in (some, halves[1]))
+    draws, others = _as_many(some, most), _as_many(halves[1], most)
     signal = _gains(law, draws, _noise(seed, draws.shape))[1]
     noise = _held_out(exact.mixture(halves[0], 0.0), others, _noise(seed, others.shape))
-    return Subject(kl_at(law, draws, seed), Gains(GRID, noise, signal), *_moments(points), finite=True)
+    kl = kl_at(law, draws, seed)
+    return Subject(kl, Gains(GRID, noise, signal), *_moments(np.asarray(points, np.float64)), finite=True)
+
+
+def kl_of_points(points: np.ndarray, *, seed: int = 0) -> Callable[[Level], Estimate]:
+    """KL(q(x) || prior) at a level for a finite set [n, d], as `study_points` has it, without the rest."""
+    some, most = _some(points, seed)
+    return kl_at(exact.mixture(some, 0.0), _as_many(some, most), seed)
+
+
+def _some(points: np.ndarray, seed: int) -> tuple[np.ndarray, int]:
+    """The points themselves, or a random part of a large set; and the most that were allowed."""
+    points = np.asarray(points, np.float64)
+    most = min(MOST_POINTS, int(np.sqrt(MOST_WORK / points.shape[1])))
+    return np.random.default_rng(seed).permutation(points)[:most], most
+
+
+def _as_many(points: np.ndarray, most: int) -> np.ndarray:
+    """A small set several times, for the sake of its noises."""
+    return np.resize(points, (max(len(points), most // 2), points.shape[1]))
 
 
 def diagnose(subject: Subject, process: Process) -> Diagnosis:

@@ -144,6 +144,12 @@ def log_likelihood(
     return Likelihood(log_p, stderr, round(flow.EVALS * steps.mean()), int(np.isnan(log_p).sum()), probes)
 
 
+def grid(low: Array, high: Array, cells: tuple[int, ...]) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+    """The centres of cells from low [d] to high [d]: along each axis, and all places [cells of the first, …, d]."""
+    axes = tuple(a + (b - a) * (np.arange(n) + 0.5) / n for a, b, n in zip(low, high, cells, strict=True))
+    return axes, np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+
+
 def grid_density(
     predict: Predict,
     process: Process,
@@ -168,8 +174,7 @@ def grid_density(
     if not (low < high).all():
         raise UsageError(f"a grid runs from low to high, not from {low.tolist()} to {high.tolist()}")
     counts = np.ceil((high - low) / SPACING).astype(int) if cells is None else np.asarray(cells)
-    axes = tuple(a + (b - a) * (np.arange(n) + 0.5) / n for a, b, n in zip(low, high, counts, strict=True))
-    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+    axes, points = grid(low, high, tuple(counts))
     found = log_likelihood(
         predict, process, points.reshape(-1, len(axes)), tolerance=tolerance, max_steps=max_steps, probes=0
     )

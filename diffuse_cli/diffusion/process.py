@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 FAINTEST = -60.0  # log-SNR: 1e-13 of signal to one of noise; what is fainter is as good as this, and holds no number
@@ -102,9 +103,27 @@ class Process(NamedTuple):
         log_snr = self.schedule(jnp.maximum(place - 1, 0) / self.timesteps)
         return Level(log_snr, *variance_preserving(log_snr))
 
+    @property
+    def finest(self) -> float:
+        """The log-SNR at t = 1/T, where training begins: less noise nobody has seen."""
+        return float(self.schedule(jnp.asarray(1.0 / self.timesteps)))
+
     def knots(self) -> Level:
         """The T + 1 levels of the discrete chain, t = 0, 1/T, …, 1; the first is clean."""
         return self.level(jnp.linspace(0.0, 1.0, self.timesteps + 1))
+
+
+def angle_of(log_snr: np.ndarray) -> np.ndarray:
+    """atan(sigma / alpha), from 0 for clean data to π/2 for noise alone; equal parts of it look like equal parts of the
+    way. In double precision."""
+    with np.errstate(over="ignore"):
+        return np.arctan(np.exp(-np.asarray(log_snr, np.float64) / 2))
+
+
+def log_snr_of(angle: np.ndarray) -> np.ndarray:
+    """The log-SNR at which atan(sigma / alpha) is `angle`."""
+    with np.errstate(divide="ignore"):
+        return -2 * np.log(np.tan(np.asarray(angle, np.float64)))
 
 
 def prior(key: Array, shape: tuple[int, ...], level: Level) -> Array:

@@ -112,9 +112,8 @@ def make_scene(
     """Decide what all panels share. clouds: each [n, d]; reference [m, d]: whose principal axes and order are used.
 
     side: the width of a panel in inches, by which points are sized; square: the same scale and range in both directions
-    of a plane; most: how many points a panel shows at most; curves: how many curves; follow: whether
-    one of them is followed; frame [k, d]: whose
-    samples the limits hold, by default those of all clouds.
+    of a plane; most: how many points a panel shows at most; curves: how many curves; follow: whether one of them is
+    followed; frame [k, d]: whose samples the limits hold, by default those of all clouds.
     """
     kind = kind_of(view, reference.shape[1])
     basis = principal_axes(reference, 2) if kind == "projected" else None

@@ -1,5 +1,6 @@
 """Several sets beside each other, each on its own scale: their data, and what models make of them."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,33 +28,33 @@ class Column(NamedTuple):
 
 
 def collection(
-    columns: dict[str, Column], *, subject: str = "", dark: bool = False, width: float | None = None
+    columns: Sequence[tuple[str, Column]], *, subject: str = "", dark: bool = False, width: float | None = None
 ) -> Figure:
     """A grid: for each name its data, and below them the samples of its model. Data are blue, models orange.
 
-    columns: 1 to 12 of them. Where none has a model, the panels stand in rows of up to six. Each set has its own
-    limits, which data and model share; there are no ticks, since sets differ in their units.
+    columns: 1 to 12 names, each with what stands below it. Where none has a model, the panels stand in rows of up to
+    six. Each set has its own limits, which data and model share; there are no ticks, since sets differ in their units.
 
     Raises UsageError where shapes do not agree, DiffuseError where nothing is finite.
     """
     if not 1 <= len(columns) <= MOST:
         raise UsageError(f"there are {len(columns)} sets; a grid takes 1 to {MOST}.")
-    columns = {name: _checked(name, column) for name, column in columns.items()}
-    modelled = any(column.model is not None for column in columns.values())
+    columns = [(name, _checked(name, column)) for name, column in columns]
+    modelled = any(column.model is not None for _, column in columns)
     across = len(columns) if modelled else min(len(columns), ACROSS)
     rows = 2 if modelled else -(-len(columns) // across)
     with house_style(dark=dark, width=width) as theme:
         side = SIDES[min(across, ACROSS)]
-        scenes = {name: _scene(column, side, theme) for name, column in columns.items()}
+        scenes = [_scene(column, side, theme) for _, column in columns]
         # The panels of curves need room beside them for a histogram, so where there is one all are laid out so.
-        widest = max(scenes.values(), key=lambda scene: (scene.kind == "curves", scene.kind != "histogram"))
+        widest = max(scenes, key=lambda scene: (scene.kind == "curves", scene.kind != "histogram"))
         made = panel_rows(rows, across, widest, theme, again=0.0 if modelled else None)
-        for number, (name, column) in enumerate(columns.items()):
+        for number, ((name, column), scene) in enumerate(zip(columns, scenes, strict=True)):
             row, place = (0, number) if modelled else divmod(number, across)
-            axes = _draw(made, row, place, column.data, scenes[name], theme.data)
-            axes.set_title(name, x=scenes[name].middle)
+            axes = _draw(made, row, place, column.data, scene, theme.data)
+            axes.set_title(name, x=scene.middle)
             if column.model is not None:
-                _draw(made, 1, place, column.model, scenes[name], theme.model)
+                _draw(made, 1, place, column.model, scene, theme.model)
             if modelled and number == 0:
                 _name_rows(made.figure.axes, theme)
         return arrange(made, "Data and model" if modelled else "Data", subject)

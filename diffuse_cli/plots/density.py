@@ -29,11 +29,12 @@ def density(
 ) -> Figure:
     """The density of a model, the exact one beside it at the same levels, and by how much the model has more or less.
 
-    x [nx], y [ny]: the middles of cells, evenly spaced, in data units. model, exact [nx, ny]: densities there; without
-    a model there is one panel. Both have one scale of shades, and lines at the same densities: those that hold 30, 60
-    and 90 % of the mass of the exact one. The third panel is the difference, orange where the model has more and blue
-    where it has less, on the same scale; its title says how much of the mass is in another place, half of the integral
-    of the absolute difference. With y None, and [nx], both are lines in one panel. truth: what the exact one is called.
+    x [nx], y [ny]: the middles of cells, evenly spaced, in data units. model, exact [nx, ny]: densities there; where
+    the model's is NaN it is left blank, and said so. Without a model there is one panel. Both have one scale of shades,
+    and lines at the same densities: those that hold 30, 60 and 90 % of the mass of the exact one. The third panel is
+    the difference, orange where the model has more and blue where it has less, on the same scale; its title says how
+    much of the mass is in another place, half of the integral of the absolute difference. With y None, and [nx], both
+    are lines in one panel. truth: what the exact one is called.
 
     Raises UsageError where shapes do not agree.
     """
@@ -56,7 +57,7 @@ def density(
             frame_plane(axes, scene)
             if name == "difference":
                 _draw_difference(axes, x, y, model - exact, exact.max(), theme)
-                axes.set_title(f"difference, {100 * _elsewhere(model, exact):.2g} % of the mass")
+                axes.set_title(_elsewhere(model, exact))
             else:
                 _draw(axes, x, y, p, exact.max(), theme.model if name == "model" else theme.data, theme)
                 axes.contour(x, y, p.T, levels=levels, colors=[theme.ink], linewidths=0.4, alpha=0.6, zorder=2)
@@ -76,9 +77,12 @@ def _levels(p: np.ndarray) -> np.ndarray:
     return levels[apart]
 
 
-def _elsewhere(model: np.ndarray, exact: np.ndarray) -> float:
-    """The total variation between two densities on the same cells."""
-    return float(np.abs(model / model.sum() - exact / exact.sum()).sum() / 2)
+def _elsewhere(model: np.ndarray, exact: np.ndarray) -> str:
+    """The total variation between two densities on the same cells, in words; nobody knows it where cells are blank."""
+    if blank := int(np.isnan(model).sum()):
+        return f"difference, {blank} cells unknown"
+    apart = np.abs(model / model.sum() - exact / exact.sum()).sum() / 2
+    return f"difference, {100 * apart:.2g} % of the mass"
 
 
 def _draw(axes: Axes, x: np.ndarray, y: np.ndarray, p: np.ndarray, top: float, colour: str, theme: Theme) -> None:

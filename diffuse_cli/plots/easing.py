@@ -4,6 +4,8 @@ import itertools
 
 import numpy as np
 
+from diffuse_cli.diffusion.process import angle_of, log_snr_of
+
 EVEN = 0.2  # of the pace is that of time itself, so that nothing stands still and nothing is skipped
 
 
@@ -49,8 +51,7 @@ def _places(lengths: np.ndarray, frames: int) -> np.ndarray:
 
 def _log_snr(log_snr: np.ndarray, before: np.ndarray, part: np.ndarray) -> np.ndarray:
     """The log-SNR between levels: with tan(angle) = sigma / alpha, straight in the angle, which is 0 for clean data."""
-    with np.errstate(over="ignore", divide="ignore"):
-        angle = np.arctan(np.exp(-np.asarray(log_snr, np.float64) / 2))
-        between = -2 * np.log(np.tan(angle[before] * (1 - part) + angle[before + 1] * part))
+    angle = angle_of(log_snr)
+    between = log_snr_of(angle[before] * (1 - part) + angle[before + 1] * part)
     exact = np.where(part == 0, before, before + 1)  # where a moment is a level, its log-SNR is that one's own
     return np.where((part == 0) | (part == 1), np.asarray(log_snr, np.float64)[exact], between)

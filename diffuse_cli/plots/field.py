@@ -25,7 +25,8 @@ TYPICAL = 0.5  # of it: an arrow as long as the field is usually
 class Field(NamedTuple):
     """values [k, nx, ny, 2] at k noise levels, at the places x [nx], y [ny]; on a line [k, nx, 1], with y None.
 
-    usual: [k], the root mean square of the exact field where the data are, by which arrows are measured. error: [k],
+    usual: [k], the root mean square of the exact field where the data are, or of the model's where there is no exact
+    one, by which arrows are measured. error: [k],
     that of the model's distance from it in parts of `usual`, or None. density: a Backdrop for each level; on a line
     [k, nx].
     """

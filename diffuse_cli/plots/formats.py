@@ -10,6 +10,7 @@ from diffuse_cli.errors import DiffuseError, UsageError
 
 FORMATS = (".png", ".svg", ".pdf")
 MOVING_FORMATS = (".gif", ".mp4", ".webp")
+PAGE_FORMATS = (".html",)
 
 
 class Look(NamedTuple):
@@ -41,6 +42,12 @@ def check_animation_path(path: str | os.PathLike) -> Path:
             f"{path.name} needs a Pillow built with WebP: pip install --upgrade pillow; or write a .gif."
         )
     return path
+
+
+def check_page_path(path: str | os.PathLike) -> Path:
+    """The path of a page that can be written. Raises UsageError for an ending other than .html, DiffuseError where the
+    folder is not there."""
+    return _checked(path, PAGE_FORMATS, "a report")
 
 
 def ffmpeg() -> str | None:

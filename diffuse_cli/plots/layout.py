@@ -36,7 +36,7 @@ class Rows(NamedTuple):
 def panel_rows(
     rows: int, columns: int, scene: Scene, theme: Theme, *, above: float = ONE_LINE, again: float | None = None
 ) -> Rows:
-    """A figure for rows of panels of a scene, `above` inches for the titles of the first, `again` for the others'"""
+    """A figure for rows of panels of a scene, `above` inches for the titles of the first, `again` for the others'."""
     figure = new_figure(6.0, 4.0, theme._replace(width=None), layout="none")
     figure.theme = theme
     grid = figure.add_gridspec(rows, columns)

@@ -38,7 +38,7 @@ def loss(
     with house_style(dark=dark, width=width) as theme:
         figure = new_figure(5.4, 3.5, theme)
         axes = figure.add_subplot()
-        smooth = running_mean(steps, train, 0.1 * steps if decades(steps) else 0.04 * np.ptp(steps))
+        smooth = smoothed(steps, train)
         axes.plot(*thinned(steps, train), color=theme.fill, linewidth=0.6, alpha=0.6)
         axes.plot(steps, smooth, color=theme.muted, linewidth=1.1, marker=_dot(steps), label="training, running mean")
         # The limits hold every line, but of the raw losses only what is usual late in training.
@@ -57,6 +57,11 @@ def loss(
         axes.legend(loc="best")
         heading(figure, "Loss", subject)
         return settle(figure)
+
+
+def smoothed(steps: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """The running mean [k] of the training loss, over a stretch that looks equally long everywhere on its axis."""
+    return running_mean(steps, train, 0.1 * steps if decades(steps) else 0.04 * np.ptp(steps))
 
 
 def running_mean(steps: np.ndarray, values: np.ndarray, reach: np.ndarray | float) -> np.ndarray:

@@ -12,7 +12,7 @@ from diffuse_cli.data.dataset import Dataset
 from diffuse_cli.evaluation.floors import Score
 from diffuse_cli.figures import losses
 from diffuse_cli.generate import Method, draw
-from diffuse_cli.plots.loss import decades, running_mean
+from diffuse_cli.plots.loss import decades, smoothed
 from diffuse_cli.quality import Quality
 from diffuse_cli.sources import Source
 
@@ -65,7 +65,7 @@ def loss(records: list[dict[str, Any]]) -> dict[str, Any] | None:
     steps, train = found.steps[finite], found.train[finite]
     if not len(steps):
         return None
-    mean = running_mean(steps, train, 0.1 * steps if decades(steps) else 0.04 * np.ptp(steps))
+    mean = smoothed(steps, train)
     kept = _kept(len(steps), logarithmic=decades(steps))
     held = _kept(len(found.held_out), logarithmic=decades(steps))
     return {

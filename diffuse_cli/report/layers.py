@@ -8,9 +8,8 @@ import numpy as np
 
 from diffuse_cli import landscape
 from diffuse_cli.data.dataset import Dataset
-from diffuse_cli.diffusion import exact, predictions
-from diffuse_cli.diffusion.process import Process
-from diffuse_cli.journey import angles
+from diffuse_cli.diffusion import exact, likelihood, predictions
+from diffuse_cli.diffusion.process import Process, angle_of, log_snr_of
 from diffuse_cli.landscape import Ground
 from diffuse_cli.report.packing import text_of
 from diffuse_cli.report.scene import Shown
@@ -25,9 +24,9 @@ _SHARPEST = 0.4  # cells: a density less blurred than this would show the grid a
 def levels(process: Process, sharpest: float = 0.0) -> np.ndarray:
     """The log-SNR [LEVELS] of levels equally far apart in atan(sigma / alpha), from t = 1/T, or from the angle
     `sharpest` if that is noisier, to t = 1."""
-    ends = angles(process.schedule(jnp.array([1 / process.timesteps, 1.0], jnp.float32)))
+    ends = angle_of(process.schedule(jnp.array([1 / process.timesteps, 1.0], jnp.float32)))
     first = min(max(ends[0], sharpest), ends[1])
-    return -2 * np.log(np.tan(np.linspace(first, ends[1], LEVELS)))
+    return log_snr_of(np.linspace(first, ends[1], LEVELS))
 
 
 def density(source: Source, dataset: Dataset, how: Shown) -> dict[str, Any] | None:
@@ -41,14 +40,14 @@ def density(source: Source, dataset: Dataset, how: Shown) -> dict[str, Any] | No
     ground, cells = landscape.ground_of(source.config, dataset), CELLS[how.kind]
     width = float(np.ptp(how.limits[0])) / cells[0]
     at = levels(source.process, np.arctan(_SHARPEST * width))
-    places = landscape.grid(how.limits[:, 0], how.limits[:, 1], cells)[1]
+    places = likelihood.grid(how.limits[:, 0], how.limits[:, 1], cells)[1]
     found = landscape.densities(ground.law, at, places)
     plane = how.kind == "plane"
     top = found.reshape(LEVELS, -1).max(axis=1) if plane else np.full(LEVELS, found.max())
     share = found / top.reshape(-1, *[1] * len(cells))
     coded = np.rint(255 * np.sqrt(share)).astype(np.uint8) if plane else np.rint(65535 * share).astype("<u2")
     return {
-        "angle": angles(at).tolist(),
+        "angle": angle_of(at).tolist(),
         "cells": cells,
         "values": text_of(np.swapaxes(coded, 1, 2) if plane else coded),  # a picture has its rows along x
         "top": float(found.max()),
@@ -57,7 +56,8 @@ def density(source: Source, dataset: Dataset, how: Shown) -> dict[str, Any] | No
 
 
 def field(source: Source, dataset: Dataset, how: Shown) -> dict[str, Any] | None:
-    """v = alpha eps − sigma x0 of the source on a coarse grid of the plane, and the exact one's where it is known.
+    """v = alpha eps − sigma x0 of the source on a coarse grid of the plane, and the exact one's where it is known and
+    the same: the flow between pairs is another.
 
     In the space of the frames v is the velocity dx/d(angle) of the flow, and with x it says the noise that is seen,
     eps = sigma x + alpha v, so that the score is −eps / sigma. None for other than two columns.
@@ -65,13 +65,13 @@ def field(source: Source, dataset: Dataset, how: Shown) -> dict[str, Any] | None
     if how.kind != "plane":
         return None
     at = levels(source.process)
-    places = landscape.grid(how.limits[:, 0], how.limits[:, 1], (ARROWS, ARROWS))[1]
+    places = likelihood.grid(how.limits[:, 0], how.limits[:, 1], (ARROWS, ARROWS))[1]
     found = {"model": landscape.fields(source.for_sampling(), predictions.v(), at, places)}
     ground = landscape.ground_of(source.config, dataset)
-    if not ground.smoothed and source.box is not None:
+    if not ground.smoothed and source.trained and source.denoises:
         found["exact"] = landscape.fields(_denoiser(ground), predictions.v(), at, places)
     return {
-        "angle": angles(at).tolist(),
+        "angle": angle_of(at).tolist(),
         "cells": ARROWS,
         "score": source.denoises,
         "values": {name: text_of(_squeezed(v)) for name, v in found.items()},

@@ -8,34 +8,18 @@ another script nor any request could start.
 import base64
 import hashlib
 import json
-import math
-import os
 from pathlib import Path
 from typing import Any
 
 from diffuse_cli import atomic
-from diffuse_cli.errors import DiffuseError, UsageError
+from diffuse_cli.errors import DiffuseError
+from diffuse_cli.plain import finite
+from diffuse_cli.plots.formats import check_page_path
 
 LIMIT = 2_000_000  # bytes of a page
 SCRIPTS = ("data.js", "theme.js", "paint.js", "panels.js", "player.js", "chart.js", "words.js", "main.js")
 _STATIC = Path(__file__).parent / "static"
 _HARMLESS = {ord(character): f"\\u{ord(character):04x}" for character in "<>&"}
-
-
-def check_path(path: str | os.PathLike) -> Path:
-    """The path of a report that can be written, by its ending and its folder.
-
-    Raises UsageError for an ending other than .html, DiffuseError where the folder is not there.
-    """
-    path = Path(path)
-    if path.suffix.lower() != ".html":
-        given = f"ends in {path.suffix!r}" if path.suffix else "has no ending"
-        raise UsageError(
-            f"a report is one HTML page, and {path.name!r} {given}; give --out {path.stem or 'report'}.html"
-        )
-    if not path.parent.is_dir():
-        raise DiffuseError(f"cannot write {path}: the folder {path.parent} does not exist; make it, or give another")
-    return path
 
 
 def render(document: dict[str, Any]) -> bytes:
@@ -62,24 +46,16 @@ def render(document: dict[str, Any]) -> bytes:
 
 
 def write(path: Path, document: dict[str, Any]) -> Path:
-    """Write the page of a document, whole or not at all. Raises like `check_path`, `render` and `atomic.write`."""
-    path = check_path(path)
+    """Write the page of a document, whole or not at all. Raises like `check_page_path`, `render` and `atomic.write`."""
+    path = check_page_path(path)
     atomic.write(path, render(document))
     return path
 
 
 def as_json(document: dict[str, Any]) -> str:
     """A document as ASCII that has no meaning in HTML. Numbers that are not finite become null."""
-    text = json.dumps(_finite(document), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    text = json.dumps(finite(document), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return text.translate(_HARMLESS)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _read(name: str) -> str:

@@ -6,9 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from diffuse_cli.data.dataset import Dataset
-from diffuse_cli.diffusion.process import Process
+from diffuse_cli.diffusion.process import Process, angle_of
 from diffuse_cli.generate import Method, draw
-from diffuse_cli.journey import Journey, angles, forward, reverse
+from diffuse_cli.journey import Journey, forward, reverse
 from diffuse_cli.plots.clouds import kind_of
 from diffuse_cli.plots.hues import by_rank, principal_axes
 from diffuse_cli.plots.style import LIGHT
@@ -19,7 +19,7 @@ FRAMES = 41  # of a sampler's way; between them the page interpolates
 CURVES = 40  # more of them hide each other
 COLUMNS = 128  # values of a curve that are drawn
 _NOISE = 1.570796326794  # an angle just below π/2
-KNOTS = 401  # at which the page reads the schedule
+KNOTS = 1001  # at which the page reads the schedule
 SHADES = 32
 _LETTERS = 1_400_000  # of the page for the points of all samplers
 _AXES = {"histogram": 1, "plane": 2, "projected": 2, "space": 3}
@@ -55,8 +55,9 @@ def most(source: Source, methods: list[Method]) -> int:
     kind = kind_of(source.view, source.dim)
     if kind == "curves":
         return CURVES
-    frames = sum(min(method.steps + 1, FRAMES) for method in methods)
-    return _LETTERS // size(3 * frames * _AXES[kind]) * 3
+    frames = 2 + sum(min(method.steps + 1, FRAMES) for method in methods)  # two: data and noise
+    shades = 2 + len(methods)  # by the noise, and by the end of each way
+    return int(_LETTERS / (size(3 * frames * _AXES[kind]) / 3 + shades * 4 / 3))
 
 
 def travel(source: Source, dataset: Dataset, methods: list[Method], count: int, seed: int) -> Ways:
@@ -119,14 +120,14 @@ def document(source: Source, methods: list[Method], ways: Ways, how: Shown) -> d
 
 def noises(data: Journey) -> np.ndarray:
     """The noise [n, d] of each point of the data's way, clean end first: x = alpha x0 + sigma eps at its noisy one."""
-    angle = angles(data.log_snr[-1])
+    angle = angle_of(data.log_snr[-1])
     return (data.x[-1] - np.cos(angle) * data.x[0]) / np.sin(angle)
 
 
 def schedule(process: Process) -> dict[str, Any]:
     """The angle [KNOTS] at equally spaced times from 0 to 1: alpha is its cosine and sigma its sine."""
     log_snr = process.schedule(jnp.linspace(0, 1, KNOTS, dtype=jnp.float32))
-    below = np.minimum(angles(log_snr), _NOISE)  # rounded up, an angle might lie beyond noise alone
+    below = np.minimum(angle_of(log_snr), _NOISE)  # rounded up, an angle might lie beyond noise alone
     return {"angle": [round(each, 12) for each in below.tolist()]}
 
 

@@ -65,11 +65,18 @@ def test_trajectories_are_those_of_sample(outputs, drawn):
     np.testing.assert_allclose(mean + scale * ends, samples, rtol=1e-4, atol=1e-4)
 
 
-def test_the_exact_field_differs_from_itself_by_nothing(outputs, drawn):
+def test_an_exact_field_stands_alone_and_a_models_beside_it(outputs, drawn):
     assert call("plot-field", "--exact", "--times", "0.3", "--out", "f.png", "--dpi", 50).code == 0
     assert len(drawn[-1].axes) == 1
     assert call("plot-field", "--times", "0.3", "--out", "f.png", "--dpi", 50).code == 0
-    assert "% of exact" in drawn[-1].axes[2].get_title()
+    assert len(drawn[-1].axes) == 3
+
+
+def test_default_times_fit_a_short_chain(tmp_path, monkeypatch, drawn):
+    monkeypatch.chdir(tmp_path)
+    words = "plot-field --exact --dataset bimodal --timesteps 5 --out f.png"
+    assert call(*words.split(), "--dpi", 50).code == 0
+    assert [axes.get_title().split(",")[0] for axes in drawn[-1].axes] == ["$t = 0.20$", "$t = 0.30$", "$t = 0.70$"]
 
 
 def test_the_density_of_a_file_is_said_to_be_smoothed(outputs, drawn):
@@ -83,6 +90,12 @@ def test_the_density_of_a_file_is_said_to_be_smoothed(outputs, drawn):
     assert "points.csv" in result.err
 
 
+def test_the_same_set_twice_is_two_panels(tmp_path, monkeypatch, drawn):
+    monkeypatch.chdir(tmp_path)
+    assert call("plot-samples", "--dataset", "moons", "--dataset", "moons", "-n", 50, "--dpi", 50).code == 0
+    assert len(drawn[-1].axes) == 2
+
+
 def test_a_grid_has_runs_and_datasets(outputs, drawn):
     words = "plot-samples --run small --dataset moons --dataset s_curve:dim=3 --dataset curves -n 60 --out f.png"
     assert call(*words.split(), "--dpi", 50).code == 0
@@ -93,7 +106,13 @@ def test_a_grid_has_runs_and_datasets(outputs, drawn):
 
 def test_both_rows_show_the_same_levels(outputs, drawn):
     assert call("plot-reverse", "--rows", "both", "--frames", 3, "--out", "f.png", "--dpi", 50).code == 0
-    assert len(drawn[-1].axes) == 6
+    above, below = drawn[-1].axes[2], drawn[-1].axes[5]  # the noise is the same, but for what is left of the data
+    call("plot-reverse", "--rows", "both", "--frames", 3, "--out", "f.png", "--dpi", 50, "--seed", 5)
+    other, *_ = (axes.collections[0].get_offsets() for axes in drawn[-1].axes[2:3])
+    assert np.abs(above.collections[0].get_offsets() - below.collections[0].get_offsets()).max() < 0.01
+    assert np.abs(other - above.collections[0].get_offsets()).max() > 1
+    below = drawn[-1].axes[5].collections[0].get_offsets()
+    assert np.abs(other - below).max() < 0.01
 
 
 def test_the_kl_of_a_schedule_is_the_doctors(outputs, drawn):
@@ -113,6 +132,20 @@ def test_a_flow_between_pairs_has_a_velocity_and_no_score(outputs, drawn):
     assert len(drawn[-1].axes) == 1  # no exact one beside it: that is another flow
 
 
+def test_the_kl_of_a_file_is_the_doctors_too_and_a_run_without_its_file_has_none(outputs, drawn):
+    np.savetxt("points.csv", np.random.default_rng(0).normal(size=(300, 2)) * [3, 1], delimiter=",")
+    words = ["--dataset", "file:points.csv", "--schedule", "sigmoid:start=1e-5,end=5e-3", "--timesteps", "100"]
+    assert call("plot-schedule", *words, "--out", "f.png", "--dpi", 50).code == 0
+    told = call("doctor", *words, "--json").json["end"]
+    assert drawn[-1].axes[3].lines[1].get_ydata()[0] == pytest.approx(told["kl"], abs=0.01)
+    assert call("train", "--dataset", "file:points.csv", "--steps", 20, "--batch-size", 16, "--width", 8).code == 0
+    Path("points.csv").unlink()
+    assert call("plot-schedule", *words, "--out", "f.png").code == 1
+    result = call("plot-schedule", "--run", "points", "--out", "f.png", "--dpi", 50)
+    assert (result.code, "Without the KL" in result.err) == (0, True)
+    assert len(drawn[-1].axes) == 3
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
@@ -126,6 +159,9 @@ def test_a_flow_between_pairs_has_a_velocity_and_no_score(outputs, drawn):
         ("plot-samples --out f.gif --dataset moons", 2, ".png, .svg, .pdf"),
         ("plot-samples --out nowhere/f.png --dataset moons", 1, "does not exist"),
         ("plot-samples", 1, "no run"),
+        ("plot-samples --dataset moons --steps 5", 2, "give a --run"),
+        ("plot-samples" + 13 * " --dataset moons", 2, "at most 12"),
+        ("animate --exact --dataset moons --frames 1000 --size 2000", 2, "give fewer, or a smaller --size"),
     ],
 )
 def test_mistakes(words, code, said, tmp_path, monkeypatch):

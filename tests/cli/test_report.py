@@ -127,8 +127,8 @@ def test_however_many_points_are_asked_for(outputs):
 @pytest.mark.parametrize(
     ("line", "status", "says"),
     [
-        ("--out r.pdf", 2, "give --out r.html"),
-        ("--out report", 2, "give --out report.html"),
+        ("--out r.pdf", 2, "known: .html"),
+        ("--out report", 2, "known: .html"),
         ("--out nowhere/r.html", 1, "the folder nowhere does not exist"),
         ("--run nothing", 1, "Runs there: small."),
         ("--sampler dimm", 2, "did you mean 'ddim'"),

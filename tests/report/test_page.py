@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from diffuse_cli.errors import DiffuseError, UsageError
+from diffuse_cli.plots.formats import check_page_path
 from diffuse_cli.report import page
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)> & <!-- \u2028\u2029 é ☃ {{script}}"
@@ -71,13 +72,13 @@ def test_a_page_is_never_larger_than_promised(tmp_path):
 
 @pytest.mark.parametrize("name", ["r.htm", "r", "r.pdf", ".html"])
 def test_another_ending_is_told_what_would_work(name, tmp_path):
-    with pytest.raises(UsageError, match=r"--out \S+\.html"):
-        page.check_path(tmp_path / name)
+    with pytest.raises(UsageError, match=r"known: \.html"):
+        check_page_path(tmp_path / name)
 
 
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(DiffuseError, match="nowhere does not exist"):
-        page.check_path(tmp_path / "nowhere" / "r.html")
+        check_page_path(tmp_path / "nowhere" / "r.html")
 
 
 def test_the_wheel_takes_whatever_lies_in_the_package():

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from diffuse_cli import experiment, journey, sources
+from diffuse_cli import experiment, sources
 from diffuse_cli.config import Config
+from diffuse_cli.diffusion.process import angle_of
 from diffuse_cli.generate import Method
 from diffuse_cli.journey import Journey
 from diffuse_cli.report import layers, packing, scene
@@ -59,7 +60,7 @@ def test_the_forward_panel_is_the_forward_journey_and_ends_where_all_others_star
     _, ways, _, document = moons
     x0, eps = (unpacked(document["panels"][0][name], document["bounds"], 50, 2) for name in ("x0", "eps"))
     for x, log_snr in zip(ways.data.x, ways.data.log_snr, strict=True):
-        angle = journey.angles(log_snr)
+        angle = angle_of(log_snr)
         np.testing.assert_allclose(np.cos(angle) * x0 + np.sin(angle) * eps, x, atol=1e-3)
     for way in ways.samplers:
         np.testing.assert_allclose(way.x[-1], eps, atol=1e-3)
@@ -82,13 +83,18 @@ def test_of_frames_at_one_time_the_last_travelled_is_shown():
 
 @pytest.mark.parametrize("dataset", ["moons", "bimodal", "s_curve:dim=3", "curves"])
 @pytest.mark.parametrize("samplers", [1, 2, 6])
-def test_as_many_points_as_fit(dataset, samplers):
+@pytest.mark.parametrize("steps", [1, 4, 1000])
+def test_as_many_points_as_fit(dataset, samplers, steps):
     source, _ = exact(dataset)
-    methods = [Method("ddim", "uniform", 1000)] * samplers
+    methods = [Method("ddim", "uniform", steps)] * samplers
     count = scene.most(source, methods)
     columns = {"moons": 2, "bimodal": 1, "s_curve:dim=3": 3, "curves": 64}[dataset]
     assert count >= (40 if dataset == "curves" else 700)
-    assert samplers * packing.size(count * columns * scene.FRAMES) <= 1_700_000
+    frames = 2 + samplers * min(steps + 1, scene.FRAMES)  # data and noise beside the ways of samplers
+    shades = (2 + samplers) * packing.size(count) / 2
+    letters = packing.size(count * columns * frames) + shades
+    assert letters <= 1_700_000
+    assert dataset == "curves" or letters > 1_350_000  # and no fewer than do
 
 
 @pytest.mark.parametrize("settings", [{"schedule": "linear"}, {"schedule": "cosine", "zero_terminal_snr": True}])

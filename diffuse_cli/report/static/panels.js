@@ -208,7 +208,6 @@ const BINS = 56;
 
 const histogram = {
   aspect: 1.05,
-  framed: true,
   split: (brush) => Math.round(0.42 * brush.width),
   across: (brush, value) => ((value - scene.limits[0][0]) / (scene.limits[0][1] - scene.limits[0][0])) * brush.width,
   down(brush, t) {
@@ -299,7 +298,7 @@ const histogram = {
 };
 
 // The highest that any histogram or the density comes to, a density: all panels and times share one scale.
-histogram.top = scene.kind !== "histogram" ? 1 : Math.max(0.4, ...[0, 1].flatMap((t) => journeys.map((journey) => {
+histogram.top = scene.kind !== "histogram" ? 1 : Math.max(0.4, doc.density?.top ?? 0, ...[0, 1].flatMap((t) => journeys.map((journey) => {
   const [[low, high]] = scene.limits;
   const counts = new Float32Array(BINS);
   const values = new Float32Array(scene.count);
@@ -312,7 +311,6 @@ histogram.top = scene.kind !== "histogram" ? 1 : Math.max(0.4, ...[0, 1].flatMap
 
 const curves = {
   aspect: 0.8,
-  framed: true,
   line(brush, journey, index) {
     const [[low, high]] = scene.limits;
     const height = brush.height - RULER;
