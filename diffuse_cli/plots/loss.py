@@ -39,7 +39,7 @@ def loss(
         figure = new_figure(5.4, 3.5, theme)
         axes = figure.add_subplot()
         smooth = smoothed(steps, train)
-        axes.plot(*thinned(steps, train), color=theme.fill, linewidth=0.6, alpha=0.6)
+        axes.plot(*_thinned(steps, train), color=theme.fill, linewidth=0.6, alpha=0.6)
         axes.plot(steps, smooth, color=theme.muted, linewidth=1.1, marker=_dot(steps), label="training, running mean")
         # The limits hold every line, but of the raw losses only what is usual late in training.
         hold = [smooth[steps >= steps[-1] / SPAN], np.quantile(train[len(train) // 2 :], [0.02, 0.98])]
@@ -83,7 +83,7 @@ def _checked(steps: np.ndarray, values: np.ndarray, what: str) -> tuple[np.ndarr
     return steps[finite][order], values[finite][order]
 
 
-def thinned(steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _thinned(steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """At most MOST_POINTS of the raw losses, even in the logarithm of the step: what the eye can tell apart."""
     if len(steps) <= MOST_POINTS:
         return steps, values

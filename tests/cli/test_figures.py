@@ -22,6 +22,17 @@ def drawn(monkeypatch):
     return figures
 
 
+def test_what_can_be_chosen_is_what_can_be_drawn():
+    from diffuse_cli import maps
+    from diffuse_cli.cli import plot_field, plot_samples
+    from diffuse_cli.plots import collection, field
+
+    choices = {param.name: getattr(param.type, "choices", None) for param in plot_field.plot_field.params}
+    assert list(choices["kind"]) == list(maps.NAMES)
+    assert list(choices["style"]) == list(field.STYLES)
+    assert (plot_field.MOST_TIMES, plot_samples.MOST) == (field.MOST_PANELS, collection.MOST)
+
+
 @pytest.mark.parametrize("command", LATER)
 def test_a_run_has_each_figure_in_every_format(command, outputs):
     for suffix, start in {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}.items():

@@ -7,6 +7,7 @@ import shutil
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from diffuse_cli.report import page
@@ -313,3 +314,35 @@ def test_metrics_are_shown_as_text(opened, tmp_path, file):
     assert cells == ["<b>w2</b>", "0.1 ± 0.02", "0.11", "0.5", "2,000"]
     assert [cell.text for cell in opened.find_elements(By.CSS_SELECTOR, "#distances th")][3] == "</script><b>"
     assert len(opened.find_elements(By.CSS_SELECTOR, "#excess > svg path")) == 1
+
+
+def test_arrows_point_along_the_score_and_the_flow(opened, trained):
+    """What the page makes of the numbers it holds, against the denoiser they came from."""
+    from diffuse_cli import catalog, journey, landscape, runs, sources
+    from diffuse_cli.diffusion import likelihood
+    from diffuse_cli.diffusion.process import log_snr_of
+
+    source = sources.of_run(runs.open_run(trained / "small"))
+    angle, cells, limits = opened.execute_script("return [doc.field.angle[9], doc.field.cells, scene.limits]")
+    log_snr = log_snr_of(np.array([angle]))
+    t = float(journey.times(source.process, log_snr)[0])
+    script = """
+        const [t, cells] = arguments;
+        const squeezed = fieldAt.model(t);
+        const found = {flow: [], score: []};
+        for (let i = 0; i < cells; i++) for (let j = 0; j < cells; j++) {
+            const at = 2 * (i * cells + j);
+            const flow = [squeezed[at] / 32767, squeezed[at + 1] / 32767];
+            found.flow.push(flow);
+            found.score.push(scoreArrow(flow, i, j, t));
+        }
+        return found;
+    """
+    found = opened.execute_script(script, t, cells)
+    low, high = np.array(limits).T
+    _, places = likelihood.grid(low, high, (cells, cells))
+    for name, kind, scale in (("flow", "v", 1.0), ("score", "score", np.sin(angle))):
+        said = catalog.build("prediction", kind, source.process)
+        field = scale * landscape.fields(source.for_sampling(), said, log_snr, places)[0].reshape(-1, 2)
+        expected = field / (1 + np.linalg.norm(field, axis=1, keepdims=True))
+        np.testing.assert_allclose(found[name], expected, atol=0.02, err_msg=name)
