@@ -26,9 +26,9 @@ NAMES = {  # of the fields that can be drawn, in the field's notation
 }
 FLOWS = ("v", "velocity")  # what a source has that is not a denoiser
 ARROWS = 17  # of a field, along each axis
-STREAMS = 41
+STREAMS = 25
 CELLS = 120  # of what is drawn as a line or an image
-PLACES = 72  # along each axis, where a model's density costs an ODE at each
+PLACES = 64  # along each axis, where a model's density costs an ODE at each
 TOLERANCE = 1e-4  # of that ODE: what is left of it nobody sees
 DRAWS = 2048  # of noised data, by which a field is measured
 

@@ -118,7 +118,8 @@ def _name(axes: Axes, made: Rows, row: int, column: int, label: str, title: str)
 def _draw(axes: Axes, found: Field, values: np.ndarray, usual: float, style: str, colour: str) -> None:
     u, v = values[..., 0].T, values[..., 1].T
     if style == "streams":
-        axes.streamplot(found.x, found.y, u, v, color=colour, density=0.9, linewidth=0.7, arrowsize=0.6, zorder=2)
+        look = {"density": 0.5, "minlength": 0.2, "linewidth": 0.7, "arrowsize": 0.6, "zorder": 2}
+        axes.streamplot(found.x, found.y, u, v, color=colour, **look)
         return
     apart = min(found.x[1] - found.x[0], found.y[1] - found.y[0])
     relative = np.hypot(u, v) / max(usual, 1e-12)
