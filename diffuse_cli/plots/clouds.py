@@ -285,6 +285,16 @@ def _draw_space(axes: Axes, points: np.ndarray, scene: Scene, hues: Hues) -> Non
     frame_space(axes, scene)
 
 
+def keep_outer_labels(axes: Axes, *, left: bool, bottom: bool = True) -> None:
+    """Of panels that share their limits only those at the left and at the bottom carry tick labels and names."""
+    if not left:
+        axes.set_ylabel("")
+        axes.tick_params(labelleft=False)
+    if not bottom:
+        axes.set_xlabel("")
+        axes.tick_params(labelbottom=False)
+
+
 def frame_space(axes: Axes, scene: Scene) -> None:
     """Give a space its limits and the place it is seen from; its box fills the panel."""
     axes.set(xlim=scene.limits[0], ylim=scene.limits[1], zlim=scene.limits[2])

@@ -2,12 +2,12 @@
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import Colormap, LinearSegmentedColormap
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from diffuse_cli.errors import UsageError
-from diffuse_cli.plots.backdrop import edges
-from diffuse_cli.plots.clouds import add_panel, frame_plane, make_scene
+from diffuse_cli.plots.backdrop import show_cells
+from diffuse_cli.plots.clouds import add_panel, frame_plane, keep_outer_labels, make_scene
 from diffuse_cli.plots.layout import arrange, panel_rows
 from diffuse_cli.plots.style import HouseFigure, Theme, heading, house_style, new_figure, settle
 
@@ -62,9 +62,7 @@ def density(
                 _draw(axes, x, y, p, exact.max(), theme.model if name == "model" else theme.data, theme)
                 axes.contour(x, y, p.T, levels=levels, colors=[theme.ink], linewidths=0.4, alpha=0.6, zorder=2)
                 axes.set_title(name)
-            if column > 0:
-                axes.set_ylabel("")
-                axes.tick_params(labelleft=False)
+            keep_outer_labels(axes, left=column == 0)
         return arrange(made, "Density", subject)
 
 
@@ -88,18 +86,13 @@ def _elsewhere(model: np.ndarray, exact: np.ndarray) -> str:
 def _draw(axes: Axes, x: np.ndarray, y: np.ndarray, p: np.ndarray, top: float, colour: str, theme: Theme) -> None:
     """An image on the scale from 0 to `top`, in the theme's paper and a colour."""
     shades = LinearSegmentedColormap.from_list("shades", [theme.paper, colour])
-    _show(axes, x, y, p, cmap=shades, vmin=0, vmax=top)
+    show_cells(axes, x, y, p, cmap=shades, limits=(0, top))
+    axes.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
 
 
 def _draw_difference(axes: Axes, x: np.ndarray, y: np.ndarray, p: np.ndarray, top: float, theme: Theme) -> None:
     shades = LinearSegmentedColormap.from_list("difference", [theme.data, theme.paper, theme.model])
-    _show(axes, x, y, p, cmap=shades, vmin=-top, vmax=top)
-
-
-def _show(axes: Axes, x: np.ndarray, y: np.ndarray, p: np.ndarray, *, cmap: Colormap, vmin: float, vmax: float) -> None:
-    extent = (*edges(x), *edges(y))
-    look = {"cmap": cmap, "vmin": vmin, "vmax": vmax, "interpolation": "bilinear", "zorder": 1}
-    axes.imshow(p.T, extent=extent, origin="lower", aspect=axes.get_aspect(), **look)
+    show_cells(axes, x, y, p, cmap=shades, limits=(-top, top))
     axes.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
 
 

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from diffuse_cli.errors import UsageError
 from diffuse_cli.plots import backdrop as behind
 from diffuse_cli.plots.backdrop import Backdrop
-from diffuse_cli.plots.clouds import add_panel, frame_plane, make_scene
+from diffuse_cli.plots.clouds import add_panel, frame_plane, keep_outer_labels, make_scene
 from diffuse_cli.plots.layout import ONE_LINE, TWO_LINES, Rows, arrange, panel_rows
 from diffuse_cli.plots.strips import SIDES, draw_title, level_titles
 from diffuse_cli.plots.style import HouseFigure, Theme, heading, house_style, new_figure, settle
@@ -105,14 +105,8 @@ def _words(found: Field, label: str, column: int) -> str:
 
 def _name(axes: Axes, made: Rows, row: int, column: int, label: str, title: str) -> None:
     draw_title(axes, title, made.scene)
-    if column > 0:
-        axes.set_ylabel("")
-        axes.tick_params(labelleft=False)
-    else:
-        axes.set_ylabel(f"{label}\n{axes.get_ylabel()}")
-    if row < made.rows - 1:
-        axes.set_xlabel("")
-        axes.tick_params(labelbottom=False)
+    axes.set_ylabel(f"{label}\n{axes.get_ylabel()}")
+    keep_outer_labels(axes, left=column == 0, bottom=row == made.rows - 1)
 
 
 def _draw(axes: Axes, found: Field, values: np.ndarray, usual: float, style: str, colour: str) -> None:

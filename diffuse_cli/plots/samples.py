@@ -4,7 +4,16 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from diffuse_cli.errors import UsageError
-from diffuse_cli.plots.clouds import MOST_POINTS, add_panel, checked_cloud, density, draw_cloud, make_scene, spread
+from diffuse_cli.plots.clouds import (
+    MOST_POINTS,
+    add_panel,
+    checked_cloud,
+    density,
+    draw_cloud,
+    keep_outer_labels,
+    make_scene,
+    spread,
+)
 from diffuse_cli.plots.hues import single
 from diffuse_cli.plots.layout import arrange, panel_rows
 from diffuse_cli.plots.style import HouseFigure, Theme, heading, house_style, new_figure, settle
@@ -70,9 +79,8 @@ def _side_by_side(model: np.ndarray, data: np.ndarray, view: str, subject: str, 
         axes = add_panel(made.figure, made.grid[0, column], scene)
         draw_cloud(axes, cloud, scene._replace(curves=spread(cloud, CURVES)), single(colour, len(cloud)))
         axes.set_title(name, color=colour, x=scene.middle)
-        if column > 0 and scene.kind != "space":
-            axes.set_ylabel("")
-            axes.tick_params(labelleft=False)
+        if scene.kind != "space":
+            keep_outer_labels(axes, left=column == 0)
     if scene.kind == "curves":  # the law of the data's values once more, as the line that the model's should follow
         values = density(data, scene.edges)
         outline = {"orientation": "horizontal", "baseline": None, "color": theme.data, "linewidth": 0.9}

@@ -12,6 +12,7 @@ from diffuse_cli.plots.clouds import (
     add_panel,
     checked_cloud,
     draw_cloud,
+    keep_outer_labels,
     kind_of,
     make_scene,
 )
@@ -132,12 +133,7 @@ def draw_row(
         draw_title(axes, title, scene)
         if scene.kind == "space":
             continue
-        if column > 0:
-            axes.set_ylabel("")
-            axes.tick_params(labelleft=False)
-        if not last_row:
-            axes.set_xlabel("")
-            axes.tick_params(labelbottom=False)
+        keep_outer_labels(axes, left=column == 0, bottom=last_row)
 
 
 def draw_title(axes: Axes, title: str, scene: Scene) -> None:

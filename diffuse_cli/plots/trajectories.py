@@ -13,7 +13,16 @@ from mpl_toolkits.mplot3d.art3d import Line3DCollection
 from diffuse_cli.errors import UsageError
 from diffuse_cli.plots import backdrop as behind
 from diffuse_cli.plots.backdrop import Backdrop
-from diffuse_cli.plots.clouds import Scene, add_panel, checked_cloud, coordinates, frame_plane, frame_space, make_scene
+from diffuse_cli.plots.clouds import (
+    Scene,
+    add_panel,
+    checked_cloud,
+    coordinates,
+    frame_plane,
+    frame_space,
+    keep_outer_labels,
+    make_scene,
+)
 from diffuse_cli.plots.hues import Hues, hues_of
 from diffuse_cli.plots.layout import ONE_LINE, arrange, panel_rows
 from diffuse_cli.plots.style import HouseFigure, Theme, heading, house_style, new_figure, settle
@@ -70,9 +79,8 @@ def trajectories(
                 axes.set_title(name)
             if backdrop is not None and scene.kind != "space":
                 behind.draw(axes, backdrop, theme)
-            if column > 0 and scene.kind != "space":
-                axes.set_ylabel("")
-                axes.tick_params(labelleft=False)
+            if scene.kind != "space":
+                keep_outer_labels(axes, left=column == 0)
         return arrange(made, "Trajectories: noise → data", subject, _keys(theme, colour_by))
 
 
@@ -84,21 +92,25 @@ def _checked(name: str, x: np.ndarray, t: np.ndarray) -> Paths:
     return Paths(x, t)
 
 
+def _by_time(colour_by: np.ndarray | str) -> bool:
+    return isinstance(colour_by, str) and colour_by == "time"
+
+
 def _hues(paths: Paths, colour_by: np.ndarray | str, theme: Theme) -> Hues | None:
     """The colour of each path; None where it changes along the path."""
-    if isinstance(colour_by, str) and colour_by == "time":
+    if _by_time(colour_by):
         return None
     return hues_of(paths.x[-1], None if isinstance(colour_by, str) else colour_by, theme)
 
 
 def _draw(axes: Axes, x: np.ndarray, hues: Hues | None, scene: Scene) -> None:
     """Paths [k, n, 2 or 3], their starts and their ends."""
-    add_lines(axes, x, hues, scene.theme)
+    _add_lines(axes, x, hues, scene.theme)
     _mark(axes, x[0], x[-1], hues, scene.theme)
     (frame_space if scene.kind == "space" else frame_plane)(axes, scene)
 
 
-def add_lines(axes: Axes, x: np.ndarray, hues: Hues | None, theme: Theme) -> None:
+def _add_lines(axes: Axes, x: np.ndarray, hues: Hues | None, theme: Theme) -> None:
     """Paths [k, n, 2 or 3] as lines: a colour for each, or where there is none the ramp along its way."""
     k, n, d = x.shape
     if hues is None:
@@ -119,8 +131,7 @@ def _mark(axes: Axes, start: np.ndarray, end: np.ndarray, hues: Hues | None, the
 
 
 def _keys(theme: Theme, colour_by: np.ndarray | str) -> list[Artist]:
-    by_time = isinstance(colour_by, str) and colour_by == "time"
-    start, end = (theme.ramp([0.0])[0], theme.ramp([1.0])[0]) if by_time else (theme.muted, theme.muted)
+    start, end = (theme.ramp([0.0])[0], theme.ramp([1.0])[0]) if _by_time(colour_by) else (theme.muted, theme.muted)
     look = {"linestyle": "none", "markersize": 4.5}
     return [
         Line2D([], [], marker="o", markerfacecolor="none", markeredgecolor=start, label="noise", **look),
@@ -139,7 +150,7 @@ def _over_time(
     for axes, (name, each) in zip(panels, paths.items(), strict=True):
         x = np.stack([np.broadcast_to(each.t[:, None], each.x.shape[:2]), each.x[:, :, 0]], axis=2)
         hues = _hues(each, colour_by, theme)
-        add_lines(axes, x, hues, theme)
+        _add_lines(axes, x, hues, theme)
         axes.collections[-1].set_alpha(min(LINE["alpha"], APART / each.x.shape[1]))
         _mark(axes, x[0], x[-1], hues, theme)
         axes.set(xlim=(max(each.t) + 0.01, min(each.t) - 0.01), ylim=(-1.05 * reach, 1.05 * reach), xlabel="$t$")
