@@ -205,6 +205,22 @@ def run(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def several_runs(words: str) -> Decorator:
+    """`--run`, which may be repeated, and `--outputs`: which runs."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        return option(
+            "run_names",
+            "--run",
+            metavar="NAME|PATH|latest",
+            multiple=True,
+            help=words,
+            shell_complete=complete_run,
+        )(outputs(command))
+
+    return decorate
+
+
 def source(command: Callable[..., Any]) -> Callable[..., Any]:
     """What to draw from or to judge: `--run`, or `--exact` with `--dataset`, `--schedule` and `--timesteps`.
 

@@ -18,14 +18,7 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@options.option(
-    "run_names",
-    "--run",
-    metavar="NAME|PATH|latest",
-    multiple=True,
-    help="A run, its data above its samples; may be repeated.  [default: latest, without --dataset]",
-    shell_complete=options.complete_run,
-)
+@options.several_runs("A run, its data above its samples; may be repeated.  [default: latest, without --dataset]")
 @options.option(
     "datasets",
     "--dataset",
@@ -33,7 +26,6 @@ Examples:
     multiple=True,
     help="A dataset; may be repeated.",
 )
-@options.outputs
 @options.trust
 @options.method
 @options.count(2, 2000, "points of each")

@@ -27,15 +27,7 @@ _NOTHING_OF_THEIR_OWN = ("table", "learned")  # what they are is said by a file,
     multiple=True,
     help="A schedule to draw; may be repeated.  [default: all]",
 )
-@options.option(
-    "run_names",
-    "--run",
-    metavar="NAME|PATH|latest",
-    multiple=True,
-    help="A run whose schedule to draw too, first, as it was learned; may be repeated.",
-    shell_complete=options.complete_run,
-)
-@options.outputs
+@options.several_runs("A run whose schedule to draw too, first, as it was learned; may be repeated.")
 @options.trust
 @options.setting("dataset", default="the first run's, else moons", help_text="The data that noise is to hide.")
 @options.setting("timesteps", default="the first run's, else 1000")
