@@ -12,21 +12,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from diffuse_cli import catalog, config, experiment
-from diffuse_cli.cli.device import start
+from diffuse_cli import catalog, config
+from diffuse_cli.cli.device import start_jax
 from diffuse_cli.diffusion import exact, losses
 from diffuse_cli.diffusion.process import preserved, transition
+from diffuse_cli.models import build
 
 N, BLOCKS = 4096, 25
 
 
 def main() -> None:
     """Print a line of a Markdown table for each estimator."""
-    start()
+    start_jax()
     settings = config.make(
         {"dataset": sys.argv[1] if len(sys.argv) > 1 else "moons", "schedule": "linear", "timesteps": 100}
     )
-    dataset, process = experiment.dataset_of(settings), experiment.process_of(settings)
+    dataset, process = build.build_dataset(settings), build.build_process(settings)
     predict, made = exact.denoiser(dataset.exact()), catalog.build("prediction", "eps", process)
     answer = losses.answer_of(predict, made)
 

@@ -10,10 +10,11 @@ import sys
 
 from quality import POINTS, train
 
-from diffuse_cli import config, quality
+from diffuse_cli import config
+from diffuse_cli.analysis import quality
 from diffuse_cli.catalog import CATALOG
-from diffuse_cli.cli.device import start
-from diffuse_cli.generate import own_method
+from diffuse_cli.cli.device import start_jax
+from diffuse_cli.models.draw import default_method
 
 DATASETS = (
     "moons", "swiss_roll", "s_curve", "circles", "eight_gaussians", "pinwheel", "two_spirals", "rings", "checkerboard",
@@ -23,15 +24,15 @@ DATASETS = (
 
 def main() -> None:
     """Print a line of a Markdown table for each dataset."""
-    start()
+    start_jax()
     named = [word for word in sys.argv[1:] if word.partition(":")[0] not in DATASETS]
     settings = config.read(named[0]) if named else {}
     print("| dataset | NLL | entropy | gap | excess loss | distances that differ | seconds |")
     print("|---|---|---|---|---|---|---|")
     for name in [word for word in sys.argv[1:] if word not in named] or DATASETS:
-        source, dataset, seconds, _ = train(config.make({**settings, "dataset": name}))
-        method = own_method(source.config)
-        found = quality.evaluate(source, dataset, method, CATALOG["metric"], n=POINTS, seed=0, repeats=20)
+        model, dataset, seconds, _ = train(config.make({**settings, "dataset": name}))
+        method = default_method(model.config)
+        found = quality.evaluate_model(model, dataset, method, CATALOG["metric"], n=POINTS, seed=0, repeats=20)
         nll, excess = found.nll, found.excess.total
         gap = f"{nll.gap:.4f} ± {nll.stderr:.4f}" if nll.gap is not None else "unknown"
         differ = ", ".join(name for name, score in found.scores.items() if not score.indistinguishable) or "none"

@@ -15,11 +15,13 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from diffuse_cli import config, experiment, quality
+from diffuse_cli import config
+from diffuse_cli.analysis import quality
 from diffuse_cli.config import Config
-from diffuse_cli.data.dataset import Dataset
+from diffuse_cli.datasets.dataset import Dataset
+from diffuse_cli.models import build
+from diffuse_cli.models.model import Model
 from diffuse_cli.networks.denoiser import predictor
-from diffuse_cli.sources import Source
 from diffuse_cli.training import loop
 
 POINTS = 10_000
@@ -49,7 +51,7 @@ VARIANTS = (
 class Trained(NamedTuple):
     """A network trained as `diffuse train` does, without a folder; seconds by the clock and of the processor."""
 
-    source: Source
+    model: Model
     dataset: Dataset
     seconds: float
     processor: float
@@ -57,15 +59,15 @@ class Trained(NamedTuple):
 
 def train(settings: Config) -> Trained:
     """Train and time all but the first chunk, which compiles."""
-    dataset = experiment.dataset_of(settings)
-    settings = experiment.settled(settings, dataset)
-    made, data = experiment.build(settings, dataset.dim), experiment.draw_data(settings, dataset)
-    updates = loop.fit(made, loop.start(made), data.train, total=settings.steps)
+    dataset = build.build_dataset(settings)
+    settings = build.fill_in_settings(settings, dataset)
+    made, data = build.build_experiment(settings, dataset.dim), build.draw_data(settings, dataset)
+    updates = loop.fit(made, loop.initial_state(made), data.train, total=settings.steps)
     next(updates)
     clocks = time.perf_counter(), time.process_time()
     *_, last = updates
     seconds, processor = time.perf_counter() - clocks[0], time.process_time() - clocks[1]
-    source = Source(
+    model = Model(
         name=settings.dataset,
         folder=Path(),
         config=settings,
@@ -77,23 +79,23 @@ def train(settings: Config) -> Trained:
         predict=predictor(made.structure, last.state.average, made.parameterization),
         box=tuple(np.asarray(end(data.train, axis=0)) for end in (jnp.min, jnp.max)),
     )
-    return Trained(source, dataset, seconds, processor)
+    return Trained(model, dataset, seconds, processor)
 
 
 def main() -> None:
     """Train every variant on every dataset asked for, and print a line each."""
-    from diffuse_cli.cli.device import start
+    from diffuse_cli.cli.device import start_jax
 
-    start()
+    start_jax()
     for name in sys.argv[1:] or ["moons", "rings"]:
         columns = f"{'gap':>8s} {'stderr':>7s} {'excess':>7s} {'seconds':>8s} {'proc.':>6s}"
         print(f"\n{name}\n{columns}  changed from the defaults")
         for changes in VARIANTS:
-            source, dataset, seconds, processor = train(config.make({"dataset": name, **changes}))
-            x0 = quality.held_out(source, dataset, POINTS, 0)
-            law = experiment.truth_of(dataset)
-            nll = quality.nll(source, law, x0).nll
-            excess = quality.excess_of(source, law, x0).total.item()
+            model, dataset, seconds, processor = train(config.make({"dataset": name, **changes}))
+            x0 = quality.held_out(model, dataset, POINTS, 0)
+            law = build.truth_of(dataset)
+            nll = quality.negative_log_likelihood(model, law, x0).nll
+            excess = quality.excess_of(model, law, x0).total.item()
             gap = "  failed" if nll.failed else f"{nll.gap:8.4f}"
             said = ", ".join(f"{key}={change}" for key, change in changes.items()) or "none"
             stderr = nll.stderr or float("nan")

@@ -55,15 +55,16 @@ def steps_per_second():
     import jax
     import numpy as np
 
-    from diffuse_cli import config, experiment
+    from diffuse_cli import config
+    from diffuse_cli.models import build
     from diffuse_cli.training import loop
 
     points = jax.random.normal(jax.random.key(0), (1 << 17, 2))
     chunks, states, rates = {}, {}, {size: [] for size in SIZES}
     for width, batch in SIZES:
-        made = experiment.build(config.make({"width": width, "depth": 3, "batch_size": batch}), 2)
+        made = build.build_experiment(config.make({"width": width, "depth": 3, "batch_size": batch}), 2)
         chunks[width, batch] = loop.chunk_function(made)
-        states[width, batch] = loop.start(made)
+        states[width, batch] = loop.initial_state(made)
     for k in range(26):
         for size, chunk in chunks.items():
             began = time.perf_counter()
@@ -79,16 +80,17 @@ def sampling():
     """The compiled sampling loop, with the default network."""
     import jax
 
-    from diffuse_cli import config, experiment
+    from diffuse_cli import config
+    from diffuse_cli.models import build
     from diffuse_cli.networks.denoiser import predictor
-    from diffuse_cli.sampling.ddim import ddim
-    from diffuse_cli.sampling.grids import uniform
-    from diffuse_cli.sampling.sample import sample
+    from diffuse_cli.samplers.ddim import ddim
+    from diffuse_cli.samplers.grids import uniform_grid
+    from diffuse_cli.samplers.loop import sample
 
-    made = experiment.build(config.make({}), 2)
-    weights = experiment.initial_weights(made, jax.random.key(0))
+    made = build.build_experiment(config.make({}), 2)
+    weights = build.initial_weights(made, jax.random.key(0))
     predict = predictor(made.structure, weights, made.parameterization)
-    levels, sampler = uniform()(made.process, 50), ddim()
+    levels, sampler = uniform_grid()(made.process, 50), ddim()
     for n in (10_000, 100_000):
         found = []
         for seed in range(4):

@@ -29,15 +29,15 @@ class Entry(NamedTuple):
     main: str | None = None
 
 
-_SHAPES, _CURVES = "diffuse_cli.data.sklearn_shapes", "diffuse_cli.data.plane_curves"
-_GAUSSIANS = "diffuse_cli.data.gaussians"
+_SHAPES, _CURVES = "diffuse_cli.datasets.sklearn_shapes", "diffuse_cli.datasets.plane_curves"
+_GAUSSIANS = "diffuse_cli.datasets.gaussians"
 _SCHEDULES = "diffuse_cli.diffusion.schedules"
-_SCALINGS, _LEVELS = "diffuse_cli.diffusion.scalings", "diffuse_cli.diffusion.levels"
-_SAMPLING, _GRIDS = "diffuse_cli.sampling", "diffuse_cli.sampling.grids"
-_RUNGE_KUTTA, _DPM_SOLVER = f"{_SAMPLING}.runge_kutta", f"{_SAMPLING}.dpm_solver"
-_MULTISTEP, _LANGEVIN = f"{_SAMPLING}.multistep", f"{_SAMPLING}.langevin"
-_EVALUATION = "diffuse_cli.evaluation"
-_PREDICTIONS, _LOSSES = "diffuse_cli.diffusion.predictions", "diffuse_cli.diffusion.losses"
+_SCALINGS, _LEVELS = "diffuse_cli.diffusion.scalings", "diffuse_cli.diffusion.training_levels"
+_SAMPLERS, _GRIDS = "diffuse_cli.samplers", "diffuse_cli.samplers.grids"
+_RUNGE_KUTTA, _DPM_SOLVER = f"{_SAMPLERS}.runge_kutta", f"{_SAMPLERS}.dpm_solver"
+_MULTISTEP, _LANGEVIN = f"{_SAMPLERS}.multistep", f"{_SAMPLERS}.langevin"
+_METRICS = "diffuse_cli.metrics"
+_PREDICTIONS, _LOSSES = "diffuse_cli.diffusion.parameterizations", "diffuse_cli.diffusion.losses"
 
 CATALOG: dict[str, dict[str, Entry]] = {
     "dataset": {
@@ -46,25 +46,29 @@ CATALOG: dict[str, dict[str, Entry]] = {
         "s_curve": Entry(f"{_SHAPES}:s_curve", "a strip bent like an S seen from its side; dim=3 for the whole"),
         "circles": Entry(f"{_SHAPES}:circles", "a circle inside a circle"),
         "rings": Entry(f"{_CURVES}:rings", "four circles about one centre"),
-        "two_spirals": Entry("diffuse_cli.data.two_spirals:two_spirals", "two spirals, one inside the other"),
-        "pinwheel": Entry("diffuse_cli.data.pinwheel:pinwheel", "five bent blades"),
-        "checkerboard": Entry("diffuse_cli.data.checkerboard:checkerboard", "the dark squares of a checkerboard"),
+        "two_spirals": Entry("diffuse_cli.datasets.two_spirals:two_spirals", "two spirals, one inside the other"),
+        "pinwheel": Entry("diffuse_cli.datasets.pinwheel:pinwheel", "five bent blades"),
+        "checkerboard": Entry("diffuse_cli.datasets.checkerboard:checkerboard", "the dark squares of a checkerboard"),
         "eight_gaussians": Entry(f"{_GAUSSIANS}:eight_gaussians", "eight Gaussians on a circle"),
         "grid_gaussians": Entry(f"{_GAUSSIANS}:grid_gaussians", "25 Gaussians on a square grid"),
-        "tree": Entry("diffuse_cli.data.tree:tree", "a fractal tree, its left and right halves two classes"),
+        "tree": Entry("diffuse_cli.datasets.tree:tree", "a fractal tree, its left and right halves two classes"),
         "line": Entry(f"{_CURVES}:line", "a straight segment"),
         "sine": Entry(f"{_CURVES}:sine", "a sine wave"),
         "lissajous": Entry(f"{_CURVES}:lissajous", "a Lissajous figure"),
         "rose": Entry(f"{_CURVES}:rose", "a rose with any number of petals", "petals"),
         "heart": Entry(f"{_CURVES}:heart", "a heart"),
         "trefoil": Entry(f"{_CURVES}:trefoil", "the shadow of a trefoil knot"),
-        "curves": Entry("diffuse_cli.data.random_curves:curves", "whole random curves, each one a vector of 64 values"),
+        "curves": Entry(
+            "diffuse_cli.datasets.random_curves:curves", "whole random curves, each one a vector of 64 values"
+        ),
         "bimodal": Entry(f"{_GAUSSIANS}:bimodal", "two Gaussians on a line"),
-        "file": Entry("diffuse_cli.data.files:file", "your own points: file:points.csv, or .npy, .npz", "path"),
+        "file": Entry(
+            "diffuse_cli.datasets.files.points:file", "your own points: file:points.csv, or .npy, .npz", "path"
+        ),
     },
     "schedule": {
         "linear": Entry(f"{_SCHEDULES}:linear", "beta grows linearly (Ho et al. 2020)"),
-        "quadratic": Entry(f"{_SCHEDULES}:quadratic", "the square root of beta grows linearly"),
+        "quadratic": Entry(f"{_SCHEDULES}:quadratic_betas", "the square root of beta grows linearly"),
         "cosine": Entry(f"{_SCHEDULES}:cosine", "alpha_bar falls as a squared cosine (Nichol & Dhariwal 2021)", "s"),
         "sigmoid": Entry(f"{_SCHEDULES}:sigmoid", "beta rises along a sigmoid"),
         "tanh": Entry(f"{_SCHEDULES}:tanh", "beta rises along a hyperbolic tangent"),
@@ -90,8 +94,12 @@ CATALOG: dict[str, dict[str, Entry]] = {
         "v": Entry(f"{_PREDICTIONS}:v", "v = alpha eps - sigma x0 (Salimans & Ho 2022)"),
         "score": Entry(f"{_PREDICTIONS}:score", "the score, -eps / sigma (Song & Ermon 2019)"),
         "velocity": Entry(f"{_PREDICTIONS}:velocity", "eps - x0, of the straight path (Lipman et al. 2023)"),
-        "edm": Entry(f"{_PREDICTIONS}:edm", "the preconditioned network of EDM (Karras et al. 2022)", "sigma_data"),
-        "previous": Entry(f"{_PREDICTIONS}:previous", "x_(t-1), one step of the chain before: the naive regression"),
+        "edm": Entry(
+            f"{_PREDICTIONS}:preconditioned", "the preconditioned network of EDM (Karras et al. 2022)", "sigma_data"
+        ),
+        "previous": Entry(
+            f"{_PREDICTIONS}:previous_sample", "x_(t-1), one step of the chain before: the naive regression"
+        ),
     },
     "loss": {
         "simple": Entry(
@@ -101,23 +109,23 @@ CATALOG: dict[str, dict[str, Entry]] = {
         "vlb": Entry(f"{_LOSSES}:vlb", "the variational bound in nats, fixed variance (Ho et al. 2020)", "variance"),
         "kl": Entry(f"{_LOSSES}:kl", "the bound with mean and variance learned (Sohl-Dickstein et al. 2015)"),
         "hybrid": Entry(f"{_LOSSES}:hybrid", "simple, and a little of kl (Nichol & Dhariwal 2021)", "weight"),
-        "previous": Entry(f"{_LOSSES}:previous", "x_(t-1) regressed on the chain's own noises", "noises"),
-        "flow": Entry(f"{_LOSSES}:flow", "flow matching (Lipman et al. 2023; Tong et al. 2024)", "pairing"),
+        "previous": Entry(f"{_LOSSES}:previous_sample_loss", "x_(t-1) regressed on the chain's own noises", "noises"),
+        "flow": Entry(f"{_LOSSES}:flow_matching", "flow matching (Lipman et al. 2023; Tong et al. 2024)", "pairing"),
     },
     "levels": {
-        "discrete": Entry(f"{_LEVELS}:discrete", "the chain's own times i/T, all alike (Ho et al. 2020)"),
-        "continuous": Entry(f"{_LEVELS}:continuous", "any time, all alike"),
-        "log_snr": Entry(f"{_LEVELS}:log_snr", "any log-SNR of the schedule's range, all alike"),
-        "normal": Entry(f"{_LEVELS}:normal", "log-SNR normal, cut to the schedule's range (Karras et al. 2022)"),
+        "discrete": Entry(f"{_LEVELS}:discrete_levels", "the chain's own times i/T, all alike (Ho et al. 2020)"),
+        "continuous": Entry(f"{_LEVELS}:continuous_levels", "any time, all alike"),
+        "log_snr": Entry(f"{_LEVELS}:log_snr_levels", "any log-SNR of the schedule's range, all alike"),
+        "normal": Entry(f"{_LEVELS}:normal_levels", "log-SNR normal, cut to the schedule's range (Karras et al. 2022)"),
     },
     "sampler": {
-        "ddpm": Entry(f"{_SAMPLING}.ddim:ddpm", "the ancestral chain (Ho et al. 2020)", "variance"),
-        "ddim": Entry(f"{_SAMPLING}.ddim:ddim", "deterministic at eta=0, ancestral at eta=1 (Song et al. 2021)", "eta"),
+        "ddpm": Entry(f"{_SAMPLERS}.ddim:ddpm", "the ancestral chain (Ho et al. 2020)", "variance"),
+        "ddim": Entry(f"{_SAMPLERS}.ddim:ddim", "deterministic at eta=0, ancestral at eta=1 (Song et al. 2021)", "eta"),
         "euler": Entry(f"{_RUNGE_KUTTA}:euler", "Euler in sigma, with or without churn (Karras et al. 2022)", "churn"),
         "heun": Entry(f"{_RUNGE_KUTTA}:heun", "Heun in sigma, the sampler of EDM (Karras et al. 2022)", "churn"),
         "midpoint": Entry(f"{_RUNGE_KUTTA}:midpoint", "the midpoint method in sigma, second order", "churn"),
         "rk4": Entry(f"{_RUNGE_KUTTA}:rk4", "the classical Runge-Kutta method in sigma, fourth order", "churn"),
-        "dpm_1": Entry(f"{_SAMPLING}.ddim:dpm_1", "DPM-Solver-1: DDIM on equal steps in log-SNR (Lu et al. 2022)"),
+        "dpm_1": Entry(f"{_SAMPLERS}.ddim:dpm_1", "DPM-Solver-1: DDIM on equal steps in log-SNR (Lu et al. 2022)"),
         "dpm_2": Entry(f"{_DPM_SOLVER}:dpm_2", "DPM-Solver-2, two evaluations a step (Lu et al. 2022)"),
         "dpm_3": Entry(f"{_DPM_SOLVER}:dpm_3", "DPM-Solver-3, three evaluations a step (Lu et al. 2022)"),
         "dpmpp_2s": Entry(f"{_DPM_SOLVER}:dpmpp_2s", "DPM-Solver++(2S), two evaluations a step (Lu et al. 2022)"),
@@ -137,26 +145,26 @@ CATALOG: dict[str, dict[str, Entry]] = {
             "annealed Langevin dynamics, or plain on a fixed grid (Song & Ermon 2019)",
             "step_size",
         ),
-        "ode": Entry(f"{_SAMPLING}.adaptive:ode", "the flow by a solver that chooses its steps (Tsit5)", "tolerance"),
+        "ode": Entry(f"{_SAMPLERS}.adaptive:ode", "the flow by a solver that chooses its steps (Tsit5)", "tolerance"),
     },
     "grid": {
-        "uniform": Entry(f"{_GRIDS}:uniform", "equal steps in t"),
-        "quadratic": Entry(f"{_GRIDS}:quadratic", "steps that shrink towards the data as t squared"),
-        "log_snr": Entry(f"{_GRIDS}:log_snr", "equal steps in log-SNR, longer ones where nothing is left to see"),
-        "karras": Entry(f"{_GRIDS}:karras", "equal steps in sigma^(1/rho) (Karras et al. 2022)", "rho"),
-        "fixed": Entry(f"{_GRIDS}:fixed", "one level all the way, for Langevin dynamics", "log_snr"),
+        "uniform": Entry(f"{_GRIDS}:uniform_grid", "equal steps in t"),
+        "quadratic": Entry(f"{_GRIDS}:quadratic_grid", "steps that shrink towards the data as t squared"),
+        "log_snr": Entry(f"{_GRIDS}:log_snr_grid", "equal steps in log-SNR, longer ones where nothing is left to see"),
+        "karras": Entry(f"{_GRIDS}:karras_grid", "equal steps in sigma^(1/rho) (Karras et al. 2022)", "rho"),
+        "fixed": Entry(f"{_GRIDS}:fixed_grid", "one level all the way, for Langevin dynamics", "log_snr"),
     },
     "metric": {
-        "w2": Entry(f"{_EVALUATION}.transport:w2", "2-Wasserstein distance by exact assignment, in blocks of points"),
-        "sliced_w2": Entry(f"{_EVALUATION}.transport:sliced_w2", "W2 along many directions (Rabin et al. 2012)"),
-        "energy": Entry(f"{_EVALUATION}.pairwise:energy", "energy distance, unbiased (Székely & Rizzo 2013)"),
-        "mmd": Entry(f"{_EVALUATION}.pairwise:mmd", "squared MMD, Gaussian kernel, unbiased (Gretton et al. 2012)"),
-        "precision": Entry(f"{_EVALUATION}.neighbours:precision", "samples near data (Kynkäänniemi et al. 2019)"),
-        "recall": Entry(f"{_EVALUATION}.neighbours:recall", "data near samples (Kynkäänniemi et al. 2019)"),
-        "density": Entry(f"{_EVALUATION}.neighbours:density", "how thick the data are at samples (Naeem et al. 2020)"),
-        "coverage": Entry(f"{_EVALUATION}.neighbours:coverage", "share of data with a sample near (Naeem et al. 2020)"),
-        "c2st": Entry(f"{_EVALUATION}.classifier:c2st", "accuracy of a classifier, .5 best (Lopez-Paz & Oquab 2017)"),
-        "c2st_auc": Entry(f"{_EVALUATION}.classifier:c2st_auc", "the area under that classifier's ROC curve, .5 best"),
+        "w2": Entry(f"{_METRICS}.transport:w2", "2-Wasserstein distance by exact assignment, in blocks of points"),
+        "sliced_w2": Entry(f"{_METRICS}.transport:sliced_w2", "W2 along many directions (Rabin et al. 2012)"),
+        "energy": Entry(f"{_METRICS}.pairwise:energy", "energy distance, unbiased (Székely & Rizzo 2013)"),
+        "mmd": Entry(f"{_METRICS}.pairwise:mmd", "squared MMD, Gaussian kernel, unbiased (Gretton et al. 2012)"),
+        "precision": Entry(f"{_METRICS}.neighbours:precision", "samples near data (Kynkäänniemi et al. 2019)"),
+        "recall": Entry(f"{_METRICS}.neighbours:recall", "data near samples (Kynkäänniemi et al. 2019)"),
+        "density": Entry(f"{_METRICS}.neighbours:density", "how thick the data are at samples (Naeem et al. 2020)"),
+        "coverage": Entry(f"{_METRICS}.neighbours:coverage", "share of data with a sample near (Naeem et al. 2020)"),
+        "c2st": Entry(f"{_METRICS}.classifier:c2st", "accuracy of a classifier, .5 best (Lopez-Paz & Oquab 2017)"),
+        "c2st_auc": Entry(f"{_METRICS}.classifier:c2st_auc", "the area under that classifier's ROC curve, .5 best"),
     },
 }
 
@@ -205,7 +213,7 @@ def parse(kind: str, text: str) -> Choice:
     return Choice(kind, name, _read_options(kind, name, rest, main), own)
 
 
-def short(text: str) -> str:
+def short_name(text: str) -> str:
     """A choice as it is written, for a title or a file name; its name alone where it is long."""
     return text if len(text) <= _LONG else text.partition(":")[0]
 

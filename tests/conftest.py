@@ -42,9 +42,9 @@ def x64():
 
 @pytest.fixture(scope="session", autouse=True)
 def _compiled_code():
-    from diffuse_cli.cli.device import start
+    from diffuse_cli.cli.device import start_jax
 
-    start("cpu")
+    start_jax("cpu")
 
 
 @pytest.fixture(autouse=True)

@@ -7,17 +7,17 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "diffuse_cli"
 ROWS = [
-    {"__init__", "errors", "atomic", "plain", "catalog", "config"},
+    {"__init__", "errors", "config", "catalog", "files"},
     {"diffusion"},
     {"networks"},
-    {"sampling"},
-    {"data", "evaluation", "plots"},
-    {"experiment", "checkpoint"},
-    {"runs"},
-    {"sources"},
-    {"generate", "landscape"},
-    {"journey"},
-    {"sample_files", "figures", "maps", "animate", "quality", "quality_rows", "comparison", "training"},
+    {"samplers", "sampling"},
+    {"datasets"},
+    {"metrics"},
+    {"plots"},
+    {"models"},
+    {"training"},
+    {"analysis"},
+    {"figures"},
     {"report"},
     {"cli", "__main__"},
 ]
@@ -50,4 +50,4 @@ def test_imports_go_down(path):
 
 def test_there_is_something_to_hold():
     assert len(MODULES) > 40
-    assert set(imported(PACKAGE / "runs.py")) >= {"checkpoint", "experiment", "errors"}
+    assert set(imported(PACKAGE / "models" / "run_folder.py")) >= {"config", "models", "errors"}

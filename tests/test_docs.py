@@ -32,7 +32,7 @@ def test_the_functions_of_the_table_are_there():
         found = getattr(importlib.import_module(module), function)
         assert found.__doc__
         assert "dark" in found.__annotations__, name
-        assert "width" in found.__annotations__ or name.endswith("animate"), name
+        assert "width" in found.__annotations__ or name.endswith("animation_of_points"), name
 
 
 def test_the_gallery_shows_every_figure():

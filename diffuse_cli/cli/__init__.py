@@ -1,4 +1,7 @@
-"""The command line. Commands are imported only when they are called, so that help is quick."""
+"""The command line. Commands are imported only when they are called, so that help is quick.
+
+Names of commands and options are fixed, because scripts use them; how they are read may change.
+"""
 
 import importlib
 import signal
@@ -11,30 +14,63 @@ from click.shell_completion import CompletionItem
 from diffuse_cli.errors import DiffuseError
 
 COMMANDS = {  # name: (where, one line for the list of commands)
-    "train": ("diffuse_cli.cli.train:train", "Train a denoiser on a dataset; leaves a run folder with figures."),
-    "sample": ("diffuse_cli.cli.sample:sample", "Draw samples from a run with any sampler."),
-    "plot-forward": ("diffuse_cli.cli.plot_forward:plot_forward", "Draw data turning into noise; needs no run."),
-    "plot-reverse": ("diffuse_cli.cli.plot_reverse:plot_reverse", "Draw noise turning into data under a run."),
-    "plot-samples": ("diffuse_cli.cli.plot_samples:plot_samples", "Draw several runs or datasets in one grid."),
+    "train": (
+        "diffuse_cli.cli.commands.train:train",
+        "Train a denoiser on a dataset; leaves a run folder with figures.",
+    ),
+    "sample": ("diffuse_cli.cli.commands.sample:sample_command", "Draw samples from a run with any sampler."),
+    "plot-forward": (
+        "diffuse_cli.cli.commands.plot_forward:plot_forward_command",
+        "Draw data turning into noise; needs no run.",
+    ),
+    "plot-reverse": (
+        "diffuse_cli.cli.commands.plot_reverse:plot_reverse_command",
+        "Draw noise turning into data under a run.",
+    ),
+    "plot-samples": (
+        "diffuse_cli.cli.commands.plot_samples:plot_samples_command",
+        "Draw several runs or datasets in one grid.",
+    ),
     "plot-trajectories": (
-        "diffuse_cli.cli.plot_trajectories:plot_trajectories",
+        "diffuse_cli.cli.commands.plot_trajectories:plot_trajectories_command",
         "Draw the paths of points from noise to data.",
     ),
-    "plot-field": ("diffuse_cli.cli.plot_field:plot_field", "Draw the field of a run beside the exact one."),
-    "plot-density": ("diffuse_cli.cli.plot_density:plot_density", "Draw the density of a run beside the exact one."),
-    "plot-schedule": ("diffuse_cli.cli.plot_schedule:plot_schedule", "Draw noise schedules beside each other."),
-    "plot-loss": ("diffuse_cli.cli.plot_loss:plot_loss", "Draw a run's loss."),
-    "animate": ("diffuse_cli.cli.animate:animate", "Animate data turning into noise and back: GIF, WebP or MP4."),
-    "report": ("diffuse_cli.cli.report:report", "Make one offline HTML page of a run, with a time slider."),
-    "explain": ("diffuse_cli.cli.explain:explain", "Follow one point: question, answer, and what can be known."),
-    "doctor": ("diffuse_cli.cli.doctor:doctor", "Say whether a schedule is right for its data; needs no run."),
-    "evaluate": ("diffuse_cli.cli.evaluate:evaluate", "Judge a run, each figure beside its noise floor."),
-    "compare": ("diffuse_cli.cli.compare:compare", "Compare samplers at the same numbers of network evaluations."),
-    "likelihood": ("diffuse_cli.cli.likelihood:likelihood", "Log-likelihood of points under a run, by the flow ODE."),
-    "verify": ("diffuse_cli.cli.verify:verify", "Verify that each solver converges as fast as theory says."),
-    "list": ("diffuse_cli.cli.list_choices:list_choices", "Show what there is to choose from."),
-    "runs": ("diffuse_cli.cli.list_runs:list_runs", "Show the runs there are."),
-    "info": ("diffuse_cli.cli.info:info", "Show a run's settings, versions and history."),
+    "plot-field": (
+        "diffuse_cli.cli.commands.plot_field:plot_field_command",
+        "Draw the field of a run beside the exact one.",
+    ),
+    "plot-density": (
+        "diffuse_cli.cli.commands.plot_density:plot_density_command",
+        "Draw the density of a run beside the exact one.",
+    ),
+    "plot-schedule": (
+        "diffuse_cli.cli.commands.plot_schedule:plot_schedule_command",
+        "Draw noise schedules beside each other.",
+    ),
+    "plot-loss": ("diffuse_cli.cli.commands.plot_loss:plot_loss_command", "Draw a run's loss."),
+    "animate": (
+        "diffuse_cli.cli.commands.animate:animate",
+        "Animate data turning into noise and back: GIF, WebP or MP4.",
+    ),
+    "report": ("diffuse_cli.cli.commands.report:report", "Make one offline HTML page of a run, with a time slider."),
+    "explain": (
+        "diffuse_cli.cli.commands.explain:explain",
+        "Follow one point: question, answer, and what can be known.",
+    ),
+    "doctor": ("diffuse_cli.cli.commands.doctor:doctor", "Say whether a schedule is right for its data; needs no run."),
+    "evaluate": ("diffuse_cli.cli.commands.evaluate:evaluate", "Judge a run, each figure beside its noise floor."),
+    "compare": (
+        "diffuse_cli.cli.commands.compare:compare",
+        "Compare samplers at the same numbers of network evaluations.",
+    ),
+    "likelihood": (
+        "diffuse_cli.cli.commands.likelihood:likelihood",
+        "Log-likelihood of points under a run, by the flow ODE.",
+    ),
+    "verify": ("diffuse_cli.cli.commands.verify:verify", "Verify that each solver converges as fast as theory says."),
+    "list": ("diffuse_cli.cli.commands.list_choices:list_choices", "Show what there is to choose from."),
+    "runs": ("diffuse_cli.cli.commands.list_runs:list_runs", "Show the runs there are."),
+    "info": ("diffuse_cli.cli.commands.info:info", "Show a run's settings, versions and history."),
 }
 
 

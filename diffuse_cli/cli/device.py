@@ -9,7 +9,7 @@ from diffuse_cli.errors import DiffuseError, UsageError
 _EXTRA = {"gpu": 'pip install "diffuse-cli[cuda12]" or [cuda13]', "tpu": 'pip install "diffuse-cli[tpu]"'}
 
 
-def start(device: str = "auto") -> None:
+def start_jax(device: str = "auto") -> None:
     """Start jax on `device`: auto, cpu, gpu or tpu. Raises DiffuseError where there is no such device."""
     if device == "cpu":
         os.environ["JAX_PLATFORMS"] = "cpu"
@@ -30,9 +30,9 @@ def start(device: str = "auto") -> None:
 
 def describe() -> str:
     """Versions and device, one a line."""
-    from diffuse_cli.checkpoint import versions
+    from diffuse_cli.models.checkpoint import versions
 
-    start()
+    start_jax()
     import jax
 
     found = jax.devices()

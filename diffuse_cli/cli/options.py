@@ -123,7 +123,7 @@ def settings(*names: str) -> Decorator:
     return decorate
 
 
-def gather(ctx: click.Context, base: Config | None = None, *, only: Iterable[str] = FIELDS) -> Config:
+def gather_settings(ctx: click.Context, base: Config | None = None, *, only: Iterable[str] = FIELDS) -> Config:
     """The Config that a command line asks for: flag or --set, over environment, over --config, over `base` or default.
 
     `only` these settings are looked for among the flags.
@@ -131,11 +131,11 @@ def gather(ctx: click.Context, base: Config | None = None, *, only: Iterable[str
     Raises UsageError naming the setting that is wrong.
     """
     values = {} if base is None else {name: getattr(base, name) for name in FIELDS}
-    if source := ctx.params.get("config_source"):
-        values |= config.read(source)
-    for source in (ParameterSource.ENVIRONMENT, ParameterSource.COMMANDLINE):
-        values |= {name: ctx.params[name] for name in only if ctx.get_parameter_source(name) is source}
-        if ctx.get_parameter_source("changes") is source:
+    if model := ctx.params.get("config_source"):
+        values |= config.read(model)
+    for model in (ParameterSource.ENVIRONMENT, ParameterSource.COMMANDLINE):
+        values |= {name: ctx.params[name] for name in only if ctx.get_parameter_source(name) is model}
+        if ctx.get_parameter_source("changes") is model:
             values |= dict(_read_change(change) for change in ctx.params["changes"])
     return config.make(values)
 
@@ -187,7 +187,7 @@ def as_json(command: Callable[..., Any]) -> Callable[..., Any]:
     return option("as_json", "--json", is_flag=True, help="Print one JSON document.")(command)
 
 
-def run(command: Callable[..., Any]) -> Callable[..., Any]:
+def run_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--run` and `--outputs`: which run."""
     for decorate in (
         outputs,
@@ -221,7 +221,7 @@ def several_runs(words: str) -> Decorator:
     return decorate
 
 
-def source(command: Callable[..., Any]) -> Callable[..., Any]:
+def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """What to draw from or to judge: `--run`, or `--exact` with `--dataset`, `--schedule` and `--timesteps`.
 
     `open_source` reads them.
@@ -233,25 +233,26 @@ def source(command: Callable[..., Any]) -> Callable[..., Any]:
         setting("dataset", default=own, help_text="With --exact: the data; then no run is needed."),
         option("--exact", is_flag=True, help="The closed-form denoiser of the data in place of a trained one."),
         trust,
-        run,
+        run_option,
     ):
         command = decorate(command)
     return command
 
 
-def open_source(ctx: click.Context) -> Any:
-    """The sources.Source of the command line, as `open_source_and_run` finds it."""
-    return open_source_and_run(ctx)[0]
+def open_model(ctx: click.Context) -> Any:
+    """The Model of the command line, as `open_model_and_run` finds it."""
+    return open_model_and_run(ctx)[0]
 
 
-def open_source_and_run(ctx: click.Context) -> tuple[Any, Any]:
-    """The sources.Source of the command line, and the runs.Run that it is or is the exact twin of, or None.
+def open_model_and_run(ctx: click.Context) -> tuple[Any, Any]:
+    """The Model of the command line, and the Run that it is or is the exact twin of, or None.
 
     With `--exact --dataset D` no run is opened; with `--exact` alone it is the exact twin of the run. Without `--exact`
     D and the like in the environment are for other times. Raises UsageError where a run is asked to have other ones.
     """
-    from diffuse_cli import experiment, runs, sources
     from diffuse_cli.cli import terminal
+    from diffuse_cli.models import build, run_folder
+    from diffuse_cli.models.model import exact_model, model_of_run
 
     params = ctx.params
     exact = params["exact"]
@@ -261,20 +262,22 @@ def open_source_and_run(ctx: click.Context) -> tuple[Any, Any]:
         flags = " and ".join(f"--{name}" for name in said)
         raise UsageError(f"a run has its own {flags}; the exact denoiser may have another: give --exact too")
     if exact and _has_own_data(ctx):
-        settings, trusted, run = gather(ctx, only=own), True, None
+        settings, trusted, run = gather_settings(ctx, only=own), True, None
     else:
-        run = runs.open_run(runs.find(params["outputs"], params["run_name"]), trust=params["trust"])
+        run = run_folder.open_run(run_folder.find_run(params["outputs"], params["run_name"]), trust=params["trust"])
         if not exact:
-            return sources.of_run(run, trust=params["trust"]), run
-        settings, trusted = gather(ctx, run.config, only=("schedule", "timesteps")), params["trust"]
-    dataset = experiment.dataset_of(settings, trust=trusted) if run is None else runs.data_of(run, trust=trusted)
+            return model_of_run(run, trust=params["trust"]), run
+        settings, trusted = gather_settings(ctx, run.config, only=("schedule", "timesteps")), params["trust"]
+    dataset = (
+        build.build_dataset(settings, trust=trusted) if run is None else run_folder.dataset_of_run(run, trust=trusted)
+    )
     if dataset.points is not None:
         terminal.note(
             "The exact denoiser of a file is that of the mixture on its training points: it knows them by heart, "
             "which a network should not."
         )
-    process = runs.process_of(settings, run, trust=trusted)
-    return sources.exact_of(settings, dataset, params["outputs"], process=process, trust=trusted), run
+    process = run_folder.process_of_run(settings, run, trust=trusted)
+    return exact_model(settings, dataset, params["outputs"], process=process, trust=trusted), run
 
 
 def _has_own_data(ctx: click.Context) -> bool:
@@ -289,7 +292,7 @@ def _has_own_data(ctx: click.Context) -> bool:
     return dataset > run
 
 
-def method(command: Callable[..., Any]) -> Callable[..., Any]:
+def method_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--sampler`, `--steps` and `--grid`: how to sample. The run's own unless given; `gather_method` reads them."""
     own = "the run's"
     for decorate in (
@@ -302,17 +305,17 @@ def method(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def gather_method(ctx: click.Context, base: Config) -> Any:
-    """The generate.Method of the command line, over that of a source's Config."""
-    from diffuse_cli.generate import own_method
+    """The Method of the command line, over that of a model's Config."""
+    from diffuse_cli.models.draw import default_method
 
-    return own_method(gather(ctx, base, only=("sampler", "sampler_steps", "grid")))
+    return default_method(gather_settings(ctx, base, only=("sampler", "sampler_steps", "grid")))
 
 
 def of_method(method: Any, base: Config) -> str:
     """What the name of a figure says of a method, after the rest: nothing if it is the run's own."""
-    from diffuse_cli.generate import own_method
+    from diffuse_cli.models.draw import default_method
 
-    return "" if method == own_method(base) else f"-{method.label}"
+    return "" if method == default_method(base) else f"-{method.label}"
 
 
 def device(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -320,9 +323,9 @@ def device(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def started(*args: Any, device: str, **kwargs: Any) -> Any:
-        from diffuse_cli.cli.device import start
+        from diffuse_cli.cli.device import start_jax
 
-        start(device)
+        start_jax(device)
         return command(*args, **kwargs)
 
     return option(
@@ -385,7 +388,7 @@ def figure_out(default: Path | None = None, *, where: str | None = None) -> Deco
     return decorate
 
 
-def times(default: str, most: int) -> Decorator:
+def times_option(default: str, most: int) -> Decorator:
     """`--times`, the noise levels of a figure; `gather_times` reads them."""
     return option(
         "--times",
@@ -418,11 +421,11 @@ def run_figure(folder: Path, name: str, look: Look, *, ending: str = ".png") -> 
     return path
 
 
-def save_figure(figure: Any, path: Path, dpi: int) -> None:
+def write_figure(figure: Any, path: Path, dpi: int) -> None:
     """Write a figure and say where it is."""
     from diffuse_cli.plots import style
 
-    click.echo(style.save(figure, path, dpi=dpi))
+    click.echo(style.save_figure(figure, path, dpi=dpi))
 
 
 def frames(default: int | None = 10, *, words: str | bool = True) -> Decorator:

@@ -45,7 +45,7 @@ def window(clouds: list[np.ndarray], columns: int = 36, *, free: bool = False) -
     return Window(middle - half, middle + half, columns, rows)
 
 
-def density(points: np.ndarray, shown: Window | None = None) -> str:
+def draw_density(points: np.ndarray, shown: Window | None = None) -> str:
     """Where the points [n, 2] are, as lines of ░▒▓█. Those not finite or outside the window are left out."""
     shown = window([points]) if shown is None else shown
     counts = _counts(points, shown, shown.rows)

@@ -10,7 +10,7 @@ from rich.text import Text
 from diffuse_cli.cli import pictures, terminal
 
 if TYPE_CHECKING:
-    from diffuse_cli.data.dataset import Dataset
+    from diffuse_cli.datasets.dataset import Dataset
 
 COLUMNS = 36  # characters, of each picture
 LEAST_COLUMNS = 16
@@ -56,13 +56,13 @@ def _pictures(
     if view == "curves":
         said, clouds = ("one of the data", "one of the samples"), [_curve(cloud[0], columns) for cloud in clouds]
     elif clouds[0].shape[1] > 2:
-        from diffuse_cli.plots.hues import principal_axes
+        from diffuse_cli.plots.point_colors import principal_axes
 
         mean, axes = principal_axes(clouds[0], 2)
         said, clouds = ("data, two principal axes", "samples"), [(cloud - mean) @ axes for cloud in clouds]
     shown = pictures.window(clouds, columns, free=view == "curves")
     colour = not console.no_color and console.color_system in ("256", "truecolor")
-    return said, [pictures.painted(c, shown) if colour else Text(pictures.density(c, shown)) for c in clouds]
+    return said, [pictures.painted(c, shown) if colour else Text(pictures.draw_density(c, shown)) for c in clouds]
 
 
 def _curve(values: np.ndarray, columns: int) -> np.ndarray:

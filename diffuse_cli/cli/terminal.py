@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from diffuse_cli.plain import finite
+from diffuse_cli.files import finite
 
 quiet = False
 

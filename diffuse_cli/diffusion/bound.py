@@ -15,13 +15,13 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from diffuse_cli.diffusion.predictions import Predict, Prediction
+from diffuse_cli.diffusion.denoisers import Predict, Prediction
 from diffuse_cli.diffusion.process import Level, Process, preserved
 
 VARIANCES = ("small", "large", "learned")
 
 
-class Terms(NamedTuple):
+class BoundTerms(NamedTuple):
     """prior [n]; steps [T, n], of which the first is the reconstruction term, t = 1/T, and the last that of t = 1."""
 
     prior: Array
@@ -34,7 +34,7 @@ class Terms(NamedTuple):
 
 
 @partial(jax.jit, static_argnames=("process", "variance"))
-def terms(predict: Predict, process: Process, x0: Array, key: Array, *, variance: str = "small") -> Terms:
+def bound_terms(predict: Predict, process: Process, x0: Array, key: Array, *, variance: str = "small") -> BoundTerms:
     """All terms of the bound at each of x0 [n, d], with one draw of the noise for each term and point.
 
     `predict` is a pytree; with the variance `learned` it says x0_var.
@@ -47,7 +47,7 @@ def terms(predict: Predict, process: Process, x0: Array, key: Array, *, variance
         return step_term(seen, x0, eps, process.earlier(level), level, variance)
 
     steps = jax.lax.map(term, jnp.arange(1, process.timesteps + 1))
-    return Terms(prior_term(x0, process.level(jnp.ones((), x0.dtype))), steps)
+    return BoundTerms(prior_term(x0, process.level(jnp.ones((), x0.dtype))), steps)
 
 
 def prior_term(x0: Array, last: Level) -> Array:

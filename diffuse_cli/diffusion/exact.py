@@ -19,7 +19,7 @@ from jax import Array
 from jax.scipy.special import log_ndtr
 
 from diffuse_cli.diffusion import quadrature
-from diffuse_cli.diffusion.predictions import Predict, Prediction
+from diffuse_cli.diffusion.denoisers import Predict, Prediction
 from diffuse_cli.diffusion.process import Level
 from diffuse_cli.errors import DiffuseError
 

@@ -16,8 +16,8 @@ import numpy as np
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
-from diffuse_cli.diffusion import flow
-from diffuse_cli.diffusion.predictions import Predict, Prediction
+from diffuse_cli.diffusion import probability_flow
+from diffuse_cli.diffusion.denoisers import Predict, Prediction
 from diffuse_cli.diffusion.process import Level, Process, Scaling
 from diffuse_cli.errors import UsageError
 
@@ -141,7 +141,7 @@ def log_likelihood(
     ends = process.schedule(jnp.array([1 / process.timesteps, 1.0]))
     solve = partial(_solve, predict, process.scaling, ends, tolerance, key, probes=probes, max_steps=max_steps)
     log_p, stderr, steps = _in_blocks(solve, x0)
-    return Likelihood(log_p, stderr, round(flow.EVALS * steps.mean()), int(np.isnan(log_p).sum()), probes)
+    return Likelihood(log_p, stderr, round(probability_flow.EVALS * steps.mean()), int(np.isnan(log_p).sum()), probes)
 
 
 def grid(low: Array, high: Array, cells: tuple[int, ...]) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
@@ -244,18 +244,20 @@ def _solve(
     """(log p, its standard error, steps), each [block], at x0 [block, d]. `ends` are the first and last log-SNR."""
     finest = Level(ends[0], *scaling(ends[0]))
     predict = frozen_below(predict, finest)
-    times = jnp.stack([jnp.zeros_like(ends[1]), flow.time_of(ends[1])])
+    times = jnp.stack([jnp.zeros_like(ends[1]), probability_flow.time_of(ends[1])])
 
     def one(row: Array, x: Array) -> tuple[Array, Array, Array]:
         z = _directions(key, row, probes, x)
 
         def field(s: Array, state: tuple[Array, Array], _) -> tuple[Array, Array]:
-            speed = partial(flow.speed, predict, scaling, s)
+            speed = partial(probability_flow.velocity_and_divergence, predict, scaling, s)
             dx, Jz = jax.vmap(lambda direction: jax.jvp(speed, (state[0],), (direction,)), out_axes=(None, 0))(z)
             return dx, jnp.sum(z * Jz, axis=1)
 
         start = (x, jnp.zeros_like(z[:, 0]))
-        path, found, steps = flow.solve(field, times, start, tolerance, max_steps=max_steps, norm=_largest)
+        path, found, steps = probability_flow.solve_flow(
+            field, times, start, tolerance, max_steps=max_steps, norm=_largest
+        )
         x_T, gained = jax.tree.map(lambda at: at[0], path)
         log_p = jnp.sum(jax.scipy.stats.norm.logpdf(x_T)) + jnp.mean(gained)
         answered = found & jnp.isfinite(log_p)

@@ -11,28 +11,30 @@ from jax import Array
 from msgspec import Meta
 
 from diffuse_cli.diffusion import bound
-from diffuse_cli.diffusion.predictions import Parameterization, Predict, Prediction
-from diffuse_cli.diffusion.process import Level, Process, jump, preserved, transition
+from diffuse_cli.diffusion.denoisers import Predict, Prediction
+from diffuse_cli.diffusion.parameterizations import Parameterization
+from diffuse_cli.diffusion.process import Level, Process, add_noise, preserved, transition
 
 _PAIRED = 512  # points: the time of an assignment grows with their cube
+Kind = Literal["denoiser", "flow"]
 Answer = Callable[[Array, Level], Array]  # the raw network: x [batch, d] at a level -> its answer [batch, outputs d]
 
 
 class Loss(NamedTuple):
     """of(answer, parameterization, x0, eps, level, key) -> [batch]: the loss of each of x0, eps [batch, d].
 
-    levels: the choice of noise levels that suits it, where nobody asks for another; `binding` if it has no meaning with
-    any other. learns_variance: whether it says how uncertain the clean sample is. bounds: whether it is the variational
-    bound, by which noise levels can be judged too, so that a schedule can be learned. denoises: whether what it leads
-    to is a denoiser, the posterior mean, which random samplers and the bound go by; else it is a flow's velocity only.
+    levels: the choice of training noise levels that suits it. requires_levels: it has no meaning with any other.
+    learns_variance: it also learns how uncertain the clean sample is. bounds: it is the variational bound, by which
+    noise levels can be judged too, so that a schedule can be learned. kind: what it leads to, a "denoiser" (the
+    posterior mean, which random samplers and the bound need) or only the velocity of a "flow".
     """
 
     of: Callable[[Answer, Parameterization, Array, Array, Level, Array], Array]
     levels: str = "normal"
-    binding: bool = False
+    requires_levels: bool = False
     learns_variance: bool = False
     bounds: bool = False
-    denoises: bool = True
+    kind: Kind = "denoiser"
 
 
 def answer_of(predict: Predict, parameterization: Parameterization) -> Answer:
@@ -59,7 +61,7 @@ def simple() -> Loss:
 
 
 def _regress(answer: Answer, made: Parameterization, x0: Array, eps: Array, level: Level, key: Array) -> Array:
-    seen = answer(jump(x0, eps, level), level)[:, : x0.shape[1]]
+    seen = answer(add_noise(x0, eps, level), level)[:, : x0.shape[1]]
     return jnp.mean((seen - made.target(x0, eps, level)) ** 2, axis=-1)
 
 
@@ -79,12 +81,12 @@ def dsm(
     levels = {"likelihood": "log_snr", "edm": "normal:mean=2.4,std=2.4"}.get(weighting, "discrete")
 
     def of(answer: Answer, made: Parameterization, x0: Array, eps: Array, level: Level, key: Array) -> Array:
-        p = _seen(answer, made, jump(x0, eps, level), level)
+        p = _seen(answer, made, add_noise(x0, eps, level), level)
         snr = jnp.exp(level.log_snr[:, 0])
         weight = {"min_snr": jnp.minimum(1.0, gamma / snr), "edm": 1 + 1 / snr}.get(weighting, 1.0)
         return weight * jnp.mean((p.eps - eps) ** 2, axis=-1)
 
-    return Loss(of, levels, binding=weighting == "likelihood")
+    return Loss(of, levels, requires_levels=weighting == "likelihood")
 
 
 def vlb(process: Process, *, variance: Literal["small", "large"] = "small") -> Loss:
@@ -92,7 +94,7 @@ def vlb(process: Process, *, variance: Literal["small", "large"] = "small") -> L
 
     The term that compares x_T with the prior is left out: nothing of it can be learned.
     """
-    return Loss(_bound(process, variance), "discrete", binding=True, bounds=True)
+    return Loss(_bound(process, variance), "discrete", requires_levels=True, bounds=True)
 
 
 def kl(process: Process) -> Loss:
@@ -100,7 +102,7 @@ def kl(process: Process) -> Loss:
 
     Departure: the entropies, which nothing learned enters, are left out.
     """
-    return Loss(_bound(process, "learned"), "discrete", binding=True, learns_variance=True, bounds=True)
+    return Loss(_bound(process, "learned"), "discrete", requires_levels=True, learns_variance=True, bounds=True)
 
 
 def hybrid(process: Process, *, weight: Annotated[float, Meta(gt=0)] = 0.001) -> Loss:
@@ -114,18 +116,18 @@ def hybrid(process: Process, *, weight: Annotated[float, Meta(gt=0)] = 0.001) ->
 
         return _regress(answer, made, x0, eps, level, key) + weight * bounded(held, made, x0, eps, level, key)
 
-    return Loss(of, "discrete", binding=True, learns_variance=True)
+    return Loss(of, "discrete", requires_levels=True, learns_variance=True)
 
 
 def _bound(process: Process, variance: str) -> Callable[..., Array]:
     def of(answer: Answer, made: Parameterization, x0: Array, eps: Array, level: Level, key: Array) -> Array:
-        p = _seen(answer, made, jump(x0, eps, level), level)
+        p = _seen(answer, made, add_noise(x0, eps, level), level)
         return process.timesteps * bound.step_term(p, x0, eps, process.earlier(level), level, variance)
 
     return of
 
 
-def previous(process: Process, *, noises: Literal["merged", "path"] = "merged") -> Loss:
+def previous_sample_loss(process: Process, *, noises: Literal["merged", "path"] = "merged") -> Loss:
     """|| x_(t-1) - what the network takes for it ||^2 / d, over (b / a)^2: the error of the chain's last noise.
 
     x_t = a x_(t-1) + b noise. `merged` draws the noise before t-1 at once, `path` every single one on the way from x0;
@@ -138,13 +140,15 @@ def previous(process: Process, *, noises: Literal["merged", "path"] = "merged") 
         a, b = transition(earlier, own)
         last = jax.random.normal(key, x0.shape, x0.dtype)
         before = (
-            _walked(process, x0, earlier, jax.random.fold_in(key, 1)) if noises == "path" else jump(x0, eps, earlier)
+            _walked(process, x0, earlier, jax.random.fold_in(key, 1))
+            if noises == "path"
+            else add_noise(x0, eps, earlier)
         )
         x = a * before + b * last
         p = _seen(answer, made, x * (level.alpha / own.alpha), level)
         return jnp.mean((b / own.sigma * p.eps - last) ** 2, axis=-1)
 
-    return Loss(of, "discrete", binding=True)
+    return Loss(of, "discrete", requires_levels=True)
 
 
 _STEPS = (slice(-1), slice(1, None))  # of a chain: from each knot, to the next
@@ -166,7 +170,7 @@ def _walked(process: Process, x0: Array, level: Level, key: Array) -> Array:
     return kept
 
 
-def flow(*, pairing: Literal["independent", "ot"] = "independent") -> Loss:
+def flow_matching(*, pairing: Literal["independent", "ot"] = "independent") -> Loss:
     """|| velocity - (eps - x0) ||^2 / d, conditional flow matching. Lipman et al. 2023, eq. 23.
 
     pairing: which noise goes with which point of the batch. `ot` takes the pairs that lie nearest to each other on the
@@ -176,10 +180,10 @@ def flow(*, pairing: Literal["independent", "ot"] = "independent") -> Loss:
     def of(answer: Answer, made: Parameterization, x0: Array, eps: Array, level: Level, key: Array) -> Array:
         if pairing == "ot":
             eps = eps[jax.pure_callback(_nearest, jax.ShapeDtypeStruct((len(x0),), jnp.int32), x0, eps)]
-        p = _seen(answer, made, jump(x0, eps, level), level)
+        p = _seen(answer, made, add_noise(x0, eps, level), level)
         return jnp.mean((p.eps - p.x0 - (eps - x0)) ** 2, axis=-1)
 
-    return Loss(of, "continuous", denoises=pairing != "ot")
+    return Loss(of, "continuous", kind="flow" if pairing == "ot" else "denoiser")
 
 
 def _nearest(x0: np.ndarray, eps: np.ndarray) -> np.ndarray:

@@ -17,8 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-FAINTEST = -60.0  # log-SNR: 1e-13 of signal to one of noise; what is fainter is as good as this, and holds no number
-_A_KNOT = 1e-2  # steps: what rounding makes of a level's place in the chain
+LOWEST_LOG_SNR = (
+    -60.0
+)  # log-SNR: 1e-13 of signal to one of noise; what is fainter is as good as this, and holds no number
+_KNOT_TOLERANCE = 1e-2  # steps: what rounding makes of a level's place in the chain
 Scaling = Callable[[Array], tuple[Array, Array]]  # log_snr -> (alpha, sigma)
 
 
@@ -55,12 +57,12 @@ def sub_variance_preserving(log_snr: Array) -> tuple[Array, Array]:
 class Schedule(NamedTuple):
     """t in [0, 1] -> log_snr, +inf at t = 0 and strictly falling; and the scaling that its authors wrote it in.
 
-    along: of one whose course is learned, the schedule that has this course, which rises from 0 to 1 with time.
+    with_curve: of a schedule that is learned, makes the one that follows a given increasing curve from 0 to 1.
     """
 
     log_snr: Callable[[Array], Array]
     scaling: Scaling = variance_preserving
-    along: "Callable[[Callable[[Array], Array]], Schedule] | None" = None
+    with_curve: "Callable[[Callable[[Array], Array]], Schedule] | None" = None
 
     def __call__(self, t: Array) -> Array:
         return self.log_snr(t)
@@ -99,7 +101,7 @@ class Process(NamedTuple):
         knots = jnp.arange(1, self.timesteps + 1)
         place = jnp.interp(-level.log_snr, -self.schedule(knots / self.timesteps), knots.astype(level.log_snr.dtype))
         nearest = jnp.round(place)
-        place = jnp.where(jnp.abs(place - nearest) < _A_KNOT, nearest, place)
+        place = jnp.where(jnp.abs(place - nearest) < _KNOT_TOLERANCE, nearest, place)
         log_snr = self.schedule(jnp.maximum(place - 1, 0) / self.timesteps)
         return Level(log_snr, *variance_preserving(log_snr))
 
@@ -144,15 +146,15 @@ def transition(earlier: Level, later: Level) -> tuple[Array, Array]:
     return scale, later.sigma * jnp.sqrt(-jnp.expm1(later.log_snr - earlier.log_snr))
 
 
-def jump(x0: Array, eps: Array, level: Level) -> Array:
+def add_noise(x0: Array, eps: Array, level: Level) -> Array:
     """x_t given x_0 in one step, eps ~ N(0, I). Ho et al. 2020, eq. 4."""
     return level.alpha * x0 + level.sigma * eps
 
 
-def chain(key: Array, x0: Array, levels: Level) -> Array:
+def forward_chain(key: Array, x0: Array, levels: Level) -> Array:
     """One path of the forward chain through `levels` (fields [k], noisier and noisier, the first one clean).
 
-    Returns [k, batch, d]; the first frame is x0 itself. In law each frame is a `jump`, but frames belong together.
+    Returns [k, batch, d]; the first frame is x0 itself. In law each frame is `add_noise`, but frames belong together.
     """
 
     def step(x, inputs):

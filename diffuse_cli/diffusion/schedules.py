@@ -15,12 +15,7 @@ import numpy as np
 from jax import Array
 from msgspec import Meta
 
-from diffuse_cli.diffusion.process import (
-    Schedule,
-    straight_flow,
-    sub_variance_preserving,
-    variance_exploding,
-)
+from diffuse_cli.diffusion.process import Schedule, straight_flow, sub_variance_preserving, variance_exploding
 from diffuse_cli.errors import DiffuseError, UsageError
 
 Beta = Annotated[float, Meta(gt=0, lt=1)]
@@ -55,7 +50,7 @@ def linear(timesteps: int, *, start: Beta | None = None, end: Beta | None = None
     return from_betas(np.linspace(*_span(timesteps, start, end), timesteps))
 
 
-def quadratic(timesteps: int, *, start: Beta | None = None, end: Beta | None = None) -> Schedule:
+def quadratic_betas(timesteps: int, *, start: Beta | None = None, end: Beta | None = None) -> Schedule:
     """sqrt(beta) from sqrt(start) to sqrt(end) in equal steps."""
     low, high = _span(timesteps, start, end)
     return from_betas(np.linspace(low**0.5, high**0.5, timesteps) ** 2)
@@ -159,23 +154,23 @@ def flow(timesteps: int, *, end: Annotated[float, Meta(gt=0, lt=1)] = 0.9999) ->
 
 
 def learned(timesteps: int, *, first: LogSnr = 10.0, last: LogSnr = -10.0) -> Schedule:
-    """log-SNR from `first` at t = 1/T to `last` at t = 1 along a course that training finds. Kingma et al. 2021, 3.2.
+    """log-SNR from `first` at t = 1/T to `last` at t = 1 along a curve that training finds. Kingma et al. 2021, 3.2.
 
-    Until it is trained the course is straight. Departure: the ends stay where they are said to be.
+    Until it is trained the curve is a straight line. Departure: the ends stay where they are said to be.
     """
     if first <= last:
         raise UsageError(f"a schedule's log-SNR falls: first={first:g} must be above last={last:g}")
     clearest = jax.nn.log_sigmoid(first)  # log alpha_bar at t = 1/T
 
-    def along(course: Callable[[Array], Array]) -> Schedule:
+    def with_curve(curve: Callable[[Array], Array]) -> Schedule:
         def log_snr(t: Array) -> Array:
-            share = course(jnp.maximum(t * timesteps - 1, 0) / max(timesteps - 1, 1))
+            share = curve(jnp.maximum(t * timesteps - 1, 0) / max(timesteps - 1, 1))
             early = jnp.minimum(t * timesteps, 1) * clearest  # linear before the first knot, as in a table of betas
             return jnp.where(t * timesteps < 1, early - jnp.log(-jnp.expm1(early)), first + (last - first) * share)
 
-        return Schedule(log_snr, along=along)
+        return Schedule(log_snr, with_curve=with_curve)
 
-    return along(lambda share: share)
+    return with_curve(lambda share: share)
 
 
 def with_zero_terminal_snr(schedule: Schedule) -> Schedule:

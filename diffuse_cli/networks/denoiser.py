@@ -9,8 +9,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
+from diffuse_cli.diffusion.denoisers import Predict, Prediction
 from diffuse_cli.diffusion.losses import Answer
-from diffuse_cli.diffusion.predictions import Parameterization, Predict, Prediction
+from diffuse_cli.diffusion.parameterizations import Parameterization
 from diffuse_cli.diffusion.process import Level
 
 Weights = dict[str, Any]  # nested dicts of arrays: what nnx.split calls Param state, without its wrapping

@@ -1,4 +1,4 @@
-"""A curve that can only rise: the course of a learned noise schedule."""
+"""A curve that can only rise: how a learned noise schedule falls."""
 
 import jax
 import jax.numpy as jnp

@@ -17,16 +17,16 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 
-from diffuse_cli import atomic
+from diffuse_cli import files
 from diffuse_cli.errors import UsageError
 from diffuse_cli.plots import encoding
-from diffuse_cli.plots.clouds import Scene, add_panel, checked_cloud, make_scene
 from diffuse_cli.plots.formats import check_animation_path
-from diffuse_cli.plots.hues import HISTOGRAM_SHADES, Hues, hues_of
 from diffuse_cli.plots.layout import arrange, panel_rows
-from diffuse_cli.plots.moving import MovingCloud
-from diffuse_cli.plots.readout import HEIGHT, Readout
+from diffuse_cli.plots.moving_points import MovingCloud
+from diffuse_cli.plots.panels import Scene, add_panel, checked_cloud, make_scene
+from diffuse_cli.plots.point_colors import HISTOGRAM_SHADES, PointColors, point_colors
 from diffuse_cli.plots.style import HouseFigure, Theme, house_style
+from diffuse_cli.plots.time_bar import HEIGHT, TimeBar
 
 SIDE = 3.6  # inches, the width of the panel
 SHADES = 16  # fewer colours than a figure has, and a smaller file
@@ -92,7 +92,7 @@ class Animation:
         folder is missing or cannot be written to, or ffmpeg is not there for an .mp4.
         """
         path = check_animation_path(path)
-        atomic.write(path, self._encoded(path.suffix.lower(), report))
+        files.write_file(path, self._encoded(path.suffix.lower(), report))
         return path
 
     def _encoded(self, kind: str, report: Callable[[], None] | None = None) -> bytes:
@@ -109,7 +109,7 @@ class Animation:
         return f'<img width="{self.size[0]}" height="{self.size[1]}" src="data:image/gif;base64,{data}">'
 
 
-def animate(
+def animation_of_points(
     stages: Sequence[Stage],
     *,
     view: str = "points",
@@ -161,9 +161,9 @@ class _Film:
         with house_style(dark=dark) as theme:
             scene = _scene(stages, view, theme)
             shades = HISTOGRAM_SHADES if scene.kind == "histogram" else SHADES
-            self._hues = [hues_of(_clean(stage), colour_by, theme, shades) for stage in stages]
+            self._hues = [point_colors(_clean(stage), colour_by, theme, shades) for stage in stages]
             self._figure, axes, self._cloud = _figure(stages, scene, self._hues[0], subject, size, theme)
-            self._readout = Readout(axes, theme)
+            self._readout = TimeBar(axes, theme)
             self._canvas = FigureCanvasAgg(self._figure)
             self._canvas.draw()
             self._still = self._canvas.copy_from_bbox(self._figure.bbox)
@@ -193,7 +193,7 @@ def _clean(stage: Stage) -> np.ndarray:
 
 
 def _figure(
-    stages: list[Stage], scene: Scene, hues: Hues, subject: str, size: int, theme: Theme
+    stages: list[Stage], scene: Scene, hues: PointColors, subject: str, size: int, theme: Theme
 ) -> tuple[HouseFigure, Axes, MovingCloud]:
     """The figure with its panel and its first frame, `size` pixels wide and both sides even."""
     made = panel_rows(1, 1, scene, theme, above=HEIGHT)

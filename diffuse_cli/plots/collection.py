@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from diffuse_cli.errors import UsageError
-from diffuse_cli.plots.clouds import Scene, add_panel, checked_cloud, draw_cloud, make_scene, spread
-from diffuse_cli.plots.hues import single
 from diffuse_cli.plots.layout import Rows, arrange, panel_rows
+from diffuse_cli.plots.panels import Scene, add_panel, checked_cloud, draw_cloud, make_scene, spread
+from diffuse_cli.plots.point_colors import one_color
 from diffuse_cli.plots.style import Theme, house_style
 
 MOST = 12
@@ -27,7 +27,7 @@ class Column(NamedTuple):
     view: str = "points"
 
 
-def collection(
+def collection_figure(
     columns: Sequence[tuple[str, Column]], *, subject: str = "", dark: bool = False, width: float | None = None
 ) -> Figure:
     """A grid: for each name its data, and below them the samples of its model. Data are blue, models orange.
@@ -77,7 +77,7 @@ def _scene(column: Column, side: float, theme: Theme) -> Scene:
 
 def _draw(made: Rows, row: int, place: int, cloud: np.ndarray, scene: Scene, colour: str) -> Axes:
     axes = add_panel(made.figure, made.grid[row, place], scene)
-    draw_cloud(axes, cloud, scene._replace(curves=spread(cloud, CURVES)), single(colour, len(cloud)))
+    draw_cloud(axes, cloud, scene._replace(curves=spread(cloud, CURVES)), one_color(colour, len(cloud)))
     if scene.kind != "space":
         axes.set(xticks=[], yticks=[], xlabel="", ylabel="")
     return axes

@@ -12,10 +12,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from diffuse_cli.errors import DiffuseError, UsageError
-from diffuse_cli.plots.clouds import Scene, add_panel, checked_cloud, make_scene
-from diffuse_cli.plots.hues import HISTOGRAM_SHADES, SHADES, Hues, hues_of
 from diffuse_cli.plots.layout import TWO_LINES, arrange, panel_rows
 from diffuse_cli.plots.lines import KEY_ROW, key_shape, pattern
+from diffuse_cli.plots.panels import Scene, add_panel, checked_cloud, make_scene
+from diffuse_cli.plots.point_colors import HISTOGRAM_SHADES, SHADES, PointColors, point_colors
 from diffuse_cli.plots.strips import draw_row
 from diffuse_cli.plots.style import Theme, heading, house_style, new_figure, settle
 
@@ -48,7 +48,7 @@ class Ends(NamedTuple):
     aims: bool
 
 
-def quality(
+def quality_figure(
     samplers: Mapping[str, Line],
     *,
     metric: str,
@@ -96,7 +96,7 @@ def quality(
         return settle(figure)
 
 
-def ends(
+def ends_figure(
     panels: Mapping[str, Ends],
     *,
     view: str = "points",
@@ -119,7 +119,7 @@ def ends(
     titles = [f"{name}\n{each.words}" for name, each in panels.items()]
     with house_style(dark=dark, width=width) as theme:
         scene = make_scene(clouds, reference=first, frame=first, view=view, side=SIDE, theme=theme)
-        hues = hues_of(first, None, theme, HISTOGRAM_SHADES if scene.kind == "histogram" else SHADES)
+        hues = point_colors(first, None, theme, HISTOGRAM_SHADES if scene.kind == "histogram" else SHADES)
         columns = min(COLUMNS, len(clouds))
         made = panel_rows(-(-len(clouds) // columns), columns, scene, theme, above=TWO_LINES)
         axes = [add_panel(made.figure, made.grid[i // columns, i % columns], scene) for i in range(len(clouds))]
@@ -187,7 +187,7 @@ def _apart(evals: np.ndarray) -> list[float]:
     return kept
 
 
-def _draw_gap_lines(axes: Axes, exact: np.ndarray, cloud: np.ndarray, scene: Scene, hues: Hues) -> None:
+def _draw_gap_lines(axes: Axes, exact: np.ndarray, cloud: np.ndarray, scene: Scene, hues: PointColors) -> None:
     """Lines to those points of a cloud that are in the frame; the others would cover it."""
     pairs = np.stack([exact, cloud], axis=1)
     if scene.basis is not None:

@@ -17,7 +17,7 @@ _AROUND = 0.85  # of them, title and axis
 _GUIDE = 2.6  # how many times the steps grow along a guide
 
 
-class Curve(NamedTuple):
+class ErrorCurve(NamedTuple):
     """errors [k] of a sampler of this order in theory. observed: what it shows, None where nothing can be told."""
 
     order: int
@@ -26,9 +26,9 @@ class Curve(NamedTuple):
     passed: bool | None = True
 
 
-def convergence(
+def convergence_figure(
     steps: np.ndarray,
-    curves: Mapping[str, Curve],
+    curves: Mapping[str, ErrorCurve],
     *,
     rounding: float = 0.0,
     subject: str = "",
@@ -79,11 +79,11 @@ def _positive(errors: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(errors) & (errors > 0), errors, np.nan)
 
 
-def _label(name: str, curve: Curve) -> str:
+def _label(name: str, curve: ErrorCurve) -> str:
     return f"{name}  {'–' if curve.observed is None else format(curve.observed, '.2f')}"
 
 
-def _pattern(name: str, curves: Mapping[str, Curve]) -> str | tuple:
+def _pattern(name: str, curves: Mapping[str, ErrorCurve]) -> str | tuple:
     """Lines of one order share a colour, and differ in their pattern."""
     alike = [other for other, curve in curves.items() if curve.order == curves[name].order]
     return lines.pattern(alike.index(name))
@@ -93,7 +93,7 @@ def _colour(order: int, theme: Theme) -> str:
     return theme.classes[(order - 1) % len(theme.classes)]
 
 
-def _draw(axes: Axes, steps: np.ndarray, curve: Curve, theme: Theme, style: str | tuple) -> tuple[float, float]:
+def _draw(axes: Axes, steps: np.ndarray, curve: ErrorCurve, theme: Theme, style: str | tuple) -> tuple[float, float]:
     """Draw one line, and return where it ends."""
     errors = _positive(curve.errors)
     marker = {"marker": "x", "markersize": 5} if curve.passed is False else {"marker": "o", "markersize": 2.6}

@@ -6,9 +6,9 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from diffuse_cli.errors import UsageError
-from diffuse_cli.plots.backdrop import show_cells
-from diffuse_cli.plots.clouds import add_panel, frame_plane, keep_outer_labels, make_scene
+from diffuse_cli.plots.background import show_cells
 from diffuse_cli.plots.layout import arrange, panel_rows
+from diffuse_cli.plots.panels import add_panel, frame_plane, keep_outer_labels, make_scene
 from diffuse_cli.plots.style import HouseFigure, Theme, heading, house_style, new_figure, settle
 
 SIDES = {1: 4.4, 2: 3.1, 3: 2.7}
@@ -16,7 +16,7 @@ SHARES = (0.9, 0.6, 0.3)  # of the mass of the truth: lines of equal density hol
 APART = 0.05  # of the highest density: lines that are closer would be one in two pieces
 
 
-def density(
+def density_figure(
     x: np.ndarray,
     y: np.ndarray | None,
     model: np.ndarray | None,

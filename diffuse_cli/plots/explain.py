@@ -10,9 +10,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Ellipse, Patch
 
 from diffuse_cli.errors import UsageError
-from diffuse_cli.plots.clouds import checked_cloud, kind_of
-from diffuse_cli.plots.hues import principal_axes
-from diffuse_cli.plots.strips import short
+from diffuse_cli.plots.panels import checked_cloud, kind_of
+from diffuse_cli.plots.point_colors import principal_axes
+from diffuse_cli.plots.strips import shortened
 from diffuse_cli.plots.style import Theme, heading, house_style, new_figure, settle
 
 MOST_PANELS = 12
@@ -46,7 +46,7 @@ class Density(NamedTuple):
     posterior: np.ndarray
 
 
-def explain(
+def explanation_figure(
     panels: Panels,
     cloud: np.ndarray,
     *,
@@ -92,7 +92,9 @@ def explain(
                 _draw_curves(axes, at, theme)
             else:
                 _draw_plane(axes, at, cloud, theme)
-            axes.set_title(f"$t = {t[number]:g}$   " + rf"$\bar\alpha_t = {short(1 / (1 + np.exp(-log_snr[number])))}$")
+            axes.set_title(
+                f"$t = {t[number]:g}$   " + rf"$\bar\alpha_t = {shortened(1 / (1 + np.exp(-log_snr[number])))}$"
+            )
             _set_limits(axes, kind, limits)
             if kind != "curves" and not _inside(at.x0_hat, limits):
                 axes.annotate(

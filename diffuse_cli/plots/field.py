@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from diffuse_cli.errors import UsageError
-from diffuse_cli.plots import backdrop as behind
-from diffuse_cli.plots.backdrop import Backdrop
-from diffuse_cli.plots.clouds import add_panel, frame_plane, keep_outer_labels, make_scene
+from diffuse_cli.plots import background as behind
+from diffuse_cli.plots.background import Background
 from diffuse_cli.plots.layout import ONE_LINE, TWO_LINES, Rows, arrange, panel_rows
+from diffuse_cli.plots.panels import add_panel, frame_plane, keep_outer_labels, make_scene
 from diffuse_cli.plots.strips import SIDES, draw_title, level_titles
 from diffuse_cli.plots.style import HouseFigure, Theme, heading, house_style, new_figure, settle
 
@@ -27,7 +27,7 @@ class Field(NamedTuple):
 
     usual: [k], the root mean square of the exact field where the data are, or of the model's where there is no exact
     one, by which arrows are measured. error: [k],
-    that of the model's distance from it in parts of `usual`, or None. density: a Backdrop for each level; on a line
+    that of the model's distance from it in parts of `usual`, or None. density: a Background for each level; on a line
     [k, nx].
     """
 
@@ -37,10 +37,10 @@ class Field(NamedTuple):
     exact: np.ndarray | None
     usual: np.ndarray
     error: np.ndarray | None = None
-    density: list[Backdrop] | np.ndarray | None = None
+    density: list[Background] | np.ndarray | None = None
 
 
-def field(
+def field_figure(
     found: Field,
     *,
     name: str,
@@ -81,7 +81,7 @@ def field(
                 axes = add_panel(made.figure, made.grid[row, column], scene)
                 frame_plane(axes, scene)
                 if found.density is not None:
-                    behind.draw(axes, found.density[column], theme)
+                    behind.draw_background(axes, found.density[column], theme)
                 _draw(axes, found, values[column], found.usual[column], way, colour)
                 axes.collections[-1].set_rasterized(len(rows) * len(t) > HEAVY)
                 _name(axes, made, row, column, label, titles[column] if row == 0 else _words(found, label, column))

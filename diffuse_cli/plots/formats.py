@@ -20,6 +20,9 @@ class Look(NamedTuple):
     width: float | None = None
 
 
+DEFAULT_LOOK = Look()
+
+
 def check_path(path: str | os.PathLike) -> Path:
     """The path of a figure that can be written, by its ending and its folder.
 

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.gridspec import GridSpec
 
-from diffuse_cli.plots.clouds import BESIDE, Scene
+from diffuse_cli.plots.panels import BESIDE, Scene
 from diffuse_cli.plots.style import MARGIN, TITLE_LINE, HouseFigure, Theme, heading, new_figure, too_narrow
 
 GAP = {"histogram": 0.08, "plane": 0.12, "projected": 0.12, "curves": 0.14, "space": 0.0}  # between columns, inches

@@ -12,7 +12,7 @@ MOST_POINTS = 1500  # of the raw line: as many as the figure has pixels
 SPAN = 1000  # of a logarithmic axis of steps: earlier decades would take half of it and say nothing
 
 
-def loss(
+def loss_figure(
     steps: np.ndarray,
     train: np.ndarray,
     *,
@@ -38,7 +38,7 @@ def loss(
     with house_style(dark=dark, width=width) as theme:
         figure = new_figure(5.4, 3.5, theme)
         axes = figure.add_subplot()
-        smooth = smoothed(steps, train)
+        smooth = smoothed_loss(steps, train)
         axes.plot(*_thinned(steps, train), color=theme.fill, linewidth=0.6, alpha=0.6)
         axes.plot(steps, smooth, color=theme.muted, linewidth=1.1, marker=_dot(steps), label="training, running mean")
         # The limits hold every line, but of the raw losses only what is usual late in training.
@@ -59,7 +59,7 @@ def loss(
         return settle(figure)
 
 
-def smoothed(steps: np.ndarray, train: np.ndarray) -> np.ndarray:
+def smoothed_loss(steps: np.ndarray, train: np.ndarray) -> np.ndarray:
     """The running mean [k] of the training loss, over a stretch that looks equally long everywhere on its axis."""
     return running_mean(steps, train, 0.1 * steps if decades(steps) else 0.04 * np.ptp(steps))
 

@@ -4,7 +4,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from diffuse_cli.errors import UsageError
-from diffuse_cli.plots.clouds import (
+from diffuse_cli.plots.layout import arrange, panel_rows
+from diffuse_cli.plots.panels import (
     MOST_POINTS,
     add_panel,
     checked_cloud,
@@ -14,15 +15,14 @@ from diffuse_cli.plots.clouds import (
     make_scene,
     spread,
 )
-from diffuse_cli.plots.hues import single
-from diffuse_cli.plots.layout import arrange, panel_rows
+from diffuse_cli.plots.point_colors import one_color
 from diffuse_cli.plots.style import HouseFigure, Theme, heading, house_style, new_figure, settle
 
 FEWEST = 500
 CURVES = 5
 
 
-def samples(
+def samples_figure(
     model: np.ndarray,
     data: np.ndarray,
     *,
@@ -57,7 +57,7 @@ def _overlay(
     scene = make_scene([data, model], reference=data, view="points", side=side, theme=theme)
     figure = new_figure(side + 0.4, 3.4, theme)
     axes = add_panel(figure, figure.add_gridspec(1, 1)[0, 0], scene)
-    draw_cloud(axes, data, scene, single(theme.data, len(data)))
+    draw_cloud(axes, data, scene, one_color(theme.data, len(data)))
     axes.patches[-1].set(alpha=0.4, label="data")
     heights = density(model, scene.edges)
     axes.stairs(heights, scene.edges, baseline=None, color=theme.model, linewidth=1.5, label="model")
@@ -77,7 +77,7 @@ def _side_by_side(model: np.ndarray, data: np.ndarray, view: str, subject: str, 
     made = panel_rows(1, 2, scene, theme)
     for column, (name, cloud, colour) in enumerate((("Data", data, theme.data), ("Model", model, theme.model))):
         axes = add_panel(made.figure, made.grid[0, column], scene)
-        draw_cloud(axes, cloud, scene._replace(curves=spread(cloud, CURVES)), single(colour, len(cloud)))
+        draw_cloud(axes, cloud, scene._replace(curves=spread(cloud, CURVES)), one_color(colour, len(cloud)))
         axes.set_title(name, color=colour, x=scene.middle)
         if scene.kind != "space":
             keep_outer_labels(axes, left=column == 0)

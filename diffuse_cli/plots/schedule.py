@@ -17,7 +17,7 @@ WRITTEN_KL = 1e-3  # nats: below it, it needs no words
 FEW_STEPS = 25  # of a chain: its betas are then marked one by one
 
 
-def schedule(
+def schedule_figure(
     schedules: dict[str, tuple[np.ndarray, np.ndarray]],
     *,
     timesteps: int,

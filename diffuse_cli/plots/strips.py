@@ -6,7 +6,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from diffuse_cli.errors import UsageError
-from diffuse_cli.plots.clouds import (
+from diffuse_cli.plots.formats import Look
+from diffuse_cli.plots.layout import ONE_LINE, TWO_LINES, arrange, panel_rows
+from diffuse_cli.plots.panels import (
     NORMAL_LABELS,
     Scene,
     add_panel,
@@ -16,9 +18,7 @@ from diffuse_cli.plots.clouds import (
     kind_of,
     make_scene,
 )
-from diffuse_cli.plots.formats import Look
-from diffuse_cli.plots.hues import HISTOGRAM_SHADES, SHADES, Hues, hues_of
-from diffuse_cli.plots.layout import ONE_LINE, TWO_LINES, arrange, panel_rows
+from diffuse_cli.plots.point_colors import HISTOGRAM_SHADES, SHADES, PointColors, point_colors
 from diffuse_cli.plots.style import HouseFigure, house_style
 
 MOST_PANELS = 12
@@ -26,7 +26,7 @@ ONE_ROW = 6
 SIDES = {1: 3.4, 2: 2.9, 3: 2.5, 4: 2.1, 5: 1.8, 6: 1.6}
 
 
-def forward(
+def forward_strip(
     frames: np.ndarray,
     log_snr: np.ndarray,
     *,
@@ -55,7 +55,7 @@ def forward(
     return _strip(frames, heads, 0, "Forward: data → noise", view, colour_by, subject, Look(dark, width))
 
 
-def reverse(
+def reverse_strip(
     frames: np.ndarray,
     log_snr: np.ndarray,
     *,
@@ -76,7 +76,7 @@ def reverse(
     return _strip(frames, heads, -1, "Reverse: noise → data", view, colour_by, subject, Look(dark, width))
 
 
-def both(
+def both_strips(
     ahead: np.ndarray,
     back: np.ndarray,
     log_snr: np.ndarray,
@@ -107,7 +107,7 @@ def both(
         made = panel_rows(2, columns, scene, theme, above=_above(heads), again=0.0)
         for row, (name, frames) in enumerate(zip(("forward →", "← reverse"), rows, strict=True)):
             panels = [add_panel(made.figure, made.grid[row, column], scene) for column in range(columns)]
-            hues = hues_of(frames[0], None, theme, _shades(kind))
+            hues = point_colors(frames[0], None, theme, _shades(kind))
             draw_row(panels, frames, [heads, columns * [""]][row], scene, hues, last_row=row == 1)
             if kind != "space":
                 panels[0].set_ylabel(f"{name}\n{panels[0].get_ylabel()}")
@@ -119,7 +119,7 @@ def draw_row(
     frames: np.ndarray,
     titles: list[str],
     scene: Scene,
-    hues: Hues,
+    hues: PointColors,
     *,
     last_row: bool = True,
     normal: bool = True,
@@ -164,7 +164,7 @@ def _strip(
         scene = make_scene(
             list(frames), reference=reference, view=view, side=side, theme=theme, square=True, follow=True
         )
-        hues = hues_of(frames[clean], colour_by, theme, _shades(kind))
+        hues = point_colors(frames[clean], colour_by, theme, _shades(kind))
         made = panel_rows(len(rows), len(rows[0]), scene, theme, above=_above(titles))
         for row, chosen in enumerate(rows):
             panels = [add_panel(made.figure, made.grid[row, column], scene) for column in range(len(chosen))]
@@ -214,7 +214,7 @@ def level_titles(log_snr: np.ndarray, t: np.ndarray | None) -> list[str]:
     """A title for each noise level [k]: its time, if that is given, and the signal left, one below the other."""
     levels = np.atleast_1d(np.asarray(log_snr, dtype=float))
     with np.errstate(over="ignore"):
-        below = [rf"$\bar\alpha_t = {short(value)}$" for value in 1 / (1 + np.exp(-levels))]
+        below = [rf"$\bar\alpha_t = {shortened(value)}$" for value in 1 / (1 + np.exp(-levels))]
     if t is None:
         return below
     t = np.atleast_1d(np.asarray(t))
@@ -225,7 +225,7 @@ def level_titles(log_snr: np.ndarray, t: np.ndarray | None) -> list[str]:
     return [f"{first}\n{second}" for first, second in zip(above, below, strict=True)]
 
 
-def short(value: float) -> str:
+def shortened(value: float) -> str:
     """A number of [0, 1] in mathtext, with as many decimals as tell it from 0 and from 1."""
     if value in (0.0, 1.0) or value > 1 - 5e-5:
         return f"{round(value)}"

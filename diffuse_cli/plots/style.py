@@ -20,7 +20,7 @@ from matplotlib.colors import Colormap, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from diffuse_cli import atomic
+from diffuse_cli import files
 from diffuse_cli.errors import UsageError
 from diffuse_cli.plots.formats import check_path
 
@@ -217,7 +217,7 @@ def heading(figure: Figure, text: str, subject: str = "", *, beside: float = 0.0
     return figure.suptitle(line, x=MARGIN / figure.get_figwidth(), ha="left", linespacing=1.25)
 
 
-def save(figure: Figure, path: str | os.PathLike, *, dpi: float = 200) -> Path:
+def save_figure(figure: Figure, path: str | os.PathLike, *, dpi: float = 200) -> Path:
     """Write a figure as .png, .svg or .pdf, and return the path. The same figure gives the same bytes each time.
 
     The file appears whole or not at all: it is written beside its place and then moved. `dpi` is the resolution of a
@@ -227,7 +227,7 @@ def save(figure: Figure, path: str | os.PathLike, *, dpi: float = 200) -> Path:
     """
     path = check_path(path)
     content = _render(figure, path.suffix.lower().removeprefix("."), dpi=dpi)
-    atomic.write(path, content)
+    files.write_file(path, content)
     return path
 
 

@@ -11,9 +11,10 @@ from matplotlib.lines import Line2D
 from mpl_toolkits.mplot3d.art3d import Line3DCollection
 
 from diffuse_cli.errors import UsageError
-from diffuse_cli.plots import backdrop as behind
-from diffuse_cli.plots.backdrop import Backdrop
-from diffuse_cli.plots.clouds import (
+from diffuse_cli.plots import background as behind
+from diffuse_cli.plots.background import Background
+from diffuse_cli.plots.layout import ONE_LINE, arrange, panel_rows
+from diffuse_cli.plots.panels import (
     Scene,
     add_panel,
     checked_cloud,
@@ -23,8 +24,7 @@ from diffuse_cli.plots.clouds import (
     keep_outer_labels,
     make_scene,
 )
-from diffuse_cli.plots.hues import Hues, hues_of
-from diffuse_cli.plots.layout import ONE_LINE, arrange, panel_rows
+from diffuse_cli.plots.point_colors import PointColors, point_colors
 from diffuse_cli.plots.style import HouseFigure, Theme, heading, house_style, new_figure, settle
 
 SIDE = 4.8  # inches of the one panel; of one of several it is MANY
@@ -43,11 +43,11 @@ class Paths(NamedTuple):
     t: np.ndarray
 
 
-def trajectories(
+def trajectories_figure(
     paths: dict[str, Paths],
     *,
     colour_by: np.ndarray | str = "time",
-    backdrop: Backdrop | None = None,
+    backdrop: Background | None = None,
     subject: str = "",
     dark: bool = False,
     width: float | None = None,
@@ -78,7 +78,7 @@ def trajectories(
             if len(paths) > 1:
                 axes.set_title(name)
             if backdrop is not None and scene.kind != "space":
-                behind.draw(axes, backdrop, theme)
+                behind.draw_background(axes, backdrop, theme)
             if scene.kind != "space":
                 keep_outer_labels(axes, left=column == 0)
         return arrange(made, "Trajectories: noise → data", subject, _keys(theme, colour_by))
@@ -96,21 +96,21 @@ def _by_time(colour_by: np.ndarray | str) -> bool:
     return isinstance(colour_by, str) and colour_by == "time"
 
 
-def _hues(paths: Paths, colour_by: np.ndarray | str, theme: Theme) -> Hues | None:
+def _hues(paths: Paths, colour_by: np.ndarray | str, theme: Theme) -> PointColors | None:
     """The colour of each path; None where it changes along the path."""
     if _by_time(colour_by):
         return None
-    return hues_of(paths.x[-1], None if isinstance(colour_by, str) else colour_by, theme)
+    return point_colors(paths.x[-1], None if isinstance(colour_by, str) else colour_by, theme)
 
 
-def _draw(axes: Axes, x: np.ndarray, hues: Hues | None, scene: Scene) -> None:
+def _draw(axes: Axes, x: np.ndarray, hues: PointColors | None, scene: Scene) -> None:
     """Paths [k, n, 2 or 3], their starts and their ends."""
     _add_lines(axes, x, hues, scene.theme)
     _mark(axes, x[0], x[-1], hues, scene.theme)
     (frame_space if scene.kind == "space" else frame_plane)(axes, scene)
 
 
-def _add_lines(axes: Axes, x: np.ndarray, hues: Hues | None, theme: Theme) -> None:
+def _add_lines(axes: Axes, x: np.ndarray, hues: PointColors | None, theme: Theme) -> None:
     """Paths [k, n, 2 or 3] as lines: a colour for each, or where there is none the ramp along its way."""
     k, n, d = x.shape
     if hues is None:
@@ -123,7 +123,7 @@ def _add_lines(axes: Axes, x: np.ndarray, hues: Hues | None, theme: Theme) -> No
     axes.add_collection(lines, autolim=False)
 
 
-def _mark(axes: Axes, start: np.ndarray, end: np.ndarray, hues: Hues | None, theme: Theme) -> None:
+def _mark(axes: Axes, start: np.ndarray, end: np.ndarray, hues: PointColors | None, theme: Theme) -> None:
     of = (theme.ramp([0.0]), theme.ramp([1.0])) if hues is None else 2 * (hues.of(np.arange(len(end))),)
     deep = {"depthshade": False} if end.shape[1] == 3 else {}
     axes.scatter(*start.T, s=START, facecolors="none", edgecolors=of[0], linewidths=0.6, zorder=2, **deep)
@@ -140,7 +140,7 @@ def _keys(theme: Theme, colour_by: np.ndarray | str) -> list[Artist]:
 
 
 def _over_time(
-    paths: dict[str, Paths], colour_by: np.ndarray | str, backdrop: Backdrop | None, subject: str, theme: Theme
+    paths: dict[str, Paths], colour_by: np.ndarray | str, backdrop: Background | None, subject: str, theme: Theme
 ) -> HouseFigure:
     """Paths of one value over time, which runs from noise at the left to data at the right."""
     side = 6.2 if len(paths) == 1 else MANY
@@ -158,7 +158,7 @@ def _over_time(
         if len(paths) > 1:
             axes.set_title(name)
         if backdrop is not None:
-            behind.draw(axes, backdrop, theme, strong=True)
+            behind.draw_background(axes, backdrop, theme, strong=True)
     panels[0].set_ylabel("$x$")
     heading(figure, "Trajectories: noise → data", subject)
     figure.legend(handles=_keys(theme, colour_by), loc="outside lower center", ncols=2)

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 from matplotlib.colors import to_hex
 
 from diffuse_cli import config
-from diffuse_cli.data.dataset import Dataset
-from diffuse_cli.generate import Method
+from diffuse_cli.datasets.dataset import Dataset
+from diffuse_cli.models.draw import Method
+from diffuse_cli.models.model import Model
 from diffuse_cli.plots.style import DARK, LIGHT, Theme
 from diffuse_cli.report import facts, layers, scene
-from diffuse_cli.sources import Source
 
 
 class History(NamedTuple):
@@ -20,7 +20,7 @@ class History(NamedTuple):
     log: list[dict[str, Any]]
 
 
-class Commands(NamedTuple):
+class NextCommands(NamedTuple):
     """What makes the same again: `train`, from the settings in config.toml (None where nothing was trained), and
     `report`."""
 
@@ -28,8 +28,8 @@ class Commands(NamedTuple):
     report: str
 
 
-def gather(
-    source: Source,
+def gather_document(
+    model: Model,
     dataset: Dataset,
     methods: list[Method],
     *,
@@ -38,29 +38,29 @@ def gather(
     seed: int,
     history: History | None,
     judged: facts.Judged | None,
-    commands: Commands,
+    commands: NextCommands,
 ) -> dict[str, Any]:
-    """The document of a source and its methods, with `count` samples of each; `asked` is how many were wished for.
+    """The document of a model and its methods, with `count` samples of each; `asked` is how many were wished for.
 
     Raises DiffuseError for samples that are not finite.
     """
-    ways = scene.travel(source, dataset, methods, count, seed)
-    how = scene.shown(source, ways)
+    ways = scene.travel(model, dataset, methods, count, seed)
+    how = scene.drawing_of(model, ways)
     return {
-        "name": source.name,
-        "summary": facts.summary(source.config, trained=history is not None),
+        "name": model.name,
+        "summary": facts.summary(model.config, trained=history is not None),
         "themes": {theme.name: _colours(theme) for theme in (LIGHT, DARK)},
-        "schedule": scene.schedule(source.process),
-        "scene": scene.document(source, methods, ways, how),
+        "schedule": scene.schedule_curve(model.process),
+        "scene": scene.document(model, methods, ways, how),
         "asked": asked if asked and asked > count else None,
-        "density": layers.density(source, dataset, how),
-        "field": layers.field(source, dataset, how),
-        "loss": history and facts.loss(history.log),
-        "metrics": judged and facts.metrics(judged, methods),
+        "density": layers.density_layer(model, dataset, how),
+        "field": layers.field_layer(model, dataset, how),
+        "loss": history and facts.loss_facts(history.log),
+        "metrics": judged and facts.metric_facts(judged, methods),
         "samplers": facts.sampler_lines(methods),
-        "settings": facts.settings_table(source.config, trained=history is not None),
+        "settings": facts.settings_table(model.config, trained=history is not None),
         "made": _made(history),
-        "config": config.dump(source.config) if commands.train else None,
+        "config": config.dump(model.config) if commands.train else None,
         "commands": [command for command in commands if command],
     }
 

@@ -6,15 +6,16 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from diffuse_cli import catalog, config, quality, quality_rows
+from diffuse_cli import catalog, config
+from diffuse_cli.analysis import quality, quality_tables
+from diffuse_cli.analysis.quality import Quality
 from diffuse_cli.config import Config
-from diffuse_cli.data.dataset import Dataset
-from diffuse_cli.evaluation.floors import Score
-from diffuse_cli.figures import losses
-from diffuse_cli.generate import Method, draw
-from diffuse_cli.plots.loss import decades, smoothed
-from diffuse_cli.quality import Quality
-from diffuse_cli.sources import Source
+from diffuse_cli.datasets.dataset import Dataset
+from diffuse_cli.figures.losses import losses_of_log
+from diffuse_cli.metrics.noise_floors import Score
+from diffuse_cli.models.draw import Method, draw_samples
+from diffuse_cli.models.model import Model
+from diffuse_cli.plots.loss import decades, smoothed_loss
 
 JUDGED = 2000  # samples of each method
 REPEATS = 20  # of each noise floor
@@ -23,27 +24,27 @@ _MOST_LOSSES = 600  # of a line: as many as its picture has pixels
 
 
 class Judged(NamedTuple):
-    """The quality of a source by the first of its methods, and the distances of them all, beside the same floors."""
+    """The quality of a model by the first of its methods, and the distances of them all, beside the same floors."""
 
     quality: Quality
     scores: list[dict[str, Score]]
 
 
-def judged(source: Source, dataset: Dataset, methods: list[Method], seed: int) -> Judged:
+def judged(model: Model, dataset: Dataset, methods: list[Method], seed: int) -> Judged:
     """Judge JUDGED samples of each method. Raises like `quality.evaluate`."""
-    found = quality.evaluate(source, dataset, methods[0], n=JUDGED, seed=seed, repeats=REPEATS)
+    found = quality.evaluate_model(model, dataset, methods[0], n=JUDGED, seed=seed, repeats=REPEATS)
     others = [
-        {} if found.floor is None else found.floor.scores(source.standard.to_model(drawn.samples))
-        for drawn in (draw(source, method, JUDGED, seed) for method in methods[1:])
+        {} if found.floor is None else found.floor.scores(model.standard.to_model(drawn.samples))
+        for drawn in (draw_samples(model, method, JUDGED, seed) for method in methods[1:])
     ]
     return Judged(found, [found.scores, *others])
 
 
-def metrics(found: Judged, methods: list[Method]) -> dict[str, Any]:
+def metric_facts(found: Judged, methods: list[Method]) -> dict[str, Any]:
     """The tables of `diffuse evaluate`, with a column for each method."""
     rows = []
     for name in found.quality.scores:
-        own = [quality_rows.distance_row(name, scores[name]) for scores in found.scores]
+        own = [quality_tables.distance_row(name, scores[name]) for scores in found.scores]
         _, _, floor, n, _ = own[0]
         cells = [[row[1], scores[name].indistinguishable] for row, scores in zip(own, found.scores, strict=True)]
         rows.append({"name": name, "floor": floor, "n": n, "cells": cells})
@@ -52,20 +53,20 @@ def metrics(found: Judged, methods: list[Method]) -> dict[str, Any]:
         "samples": JUDGED,
         "columns": [method.sampler for method in methods],
         "rows": rows,
-        "others": [*quality_rows.nll_rows(found.quality.nll), *quality_rows.other_rows(found.quality)],
-        "left_out": quality_rows.left_out(found.quality),
+        "others": [*quality_tables.nll_rows(found.quality.nll), *quality_tables.other_rows(found.quality)],
+        "left_out": quality_tables.metrics_left_out(found.quality),
         "excess": excess and [_rounded(each) for each in excess[:3]],
     }
 
 
-def loss(records: list[dict[str, Any]]) -> dict[str, Any] | None:
+def loss_facts(records: list[dict[str, Any]]) -> dict[str, Any] | None:
     """The lines of `loss.png`; None where a log has no finite loss."""
-    found = losses(records)
+    found = losses_of_log(records)
     finite = np.isfinite(found.train)
     steps, train = found.steps[finite], found.train[finite]
     if not len(steps):
         return None
-    mean = smoothed(steps, train)
+    mean = smoothed_loss(steps, train)
     kept = _kept(len(steps), logarithmic=decades(steps))
     held = _kept(len(found.held_out), logarithmic=decades(steps))
     return {

@@ -6,14 +6,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from diffuse_cli import landscape
-from diffuse_cli.data.dataset import Dataset
-from diffuse_cli.diffusion import exact, likelihood, predictions
+from diffuse_cli.datasets.dataset import Dataset
+from diffuse_cli.diffusion import denoisers, exact, likelihood, parameterizations
 from diffuse_cli.diffusion.process import Process, angle_of, log_snr_of
-from diffuse_cli.landscape import Ground
+from diffuse_cli.figures import grids
+from diffuse_cli.figures.grids import ReferenceLaw
+from diffuse_cli.models.model import Model
 from diffuse_cli.report.packing import text_of
 from diffuse_cli.report.scene import Shown
-from diffuse_cli.sources import Source
 
 LEVELS = 20
 CELLS = {"histogram": (240,), "plane": (80, 80)}  # of the density
@@ -21,7 +21,7 @@ ARROWS = 19  # along either side of a plane
 _SHARPEST = 0.4  # cells: a density less blurred than this would show the grid and not itself
 
 
-def levels(process: Process, sharpest: float = 0.0) -> np.ndarray:
+def layer_levels(process: Process, sharpest: float = 0.0) -> np.ndarray:
     """The log-SNR [LEVELS] of levels equally far apart in atan(sigma / alpha), from t = 1/T, or from the angle
     `sharpest` if that is noisier, to t = 1."""
     ends = angle_of(process.schedule(jnp.array([1 / process.timesteps, 1.0], jnp.float32)))
@@ -29,7 +29,7 @@ def levels(process: Process, sharpest: float = 0.0) -> np.ndarray:
     return log_snr_of(np.linspace(first, ends[1], LEVELS))
 
 
-def density(source: Source, dataset: Dataset, how: Shown) -> dict[str, Any] | None:
+def density_layer(model: Model, dataset: Dataset, how: Shown) -> dict[str, Any] | None:
     """The density of noised data at the centres of cells, of one or two columns; None where there are more.
 
     Each level of a plane is a share of its own highest value, its square root in 8 bits; on a line all are shares of
@@ -37,11 +37,11 @@ def density(source: Source, dataset: Dataset, how: Shown) -> dict[str, Any] | No
     """
     if how.kind not in CELLS:
         return None
-    ground, cells = landscape.ground_of(source.config, dataset), CELLS[how.kind]
+    ground, cells = grids.reference_law(model.config, dataset), CELLS[how.kind]
     width = float(np.ptp(how.limits[0])) / cells[0]
-    at = levels(source.process, np.arctan(_SHARPEST * width))
+    at = layer_levels(model.process, np.arctan(_SHARPEST * width))
     places = likelihood.grid(how.limits[:, 0], how.limits[:, 1], cells)[1]
-    found = landscape.densities(ground.law, at, places)
+    found = grids.densities_on_grid(ground.law, at, places)
     plane = how.kind == "plane"
     top = found.reshape(LEVELS, -1).max(axis=1) if plane else np.full(LEVELS, found.max())
     share = found / top.reshape(-1, *[1] * len(cells))
@@ -55,8 +55,8 @@ def density(source: Source, dataset: Dataset, how: Shown) -> dict[str, Any] | No
     }
 
 
-def field(source: Source, dataset: Dataset, how: Shown) -> dict[str, Any] | None:
-    """v = alpha eps − sigma x0 of the source on a coarse grid of the plane, and the exact one's where it is known and
+def field_layer(model: Model, dataset: Dataset, how: Shown) -> dict[str, Any] | None:
+    """v = alpha eps − sigma x0 of the model on a coarse grid of the plane, and the exact one's where it is known and
     the same: the flow between pairs is another.
 
     In the space of the frames v is the velocity dx/d(angle) of the flow, and with x it says the noise that is seen,
@@ -64,16 +64,16 @@ def field(source: Source, dataset: Dataset, how: Shown) -> dict[str, Any] | None
     """
     if how.kind != "plane":
         return None
-    at = levels(source.process)
+    at = layer_levels(model.process)
     places = likelihood.grid(how.limits[:, 0], how.limits[:, 1], (ARROWS, ARROWS))[1]
-    found = {"model": landscape.fields(source.for_sampling(), predictions.v(), at, places)}
-    ground = landscape.ground_of(source.config, dataset)
-    if not ground.smoothed and source.trained and source.denoises:
-        found["exact"] = landscape.fields(_denoiser(ground), predictions.v(), at, places)
+    found = {"model": grids.fields_on_grid(model.for_sampling(), parameterizations.v(), at, places)}
+    ground = grids.reference_law(model.config, dataset)
+    if not ground.smoothed and model.trained and model.kind == "denoiser":
+        found["exact"] = grids.fields_on_grid(_denoiser(ground), parameterizations.v(), at, places)
     return {
         "angle": angle_of(at).tolist(),
         "cells": ARROWS,
-        "score": source.denoises,
+        "score": model.kind == "denoiser",
         "values": {name: text_of(_squeezed(v)) for name, v in found.items()},
     }
 
@@ -84,5 +84,5 @@ def _squeezed(v: np.ndarray) -> np.ndarray:
     return np.rint(v / (1 + np.linalg.norm(v, axis=-1, keepdims=True)) * 32767).astype("<i2")
 
 
-def _denoiser(ground: Ground) -> predictions.Predict:
+def _denoiser(ground: ReferenceLaw) -> denoisers.Predict:
     return jax.tree_util.Partial(exact.denoiser(ground.law))

@@ -11,9 +11,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from diffuse_cli import atomic
+from diffuse_cli import files
 from diffuse_cli.errors import DiffuseError
-from diffuse_cli.plain import finite
+from diffuse_cli.files import finite
 from diffuse_cli.plots.formats import check_page_path
 
 LIMIT = 2_000_000  # bytes of a page
@@ -32,7 +32,7 @@ def render(document: dict[str, Any]) -> bytes:
     parts = {
         "policy": f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; img-src data:",
         "style": style,
-        "document": as_json(document),
+        "document": json_text(document),
         "script": script,
     }
     before, *rest = _read("page.html").split("{{")
@@ -45,14 +45,14 @@ def render(document: dict[str, Any]) -> bytes:
     return content
 
 
-def write(path: Path, document: dict[str, Any]) -> Path:
+def write_page(path: Path, document: dict[str, Any]) -> Path:
     """Write the page of a document, whole or not at all. Raises like `check_page_path`, `render` and `atomic.write`."""
     path = check_page_path(path)
-    atomic.write(path, render(document))
+    files.write_file(path, render(document))
     return path
 
 
-def as_json(document: dict[str, Any]) -> str:
+def json_text(document: dict[str, Any]) -> str:
     """A document as ASCII that has no meaning in HTML. Numbers that are not finite become null."""
     text = json.dumps(finite(document), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return text.translate(_HARMLESS)

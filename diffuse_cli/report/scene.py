@@ -5,15 +5,15 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from diffuse_cli.data.dataset import Dataset
+from diffuse_cli.datasets.dataset import Dataset
 from diffuse_cli.diffusion.process import Process, angle_of
-from diffuse_cli.generate import Method, draw
-from diffuse_cli.journey import Journey, forward, reverse
-from diffuse_cli.plots.clouds import kind_of
-from diffuse_cli.plots.hues import by_rank, principal_axes
+from diffuse_cli.figures.paths import Trajectory, forward_trajectory, reverse_trajectory
+from diffuse_cli.models.draw import Method, draw_samples
+from diffuse_cli.models.model import Model
+from diffuse_cli.plots.panels import kind_of
+from diffuse_cli.plots.point_colors import by_rank, principal_axes
 from diffuse_cli.plots.style import LIGHT
 from diffuse_cli.report.packing import packed, size, text_of
-from diffuse_cli.sources import Source
 
 FRAMES = 41  # of a sampler's way; between them the page interpolates
 CURVES = 40  # more of them hide each other
@@ -28,12 +28,12 @@ _AXES = {"histogram": 1, "plane": 2, "projected": 2, "space": 3}
 class Ways(NamedTuple):
     """The way to noise and the ways back, each clean end first: data, and for each method its journey, all levels."""
 
-    data: Journey
-    samplers: list[Journey]
+    data: Trajectory
+    samplers: list[Trajectory]
 
 
 class Shown(NamedTuple):
-    """How samples are drawn. kind: as plots.clouds.kind_of; axes [d, a]: what is drawn of a sample x [d] is x @ axes.
+    """How samples are drawn. kind: as plots.panels.kind_of; axes [d, a]: what is drawn of a sample x [d] is x @ axes.
 
     limits [a, 2]: of the panels; for curves [1, 2], of the value. It is linear, so that it may be applied to x0 and
     noise apart.
@@ -50,9 +50,9 @@ class Shown(NamedTuple):
         return 2 * low - high, 2 * high - low
 
 
-def most(source: Source, methods: list[Method]) -> int:
-    """How many samples of a source fit into a page beside each other, by these methods."""
-    kind = kind_of(source.view, source.dim)
+def most(model: Model, methods: list[Method]) -> int:
+    """How many samples of a model fit into a page beside each other, by these methods."""
+    kind = kind_of(model.view, model.dim)
     if kind == "curves":
         return CURVES
     frames = 2 + sum(min(method.steps + 1, FRAMES) for method in methods)  # two: data and noise
@@ -60,13 +60,16 @@ def most(source: Source, methods: list[Method]) -> int:
     return int(_LETTERS / (size(3 * frames * _AXES[kind]) / 3 + shades * 4 / 3))
 
 
-def travel(source: Source, dataset: Dataset, methods: list[Method], count: int, seed: int) -> Ways:
+def travel(model: Model, dataset: Dataset, methods: list[Method], count: int, seed: int) -> Ways:
     """The same `count` noises at the end of the data's way and at the start of every method's. Raises like `draw`."""
-    back = [reverse(source, draw(source, method, count, seed, trajectory=True)).back() for method in methods]
-    return Ways(forward(source, methods[0], dataset, count, seed), back)
+    back = [
+        reverse_trajectory(model, draw_samples(model, method, count, seed, trajectory=True)).back()
+        for method in methods
+    ]
+    return Ways(forward_trajectory(model, methods[0], dataset, count, seed), back)
 
 
-def thinned(way: Journey) -> Journey:
+def thinned(way: Trajectory) -> Trajectory:
     """At most FRAMES frames of a way, clean end first, at times that rise: of several at one time, the last travelled.
 
     A way back is travelled from its end.
@@ -75,13 +78,13 @@ def thinned(way: Journey) -> Journey:
     return way.at(np.unique(np.rint(np.linspace(0, len(way.t) - 1, FRAMES)).astype(int)))
 
 
-def shown(source: Source, ways: Ways) -> Shown:
+def drawing_of(model: Model, ways: Ways) -> Shown:
     """How the samples of all these ways can be drawn in panels of equal scale."""
-    kind = kind_of(source.view, source.dim)
+    kind = kind_of(model.view, model.dim)
     if kind == "curves":
-        axes = np.eye(source.dim)[:, np.unique(np.linspace(0, source.dim - 1, COLUMNS).astype(int))]
+        axes = np.eye(model.dim)[:, np.unique(np.linspace(0, model.dim - 1, COLUMNS).astype(int))]
     else:
-        axes = np.eye(source.dim)[:, : _AXES[kind]] if kind != "projected" else principal_axes(ways.data.x[0], 2)[1]
+        axes = np.eye(model.dim)[:, : _AXES[kind]] if kind != "projected" else principal_axes(ways.data.x[0], 2)[1]
     clouds = [way.x @ axes for way in (ways.data, *ways.samplers)]
     values = np.concatenate([cloud.reshape(-1, 1 if kind == "curves" else axes.shape[1]) for cloud in clouds])
     low, high = np.quantile(values, [0.0015, 0.9985], axis=0)
@@ -90,7 +93,7 @@ def shown(source: Source, ways: Ways) -> Shown:
     return Shown(kind, axes, np.stack([middle - half, middle + half], axis=1))
 
 
-def document(source: Source, methods: list[Method], ways: Ways, how: Shown) -> dict[str, Any]:
+def document(model: Model, methods: list[Method], ways: Ways, how: Shown) -> dict[str, Any]:
     """What the page needs to draw the points.
 
     Of the data's way it has clean samples and noises, from which x = alpha x0 + sigma eps follows at any time; of a
@@ -114,24 +117,24 @@ def document(source: Source, methods: list[Method], ways: Ways, how: Shown) -> d
         "by_start": _groups(eps),
         "shades": SHADES,
         "panels": [first, *rest],
-        "data_units": _data_units(source, how),
+        "data_units": _data_units(model, how),
     }
 
 
-def noises(data: Journey) -> np.ndarray:
+def noises(data: Trajectory) -> np.ndarray:
     """The noise [n, d] of each point of the data's way, clean end first: x = alpha x0 + sigma eps at its noisy one."""
     angle = angle_of(data.log_snr[-1])
     return (data.x[-1] - np.cos(angle) * data.x[0]) / np.sin(angle)
 
 
-def schedule(process: Process) -> dict[str, Any]:
+def schedule_curve(process: Process) -> dict[str, Any]:
     """The angle [KNOTS] at equally spaced times from 0 to 1: alpha is its cosine and sigma its sine."""
     log_snr = process.schedule(jnp.linspace(0, 1, KNOTS, dtype=jnp.float32))
     below = np.minimum(angle_of(log_snr), _NOISE)  # rounded up, an angle might lie beyond noise alone
     return {"angle": [round(each, 12) for each in below.tolist()]}
 
 
-def _sampler(method: Method, way: Journey, how: Shown) -> dict[str, Any]:
+def _sampler(method: Method, way: Trajectory, how: Shown) -> dict[str, Any]:
     frames = thinned(way)
     return {
         "title": method.sampler,
@@ -149,8 +152,8 @@ def _groups(cloud: np.ndarray) -> str:
     return text_of(by_rank((cloud - mean) @ axes[:, 0], LIGHT, SHADES).group.astype(np.uint8))
 
 
-def _data_units(source: Source, how: Shown) -> dict[str, Any] | None:
+def _data_units(model: Model, how: Shown) -> dict[str, Any] | None:
     """How a drawn coordinate becomes one in data units, where each is a column of its own."""
     if how.kind in ("projected", "curves"):
         return None
-    return {"mean": source.standard.mean.tolist(), "scale": source.standard.scale.tolist()}
+    return {"mean": model.standard.mean.tolist(), "scale": model.standard.scale.tolist()}

@@ -19,7 +19,7 @@ from diffuse_cli.config import Config
 from diffuse_cli.diffusion import exact
 from diffuse_cli.diffusion.losses import Answer, answer_of
 from diffuse_cli.diffusion.process import Level
-from diffuse_cli.experiment import Experiment, having, initial_weights
+from diffuse_cli.models.build import Experiment, initial_weights, with_learned_schedule
 from diffuse_cli.networks.denoiser import Weights, answer
 from diffuse_cli.training import optimiser
 
@@ -50,7 +50,7 @@ class Batch(NamedTuple):
     key: Array
 
 
-class Progress(NamedTuple):
+class ChunkEnd(NamedTuple):
     """What is known at the end of a chunk; `done` is how much of the way, from 0 to 1.
 
     `state` is gone with the next chunk: copy what is to be kept.
@@ -69,7 +69,7 @@ def optimiser_of(config: Config) -> optax.GradientTransformation:
     return optimiser.adamw(clip=config.clip, weight_decay=config.weight_decay)
 
 
-def start(experiment: Experiment) -> TrainState:
+def initial_state(experiment: Experiment) -> TrainState:
     """The state before the first step."""
     weights = initial_weights(experiment, jax.random.fold_in(jax.random.key(experiment.config.seed), 1))
     average = jax.tree.map(jnp.copy, weights)
@@ -142,7 +142,7 @@ def batch_loss(answer: Answer, experiment: Experiment, batch: Batch) -> Array:
 def weights_loss(weights: Weights, experiment: Experiment, batch: Batch) -> Array:
     """The mean loss of the network with these weights over a batch; where the schedule is theirs too, at its levels."""
     if experiment.learns_schedule:
-        experiment = having(experiment, weights)
+        experiment = with_learned_schedule(experiment, weights)
         batch = batch._replace(level=_draw_levels(experiment, jax.random.fold_in(batch.key, 1), len(batch.x0)))
     return batch_loss(answer(experiment.structure, weights), experiment, batch)
 
@@ -183,7 +183,7 @@ def fit(
     total: int,
     budget: float | None = None,
     speed: float | None = None,
-) -> Iterator[Progress]:
+) -> Iterator[ChunkEnd]:
     """Train from `state` on `points` [n, d] (model space) to `total` steps, yielding at the end of each chunk.
 
     With a `budget` in seconds, counted from the call, compiling included, `total` is only what is reported until the
@@ -213,4 +213,4 @@ def fit(
             total = step + max(0, int(left * (speed or 0.0)))
         done = step / total if budget is None else min(1.0, 1 - left / budget)
         known = total if total != _UNSETTLED else max(planned, step)
-        yield Progress(state, step, known, 1.0 if step >= total else done, float(losses.mean()), speed or rate)
+        yield ChunkEnd(state, step, known, 1.0 if step >= total else done, float(losses.mean()), speed or rate)

@@ -1,8 +1,8 @@
 import pytest
 from PIL import Image
 
-from diffuse_cli import runs
 from diffuse_cli.errors import DiffuseError
+from diffuse_cli.models import run_folder
 from diffuse_cli.plots import formats
 
 from .conftest import call
@@ -92,7 +92,7 @@ def test_the_way_back_does_not_need_the_data(outputs, monkeypatch):
     def gone(*_args, **_options):
         raise DiffuseError("the data have gone")
 
-    monkeypatch.setattr(runs, "data_of", gone)
+    monkeypatch.setattr(run_folder, "dataset_of_run", gone)
     assert call("animate", *FEW, "--direction", "reverse", "-o", "a.gif").code == 0
     result = call("animate", *FEW, "-o", "b.gif")
     assert (result.code, result.err) == (1, "Error: the data have gone\n")

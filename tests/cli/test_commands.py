@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from diffuse_cli import runs
 from diffuse_cli.cli import COMMANDS
+from diffuse_cli.models import run_folder
 from tests.cli.conftest import call
 
 HEAVY = {"jax", "flax", "optax", "sklearn", "matplotlib", "scipy", "numpy", "rich", "safetensors"}
@@ -162,7 +162,7 @@ def test_runs_and_info(outputs):
     assert document["step"] == 60
     assert document["settings"]["width"] == 8
     assert document["versions"]["jax"]
-    assert document["history"][-1]["held_out"] == runs.read_log(outputs / "small")[-1]["held_out"]
+    assert document["history"][-1]["held_out"] == run_folder.read_log(outputs / "small")[-1]["held_out"]
     assert "config.toml" in call("info").out
     assert call("info", "--run", "small", "--json").json == document
 
@@ -179,7 +179,7 @@ def test_half_a_line_at_the_end_of_a_log_is_ignored(outputs):
         log.write('{"step": 70, "lo')
     assert call("info").code == 0
     assert call("train", "--resume", "small", "--steps", 80).code == 0
-    assert runs.read_log(outputs / "small")[-1]["step"] == 80
+    assert run_folder.read_log(outputs / "small")[-1]["step"] == 80
 
 
 def test_large_offsets_keep_their_digits(outputs):
@@ -191,14 +191,14 @@ def test_large_offsets_keep_their_digits(outputs):
 
 
 def test_opening_a_run_again_compiles_nothing(outputs):
-    from diffuse_cli import sources
-    from diffuse_cli.generate import Method, draw
-    from diffuse_cli.sampling.sample import scan
+    from diffuse_cli.models.draw import Method, draw_samples
+    from diffuse_cli.models.model import model_of_run
+    from diffuse_cli.samplers.loop import scan
 
     method = Method("ddim:eta=0.25", "uniform", 4)
-    draw(sources.of_run(runs.open_run(outputs / "small")), method, 10, 0)
+    draw_samples(model_of_run(run_folder.open_run(outputs / "small")), method, 10, 0)
     before = scan._cache_size()
-    draw(sources.of_run(runs.open_run(outputs / "small")), method, 10, 1)
+    draw_samples(model_of_run(run_folder.open_run(outputs / "small")), method, 10, 1)
     assert scan._cache_size() == before
 
 
@@ -240,7 +240,7 @@ def test_names_are_never_cut(outputs):
 def test_a_checkpoint_alone_is_enough(outputs):
     (outputs.parent / "alone").mkdir()
     alone = outputs.parent / "alone" / "mine.safetensors"
-    alone.write_bytes((outputs / "small" / runs.NEWEST).read_bytes())
+    alone.write_bytes((outputs / "small" / run_folder.NEWEST).read_bytes())
     for command in (["sample"], ["plot-reverse"], ["info"]):
         result = call(*command, "--run", alone)
         assert result.code == 0, result.err
@@ -259,7 +259,7 @@ def test_quiet_leaves_results_only(outputs):
 def test_own_code_samples_but_a_run_that_names_it_needs_trust(outputs):
     Path("lab").mkdir()
     Path("lab/mylab.py").write_text(
-        "from diffuse_cli.sampling.ddim import ddim\n\ndef mine(*, eta: float = 0.0):\n    return ddim(eta=eta)\n"
+        "from diffuse_cli.samplers.ddim import ddim\n\ndef mine(*, eta: float = 0.0):\n    return ddim(eta=eta)\n"
     )
     assert call("sample", "--sampler", "lab.mylab:mine:eta=1", "--out", "s.npy").code == 0
     small = ["--steps", 20, "--batch-size", 16, "--width", 8]

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from diffuse_cli.cli.compare import SAMPLERS
+from diffuse_cli.cli.commands.compare import SAMPLERS
 from tests.cli.conftest import call
 
 FEW = ["-n", 200, "--repeats", 3]

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from diffuse_cli.diffusion.diagnosis import TOO_EARLY
+from diffuse_cli.analysis.schedule_check import TOO_EARLY
 from tests.cli.conftest import call
 
 
@@ -44,7 +44,17 @@ def test_json_has_the_keys_that_the_help_lists():
         return set(part) | {key for value in part.values() if isinstance(value, dict) for key in keys(value)}
 
     listed = keys(document) | keys(document["remedies"][0])
-    assert listed >= {"verdict", "alpha_bar", "kl_stderr", "std", "sigma", "bottomless", "clean", "flags", "noise_gain"}
+    assert listed >= {
+        "verdict",
+        "alpha_bar",
+        "kl_stderr",
+        "std",
+        "sigma",
+        "detail_at_all_scales",
+        "clean",
+        "flags",
+        "noise_gain",
+    }
     missing = {key for key in listed if key not in said}
     assert not missing
     assert "dataset, schedule, timesteps: what is judged" in said

@@ -29,12 +29,12 @@ def test_the_numbers_belong_together(outputs):
 
 
 def test_the_point_is_in_data_units_and_the_first_held_out_one_by_default(outputs):
-    from diffuse_cli import experiment, runs
+    from diffuse_cli.models import build, run_folder
 
     given = call("explain", "--json", "--point", "-0.5,1.0").json
     np.testing.assert_allclose(given["x0_data"], [-0.5, 1.0])
-    config = runs.open_run(outputs / "small").config
-    first = experiment.draw_data(config, experiment.dataset_of(config)).held_out[0]
+    config = run_folder.open_run(outputs / "small").config
+    first = build.draw_data(config, build.build_dataset(config)).held_out[0]
     np.testing.assert_allclose(call("explain", "--json").json["x0"], first, rtol=1e-6)
 
 
@@ -105,7 +105,7 @@ def test_data_on_a_line_and_points_known_by_heart(tmp_path, monkeypatch):
 
 
 def test_as_many_times_as_a_figure_takes():
-    from diffuse_cli.cli.explain import MOST_TIMES
+    from diffuse_cli.cli.commands.explain import MOST_TIMES
     from diffuse_cli.plots.explain import MOST_PANELS
 
     assert MOST_TIMES == MOST_PANELS

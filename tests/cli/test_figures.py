@@ -15,20 +15,20 @@ def drawn(monkeypatch):
     """The figures that commands save, in order."""
     from diffuse_cli.plots import style
 
-    figures, save = [], style.save
+    figures, save = [], style.save_figure
     monkeypatch.setattr(
-        style, "save", lambda figure, *args, **named: figures.append(figure) or save(figure, *args, **named)
+        style, "save_figure", lambda figure, *args, **named: figures.append(figure) or save(figure, *args, **named)
     )
     return figures
 
 
 def test_what_can_be_chosen_is_what_can_be_drawn():
-    from diffuse_cli import maps
-    from diffuse_cli.cli import plot_field, plot_samples
+    from diffuse_cli.cli.commands import plot_field, plot_samples
+    from diffuse_cli.figures import fields
     from diffuse_cli.plots import collection, field
 
-    choices = {param.name: getattr(param.type, "choices", None) for param in plot_field.plot_field.params}
-    assert list(choices["kind"]) == list(maps.NAMES)
+    choices = {param.name: getattr(param.type, "choices", None) for param in plot_field.plot_field_command.params}
+    assert list(choices["kind"]) == list(fields.NAMES)
     assert list(choices["style"]) == list(field.STYLES)
     assert (plot_field.MOST_TIMES, plot_samples.MOST) == (field.MOST_PANELS, collection.MOST)
 

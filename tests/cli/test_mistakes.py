@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from diffuse_cli import runs
+from diffuse_cli.models import run_folder
 from tests.cli.conftest import call
 
 GOOD = np.random.default_rng(0).normal(size=(20, 2))
@@ -119,10 +119,10 @@ def desk(outputs):
         (outputs / name).mkdir()
     import safetensors.numpy
 
-    (outputs / "foreign" / runs.NEWEST).write_bytes(safetensors.numpy.save({"a": np.ones(3)}))
-    (outputs / "torn" / runs.NEWEST).write_bytes((outputs / "small" / runs.NEWEST).read_bytes()[:1000])
+    (outputs / "foreign" / run_folder.NEWEST).write_bytes(safetensors.numpy.save({"a": np.ones(3)}))
+    (outputs / "torn" / run_folder.NEWEST).write_bytes((outputs / "small" / run_folder.NEWEST).read_bytes()[:1000])
     for name in ("foreign", "torn"):
-        os.utime(outputs / name / runs.NEWEST, (0, 0))  # `latest` stays the good one
+        os.utime(outputs / name / run_folder.NEWEST, (0, 0))  # `latest` stays the good one
     return outputs.parent
 
 

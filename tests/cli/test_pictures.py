@@ -60,7 +60,7 @@ def test_mass_is_where_points_are():
     rng = np.random.default_rng(0)
     points = rng.normal(size=(1000, 2)) * 0.1 + [[-1.0, 1.0]]
     shown = pictures.window([np.array([[-2.0, -2.0], [2.0, 2.0]])])
-    lines = pictures.density(points, shown).split("\n")
+    lines = pictures.draw_density(points, shown).split("\n")
     assert len(lines) == shown.rows
     assert {len(line) for line in lines} == {shown.columns}
     found = [(row, column) for row, line in enumerate(lines) for column, each in enumerate(line) if each != " "]
@@ -74,7 +74,7 @@ def test_mass_is_where_points_are():
 
 def test_more_points_are_darker():
     points = np.repeat([[0.0, 0.0], [1.0, 0.0], [2.0, 0.0], [3.0, 1.0]], [1, 20, 40, 100], axis=0)
-    shades = [each for line in pictures.density(points).split("\n") for each in line if each != " "]
+    shades = [each for line in pictures.draw_density(points).split("\n") for each in line if each != " "]
     assert sorted(shades) == sorted("░▒▓█")
 
 
@@ -100,7 +100,7 @@ def test_in_colour_a_character_holds_two_cells():
 
 @pytest.mark.parametrize("points", [np.full((3, 2), np.nan), np.zeros((4, 2)), np.zeros((0, 2))])
 def test_what_cannot_be_seen_is_still_a_picture(points):
-    assert len(set(map(len, pictures.density(points).split("\n")))) == 1
+    assert len(set(map(len, pictures.draw_density(points).split("\n")))) == 1
     assert pictures.painted(points).plain.count("\n") == pictures.window([points]).rows - 1
 
 
@@ -109,7 +109,7 @@ def test_points_that_are_not_finite_or_far_out_do_not_matter():
     with_others = np.concatenate([points, [[np.nan, 0.0], [1e9, 1e9]]])
     shown = pictures.window([with_others])
     assert (shown.high < 10).all()
-    assert pictures.density(with_others, shown) == pictures.density(points, shown)
+    assert pictures.draw_density(with_others, shown) == pictures.draw_density(points, shown)
 
 
 # --- lines of bars

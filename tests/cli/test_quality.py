@@ -6,7 +6,8 @@ import re
 import numpy as np
 import pytest
 
-from diffuse_cli import catalog, runs
+from diffuse_cli import catalog
+from diffuse_cli.models import run_folder
 from tests.cli.conftest import SMALL, call
 
 FEW = ["-n", 400, "--repeats", 5]
@@ -49,7 +50,7 @@ def test_the_exact_twin_of_a_run_has_its_data_and_schedule(outputs):
     other = call("plot-reverse", "--exact", "--schedule", "linear", "--frames", 3)
     assert other.out.strip() == "outputs/exact-moons-linear-T1000/figures/reverse.png"
     assert call("sample", "--exact", "--timesteps", 50, "-n", 20, "--json").json["run"].endswith("-cosine-T50")
-    assert runs.find(outputs, "latest").name == "small"  # an exact one's folder is no run
+    assert run_folder.find_run(outputs, "latest").name == "small"  # an exact one's folder is no run
 
 
 def test_the_exact_denoiser_of_a_file_repeats_its_training_points(of_file):
@@ -275,7 +276,7 @@ def test_training_says_when_the_schedule_ends_too_early(tmp_path, monkeypatch):
 
 
 def test_the_log_has_the_excess_and_training_ends_with_it(outputs):
-    judged = [record for record in runs.read_log(outputs / "small") if "held_out" in record]
+    judged = [record for record in run_folder.read_log(outputs / "small") if "held_out" in record]
     assert all(record["excess"] > 0 for record in judged)
     least = [record["held_out"] - record["excess"] for record in judged]
     np.testing.assert_allclose(least, least[0])  # the same draws each time

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from diffuse_cli import runs
+from diffuse_cli.models import run_folder
 from diffuse_cli.report import facts, page
 from tests.cli.conftest import call
 from tests.cli.test_mistakes import state_of
@@ -40,7 +40,7 @@ def test_the_page_of_a_run(outputs):
     assert ["width", "8"] in [row[:2] for row in document["settings"]]
     assert document["made"][0][1].startswith("60 steps in ")
     assert (outputs / "small" / "config.toml").read_text() == document["config"]
-    log = runs.read_log(outputs / "small")
+    log = run_folder.read_log(outputs / "small")
     assert document["loss"]["train"][0] == [record["step"] for record in log]
     assert document["loss"]["irreducible"] == pytest.approx(log[-1]["held_out"] - log[-1]["excess"])
 

@@ -318,14 +318,17 @@ def test_metrics_are_shown_as_text(opened, tmp_path, file):
 
 def test_arrows_point_along_the_score_and_the_flow(opened, trained):
     """What the page makes of the numbers it holds, against the denoiser they came from."""
-    from diffuse_cli import catalog, journey, landscape, runs, sources
+    from diffuse_cli import catalog
     from diffuse_cli.diffusion import likelihood
     from diffuse_cli.diffusion.process import log_snr_of
+    from diffuse_cli.figures import grids, paths
+    from diffuse_cli.models import run_folder
+    from diffuse_cli.models.model import model_of_run
 
-    source = sources.of_run(runs.open_run(trained / "small"))
+    model = model_of_run(run_folder.open_run(trained / "small"))
     angle, cells, limits = opened.execute_script("return [doc.field.angle[9], doc.field.cells, scene.limits]")
     log_snr = log_snr_of(np.array([angle]))
-    t = float(journey.times(source.process, log_snr)[0])
+    t = float(paths.times_of(model.process, log_snr)[0])
     script = """
         const [t, cells] = arguments;
         const squeezed = fieldAt.model(t);
@@ -342,7 +345,7 @@ def test_arrows_point_along_the_score_and_the_flow(opened, trained):
     low, high = np.array(limits).T
     _, places = likelihood.grid(low, high, (cells, cells))
     for name, kind, scale in (("flow", "v", 1.0), ("score", "score", np.sin(angle))):
-        said = catalog.build("prediction", kind, source.process)
-        field = scale * landscape.fields(source.for_sampling(), said, log_snr, places)[0].reshape(-1, 2)
+        said = catalog.build("prediction", kind, model.process)
+        field = scale * grids.fields_on_grid(model.for_sampling(), said, log_snr, places)[0].reshape(-1, 2)
         expected = field / (1 + np.linalg.norm(field, axis=1, keepdims=True))
         np.testing.assert_allclose(found[name], expected, atol=0.02, err_msg=name)

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from diffuse_cli import catalog, config, runs
+from diffuse_cli import catalog, config
 from diffuse_cli.cli.options import Duration
+from diffuse_cli.models import run_folder
 from tests.cli.conftest import SMALL, call
 
 
@@ -118,7 +119,7 @@ def test_the_environment_does_not_stand_in_the_way_of_resuming(outputs, monkeypa
     monkeypatch.setenv("DIFFUSE_TRAIN_STEPS", "7")
     result = call("train", "--resume", "small", "--steps", 80)
     assert result.code == 0, result.err
-    assert runs.open_run(outputs / "small").config.lr != 0.5
+    assert run_folder.open_run(outputs / "small").config.lr != 0.5
 
 
 def test_dry_run_writes_nothing(tmp_path, monkeypatch):
@@ -130,17 +131,17 @@ def test_dry_run_writes_nothing(tmp_path, monkeypatch):
 def test_runs_are_numbered_and_never_overwritten(outputs):
     for expected in ("moons", "moons-2"):
         assert call("train", *SMALL).code == 0
-        assert (outputs / expected / runs.NEWEST).is_file()
-    before = (outputs / "small" / runs.NEWEST).read_bytes()
+        assert (outputs / expected / run_folder.NEWEST).is_file()
+    before = (outputs / "small" / run_folder.NEWEST).read_bytes()
     result = call("train", *SMALL, "--name", "small")
     assert result.code == 2
     assert "--resume small" in result.err
-    assert (outputs / "small" / runs.NEWEST).read_bytes() == before
+    assert (outputs / "small" / run_folder.NEWEST).read_bytes() == before
 
 
 def test_the_same_seed_is_the_same_checkpoint(outputs):
     assert call("train", *SMALL, "--name", "again").code == 0
-    one, other = (runs.open_run(outputs / name) for name in ("small", "again"))
+    one, other = (run_folder.open_run(outputs / name) for name in ("small", "again"))
     assert set(one.tensors) == set(other.tensors)
     for name, value in one.tensors.items():
         np.testing.assert_array_equal(value, other.tensors[name])
@@ -152,7 +153,7 @@ def start_and_stop(folder, name, number):
     process = subprocess.Popen(
         command, cwd=folder, stderr=subprocess.PIPE, text=True, env=os.environ | {"JAX_PLATFORMS": "cpu"}
     )
-    checkpoint = folder / "outputs" / name / runs.NEWEST
+    checkpoint = folder / "outputs" / name / run_folder.NEWEST
     deadline = time.monotonic() + 60
     while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -167,7 +168,7 @@ def test_a_signal_leaves_a_checkpoint_and_says_how_to_go_on(number, status, outp
     assert code == status, err
     assert "diffuse train --resume stopped" in err
     assert "Traceback" not in err
-    run = runs.open_run(outputs / "stopped")
+    run = run_folder.open_run(outputs / "stopped")
     assert 0 < run.step < 100_000
 
 
@@ -175,32 +176,32 @@ def test_resumed_is_unbroken(outputs):
     """A run stopped somewhere and resumed is the run that never stopped, bit for bit, log included."""
     code, err = start_and_stop(outputs.parent, "broken", signal.SIGINT)
     assert code == 130, err
-    steps = runs.open_run(outputs / "broken").step + 150
+    steps = run_folder.open_run(outputs / "broken").step + 150
     whole = [*SMALL, "--steps", str(steps)]
     # The learning rate depends on the total, so the broken run must have had the same one: train it anew to that total.
     assert call("train", "--name", "whole", *whole).code == 0
     stop_early(outputs, "parted", whole, after=70)
-    assert runs.open_run(outputs / "parted").step < steps
+    assert run_folder.open_run(outputs / "parted").step < steps
     result = call("train", "--resume", "parted")
     assert result.code == 0, result.err
-    one, other = (runs.open_run(outputs / name) for name in ("whole", "parted"))
+    one, other = (run_folder.open_run(outputs / name) for name in ("whole", "parted"))
     assert one.step == other.step == steps
     for name, value in one.tensors.items():
         np.testing.assert_array_equal(value, other.tensors[name], err_msg=name)
-    last = [runs.read_log(outputs / name)[-1] for name in ("whole", "parted")]
+    last = [run_folder.read_log(outputs / name)[-1] for name in ("whole", "parted")]
     assert last[0]["held_out"] == last[1]["held_out"]
-    logged = [record["step"] for record in runs.read_log(outputs / "parted")]
+    logged = [record["step"] for record in run_folder.read_log(outputs / "parted")]
     assert logged == sorted(set(logged))
 
 
 def stop_early(outputs, name, arguments, after):
     """Train up to `after` steps of a run in this process, then leave it as a stop would."""
-    from diffuse_cli import experiment
-    from diffuse_cli.training.session import Session
+    from diffuse_cli.models import build
+    from diffuse_cli.training.trainer import Trainer
 
     settings = config.make(tomllib.loads(call("train", *arguments, "--dry-run").out))
-    folder = runs.create(outputs, name, "moons")
-    session = Session(folder, settings, experiment.dataset_of(settings))
+    folder = run_folder.create_run_folder(outputs, name, "moons")
+    session = Trainer(folder, settings, build.build_dataset(settings))
     for update in session.run():
         if update.step >= after:
             session.save()
@@ -210,49 +211,49 @@ def stop_early(outputs, name, arguments, after):
 def test_a_finished_run_can_be_trained_further(outputs):
     result = call("train", "--resume", "small", "--steps", 90)
     assert result.code == 0, result.err
-    run = runs.open_run(outputs / "small")
+    run = run_folder.open_run(outputs / "small")
     assert (run.step, run.config.steps) == (90, 90)
 
 
 def test_a_budget_becomes_a_number_of_steps(outputs, slow_clock):
     result = call("train", *SMALL[2:], "--budget", "8s", "--name", "timed")
     assert result.code == 0, result.err
-    run = runs.open_run(outputs / "timed")
+    run = run_folder.open_run(outputs / "timed")
     assert run.config.steps == run.step > 1000
     assert tomllib.loads((outputs / "timed" / "config.toml").read_text())["steps"] == run.step
-    log = runs.read_log(outputs / "timed")
+    log = run_folder.read_log(outputs / "timed")
     assert sum("held_out" in record for record in log) >= 15
     assert len(list((outputs / "timed").glob("checkpoint-*.safetensors"))) == 3
 
 
 @pytest.mark.parametrize("after", [1, 500])
 def test_an_interrupted_budget_can_be_continued(after, outputs, slow_clock):
-    from diffuse_cli import experiment
-    from diffuse_cli.training.session import Session
+    from diffuse_cli.models import build
+    from diffuse_cli.training.trainer import Trainer
 
     settings = config.make({"width": 8, "batch_size": 32})  # 12,000 steps, until the speed is known
-    folder = runs.create(outputs, "timed", "moons")
-    session = Session(folder, settings, experiment.dataset_of(settings), budget=20.0)
+    folder = run_folder.create_run_folder(outputs, "timed", "moons")
+    session = Trainer(folder, settings, build.build_dataset(settings), budget=20.0)
     for update in session.run():
         if update.step > after:
             session.save()
             break
-    before = runs.open_run(folder)
+    before = run_folder.open_run(folder)
     assert before.step < before.config.steps < 10**6
     result = call("train", "--resume", "timed", "--steps", before.step + 20)
     assert result.code == 0, result.err
-    assert runs.open_run(folder).step == before.step + 20
+    assert run_folder.open_run(folder).step == before.step + 20
 
 
 def test_resuming_never_takes_what_is_not_a_runs(outputs):
     (outputs.parent / "precious").mkdir()
     (outputs.parent / "precious" / "thesis.txt").write_text("years of work")
-    shutil.copy(outputs / "small" / runs.BEST, outputs.parent / "precious" / "model.safetensors")
+    shutil.copy(outputs / "small" / run_folder.BEST, outputs.parent / "precious" / "model.safetensors")
     for what in ("precious/model.safetensors", "small/best.safetensors"):
         result = call("train", "--resume", what, "--steps", 90)
         assert result.code == 2
         assert "only a whole run" in result.err
-    shutil.copy(outputs / "small" / runs.NEWEST, outputs.parent / "precious" / runs.NEWEST)
+    shutil.copy(outputs / "small" / run_folder.NEWEST, outputs.parent / "precious" / run_folder.NEWEST)
     result = call("train", "--resume", "precious", "--steps", 90)
     assert result.code == 1
     assert "not a whole run" in result.err
@@ -261,7 +262,7 @@ def test_resuming_never_takes_what_is_not_a_runs(outputs):
 
 def test_resuming_imports_nobodys_code_without_trust(outputs):
     Path("owned").mkdir()
-    Path("owned/own.py").write_text("from diffuse_cli.sampling.ddim import ddim as mine\n")
+    Path("owned/own.py").write_text("from diffuse_cli.samplers.ddim import ddim as mine\n")
     assert call("train", *SMALL, "--set", "sampler=owned.own:mine", "--name", "own").code == 0
     result = call("train", "--resume", "own", "--steps", 90)
     assert result.code == 2
@@ -323,7 +324,7 @@ def test_divergence_has_its_own_status_and_keeps_the_last_good_checkpoint(output
     assert result.code == 3
     assert "diverged" in result.err
     assert "smaller --lr" in result.err
-    run = runs.open_run(outputs / "wild", trust=True)
+    run = run_folder.open_run(outputs / "wild", trust=True)
     assert run.step > 0
     assert all(np.isfinite(value).all() for value in run.tensors.values())
 

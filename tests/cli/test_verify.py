@@ -20,7 +20,7 @@ def own(package, text):
     """Own code, as package.mine. A package of one name is imported once in a process."""
     Path(package).mkdir()
     Path(package, "mine.py").write_text(
-        "from diffuse_cli.sampling.ddim import ddim\nfrom diffuse_cli.sampling.samplers import Sampler\n\n" + text
+        "from diffuse_cli.samplers.ddim import ddim\nfrom diffuse_cli.samplers.base import Sampler\n\n" + text
     )
 
 
@@ -71,7 +71,7 @@ def test_a_wrong_order_fails_after_the_table_is_printed():
 
 
 def test_by_default_all_that_have_an_order_are_verified():
-    from diffuse_cli.evaluation.convergence import with_order
+    from diffuse_cli.analysis.convergence_order import with_order
 
     result = call("verify", "--dataset", "bimodal", "--json")
     assert result.code == 0, result.err

@@ -7,7 +7,7 @@ import pytest
 
 from diffuse_cli.diffusion import bound, exact
 from diffuse_cli.diffusion import process as p
-from diffuse_cli.diffusion.predictions import Prediction
+from diffuse_cli.diffusion.denoisers import Prediction
 from diffuse_cli.diffusion.schedules import linear
 
 PROCESS = p.Process(linear(30), 30)
@@ -68,7 +68,9 @@ def test_the_bound_lies_above_the_entropy(variance, x64):
     n = 4000
     x0 = jnp.asarray(np.random.default_rng(0).normal(size=(n, 2)) * np.sqrt([0.5, 1.5]))
     process = p.Process(linear(300), 300)
-    found = bound.terms(jax.tree_util.Partial(exact.denoiser(law, variance=True)), process, x0, KEY, variance=variance)
+    found = bound.bound_terms(
+        jax.tree_util.Partial(exact.denoiser(law, variance=True)), process, x0, KEY, variance=variance
+    )
     assert found.prior.shape == (n,)
     assert found.steps.shape == (300, n)
     total = float(np.mean(found.total))
@@ -85,7 +87,7 @@ def test_a_longer_chain_has_a_tighter_bound(x64):
     x0 = jnp.array([[0.8, 0.5], [-0.7, -0.2]])[rng.integers(0, 2, 4000)] + 0.3 * rng.normal(size=(4000, 2))
     predict = jax.tree_util.Partial(exact.denoiser(law))
     totals = [
-        float(np.mean(bound.terms(predict, p.Process(linear(T), T), x0, KEY, variance="small").total))
+        float(np.mean(bound.bound_terms(predict, p.Process(linear(T), T), x0, KEY, variance="small").total))
         for T in (10, 40, 160)
     ]
     assert totals[0] > totals[1] > totals[2]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from diffuse_cli.diffusion import exact, likelihood
+from diffuse_cli.diffusion.denoisers import Prediction
 from diffuse_cli.diffusion.likelihood import SPACING, frozen_below, grid_density, log_likelihood, mass
-from diffuse_cli.diffusion.predictions import Prediction
 from diffuse_cli.diffusion.process import Process, straight_flow, variance_exploding, variance_preserving
 from diffuse_cli.diffusion.schedules import cosine, linear
 from diffuse_cli.errors import UsageError

@@ -9,7 +9,8 @@ from scipy import optimize
 from diffuse_cli import catalog
 from diffuse_cli.diffusion import exact, losses
 from diffuse_cli.diffusion import process as p
-from diffuse_cli.diffusion.predictions import Prediction, with_variance
+from diffuse_cli.diffusion.denoisers import Prediction
+from diffuse_cli.diffusion.parameterizations import with_variance
 from diffuse_cli.diffusion.schedules import linear
 
 LOSSES = [
@@ -174,7 +175,7 @@ def test_optimal_pairs_are_the_best_assignment(x64):
     level = PROCESS.at(jnp.zeros((64, 1)))
     made = catalog.build("prediction", "velocity", PROCESS)
     loss = build("flow:ot")
-    assert not loss.denoises
+    assert loss.kind == "flow"
     cost = ((np.asarray(x0)[:, None] - np.asarray(eps)[None]) ** 2).sum(axis=2)
     matched = optimize.linear_sum_assignment(cost)[1]
     got = jax.jit(lambda x0, eps: loss.of(lambda x, level: jnp.zeros_like(x), made, x0, eps, level, KEY))(x0, eps)

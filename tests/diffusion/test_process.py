@@ -60,11 +60,11 @@ def test_chain_and_jump_agree_in_distribution(scaling):
     x0 = jnp.tile(jnp.array([[1.5, -0.5]]), (n, 1))
     process = p.Process(cosine(20), 20, scaling)
     levels = process.level(jnp.array([0.0, 0.15, 0.4, 0.75, 0.95]))
-    path = p.chain(jax.random.key(0), x0, levels)
+    path = p.forward_chain(jax.random.key(0), x0, levels)
     np.testing.assert_array_equal(path[0], x0)
     for i in range(1, 5):
         level = jax.tree.map(lambda x, i=i: x[i], levels)
-        for draw in (path[i], p.jump(x0, jax.random.normal(jax.random.key(i), x0.shape), level)):
+        for draw in (path[i], p.add_noise(x0, jax.random.normal(jax.random.key(i), x0.shape), level)):
             error = np.asarray(draw.mean(axis=0) - level.alpha * x0[0]) / (level.sigma / np.sqrt(n))
             assert np.abs(error).max() < 5
             error = (np.asarray(draw.var(axis=0)) / level.sigma**2 - 1) * np.sqrt(n / 2)
@@ -75,7 +75,7 @@ def test_chain_frames_belong_together():
     """Neighbouring frames correlate as the chain says: corr = alpha_t sigma_s / (alpha_s sigma_t) given x_0."""
     n = 20_000
     levels = p.Process(cosine(20), 20).level(jnp.array([0.0, 0.4, 0.5]))
-    path = np.asarray(p.chain(jax.random.key(0), jnp.zeros((n, 1)), levels))[..., 0]
+    path = np.asarray(p.forward_chain(jax.random.key(0), jnp.zeros((n, 1)), levels))[..., 0]
     expected = levels.alpha[2] * levels.sigma[1] / (levels.alpha[1] * levels.sigma[2])
     assert np.corrcoef(path[1], path[2])[0, 1] == pytest.approx(float(expected), abs=5 / np.sqrt(n))
 

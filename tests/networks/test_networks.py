@@ -5,18 +5,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from diffuse_cli import config, experiment
+from diffuse_cli import config
 from diffuse_cli.diffusion.process import Process, variance_exploding
+from diffuse_cli.models import build
 from diffuse_cli.networks.denoiser import answer, predictor
 from diffuse_cli.networks.embeddings import FourierFeatures
-from diffuse_cli.sampling.ddim import ddim
-from diffuse_cli.sampling.grids import uniform
-from diffuse_cli.sampling.sample import run, scan
+from diffuse_cli.samplers.ddim import ddim
+from diffuse_cli.samplers.grids import uniform_grid
+from diffuse_cli.samplers.loop import run_steps, scan
 
 
 def built(dim=2, **settings):
-    made = experiment.build(config.make({"width": 16, "depth": 2, **settings}), dim)
-    weights = experiment.initial_weights(made, jax.random.key(0))
+    made = build.build_experiment(config.make({"width": 16, "depth": 2, **settings}), dim)
+    weights = build.initial_weights(made, jax.random.key(0))
     return made, jax.tree.map(lambda w: w + 0.1, weights)
 
 
@@ -31,8 +32,8 @@ def test_fourier_features_are_the_formula(x64):
 @pytest.mark.parametrize("dim", [1, 2, 3, 8, 64])
 @pytest.mark.parametrize("depth", [1, 2, 4])
 def test_shapes_and_an_untrained_network_answers_nothing(dim, depth):
-    made = experiment.build(config.make({"width": 8, "depth": depth}), dim)
-    weights = experiment.initial_weights(made, jax.random.key(0))
+    made = build.build_experiment(config.make({"width": 8, "depth": depth}), dim)
+    weights = build.initial_weights(made, jax.random.key(0))
     level = made.process.level(jnp.full((5, 1), 0.3))
     got = answer(made.structure, weights)(jnp.ones((5, dim)), level)
     np.testing.assert_array_equal(got, np.zeros((5, dim)))
@@ -74,10 +75,10 @@ def test_the_network_sees_unit_variance_under_every_scaling():
 
 def test_other_weights_of_one_structure_compile_nothing():
     made, weights = built()
-    levels = uniform()(made.process, 5)
+    levels = uniform_grid()(made.process, 5)
     sampler, x = ddim(), jnp.ones((3, 2))
-    run(predictor(made.structure, weights, made.parameterization), sampler, levels, x, jax.random.key(0))
+    run_steps(predictor(made.structure, weights, made.parameterization), sampler, levels, x, jax.random.key(0))
     before = scan._cache_size()
     other = jax.tree.map(lambda w: 2 * w, weights)
-    run(predictor(made.structure, other, made.parameterization), sampler, levels, x, jax.random.key(0))
+    run_steps(predictor(made.structure, other, made.parameterization), sampler, levels, x, jax.random.key(0))
     assert scan._cache_size() == before

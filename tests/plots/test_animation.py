@@ -8,10 +8,10 @@ from PIL import Image, features
 
 from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.plots import encoding, formats
-from diffuse_cli.plots.animation import Stage, animate
-from diffuse_cli.plots.clouds import coordinates
-from diffuse_cli.plots.easing import eased
+from diffuse_cli.plots.animation import Stage, animation_of_points
 from diffuse_cli.plots.formats import check_animation_path
+from diffuse_cli.plots.frame_times import even_frames
+from diffuse_cli.plots.panels import coordinates
 
 from .drawing import VIEWS, assert_nothing_cut_or_overlapping, noised, scatters
 
@@ -62,7 +62,7 @@ def course():
 
 def test_eased_points_move_about_equally_from_frame_to_frame():
     x, log_snr, t = course()
-    plain, even = (eased(x, log_snr, t, 30, ease=ease)[0] for ease in (False, True))
+    plain, even = (even_frames(x, log_snr, t, 30, ease=ease)[0] for ease in (False, True))
     assert movement(plain).max() > 1000 * movement(plain).min()
     middle = movement(even)[movement(even) > 0.5 * np.median(movement(even))]
     assert len(middle) >= 22  # the others are where time has to go by
@@ -70,7 +70,7 @@ def test_eased_points_move_about_equally_from_frame_to_frame():
 
 
 def test_without_ease_frames_are_equally_spaced_in_time():
-    _, _, t = eased(*course(), 21, ease=False)
+    _, _, t = even_frames(*course(), 21, ease=False)
     np.testing.assert_allclose(t, np.linspace(0, 1, 21))
 
 
@@ -78,7 +78,7 @@ def test_without_ease_frames_are_equally_spaced_in_time():
 @pytest.mark.parametrize("count", [2, 3, 250])
 def test_the_ends_are_the_ends_of_the_journey(count, ease):
     x, log_snr, t = noised(9, 20, 3)
-    moved, levels, times = eased(x, log_snr, t, count, ease=ease)
+    moved, levels, times = even_frames(x, log_snr, t, count, ease=ease)
     assert len(moved) == len(levels) == len(times) == count
     np.testing.assert_array_equal(moved[[0, -1]], x[[0, -1]])
     np.testing.assert_array_equal(levels[[0, -1]], log_snr[[0, -1]])
@@ -90,21 +90,21 @@ def test_the_ends_are_the_ends_of_the_journey(count, ease):
 def test_time_never_jumps_where_points_do():
     x, log_snr, t = course()
     x[50:] += 100.0
-    times = eased(x, log_snr, t, 60)[2]
+    times = even_frames(x, log_snr, t, 60)[2]
     assert np.diff(times).max() < 0.2
 
 
 def test_points_that_stay_where_they_are_still_have_frames():
     t = np.linspace(0, 1, 5)
     for same in (t, np.zeros(5)):
-        moved, _, _ = eased(np.ones((5, 3, 2)), np.zeros(5), same, 7)
+        moved, _, _ = even_frames(np.ones((5, 3, 2)), np.zeros(5), same, 7)
         np.testing.assert_array_equal(moved, np.ones((7, 3, 2)))
 
 
 def test_points_that_are_not_finite_do_not_count():
     x, log_snr, t = course()
     broken = np.concatenate([x, np.full((101, 1, 2), np.nan)], axis=1)
-    np.testing.assert_allclose(eased(broken, log_snr, t, 12)[2], eased(x, log_snr, t, 12)[2])
+    np.testing.assert_allclose(even_frames(broken, log_snr, t, 12)[2], even_frames(x, log_snr, t, 12)[2])
 
 
 # --- what a frame shows
@@ -113,7 +113,7 @@ def test_points_that_are_not_finite_do_not_count():
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize(("view", "dim"), VIEWS.values(), ids=VIEWS)
 def test_nothing_is_cut_or_overlaps_in_any_view(view, dim, dark):
-    animation = animate(stages(dim=dim), view=view, subject="two moons, dpmpp_2m, 50 steps", dark=dark)
+    animation = animation_of_points(stages(dim=dim), view=view, subject="two moons, dpmpp_2m, 50 steps", dark=dark)
     assert_nothing_cut_or_overlapping(film(animation)._figure)
     assert len(animation) == 8
     width, height = animation.size
@@ -126,7 +126,7 @@ def test_nothing_is_cut_or_overlaps_in_any_view(view, dim, dark):
 
 @pytest.mark.parametrize(("view", "dim"), VIEWS.values(), ids=VIEWS)
 def test_frames_differ_and_can_be_asked_for_in_any_order(view, dim):
-    animation = animate(stages(dim=dim, both=False), view=view)
+    animation = animation_of_points(stages(dim=dim, both=False), view=view)
     once = list(animation)
     assert all((before != after).any() for before, after in itertools.pairwise(once))
     for index in (2, 0, 3, 0):
@@ -139,7 +139,7 @@ def test_frames_differ_and_can_be_asked_for_in_any_order(view, dim):
 @pytest.mark.parametrize("dim", [2, 10])
 def test_points_are_where_the_frame_has_them(dim):
     given = stages(dim=dim)
-    animation = animate(given)
+    animation = animation_of_points(given)
     scene = film(animation)._cloud.scene
     for index, cloud in ((0, given[0].frames[0]), (7, given[1].frames[-1]), (2, given[0].frames[2])):
         animation[index]
@@ -148,7 +148,7 @@ def test_points_are_where_the_frame_has_them(dim):
 
 
 def test_a_frame_in_space_does_not_depend_on_those_before():
-    one, other = animate(stages(dim=3)), animate(stages(dim=3))
+    one, other = animation_of_points(stages(dim=3)), animation_of_points(stages(dim=3))
     for index in (7, 0, 2):
         one[index]
     other[2]
@@ -158,7 +158,7 @@ def test_a_frame_in_space_does_not_depend_on_those_before():
 
 
 def test_a_histogram_has_area_one_in_every_frame():
-    animation = animate(stages(dim=1, count=300))
+    animation = animation_of_points(stages(dim=1, count=300))
     for index in range(len(animation)):
         animation[index]
         outline = axes(animation).patches[-1].get_data()
@@ -167,7 +167,7 @@ def test_a_histogram_has_area_one_in_every_frame():
 
 def test_curves_are_those_of_the_frame():
     given = stages(dim=16, both=False)
-    animation = animate(given, view="curves")
+    animation = animation_of_points(given, view="curves")
     for index in (3, 0):
         animation[index]
         cloud = given[0].frames[index]
@@ -178,7 +178,7 @@ def test_curves_are_those_of_the_frame():
 def test_colours_come_from_the_clean_end_of_each_way():
     given = stages()
     shuffled = given[1]._replace(frames=given[1].frames[:, ::-1])
-    animation = animate([given[0], shuffled])
+    animation = animation_of_points([given[0], shuffled])
     animation[3]
     there = scatters(axes(animation))[0].get_facecolors()
     animation[4]
@@ -188,7 +188,7 @@ def test_colours_come_from_the_clean_end_of_each_way():
 
 
 def test_what_is_said_is_of_the_frame():
-    animation = animate(stages())
+    animation = animation_of_points(stages())
     readout = film(animation)._readout
     said = []
     for index in (0, 3, 4, 7):
@@ -200,14 +200,14 @@ def test_what_is_said_is_of_the_frame():
 
 @pytest.mark.parametrize(("chosen", "title"), [(slice(1), "data → noise"), (slice(1, 2), "noise → data")])
 def test_the_title_says_which_way(chosen, title):
-    assert title in film(animate(stages()[chosen]))._figure.get_suptitle()
+    assert title in film(animation_of_points(stages()[chosen]))._figure.get_suptitle()
 
 
 def test_what_lies_outside_is_said_of_each_frame():
     given = stages(count=1000, both=False)[0]
     frames = given.frames.copy()
     frames[2, 0] = 1000.0
-    animation = animate([given._replace(frames=frames)])
+    animation = animation_of_points([given._replace(frames=frames)])
     words = film(animation)._cloud._words
     animation[2]
     assert words.get_text() == "1 outside the frame"
@@ -218,7 +218,7 @@ def test_what_lies_outside_is_said_of_each_frame():
 @pytest.mark.parametrize("dim", [2, 3])
 def test_tails_follow_points_and_fade(dim):
     given = stages(dim=dim, both=False, frames=6)
-    animation = animate(given, tail=3)
+    animation = animation_of_points(given, tail=3)
     tails = film(animation)._cloud._tails
     animation[0]
     assert len(tails.get_segments()) == 0
@@ -232,7 +232,7 @@ def test_tails_follow_points_and_fade(dim):
 
 
 def test_tails_do_not_reach_over_the_turn():
-    animation = animate(stages(), tail=3)
+    animation = animation_of_points(stages(), tail=3)
     animation[4]
     assert len(film(animation)._cloud._tails.get_segments()) == 0
 
@@ -240,7 +240,7 @@ def test_tails_do_not_reach_over_the_turn():
 def test_arrays_are_left_as_they_were():
     given = stages()
     copies = [tuple(np.copy(field) for field in stage) for stage in given]
-    list(animate(given))
+    list(animation_of_points(given))
     for stage, copy in zip(given, copies, strict=True):
         for field, before in zip(stage, copy, strict=True):
             np.testing.assert_array_equal(field, before)
@@ -251,7 +251,7 @@ def test_arrays_are_left_as_they_were():
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_a_gif_has_the_frames_as_they_are_drawn(dark, tmp_path):
-    animation = animate(stages(count=300), dark=dark, size=300)
+    animation = animation_of_points(stages(count=300), dark=dark, size=300)
     image = opened(animation.save(tmp_path / "a.gif"))
     frames, _ = read(image)
     assert image.size == animation.size
@@ -264,13 +264,13 @@ def test_a_gif_has_the_frames_as_they_are_drawn(dark, tmp_path):
 
 
 def test_the_same_arrays_give_the_same_bytes(tmp_path):
-    one, two = (animate(stages()).save(tmp_path / name).read_bytes() for name in ("a.gif", "b.gif"))
+    one, two = (animation_of_points(stages()).save(tmp_path / name).read_bytes() for name in ("a.gif", "b.gif"))
     assert one == two
 
 
 @pytest.mark.parametrize("fps", [20, 7.5, 50, 1])
 def test_frames_stay_as_long_as_they_should_and_the_ends_longer(fps, tmp_path):
-    animation = animate(stages(), fps=fps, size=160)
+    animation = animation_of_points(stages(), fps=fps, size=160)
     _, durations = read(opened(animation.save(tmp_path / "a.gif")))
     np.testing.assert_allclose(durations, animation.ticks / fps * 1000, atol=10)
     assert sum(durations) == pytest.approx(animation.seconds * 1000, abs=10)
@@ -280,7 +280,7 @@ def test_frames_stay_as_long_as_they_should_and_the_ends_longer(fps, tmp_path):
 
 @pytest.mark.skipif(not features.check("webp"), reason="Pillow has no WebP here")
 def test_a_webp_has_all_frames(tmp_path):
-    animation = animate(stages(), size=160)
+    animation = animation_of_points(stages(), size=160)
     frames, durations = read(opened(animation.save(tmp_path / "a.webp")))
     assert frames.shape == (8, *animation.size[::-1], 3)
     assert sum(durations) == pytest.approx(animation.seconds * 1000, abs=8)
@@ -289,7 +289,7 @@ def test_a_webp_has_all_frames(tmp_path):
 
 @pytest.mark.skipif(formats.ffmpeg() is None, reason="there is no ffmpeg; it comes with the extra video")
 def test_an_mp4_shows_what_was_drawn_and_as_long(tmp_path):
-    animation = animate(stages(), size=161)
+    animation = animation_of_points(stages(), size=161)
     assert animation.size[0] == 160
     path = animation.save(tmp_path / "a.mp4")
     command = [formats.ffmpeg(), "-loglevel", "error", "-i", path, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
@@ -306,7 +306,7 @@ def test_what_ffmpeg_complains_of_is_told_in_a_line(tmp_path, monkeypatch):
     for module in (formats, encoding):
         monkeypatch.setattr(module, "ffmpeg", lambda: str(program))
     with pytest.raises(DiffuseError, match=r"^ffmpeg could not .*: Unknown encoder libx264; a .gif needs no ffmpeg.$"):
-        animate(stages(), size=160).save(tmp_path / "a.mp4")
+        animation_of_points(stages(), size=160).save(tmp_path / "a.mp4")
     assert not (tmp_path / "a.mp4").exists()
 
 
@@ -314,7 +314,7 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
     def stop():
         raise KeyboardInterrupt
 
-    animation = animate(stages(), size=160)
+    animation = animation_of_points(stages(), size=160)
     with pytest.raises(KeyboardInterrupt):
         animation.save(tmp_path / "a.gif", report=stop)
     assert not list(tmp_path.iterdir())
@@ -322,12 +322,12 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
 
 def test_each_frame_is_reported(tmp_path):
     calls = []
-    animate(stages(), size=160).save(tmp_path / "a.gif", report=lambda: calls.append(1))
+    animation_of_points(stages(), size=160).save(tmp_path / "a.gif", report=lambda: calls.append(1))
     assert len(calls) == 8
 
 
 def test_a_notebook_shows_the_gif():
-    page = animate(stages(), size=160)._repr_html_()
+    page = animation_of_points(stages(), size=160)._repr_html_()
     assert page.startswith('<img width="160"')
     assert "data:image/gif;base64,R0lGOD" in page
 
@@ -368,17 +368,17 @@ def test_shapes_must_agree():
         ([there._replace(t=there.t[:2])], r"times of shape \(2,\)"),
     ):
         with pytest.raises(UsageError, match=words):
-            animate(wrong)
+            animation_of_points(wrong)
     with pytest.raises(DiffuseError, match="frame 2 of stage 1 holds no finite"):
-        animate([there._replace(frames=np.where(np.arange(4)[:, None, None] == 1, np.nan, there.frames))])
+        animation_of_points([there._replace(frames=np.where(np.arange(4)[:, None, None] == 1, np.nan, there.frames))])
 
 
 def test_options_out_of_range_are_told():
     with pytest.raises(UsageError, match="tail >= 0"):
-        animate(stages(), tail=-1)
+        animation_of_points(stages(), tail=-1)
     with pytest.raises(UsageError, match="size >= 160"):
-        animate(stages(), size=100)
+        animation_of_points(stages(), size=100)
     with pytest.raises(UsageError, match="fps <= 50"):
-        animate(stages(), fps=100)
+        animation_of_points(stages(), fps=100)
     with pytest.raises(UsageError, match="view"):
-        animate(stages(), view="pictures")
+        animation_of_points(stages(), view="pictures")

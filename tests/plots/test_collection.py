@@ -3,7 +3,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from diffuse_cli.errors import UsageError
-from diffuse_cli.plots.collection import Column, collection
+from diffuse_cli.plots.collection import Column, collection_figure
 from diffuse_cli.plots.style import LIGHT
 
 from .drawing import VIEWS, assert_nothing_cut_or_overlapping, cloud, scatters
@@ -13,23 +13,23 @@ from .drawing import VIEWS, assert_nothing_cut_or_overlapping, cloud, scatters
 @pytest.mark.parametrize("modelled", [False, True])
 def test_nothing_is_cut_or_overlaps(count, modelled):
     columns = [(f"data_{i}", Column(cloud(40, 2, i), cloud(40, 2, i + 1) if modelled else None)) for i in range(count)]
-    figure = collection(columns, dark=modelled)
+    figure = collection_figure(columns, dark=modelled)
     assert len(figure.axes) == (2 * count if modelled else count)
     assert_nothing_cut_or_overlapping(figure)
 
 
 def test_every_view_beside_every_other():
     columns = [(kind, Column(cloud(40, dim), cloud(30, dim, 1), view)) for kind, (view, dim) in VIEWS.items()]
-    assert_nothing_cut_or_overlapping(collection(columns))
+    assert_nothing_cut_or_overlapping(collection_figure(columns))
 
 
 def test_a_name_may_come_twice():
-    figure = collection([("a", Column(cloud(40, 2))), ("a", Column(cloud(40, 2, 1)))])
+    figure = collection_figure([("a", Column(cloud(40, 2))), ("a", Column(cloud(40, 2, 1)))])
     assert [axes.get_title() for axes in figure.axes] == ["a", "a"]
 
 
 def test_a_set_without_a_model_has_an_empty_place_below():
-    figure = collection([("a", Column(cloud(40, 2), cloud(40, 2, 1))), ("b", Column(cloud(40, 2)))])
+    figure = collection_figure([("a", Column(cloud(40, 2), cloud(40, 2, 1))), ("b", Column(cloud(40, 2)))])
     assert [axes.get_title() for axes in figure.axes] == ["a", "", "b"]
     a, model, b = figure.axes
     assert model.get_position().x0 == pytest.approx(a.get_position().x0)
@@ -38,7 +38,7 @@ def test_a_set_without_a_model_has_an_empty_place_below():
 
 
 def test_data_and_model_share_limits_and_have_their_colours():
-    figure = collection([("a", Column(cloud(40, 2), 3 * cloud(40, 2, 1))), ("b", Column(9 * cloud(40, 2)))])
+    figure = collection_figure([("a", Column(cloud(40, 2), 3 * cloud(40, 2, 1))), ("b", Column(9 * cloud(40, 2)))])
     data, model, other = figure.axes
     assert (data.get_xlim(), data.get_ylim()) == (model.get_xlim(), model.get_ylim())
     assert data.get_xlim() != other.get_xlim()
@@ -48,6 +48,6 @@ def test_data_and_model_share_limits_and_have_their_colours():
 
 def test_what_cannot_be_drawn_is_told():
     with pytest.raises(UsageError, match="1 to 12"):
-        collection([])
+        collection_figure([])
     with pytest.raises(UsageError, match="has 3 values"):
-        collection([("a", Column(cloud(40, 2), cloud(40, 3)))])
+        collection_figure([("a", Column(cloud(40, 2), cloud(40, 3)))])

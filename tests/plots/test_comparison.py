@@ -3,7 +3,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from diffuse_cli.errors import DiffuseError, UsageError
-from diffuse_cli.plots.comparison import Ends, Line, ends, quality
+from diffuse_cli.plots.comparison import Ends, Line, ends_figure, quality_figure
 
 from .drawing import VIEWS, assert_nothing_cut_or_overlapping, cloud, scatters
 
@@ -21,7 +21,7 @@ def line(at=1.0, gaps=True):
 @pytest.mark.parametrize("gaps", [True, False])
 def test_quality_of_any_number_of_samplers(count, gaps, dark):
     samplers = {f"sampler_{i}:order={i}": line(1 + i, gaps) for i in range(count)}
-    figure = quality(samplers, subject="exact moons", dark=dark, **FLOOR)
+    figure = quality_figure(samplers, subject="exact moons", dark=dark, **FLOOR)
     assert isinstance(figure, Figure)
     assert len(figure.axes) == 1 + gaps
     assert all(axes.get_xscale() == "log" for axes in figure.axes)
@@ -31,7 +31,7 @@ def test_quality_of_any_number_of_samplers(count, gaps, dark):
 
 
 def test_marks_are_hollow_where_nothing_can_be_told():
-    axes = quality({"ddim": line()}, **FLOOR).axes[0]
+    axes = quality_figure({"ddim": line()}, **FLOOR).axes[0]
     (marks,) = scatters(axes)
     faces = marks.get_facecolors()
     hollow = (faces[:, :3] == 1).all(axis=1)
@@ -39,7 +39,7 @@ def test_marks_are_hollow_where_nothing_can_be_told():
 
 
 def test_random_samplers_have_no_line_among_the_gaps():
-    left, right = quality({"ddim": line(), "ddpm": line(2, gaps=False)}, **FLOOR).axes
+    left, right = quality_figure({"ddim": line(), "ddpm": line(2, gaps=False)}, **FLOOR).axes
     assert len(right.lines) == 1
     np.testing.assert_array_equal(right.lines[0].get_ydata(), 1 / EVALS**2.0)
     assert left.lines[0].get_color() == right.lines[0].get_color()
@@ -56,7 +56,7 @@ def test_random_samplers_have_no_line_among_the_gaps():
 )
 def test_the_scale_follows_from_the_figures_and_holds_them(values, floor, interval, scale):
     given = Line(EVALS, np.array(values), np.ones(5, bool))
-    (axes,) = quality({"ddim": given}, metric="m", floor=floor, interval=interval).axes
+    (axes,) = quality_figure({"ddim": given}, metric="m", floor=floor, interval=interval).axes
     assert axes.get_yscale() == scale
     low, high = axes.get_ylim()
     assert low < min([*values, floor])
@@ -71,7 +71,7 @@ def test_ends_of_every_kind_of_data(kind, count, dark):
     exact = cloud(300, dim)
     panels = {"exact flow": Ends(exact, "200 evaluations", False)}
     panels |= {f"s{i}": Ends(exact + 0.1 * i, f"{i} evaluations", True) for i in range(count)}
-    figure = ends(panels, view=view, subject="exact moons", dark=dark)
+    figure = ends_figure(panels, view=view, subject="exact moons", dark=dark)
     assert len([axes for axes in figure.axes if axes.get_title()]) == count + 1
     if kind != "space":
         assert_nothing_cut_or_overlapping(figure)
@@ -81,7 +81,7 @@ def test_lines_lead_from_the_exact_end_to_the_samplers():
     exact = cloud(50, 2)
     shifted = exact + np.array([0.1, 0.0])
     panels = {"exact flow": Ends(exact, "", False), "a": Ends(shifted, "", True), "b": Ends(shifted, "", False)}
-    first, aiming, random = ends(panels).axes
+    first, aiming, random = ends_figure(panels).axes
     assert [len(axes.collections) for axes in (first, aiming, random)] == [1, 2, 1]
     (lines,) = [each for each in aiming.collections if hasattr(each, "get_segments")]
     segments = np.array(lines.get_segments())
@@ -92,10 +92,10 @@ def test_lines_lead_from_the_exact_end_to_the_samplers():
 
 def test_errors():
     with pytest.raises(UsageError, match="no sampler"):
-        quality({}, **FLOOR)
+        quality_figure({}, **FLOOR)
     with pytest.raises(UsageError, match="of the same k"):
-        quality({"a": line()._replace(values=np.ones(3))}, **FLOOR)
+        quality_figure({"a": line()._replace(values=np.ones(3))}, **FLOOR)
     with pytest.raises(DiffuseError, match="nothing to draw"):
-        quality({"a": line()._replace(values=np.full(5, np.nan))}, **FLOOR)
+        quality_figure({"a": line()._replace(values=np.full(5, np.nan))}, **FLOOR)
     with pytest.raises(UsageError, match="same points"):
-        ends({"exact flow": Ends(cloud(5, 2), "", False), "a": Ends(cloud(6, 2), "", True)})
+        ends_figure({"exact flow": Ends(cloud(5, 2), "", False), "a": Ends(cloud(6, 2), "", True)})

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from diffuse_cli.errors import DiffuseError, UsageError
-from diffuse_cli.plots.convergence import Curve, convergence
+from diffuse_cli.plots.convergence import ErrorCurve, convergence_figure
 
 from .drawing import assert_nothing_cut_or_overlapping, drawn
 
@@ -14,7 +14,7 @@ STEPS = np.array([20, 40, 80, 160, 320])
 
 
 def falling(order, at=1.0):
-    return Curve(order, at * STEPS.astype(float) ** -order, float(order))
+    return ErrorCurve(order, at * STEPS.astype(float) ** -order, float(order))
 
 
 def many():
@@ -25,7 +25,7 @@ def many():
 @pytest.mark.parametrize("count", [1, 16, 40])
 def test_any_number_of_samplers_can_be_read(count, dark):
     curves = {f"sampler_{i}": falling(1 + i % 4) for i in range(count)}
-    figure = convergence(STEPS, curves, subject="moons, cosine schedule", dark=dark)
+    figure = convergence_figure(STEPS, curves, subject="moons, cosine schedule", dark=dark)
     assert isinstance(figure, Figure)
     assert_nothing_cut_or_overlapping(figure)
     (axes,) = figure.axes
@@ -39,7 +39,7 @@ def test_any_number_of_samplers_can_be_read(count, dark):
 
 def test_lines_show_the_errors_and_guides_have_the_orders_slopes():
     curves = many()
-    (axes,) = convergence(STEPS, curves).axes
+    (axes,) = convergence_figure(STEPS, curves).axes
     for line, curve in zip(axes.lines, curves.values(), strict=False):
         np.testing.assert_array_equal(line.get_ydata(), curve.errors)
     guides = axes.lines[len(curves) :]
@@ -49,28 +49,32 @@ def test_lines_show_the_errors_and_guides_have_the_orders_slopes():
 
 
 def test_lines_of_one_order_share_a_colour_and_differ_in_pattern():
-    (axes,) = convergence(STEPS, {"a": falling(1), "b": falling(1, 2), "c": falling(2)}).axes
+    (axes,) = convergence_figure(STEPS, {"a": falling(1), "b": falling(1, 2), "c": falling(2)}).axes
     a, b, c = axes.lines[:3]
     assert a.get_color() == b.get_color() != c.get_color()
     assert a.is_dashed() != b.is_dashed()
 
 
 def test_a_failure_is_marked_and_what_shows_no_order_has_a_dash():
-    curves = {"good": falling(1), "bad": falling(2)._replace(passed=False), "exact": Curve(1, 0 * STEPS, None, None)}
-    (axes,) = convergence(STEPS, curves).axes
+    curves = {
+        "good": falling(1),
+        "bad": falling(2)._replace(passed=False),
+        "exact": ErrorCurve(1, 0 * STEPS, None, None),
+    }
+    (axes,) = convergence_figure(STEPS, curves).axes
     assert [line.get_marker() for line in axes.lines[:2]] == ["o", "x"]
     assert {"good  1.00", "bad  2.00"} <= {text.get_text() for text in axes.texts}
 
 
 def test_rounding_is_shaded_where_it_is_in_view():
-    assert len(convergence(STEPS, {"a": falling(4)}, rounding=1e-9).axes[0].patches) == 1
-    assert not convergence(STEPS, {"a": falling(1)}, rounding=1e-12).axes[0].patches
+    assert len(convergence_figure(STEPS, {"a": falling(4)}, rounding=1e-9).axes[0].patches) == 1
+    assert not convergence_figure(STEPS, {"a": falling(1)}, rounding=1e-12).axes[0].patches
 
 
 def test_errors():
     with pytest.raises(UsageError, match="no curve"):
-        convergence(STEPS, {})
+        convergence_figure(STEPS, {})
     with pytest.raises(UsageError, match=r"both need to be \[k\]"):
-        convergence(STEPS[:3], {"a": falling(1)})
+        convergence_figure(STEPS[:3], {"a": falling(1)})
     with pytest.raises(DiffuseError, match="nothing to draw"):
-        convergence(STEPS, {"a": Curve(1, np.full(5, np.nan), None, False)})
+        convergence_figure(STEPS, {"a": ErrorCurve(1, np.full(5, np.nan), None, False)})

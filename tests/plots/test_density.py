@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from diffuse_cli.errors import UsageError
-from diffuse_cli.plots.density import density
+from diffuse_cli.plots.density import density_figure
 
 from .drawing import assert_nothing_cut_or_overlapping
 
@@ -14,7 +14,7 @@ MODEL = np.roll(EXACT, 2, axis=0)
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("model", [None, MODEL])
 def test_nothing_is_cut_or_overlaps(model, dark):
-    figure = density(X, Y, model, EXACT, subject="rings", dark=dark)
+    figure = density_figure(X, Y, model, EXACT, subject="rings", dark=dark)
     assert [axes.get_title().partition(",")[0] for axes in figure.axes] == (
         ["exact"] if model is None else ["model", "exact", "difference"]
     )
@@ -22,7 +22,7 @@ def test_nothing_is_cut_or_overlaps(model, dark):
 
 
 def test_both_have_one_scale_and_the_same_lines():
-    model, exact, difference = density(X, Y, MODEL, EXACT).axes
+    model, exact, difference = density_figure(X, Y, MODEL, EXACT).axes
     images = [axes.images[0] for axes in (model, exact, difference)]
     for image, p in zip(images, (MODEL, EXACT, MODEL - EXACT), strict=True):
         np.testing.assert_allclose(image.get_array(), p.T)
@@ -38,17 +38,17 @@ def test_the_title_says_how_much_of_the_mass_is_elsewhere():
     wall = np.zeros((40, 30))
     wall[:20] = 1.0
     other = np.roll(wall, 5, axis=0)
-    assert density(X, Y, other, wall).axes[2].get_title() == "difference, 25 % of the mass"
+    assert density_figure(X, Y, other, wall).axes[2].get_title() == "difference, 25 % of the mass"
 
 
 def test_an_even_density_has_one_line():
     wall = np.where(np.abs(X[:, None]) + 0 * Y < 1, 1.0, 0.0)
-    assert len(density(X, Y, None, wall).axes[0].collections[0].levels) == 1
+    assert len(density_figure(X, Y, None, wall).axes[0].collections[0].levels) == 1
 
 
 def test_on_a_line_both_are_in_one_panel():
     exact = np.exp(-(X**2))
-    figure = density(X, None, 1.1 * exact, exact, truth="smoothed data")
+    figure = density_figure(X, None, 1.1 * exact, exact, truth="smoothed data")
     (axes,) = figure.axes
     np.testing.assert_array_equal(axes.lines[0].get_ydata(), 1.1 * exact)
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["smoothed data", "model"]
@@ -57,4 +57,4 @@ def test_on_a_line_both_are_in_one_panel():
 
 def test_another_shape_is_told():
     with pytest.raises(UsageError, match=r"needs \(40, 30\)"):
-        density(X, Y, MODEL.T, EXACT)
+        density_figure(X, Y, MODEL.T, EXACT)

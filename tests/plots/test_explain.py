@@ -5,8 +5,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 
 from diffuse_cli.errors import UsageError
-from diffuse_cli.plots.explain import Density, Panels, explain
-from diffuse_cli.plots.style import DARK, LIGHT, save
+from diffuse_cli.plots.explain import Density, Panels, explanation_figure
+from diffuse_cli.plots.style import DARK, LIGHT, save_figure
 
 from .drawing import VIEWS, assert_nothing_cut_or_overlapping, cloud
 
@@ -29,7 +29,7 @@ def density(count):
 def drawn(count, dim, view="points", **changes):
     arguments = {"t": np.linspace(0.1, 1, count), "log_snr": np.linspace(4, -9, count), "view": view}
     arguments |= {"density": density(count) if dim == 1 else None} | changes
-    return explain(arguments.pop("panels", panels(count, dim)), cloud(300, dim), **arguments)
+    return explanation_figure(arguments.pop("panels", panels(count, dim)), cloud(300, dim), **arguments)
 
 
 def marked(axes, marker):
@@ -43,7 +43,7 @@ def test_everything_can_be_drawn(view, dim, dark, tmp_path):
     assert isinstance(figure, Figure)
     assert len(figure.axes) == 3
     assert_nothing_cut_or_overlapping(figure)
-    assert save(figure, tmp_path / "f.png", dpi=50).stat().st_size > 1000
+    assert save_figure(figure, tmp_path / "f.png", dpi=50).stat().st_size > 1000
 
 
 @pytest.mark.parametrize("count", [1, 2, 4, 5, 7, 12])
@@ -82,7 +82,7 @@ def test_a_projection_keeps_the_ellipse_of_the_projected_law():
     covariance[:, :2, :2] = flat.covariance
     deep = Panels(*(np.concatenate([part, np.zeros((*part.shape[:-1], 1))], axis=-1) for part in flat[:-1]), covariance)
     data = np.concatenate([cloud(300, 2), np.zeros((300, 1))], axis=1)
-    axes = explain(deep, data, t=np.array([0.5]), log_snr=np.zeros(1)).axes[0]
+    axes = explanation_figure(deep, data, t=np.array([0.5]), log_snr=np.zeros(1)).axes[0]
     (ellipse,) = [patch for patch in axes.patches if isinstance(patch, Ellipse)]
     lengths = np.sort([ellipse.width, ellipse.height]) / 2
     np.testing.assert_allclose(lengths**2, np.linalg.eigvalsh(flat.covariance[0]))

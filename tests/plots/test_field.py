@@ -5,8 +5,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.quiver import Quiver
 
 from diffuse_cli.errors import UsageError
-from diffuse_cli.plots.backdrop import Backdrop
-from diffuse_cli.plots.field import LONGEST, TYPICAL, Field, field
+from diffuse_cli.plots.background import Background
+from diffuse_cli.plots.field import LONGEST, TYPICAL, Field, field_figure
 from diffuse_cli.plots.style import LIGHT
 
 from .drawing import assert_nothing_cut_or_overlapping
@@ -20,13 +20,13 @@ def a_field(levels, *, model=True, exact=True):
     truth = np.stack([-(1 + k) * places for k in range(levels)])
     usual = 1.0 + np.arange(levels)
     own = truth + np.array([0.1, 0.0])
-    backdrops = [Backdrop(X, Y, np.exp(-(places**2).sum(axis=-1)))] * levels
+    backdrops = [Background(X, Y, np.exp(-(places**2).sum(axis=-1)))] * levels
     return Field(X, Y, own if model else None, truth if exact else None, usual, np.full(levels, 0.1), backdrops)
 
 
 def draw(found, **look):
     levels = len(found.usual)
-    return field(found, name="Score", t=np.linspace(0.1, 1, levels), log_snr=LOG_SNR[:levels], **look)
+    return field_figure(found, name="Score", t=np.linspace(0.1, 1, levels), log_snr=LOG_SNR[:levels], **look)
 
 
 def quivers(axes):
@@ -108,4 +108,4 @@ def test_what_cannot_be_drawn_is_told(found, look, words):
 
 def test_too_many_levels_are_told():
     with pytest.raises(UsageError, match="1 to 6"):
-        field(a_field(2), name="Score", t=np.linspace(0, 1, 7), log_snr=np.zeros(7))
+        field_figure(a_field(2), name="Score", t=np.linspace(0, 1, 7), log_snr=np.zeros(7))

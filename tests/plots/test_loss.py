@@ -3,7 +3,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from diffuse_cli.errors import DiffuseError, UsageError
-from diffuse_cli.plots.loss import loss, running_mean
+from diffuse_cli.plots.loss import loss_figure, running_mean
 from diffuse_cli.plots.style import LIGHT
 
 from .drawing import assert_nothing_cut_or_overlapping
@@ -18,7 +18,9 @@ def falling(steps, floor=0.1):
 @pytest.mark.parametrize("last", [5, 60, 20_000])
 def test_a_loss_of_any_length(last, dark):
     steps = np.arange(1, last + 1)
-    figure = loss(steps, falling(steps), held_out_steps=steps[::5], held_out=falling(steps[::5]), irreducible=0.08)
+    figure = loss_figure(
+        steps, falling(steps), held_out_steps=steps[::5], held_out=falling(steps[::5]), irreducible=0.08
+    )
     assert isinstance(figure, Figure)
     (axes,) = figure.axes
     assert [text.get_text() for text in axes.get_legend().get_texts()] == [
@@ -31,7 +33,7 @@ def test_a_loss_of_any_length(last, dark):
 
 def test_the_strong_line_is_the_held_out_loss():
     steps = np.arange(1, 200)
-    axes = loss(steps, falling(steps), held_out_steps=[10, 100, 190], held_out=[0.9, 0.3, 0.2]).axes[0]
+    axes = loss_figure(steps, falling(steps), held_out_steps=[10, 100, 190], held_out=[0.9, 0.3, 0.2]).axes[0]
     strong = max(axes.lines, key=lambda line: line.get_linewidth())
     assert strong.get_color() == LIGHT.model
     np.testing.assert_array_equal(strong.get_ydata(), [0.9, 0.3, 0.2])
@@ -40,18 +42,18 @@ def test_the_strong_line_is_the_held_out_loss():
 @pytest.mark.parametrize(("last", "scale"), [(50, "linear"), (5000, "log")])
 def test_steps_are_logarithmic_over_decades(last, scale):
     steps = np.arange(1, last + 1)
-    assert loss(steps, falling(steps)).axes[0].get_xscale() == scale
+    assert loss_figure(steps, falling(steps)).axes[0].get_xscale() == scale
 
 
 @pytest.mark.parametrize(("floor", "scale"), [(0.02, "log"), (5.0, "linear")])
 def test_the_loss_is_logarithmic_where_it_falls_far(floor, scale):
     steps = np.arange(1, 2000)
-    assert loss(steps, falling(steps, floor)).axes[0].get_yscale() == scale
+    assert loss_figure(steps, falling(steps, floor)).axes[0].get_yscale() == scale
 
 
 def test_losses_below_zero_are_drawn():
     steps = np.arange(1, 300)
-    axes = loss(steps, falling(steps) - 1.0).axes[0]
+    axes = loss_figure(steps, falling(steps) - 1.0).axes[0]
     assert axes.get_yscale() == "linear"
     assert axes.get_ylim()[0] < -0.9
 
@@ -60,7 +62,7 @@ def test_the_tail_and_the_irreducible_loss_are_in_view():
     steps = np.arange(1, 20_001)
     train = falling(steps)
     train[:3] = 1e6
-    low, high = loss(steps, train, irreducible=0.05).axes[0].get_ylim()
+    low, high = loss_figure(steps, train, irreducible=0.05).axes[0].get_ylim()
     assert low < 0.05
     assert high < 10
 
@@ -74,25 +76,25 @@ def test_a_running_mean_of_a_line_is_the_line():
 
 
 def test_losses_that_are_not_finite_are_left_out_and_steps_put_in_order():
-    (_, mean) = loss([3, 2, 1, 4], [1.0, np.nan, 3.0, np.inf]).axes[0].lines
+    (_, mean) = loss_figure([3, 2, 1, 4], [1.0, np.nan, 3.0, np.inf]).axes[0].lines
     np.testing.assert_array_equal(mean.get_xdata(), [1, 3])
 
 
 def test_one_loss_alone_can_be_seen():
-    figure = loss([100], [0.5], held_out_steps=[100], held_out=[0.4])
+    figure = loss_figure([100], [0.5], held_out_steps=[100], held_out=[0.4])
     assert [line.get_marker() for line in figure.axes[0].lines[1:]] == ["o", "o"]
     assert_nothing_cut_or_overlapping(figure)
 
 
 def test_many_steps_are_thinned():
     steps = np.arange(1, 100_001)
-    assert len(loss(steps, falling(steps)).axes[0].lines[0].get_xdata()) <= 1500
+    assert len(loss_figure(steps, falling(steps)).axes[0].lines[0].get_xdata()) <= 1500
 
 
 def test_errors():
     with pytest.raises(UsageError, match="train has shape"):
-        loss([1, 2, 3], [1.0, 2.0])
+        loss_figure([1, 2, 3], [1.0, 2.0])
     with pytest.raises(UsageError, match="belong together"):
-        loss([1, 2], [1.0, 2.0], held_out=[1.0])
+        loss_figure([1, 2], [1.0, 2.0], held_out=[1.0])
     with pytest.raises(DiffuseError, match="held_out holds no finite loss"):
-        loss([1, 2], [1.0, 2.0], held_out=[np.nan], held_out_steps=[2])
+        loss_figure([1, 2], [1.0, 2.0], held_out=[np.nan], held_out_steps=[2])

@@ -4,7 +4,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from diffuse_cli.errors import DiffuseError, UsageError
-from diffuse_cli.plots.samples import samples
+from diffuse_cli.plots.samples import samples_figure
 from diffuse_cli.plots.style import DARK, LIGHT
 
 from .drawing import VIEWS, assert_nothing_cut_or_overlapping, cloud, scatters
@@ -13,7 +13,7 @@ from .drawing import VIEWS, assert_nothing_cut_or_overlapping, cloud, scatters
 @pytest.mark.parametrize(("kind", "view", "dim"), [(kind, *how) for kind, how in VIEWS.items()])
 @pytest.mark.parametrize("dark", [False, True])
 def test_model_and_data_share_limits_and_nothing_is_cut(kind, view, dim, dark):
-    figure = samples(cloud(60, dim, 1), cloud(60, dim), view=view, subject="two moons", dark=dark)
+    figure = samples_figure(cloud(60, dim, 1), cloud(60, dim), view=view, subject="two moons", dark=dark)
     assert isinstance(figure, Figure)
     assert len(figure.axes) == (1 if kind == "histogram" else 2)
     assert_nothing_cut_or_overlapping(figure)
@@ -25,14 +25,14 @@ def test_model_and_data_share_limits_and_nothing_is_cut(kind, view, dim, dark):
 @pytest.mark.parametrize("dark", [False, True])
 def test_data_and_model_have_their_own_colours(dark):
     theme = DARK if dark else LIGHT
-    figure = samples(cloud(60, 2, 1), cloud(60, 2), dark=dark)
+    figure = samples_figure(cloud(60, 2, 1), cloud(60, 2), dark=dark)
     for axes, name, colour in zip(figure.axes, ("Data", "Model"), (theme.data, theme.model), strict=True):
         assert axes.get_title() == name
         np.testing.assert_allclose(scatters(axes)[0].get_facecolors()[0, :3], to_rgb(colour))
 
 
 def test_one_dimension_overlays_two_histograms_of_area_one():
-    axes = samples(cloud(300, 1, 1), cloud(200, 1)).axes[0]
+    axes = samples_figure(cloud(300, 1, 1), cloud(200, 1)).axes[0]
     data, model = (patch.get_data() for patch in axes.patches)
     for outline in (data, model):
         assert (outline.values * np.diff(outline.edges)).sum() == pytest.approx(1.0)
@@ -41,20 +41,20 @@ def test_one_dimension_overlays_two_histograms_of_area_one():
 
 def test_the_exact_density_is_a_line_that_fits():
     x = np.linspace(-3, 3, 50)
-    axes = samples(cloud(30, 1, 1), cloud(30, 1), exact=(x[:, None], 5 * np.exp(-(x**2)))).axes[0]
+    axes = samples_figure(cloud(30, 1, 1), cloud(30, 1), exact=(x[:, None], 5 * np.exp(-(x**2)))).axes[0]
     np.testing.assert_array_equal(axes.lines[0].get_xdata(), x)
     assert axes.get_ylim()[1] > axes.lines[0].get_ydata().max()
 
 
 @pytest.mark.parametrize(("drawn", "held", "shown"), [(800, 600, (600, 600)), (30, 900, (30, 500)), (40, 50, (40, 50))])
 def test_as_many_points_of_each_where_there_are_enough(drawn, held, shown):
-    figure = samples(cloud(drawn, 2, 1), cloud(held, 2))
+    figure = samples_figure(cloud(drawn, 2, 1), cloud(held, 2))
     assert tuple(len(scatters(axes)[0].get_offsets()) for axes in figure.axes[::-1]) == shown
 
 
 def test_both_are_projected_on_the_axes_of_the_data():
     data = cloud(80, 6)
-    figure = samples(data + 0.5, data)
+    figure = samples_figure(data + 0.5, data)
     offsets = [np.asarray(scatters(axes)[0].get_offsets()) for axes in figure.axes]
     shifts = offsets[1] - offsets[0]
     np.testing.assert_allclose(shifts, np.broadcast_to(shifts[0], shifts.shape), atol=1e-9)
@@ -63,7 +63,7 @@ def test_both_are_projected_on_the_axes_of_the_data():
 
 def test_the_models_values_are_held_against_the_datas():
     data = cloud(50, 16)
-    figure = samples(cloud(50, 16, 1), data, view="curves")
+    figure = samples_figure(cloud(50, 16, 1), data, view="curves")
     filled, _, outline = (
         figure.axes[0].child_axes[0].patches[0],
         *figure.axes[1].child_axes[0].patches,
@@ -73,10 +73,10 @@ def test_the_models_values_are_held_against_the_datas():
 
 def test_errors():
     with pytest.raises(UsageError, match="3 values, one of the data 2"):
-        samples(cloud(5, 3), cloud(5, 2))
+        samples_figure(cloud(5, 3), cloud(5, 2))
     with pytest.raises(UsageError, match="unknown view"):
-        samples(cloud(5, 2), cloud(5, 2), view="pints")
+        samples_figure(cloud(5, 2), cloud(5, 2), view="pints")
     with pytest.raises(UsageError, match="unknown view"):
-        samples(cloud(5, 1), cloud(5, 1), view="pints")
+        samples_figure(cloud(5, 1), cloud(5, 1), view="pints")
     with pytest.raises(DiffuseError, match="model holds no finite"):
-        samples(np.full((5, 2), np.inf), cloud(5, 2))
+        samples_figure(np.full((5, 2), np.inf), cloud(5, 2))

@@ -4,7 +4,7 @@ from matplotlib.figure import Figure
 
 from diffuse_cli.errors import UsageError
 from diffuse_cli.plots.lines import DASHES
-from diffuse_cli.plots.schedule import betas, log_alpha_bar, schedule
+from diffuse_cli.plots.schedule import betas, log_alpha_bar, schedule_figure
 
 from .drawing import assert_nothing_cut_or_overlapping
 
@@ -47,7 +47,7 @@ def test_a_signal_that_is_gone_at_the_end_gives_a_last_beta_of_one():
 @pytest.mark.parametrize("dark", [False, True])
 def test_three_panels_and_nothing_cut(count, dark):
     named = {f"linear:beta_max={i}e-2": from_betas(LINEAR * i / 2) for i in range(1, count + 1)}
-    figure = schedule(named, timesteps=200, subject="moons", dark=dark)
+    figure = schedule_figure(named, timesteps=200, subject="moons", dark=dark)
     assert isinstance(figure, Figure)
     assert len(figure.axes) == 3
     assert all(len(axes.lines) == count for axes in figure.axes)
@@ -56,7 +56,7 @@ def test_three_panels_and_nothing_cut(count, dark):
 
 
 def test_lines_differ_in_colour_and_in_pattern():
-    figure = schedule({str(i): from_betas(LINEAR * i / 8) for i in range(1, 7)}, timesteps=50)
+    figure = schedule_figure({str(i): from_betas(LINEAR * i / 8) for i in range(1, 7)}, timesteps=50)
     for axes in figure.axes:
         assert len({line.get_color() for line in axes.lines}) == 6
         assert [line.is_dashed() for line in axes.lines] == [bool(dashes) for dashes in DASHES]
@@ -67,7 +67,7 @@ def test_lines_differ_in_colour_and_in_pattern():
 
 def test_the_panels_show_what_they_say():
     t, log_snr = from_betas(LINEAR)
-    kept, added, ratio = schedule({"linear": (t, log_snr)}, timesteps=200).axes
+    kept, added, ratio = schedule_figure({"linear": (t, log_snr)}, timesteps=200).axes
     np.testing.assert_allclose(kept.lines[0].get_ydata(), np.concatenate([[1.0], np.cumprod(1 - LINEAR)]))
     np.testing.assert_allclose(added.lines[0].get_ydata(), LINEAR)
     assert added.get_yscale() == "log"
@@ -78,7 +78,7 @@ def test_the_panels_show_what_they_say():
 def test_the_kl_has_a_panel_and_is_marked_where_it_ends(count):
     named = {f"linear:beta_max={i}e-2": from_betas(LINEAR * i / 2) for i in range(1, count + 1)}
     kl = {name: np.geomspace(1.0, 10.0**-i, 201) for i, name in enumerate(named, start=1)}
-    figure = schedule(named, timesteps=200, kl=kl, subject="moons")
+    figure = schedule_figure(named, timesteps=200, kl=kl, subject="moons")
     assert_nothing_cut_or_overlapping(figure)
     *_, last = figure.axes
     lines = [line for line in last.lines if len(line.get_xdata()) > 1]
@@ -92,17 +92,17 @@ def test_the_kl_has_a_panel_and_is_marked_where_it_ends(count):
 
 @pytest.mark.parametrize("timesteps", [1, 10])
 def test_a_short_chain_is_marked_step_by_step(timesteps):
-    figure = schedule({"linear": from_betas(LINEAR)}, timesteps=timesteps)
+    figure = schedule_figure({"linear": from_betas(LINEAR)}, timesteps=timesteps)
     assert figure.axes[1].lines[0].get_marker() == "o"
     assert_nothing_cut_or_overlapping(figure)
 
 
 def test_errors():
     with pytest.raises(UsageError, match="no schedule"):
-        schedule({}, timesteps=10)
+        schedule_figure({}, timesteps=10)
     with pytest.raises(UsageError, match="timesteps is 0"):
-        schedule({"linear": from_betas(LINEAR)}, timesteps=0)
+        schedule_figure({"linear": from_betas(LINEAR)}, timesteps=0)
     with pytest.raises(UsageError, match=r"both need to be \[k\]"):
-        schedule({"linear": (np.arange(3), np.arange(4))}, timesteps=5)
+        schedule_figure({"linear": (np.arange(3), np.arange(4))}, timesteps=5)
     with pytest.raises(UsageError, match="t does not rise"):
-        schedule({"linear": (np.array([1.0, 0.0]), np.array([1.0, 0.0]))}, timesteps=5)
+        schedule_figure({"linear": (np.array([1.0, 0.0]), np.array([1.0, 0.0]))}, timesteps=5)

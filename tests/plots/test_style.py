@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from diffuse_cli.errors import DiffuseError, UsageError
-from diffuse_cli.plots.samples import samples
-from diffuse_cli.plots.strips import forward
-from diffuse_cli.plots.style import DARK, LIGHT, heading, house_style, new_figure, save
+from diffuse_cli.plots.samples import samples_figure
+from diffuse_cli.plots.strips import forward_strip
+from diffuse_cli.plots.style import DARK, LIGHT, heading, house_style, new_figure, save_figure
 
 from .drawing import cloud, drawn, noised, pieces
 
@@ -45,15 +45,15 @@ def test_the_ramp_only_gets_lighter(theme):
 def test_settings_are_left_as_they_were(dark, tmp_path):
     with matplotlib.rc_context({"font.size": 31, "axes.grid": True}):
         before = dict(matplotlib.rcParams)
-        save(samples(cloud(50, 2), cloud(50, 2), dark=dark), tmp_path / "a.png", dpi=40)
+        save_figure(samples_figure(cloud(50, 2), cloud(50, 2), dark=dark), tmp_path / "a.png", dpi=40)
         assert dict(matplotlib.rcParams) == before
 
 
 def test_a_readers_settings_do_not_change_a_figure(tmp_path):
-    expected = save(samples(cloud(50, 2), cloud(50, 2)), tmp_path / "a.svg").read_bytes()
+    expected = save_figure(samples_figure(cloud(50, 2), cloud(50, 2)), tmp_path / "a.svg").read_bytes()
     with matplotlib.rc_context({"font.size": 31, "axes.grid": True, "svg.hashsalt": "other", "lines.linewidth": 9}):
-        figure = samples(cloud(50, 2), cloud(50, 2))
-        assert save(figure, tmp_path / "b.svg").read_bytes() == expected
+        figure = samples_figure(cloud(50, 2), cloud(50, 2))
+        assert save_figure(figure, tmp_path / "b.svg").read_bytes() == expected
 
 
 def test_settings_are_restored_after_an_error():
@@ -66,10 +66,10 @@ def test_settings_are_restored_after_an_error():
 def test_pyplot_is_never_imported(tmp_path):
     code = f"""
 import sys, numpy as np
-from diffuse_cli.plots import clouds, hues, loss, samples, schedule, strips, style
-figure = strips.forward(np.random.default_rng(0).normal(size=(2, 9, 3)), [1.0, 0.0])
-style.save(figure, {str(tmp_path / "a.png")!r}, dpi=30)
-style.save(loss.loss([1, 2], [1.0, 0.5]), {str(tmp_path / "a.svg")!r})
+from diffuse_cli.plots import loss, panels, point_colors, samples, schedule, strips, style
+figure = strips.forward_strip(np.random.default_rng(0).normal(size=(2, 9, 3)), [1.0, 0.0])
+style.save_figure(figure, {str(tmp_path / "a.png")!r}, dpi=30)
+style.save_figure(loss.loss_figure([1, 2], [1.0, 0.5]), {str(tmp_path / "a.svg")!r})
 unwanted = {{"matplotlib.pyplot", "jax", "sklearn", "scipy"}} & set(sys.modules)
 sys.exit(f"imported: {{unwanted}}" if unwanted else 0)
 """
@@ -80,7 +80,8 @@ sys.exit(f"imported: {{unwanted}}" if unwanted else 0)
 def test_the_same_arrays_give_the_same_bytes(tmp_path, ending):
     frames, log_snr, t = noised(2, 60, 2)
     first, second = (
-        save(forward(frames, log_snr, t=t), tmp_path / f"{name}.{ending}", dpi=50).read_bytes() for name in "ab"
+        save_figure(forward_strip(frames, log_snr, t=t), tmp_path / f"{name}.{ending}", dpi=50).read_bytes()
+        for name in "ab"
     )
     assert first == second
     magic = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[ending.lower()]
@@ -88,19 +89,19 @@ def test_the_same_arrays_give_the_same_bytes(tmp_path, ending):
 
 
 def test_saving_one_figure_twice_gives_the_same_bytes(tmp_path):
-    figure = samples(cloud(60, 1), cloud(60, 1))
-    first, second = (save(figure, tmp_path / f"{name}.svg").read_bytes() for name in "ab")
+    figure = samples_figure(cloud(60, 1), cloud(60, 1))
+    first, second = (save_figure(figure, tmp_path / f"{name}.svg").read_bytes() for name in "ab")
     assert first == second
 
 
 @pytest.mark.parametrize("ending", ["svg", "pdf"])
 def test_many_points_stay_a_small_file(tmp_path, ending):
-    path = save(samples(cloud(10_000, 2), cloud(10_000, 2)), tmp_path / f"a.{ending}", dpi=150)
+    path = save_figure(samples_figure(cloud(10_000, 2), cloud(10_000, 2)), tmp_path / f"a.{ending}", dpi=150)
     assert path.stat().st_size < 2_000_000
 
 
 def test_few_points_stay_vectors(tmp_path):
-    assert b"<image" not in save(samples(cloud(50, 2), cloud(50, 2)), tmp_path / "a.svg").read_bytes()
+    assert b"<image" not in save_figure(samples_figure(cloud(50, 2), cloud(50, 2)), tmp_path / "a.svg").read_bytes()
 
 
 def test_a_path_is_checked_without_matplotlib():
@@ -111,24 +112,24 @@ def test_a_path_is_checked_without_matplotlib():
 @pytest.mark.parametrize("name", ["a.gif", "a", "a.png.gz", ".png"])
 def test_an_unknown_ending_names_those_that_work(tmp_path, name):
     with pytest.raises(UsageError, match=r"known: \.png, \.svg, \.pdf"):
-        save(samples(cloud(9, 2), cloud(9, 2)), tmp_path / name)
+        save_figure(samples_figure(cloud(9, 2), cloud(9, 2)), tmp_path / name)
 
 
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(DiffuseError, match=r"the folder .*nowhere does not exist"):
-        save(samples(cloud(9, 2), cloud(9, 2)), tmp_path / "nowhere" / "a.png", dpi=30)
+        save_figure(samples_figure(cloud(9, 2), cloud(9, 2)), tmp_path / "nowhere" / "a.png", dpi=30)
 
 
 def test_a_place_that_cannot_be_written_leaves_nothing_behind(tmp_path):
     (tmp_path / "a.png").mkdir()
     with pytest.raises(DiffuseError, match=r"cannot write .*a\.png"):
-        save(samples(cloud(9, 2), cloud(9, 2)), tmp_path / "a.png", dpi=30)
+        save_figure(samples_figure(cloud(9, 2), cloud(9, 2)), tmp_path / "a.png", dpi=30)
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
 def test_an_older_file_is_replaced(tmp_path):
     (tmp_path / "a.png").write_text("old")
-    path = save(samples(cloud(9, 2), cloud(9, 2)), str(tmp_path / "a.png"), dpi=30)
+    path = save_figure(samples_figure(cloud(9, 2), cloud(9, 2)), str(tmp_path / "a.png"), dpi=30)
     assert path.read_bytes().startswith(b"\x89PNG")
 
 

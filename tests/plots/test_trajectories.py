@@ -4,9 +4,9 @@ from matplotlib.collections import LineCollection
 from mpl_toolkits.mplot3d.art3d import Line3DCollection
 
 from diffuse_cli.errors import DiffuseError, UsageError
-from diffuse_cli.plots.backdrop import Backdrop
+from diffuse_cli.plots.background import Background
 from diffuse_cli.plots.style import LIGHT
-from diffuse_cli.plots.trajectories import HEAVY, Paths, trajectories
+from diffuse_cli.plots.trajectories import HEAVY, Paths, trajectories_figure
 
 from .drawing import assert_nothing_cut_or_overlapping, noised, scatters
 
@@ -24,14 +24,16 @@ def lines(axes):
 @pytest.mark.parametrize("panels", [1, 4])
 @pytest.mark.parametrize("dim", [1, 2, 3, 10])
 def test_nothing_is_cut_or_overlaps(dim, panels, dark):
-    figure = trajectories({f"sampler {i}": paths(dim=dim) for i in range(panels)}, subject="two moons", dark=dark)
+    figure = trajectories_figure(
+        {f"sampler {i}": paths(dim=dim) for i in range(panels)}, subject="two moons", dark=dark
+    )
     assert len(figure.axes) == panels
     assert_nothing_cut_or_overlapping(figure)
 
 
 def test_by_time_every_piece_of_every_path_is_drawn():
     given = paths(count=7, steps=5)
-    axes = trajectories({"ddim": given}).axes[0]
+    axes = trajectories_figure({"ddim": given}).axes[0]
     pieces = np.array(lines(axes).get_segments()).reshape(4, 7, 2, 2)
     np.testing.assert_array_equal(pieces[:, :, 0], given.x[:-1])
     np.testing.assert_array_equal(pieces[:, :, 1], given.x[1:])
@@ -43,7 +45,7 @@ def test_by_time_every_piece_of_every_path_is_drawn():
 @pytest.mark.parametrize("colour_by", ["place", np.arange(7) % 2])
 def test_by_anything_else_a_path_has_one_colour(colour_by):
     given = paths(count=7, steps=5)
-    axes = trajectories({"ddim": given}, colour_by=colour_by).axes[0]
+    axes = trajectories_figure({"ddim": given}, colour_by=colour_by).axes[0]
     np.testing.assert_array_equal(np.array(lines(axes).get_segments()), given.x.swapaxes(0, 1))
     ends = scatters(axes)[1].get_facecolors()
     np.testing.assert_allclose(lines(axes).get_colors()[:, :3], ends[:, :3])
@@ -52,7 +54,7 @@ def test_by_anything_else_a_path_has_one_colour(colour_by):
 
 def test_a_ring_at_the_start_and_a_dot_at_the_end():
     given = paths(count=9)
-    start, end = scatters(trajectories({"ddim": given}).axes[0])
+    start, end = scatters(trajectories_figure({"ddim": given}).axes[0])
     np.testing.assert_array_equal(start.get_offsets(), given.x[0])
     np.testing.assert_array_equal(end.get_offsets(), given.x[-1])
     assert len(start.get_facecolors()) == 0
@@ -61,7 +63,7 @@ def test_a_ring_at_the_start_and_a_dot_at_the_end():
 
 def test_a_single_value_is_drawn_over_time_from_noise_at_the_left():
     given = paths(count=5, dim=1)
-    axes = trajectories({"ddim": given}, colour_by="place").axes[0]
+    axes = trajectories_figure({"ddim": given}, colour_by="place").axes[0]
     line = np.array(lines(axes).get_segments())
     np.testing.assert_allclose(line[..., 0], np.tile(given.t, (5, 1)))
     np.testing.assert_allclose(line[..., 1], given.x[:, :, 0].T)
@@ -70,15 +72,15 @@ def test_a_single_value_is_drawn_over_time_from_noise_at_the_left():
 
 def test_many_pieces_are_rasterised():
     small, large = paths(count=10), paths(count=HEAVY)
-    assert not lines(trajectories({"ddim": small}).axes[0]).get_rasterized()
-    assert lines(trajectories({"ddim": large}).axes[0]).get_rasterized()
+    assert not lines(trajectories_figure({"ddim": small}).axes[0]).get_rasterized()
+    assert lines(trajectories_figure({"ddim": large}).axes[0]).get_rasterized()
 
 
 def test_the_backdrop_lies_behind_and_moves_no_limits():
     x, y = np.linspace(-9, 9, 20), np.linspace(-8, 8, 30)
     p = np.exp(-(x[:, None] ** 2) - y**2)
-    plain = trajectories({"ddim": paths()}).axes[0]
-    axes = trajectories({"ddim": paths()}, backdrop=Backdrop(x, y, p)).axes[0]
+    plain = trajectories_figure({"ddim": paths()}).axes[0]
+    axes = trajectories_figure({"ddim": paths()}, backdrop=Background(x, y, p)).axes[0]
     (image,) = axes.images
     assert image.get_zorder() < lines(axes).get_zorder()
     assert (axes.get_xlim(), axes.get_ylim()) == (plain.get_xlim(), plain.get_ylim())
@@ -99,9 +101,9 @@ def test_the_backdrop_lies_behind_and_moves_no_limits():
 )
 def test_what_cannot_be_drawn_is_told(given, error, words):
     with pytest.raises(error, match=words):
-        trajectories(given)
+        trajectories_figure(given)
 
 
 def test_a_backdrop_of_another_shape_is_told():
     with pytest.raises(UsageError, match="20 by 30"):
-        trajectories({"a": paths()}, backdrop=Backdrop(np.arange(20), np.arange(30), np.ones((30, 20))))
+        trajectories_figure({"a": paths()}, backdrop=Background(np.arange(20), np.arange(30), np.ones((30, 20))))

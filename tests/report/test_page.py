@@ -27,14 +27,14 @@ def test_what_goes_in_comes_out():
 
 
 def test_names_hold_no_markup():
-    assert not re.search("[<>&\u2028\u2029]", page.as_json({"name": HOSTILE, HOSTILE: [HOSTILE]}))
+    assert not re.search("[<>&\u2028\u2029]", page.json_text({"name": HOSTILE, HOSTILE: [HOSTILE]}))
     plain, hostile = (page.render({"name": name}).decode() for name in ("plain", HOSTILE))
     for mark in ("<script", "</script", "<img", "<!--"):
         assert hostile.count(mark) == plain.count(mark)
 
 
 def test_numbers_that_json_does_not_know_become_null():
-    assert json.loads(page.as_json({"a": [float("nan"), (float("inf"), 1.0)]})) == {"a": [None, [None, 1.0]]}
+    assert json.loads(page.json_text({"a": [float("nan"), (float("inf"), 1.0)]})) == {"a": [None, [None, 1.0]]}
 
 
 def test_the_policy_names_the_script_and_the_style_and_forbids_the_rest():
@@ -66,7 +66,7 @@ def test_every_script_is_in_the_page_once():
 
 def test_a_page_is_never_larger_than_promised(tmp_path):
     with pytest.raises(DiffuseError, match=r"2\.\d MB, more than 2; give a lower -n"):
-        page.write(tmp_path / "r.html", {"name": "x" * page.LIMIT})
+        page.write_page(tmp_path / "r.html", {"name": "x" * page.LIMIT})
     assert not list(tmp_path.iterdir())
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from diffuse_cli import experiment, sources
 from diffuse_cli.config import Config
 from diffuse_cli.diffusion.process import angle_of
-from diffuse_cli.generate import Method
-from diffuse_cli.journey import Journey
+from diffuse_cli.figures.paths import Trajectory
+from diffuse_cli.models import build
+from diffuse_cli.models.draw import Method
+from diffuse_cli.models.model import exact_model
 from diffuse_cli.report import layers, packing, scene
 
 METHODS = [Method("ddim", "uniform", 6), Method("ddpm", "uniform", 70)]
@@ -18,8 +19,8 @@ METHODS = [Method("ddim", "uniform", 6), Method("ddpm", "uniform", 70)]
 
 def exact(dataset, **settings):
     config = Config(dataset=dataset, **settings)
-    data = experiment.dataset_of(config)
-    return sources.exact_of(config, data, Path("outputs"), process=experiment.process_of(config)), data
+    data = build.build_dataset(config)
+    return exact_model(config, data, Path("outputs"), process=build.build_process(config)), data
 
 
 def unpacked(text, bounds, *shape):
@@ -30,10 +31,10 @@ def unpacked(text, bounds, *shape):
 
 @pytest.fixture(scope="module")
 def moons():
-    source, data = exact("moons")
-    ways = scene.travel(source, data, METHODS, 50, 3)
-    how = scene.shown(source, ways)
-    return source, ways, how, scene.document(source, METHODS, ways, how)
+    model, data = exact("moons")
+    ways = scene.travel(model, data, METHODS, 50, 3)
+    how = scene.drawing_of(model, ways)
+    return model, ways, how, scene.document(model, METHODS, ways, how)
 
 
 def test_packing_keeps_16_bits():
@@ -69,7 +70,7 @@ def test_the_forward_panel_is_the_forward_journey_and_ends_where_all_others_star
 @pytest.mark.parametrize(("steps", "frames"), [(6, 7), (70, scene.FRAMES)])
 def test_long_ways_are_thinned_and_keep_their_ends(steps, frames):
     t = np.linspace(0, 1, steps + 1)
-    found = scene.thinned(Journey(t[:, None, None], -t, t))
+    found = scene.thinned(Trajectory(t[:, None, None], -t, t))
     assert len(found.t) == frames
     assert (found.t[0], found.t[-1]) == (0, 1)
     assert (np.diff(found.t) > 0).all()
@@ -77,7 +78,7 @@ def test_long_ways_are_thinned_and_keep_their_ends(steps, frames):
 
 def test_of_frames_at_one_time_the_last_travelled_is_shown():
     t = np.array([0.0, 0.5, 0.5, 0.5, 1.0])  # clean end first, so the first of them is the last travelled
-    found = scene.thinned(Journey(np.arange(5.0)[:, None, None], -t, t))
+    found = scene.thinned(Trajectory(np.arange(5.0)[:, None, None], -t, t))
     np.testing.assert_array_equal(found.x.reshape(-1), [0, 1, 4])
 
 
@@ -85,9 +86,9 @@ def test_of_frames_at_one_time_the_last_travelled_is_shown():
 @pytest.mark.parametrize("samplers", [1, 2, 6])
 @pytest.mark.parametrize("steps", [1, 4, 1000])
 def test_as_many_points_as_fit(dataset, samplers, steps):
-    source, _ = exact(dataset)
+    model, _ = exact(dataset)
     methods = [Method("ddim", "uniform", steps)] * samplers
-    count = scene.most(source, methods)
+    count = scene.most(model, methods)
     columns = {"moons": 2, "bimodal": 1, "s_curve:dim=3": 3, "curves": 64}[dataset]
     assert count >= (40 if dataset == "curves" else 700)
     frames = 2 + samplers * min(steps + 1, scene.FRAMES)  # data and noise beside the ways of samplers
@@ -99,13 +100,13 @@ def test_as_many_points_as_fit(dataset, samplers, steps):
 
 @pytest.mark.parametrize("settings", [{"schedule": "linear"}, {"schedule": "cosine", "zero_terminal_snr": True}])
 def test_the_schedule_is_read_as_an_angle(settings):
-    source, _ = exact("moons", **settings)
-    angle = np.array(scene.schedule(source.process)["angle"])
+    model, _ = exact("moons", **settings)
+    angle = np.array(scene.schedule_curve(model.process)["angle"])
     assert angle[0] == 0
     assert angle[-1] < np.pi / 2
     assert (np.diff(angle) > 0).all()
     t = np.linspace(0.1, 0.9, 9)
-    known = np.asarray(source.process.schedule(t.astype(np.float32)))
+    known = np.asarray(model.process.schedule(t.astype(np.float32)))
     read = -2 * np.log(np.tan(np.interp(t, np.linspace(0, 1, len(angle)), angle)))
     np.testing.assert_allclose(read, known, atol=0.01)
 
@@ -119,9 +120,9 @@ def test_colours_are_shades_of_equal_use(moons):
 
 
 def test_the_density_of_a_plane_is_that_of_the_law(moons):
-    source, _, how, _ = moons
-    data = source.dataset()
-    found = layers.density(source, data, how)
+    model, _, how, _ = moons
+    data = model.dataset()
+    found = layers.density_layer(model, data, how)
     values = np.frombuffer(base64.b64decode(found["values"]), np.uint8).reshape(layers.LEVELS, 80, 80)
     assert not found["smoothed"]
     # At the noisy end it is N(0, I), symmetric about the cell at the origin; its rows run along x.
@@ -131,9 +132,9 @@ def test_the_density_of_a_plane_is_that_of_the_law(moons):
 
 
 def test_the_field_points_where_the_law_says():
-    source, data = exact("moons")
+    model, data = exact("moons")
     how = scene.Shown("plane", np.eye(2), np.array([[-3.0, 3.0], [-3.0, 3.0]]))
-    found = layers.field(source, data, how)
+    found = layers.field_layer(model, data, how)
     assert set(found["values"]) == {"model"}  # which is exact by itself
     arrows = np.frombuffer(base64.b64decode(found["values"]["model"]), "<i2").reshape(layers.LEVELS, 19, 19, 2) / 32767
     # At the noisy end v = alpha eps - sigma x0, where x0 is the mean of the data, 0, and so is alpha.
@@ -146,7 +147,7 @@ def test_the_field_points_where_the_law_says():
 
 def test_a_file_has_a_smoothed_density_and_no_true_field(tmp_path):
     np.savetxt(tmp_path / "p.csv", np.random.default_rng(0).normal(size=(60, 2)), delimiter=",")
-    source, data = exact(f"file:{tmp_path / 'p.csv'}")
+    model, data = exact(f"file:{tmp_path / 'p.csv'}")
     how = scene.Shown("plane", np.eye(2), np.array([[-3.0, 3.0], [-3.0, 3.0]]))
-    assert layers.density(source, data, how)["smoothed"]
-    assert set(layers.field(source, data, how)["values"]) == {"model"}
+    assert layers.density_layer(model, data, how)["smoothed"]
+    assert set(layers.field_layer(model, data, how)["values"]) == {"model"}

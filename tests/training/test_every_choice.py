@@ -5,10 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from diffuse_cli import catalog, config, experiment
+from diffuse_cli import catalog, config
 from diffuse_cli.errors import UsageError
+from diffuse_cli.models import build
 from diffuse_cli.networks.denoiser import predictor
-from diffuse_cli.sampling.sample import sample
+from diffuse_cli.samplers.loop import sample
 from diffuse_cli.training import loop
 
 LEARNED = {"variance": "learned", "loss": "kl", "timesteps": 20}
@@ -33,22 +34,22 @@ CHOICES = [
 
 def built(**settings):
     made = config.make({"width": 16, "depth": 2, "batch_size": 64, "warmup": 0, **settings})
-    return experiment.build(made, 2)
+    return build.build_experiment(made, 2)
 
 
 @pytest.mark.parametrize("settings", CHOICES, ids=lambda settings: "-".join(map(str, settings.values())))
 def test_every_choice_learns(settings):
     made = built(**settings)
-    dataset = experiment.dataset_of(made.config)
+    dataset = build.build_dataset(made.config)
     points = jnp.asarray(dataset.standard.to_model(dataset.draw(np.random.default_rng(0), 2000)), jnp.float32)
-    judge, state = loop.held_out_function(made, points), loop.start(made)
+    judge, state = loop.held_out_function(made, points), loop.initial_state(made)
     before = float(judge(state.weights))
     for progress in loop.fit(made, state, points, total=100):
         state = progress.state
     after = float(judge(state.weights))
     assert after < before
     predict = predictor(made.structure, state.weights, made.parameterization)
-    made = experiment.having(made, state.weights)
+    made = build.with_learned_schedule(made, state.weights)
     levels = catalog.build("grid", "log_snr")(made.process, 5)
     sampler = catalog.build("sampler", "ddpm:variance=learned" if made.config.variance == "learned" else "ddpm")
     drawn = sample(predict, sampler, levels, jax.random.key(0), (50, 2), scaling=made.process.scaling)
@@ -74,7 +75,7 @@ def test_a_loss_without_meaning_is_refused(settings, said):
 
 def test_without_time_the_network_sees_no_noise_level():
     made = built(time=False)
-    state = loop.start(made)
+    state = loop.initial_state(made)
     from diffuse_cli.networks.denoiser import answer
 
     weights = jax.tree.map(lambda w: w + 0.1, state.weights)
@@ -82,5 +83,5 @@ def test_without_time_the_network_sees_no_noise_level():
     first, second = (call(x, made.process.level(t)) for t in (0.2, 0.8))
     np.testing.assert_allclose(first, second, rtol=1e-5)
     timed = built()
-    call = answer(timed.structure, jax.tree.map(lambda w: w + 0.1, loop.start(timed).weights))
+    call = answer(timed.structure, jax.tree.map(lambda w: w + 0.1, loop.initial_state(timed).weights))
     assert (np.abs(call(x, timed.process.level(0.2)) - call(x, timed.process.level(0.8))) > 0.01).any()

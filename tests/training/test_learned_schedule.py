@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from diffuse_cli import config, experiment
+from diffuse_cli import config
 from diffuse_cli.diffusion import bound, exact
+from diffuse_cli.models import build
 from diffuse_cli.networks.monotone import Monotone
 from diffuse_cli.training import loop
 
@@ -18,12 +19,12 @@ KEY = jax.random.key(0)
 def trained():
     """Eight steps for a Gaussian that is broad one way and narrow the other."""
     settings = {"schedule": "learned:first=8,last=-8", "loss": "vlb", "timesteps": 8, "lr": 0.02, "weight_decay": 0.0}
-    made = experiment.build(config.make({"width": 32, "depth": 2, "batch_size": 256, "ema": 0.9, **settings}), 2)
+    made = build.build_experiment(config.make({"width": 32, "depth": 2, "batch_size": 256, "ema": 0.9, **settings}), 2)
     x0 = jnp.asarray(np.random.default_rng(0).multivariate_normal([0, 0], COVARIANCE, 4000), jnp.float32)
-    state = loop.start(made)
+    state = loop.initial_state(made)
     for progress in loop.fit(made, state, x0, total=1000):
         state = progress.state
-    return made, experiment.having(made, state.average)
+    return made, build.with_learned_schedule(made, state.average)
 
 
 def test_its_ends_stay_and_it_falls_all_the_way(trained):
@@ -37,7 +38,7 @@ def test_the_bound_of_the_exact_denoiser_is_better_along_it(trained):
     """By the law's own denoiser, which knows nothing of the network that the course was learned with."""
     predict = jax.tree_util.Partial(exact.denoiser(exact.gaussian(np.zeros(2), COVARIANCE)))
     x0 = jnp.asarray(np.random.default_rng(1).multivariate_normal([0, 0], COVARIANCE, 20_000), jnp.float32)
-    straight, learned = (np.asarray(bound.terms(predict, made.process, x0, KEY).total) for made in trained)
+    straight, learned = (np.asarray(bound.bound_terms(predict, made.process, x0, KEY).total) for made in trained)
     assert np.mean(straight - learned) > 0.02
     entropy = 0.5 * np.linalg.slogdet(2 * np.pi * np.e * COVARIANCE)[1]
     assert learned.mean() > entropy

@@ -5,14 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from diffuse_cli import config, experiment
+from diffuse_cli import config
 from diffuse_cli.diffusion import exact
+from diffuse_cli.models import build
 from diffuse_cli.networks.denoiser import predictor
 from diffuse_cli.training import loop, optimiser
 
 
 def built(dim=2, **settings):
-    return experiment.build(
+    return build.build_experiment(
         config.make({"width": 16, "depth": 2, "batch_size": 32, "steps": 130, "warmup": 5, **settings}), dim
     )
 
@@ -23,7 +24,7 @@ def points(n=500, dim=2):
 
 def train(made, total=None, state=None, **extra):
     *_, last = loop.fit(
-        made, state or loop.start(made), points(dim=made.dim), total=total or made.config.steps, **extra
+        made, state or loop.initial_state(made), points(dim=made.dim), total=total or made.config.steps, **extra
     )
     return last
 
@@ -36,7 +37,7 @@ def test_chunks_do_not_change_the_result():
     """137 steps in chunks of 37 and 100 are 137 steps in chunks of 10, 100 and 27, bit for bit."""
     made = built(steps=137)
     whole = train(made).state
-    chunk, state = loop.chunk_function(made), loop.start(made)
+    chunk, state = loop.chunk_function(made), loop.initial_state(made)
     for stop in (37, 137):
         state, losses = chunk(state, points(), np.int32(stop), np.int32(137))
     assert np.isnan(losses[100:]).all()
@@ -45,7 +46,7 @@ def test_chunks_do_not_change_the_result():
 
 def test_a_chunk_stops_where_it_is_told():
     made = built()
-    state, losses = loop.chunk_function(made)(loop.start(made), points(), np.int32(7), np.int32(130))
+    state, losses = loop.chunk_function(made)(loop.initial_state(made), points(), np.int32(7), np.int32(130))
     assert int(state.step) == 7
     assert np.isfinite(losses[:7]).all()
     assert np.isnan(losses[7:]).all()
@@ -53,7 +54,7 @@ def test_a_chunk_stops_where_it_is_told():
 
 def test_every_step_is_reported_once():
     made = built(steps=137)
-    steps = [progress.step for progress in loop.fit(made, loop.start(made), points(), total=137)]
+    steps = [progress.step for progress in loop.fit(made, loop.initial_state(made), points(), total=137)]
     assert steps[-1] == 137
     assert steps == sorted(set(steps))
 
@@ -75,7 +76,7 @@ def test_weight_decay_shrinks():
 
 def test_other_lengths_and_rates_compile_nothing():
     made = built()
-    chunk, state = loop.chunk_function(made), loop.start(made)
+    chunk, state = loop.chunk_function(made), loop.initial_state(made)
     state, _ = chunk(state, points(), np.int32(10), np.int32(130))
     before = chunk._cache_size()
     chunk(state, points(), np.int32(77), np.int32(1000))
@@ -85,7 +86,7 @@ def test_other_lengths_and_rates_compile_nothing():
 @pytest.mark.parametrize("speed", [None, 500.0])
 def test_a_budget_is_used_up_and_the_rate_comes_down(speed, slow_clock):
     made = built()
-    updates = list(loop.fit(made, loop.start(made), points(), total=1, budget=6.0, speed=speed))
+    updates = list(loop.fit(made, loop.initial_state(made), points(), total=1, budget=6.0, speed=speed))
     last = updates[-1]
     assert last.step == last.total > 1000
     assert [update.done for update in updates] == sorted(update.done for update in updates)
@@ -96,7 +97,7 @@ def test_a_budget_is_used_up_and_the_rate_comes_down(speed, slow_clock):
 
 def test_a_budget_shorter_than_compiling_ends_at_once(slow_clock):
     made = built()
-    *_, last = loop.fit(made, loop.start(made), points(), total=1, budget=0.01)
+    *_, last = loop.fit(made, loop.initial_state(made), points(), total=1, budget=0.01)
     assert last.step == last.total == 10
 
 
@@ -111,7 +112,7 @@ def test_learning_rate_rises_then_falls_to_zero():
 def test_the_average_is_the_moving_average_of_the_weights():
     """Three steps by hand: average <- d average + (1 - d) weights, d = min(ema, (1 + step) / (10 + step))."""
     made = built(ema=0.15)
-    chunk, state = loop.chunk_function(made), loop.start(made)
+    chunk, state = loop.chunk_function(made), loop.initial_state(made)
     expected = np.asarray(state.average["last"]["kernel"])
     for step in range(3):
         state, _ = chunk(state, points(), np.int32(step + 1), np.int32(130))
@@ -127,7 +128,7 @@ def test_it_learns_the_exact_denoiser_of_a_gaussian(prediction):
     spread = jnp.asarray(np.linalg.cholesky(covariance), jnp.float32)
     data = jax.random.normal(jax.random.key(1), (20_000, 2)) @ spread.T
     made = built(width=32, steps=1500, batch_size=128, prediction=prediction)
-    *_, last = loop.fit(made, loop.start(made), data, total=1500)
+    *_, last = loop.fit(made, loop.initial_state(made), data, total=1500)
     predict = predictor(made.structure, last.state.average, made.parameterization)
     truth = exact.denoiser(exact.gaussian(np.zeros(2), covariance))
     for log_snr in (-2.0, 0.0, 2.0):
@@ -139,7 +140,7 @@ def test_it_learns_the_exact_denoiser_of_a_gaussian(prediction):
 
 def test_held_out_noise_is_always_the_same():
     made = built()
-    average = loop.start(made).average
+    average = loop.initial_state(made).average
     once, again = (float(loop.held_out_function(made, points())(average)) for _ in range(2))
     assert once == again
 
@@ -158,6 +159,6 @@ def test_nothing_is_below_the_irreducible_loss_on_its_own_noise():
     spread = np.array([0.3, 1.3])
     data = spread[None] * jax.random.normal(jax.random.key(0), (4096, 2))
     law = exact.gaussian(np.zeros(2), np.diag(spread**2))
-    loss = float(loop.held_out_function(made, data)(loop.start(made).average))
+    loss = float(loop.held_out_function(made, data)(loop.initial_state(made).average))
     least, chance = loop.irreducible_loss(made, data, law)
     assert loss - chance > least

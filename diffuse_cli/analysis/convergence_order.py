@@ -1,0 +1,175 @@
+"""The order of convergence that a sampler shows: how fast its error against the exact flow falls with its step.
+
+With the exact denoiser all error is the solver's. Between two noisy levels, where the flow is smooth, a method of order
+p in N equal steps of its own variable ends at a distance of C N^-p from where the flow does (Hairer, Nørsett & Wanner
+1993, section II.3). The last step to the clean level, first order for all of them, is left out.
+
+All is in double precision: in single precision rounding would hide the higher orders.
+"""
+
+import typing
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from diffuse_cli import catalog
+from diffuse_cli.diffusion.denoisers import Predict
+from diffuse_cli.diffusion.process import Level, Process
+from diffuse_cli.errors import DiffuseError, UsageError
+from diffuse_cli.samplers.base import Adaptive, Sampler, State
+from diffuse_cli.samplers.loop import carry
+
+LAST = 3  # step counts that the observed order is the slope over
+_TIGHT, _LOOSER = Adaptive(1e-12, 20_000), Adaptive(1e-11, 20_000)
+_ROUNDING = 1e-12  # of sums over thousands of steps
+
+
+class Stretch(NamedTuple):
+    """A stretch of the flow between two noisy levels, and where it takes some points, model space, float64.
+
+    log_snr: (first, last). start, end: [n, d], at the first and at the last level. accuracy: how well `end` is known,
+    in the root mean square over points.
+    """
+
+    predict: Predict
+    process: Process
+    log_snr: tuple[float, float]
+    start: Array
+    end: Array
+    accuracy: float
+
+    @property
+    def rounding(self) -> float:
+        """The least error that says something."""
+        return max(10 * self.accuracy, _ROUNDING)
+
+
+class Order(NamedTuple):
+    """What a sampler shows. theory: its order as it says.
+
+    errors, evals: [k], the root mean square over points of the distance to the exact end, and network evaluations.
+    observed: minus the slope of log error over log steps, on the last three counts whose errors are above rounding;
+    None where fewer than two are, or any error is not finite.
+    passed: whether it is the order in theory; None where no error is large enough to tell.
+    """
+
+    theory: int
+    evals: np.ndarray
+    errors: np.ndarray
+    observed: float | None
+    passed: bool | None
+
+
+def with_order() -> list[str]:
+    """All choices of the catalogue that state an order: what has several orders as an option, with each of them."""
+    names = []
+    for name in catalog.CATALOG["sampler"]:
+        known = catalog.options_of(catalog.factory(catalog.parse("sampler", name)))
+        if any(option.default is option.empty for option in known.values()):
+            continue  # there is no such sampler until somebody says more, and none of these is a solver of the flow
+        orders = typing.get_args(known["order"].annotation) if "order" in known else ()
+        names += [f"{name}:order={order}" for order in orders] or [name]
+    return [name for name in names if catalog.build("sampler", name).order is not None]
+
+
+def build_deterministic(name: str) -> Sampler:
+    """The sampler that a choice names. Raises UsageError for one whose order cannot be asked for, with the reason."""
+    sampler = catalog.build("sampler", name)
+    if isinstance(sampler, Adaptive):
+        raise UsageError(f"{name} chooses its own steps, so there is no number of them to set its error against")
+    if sampler.order is None:
+        raise UsageError(
+            f"{name} states no order of convergence: it is random, and ends elsewhere each time; or it is own code, "
+            "which states one as Sampler(step, order=2)"
+        )
+    return sampler
+
+
+def stretch(predict: Predict, process: Process, x0: np.ndarray, times: tuple[float, float], seed: int) -> Stretch:
+    """The flow from t = times[0] down to times[1], of points x0 [n, d] of model space with noise added.
+
+    It is solved by Tsit5 (Tsitouras 2011) at a tolerance of 1e-12, and once more at 1e-11: their distance bounds the
+    error of the first. Raises UsageError where a time has no log-SNR, DiffuseError where the solver gives up.
+    """
+    with jax.enable_x64(True):
+        ends = np.asarray(process.schedule(jnp.array(times)), np.float64)
+        if not np.isfinite(ends).all():
+            said = " and ".join(f"{end:g} at t = {t:g}" for t, end in zip(times, ends, strict=True))
+            raise UsageError(f"the log-SNR of this schedule is {said}; a flow needs it finite")
+        levels = process.at(jnp.asarray(ends))
+        noise = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(3,))).standard_normal(x0.shape)
+        start = jnp.asarray(levels.alpha[0] * x0 + levels.sigma[0] * noise, jnp.float64)
+        key = jax.random.key(0)  # of no use to a flow
+        end, looser = (
+            carry(predict, each, levels, start, key, scaling=process.scaling).x for each in (_TIGHT, _LOOSER)
+        )
+        if not np.isfinite(end).all():
+            raise DiffuseError("the exact flow could not be solved here; choose times closer to each other")
+        return Stretch(predict, process, tuple(ends.tolist()), start, end, distance(end, looser))
+
+
+def order(found: Stretch, sampler: Sampler, steps: Sequence[int]) -> Order:
+    """The Order of a sampler that is not random, in each of `steps`, rising numbers of steps."""
+    with jax.enable_x64(True):
+        grids = [levels_between(found, sampler, count) for count in steps]
+        most = max(steps) + 1
+        ends = [
+            _end(found.predict, sampler, _padded(grid, most), count, found.start)
+            for grid, count in zip(grids, steps, strict=True)
+        ]
+        errors = np.array([distance(end, found.end) for end in ends])
+    observed = slope(np.asarray(steps), errors, found.rounding)
+    passed = None if np.isfinite(errors).all() else False
+    if observed is not None:
+        passed = abs(observed - sampler.order) <= allowance(sampler.order)
+    return Order(sampler.order, np.array([sampler.cost(count) for count in steps]), errors, observed, passed)
+
+
+def allowance(order: int) -> float:
+    """How far the observed order may be from that in theory. High orders set in later."""
+    return 0.15 if order < 3 else 0.3
+
+
+def slope(steps: np.ndarray, errors: np.ndarray, rounding: float) -> float | None:
+    """Minus the slope of log errors [k] over log steps [k], by least squares over the last three above `rounding`."""
+    telling = np.flatnonzero(errors > rounding)[-LAST:]
+    if not np.isfinite(errors).all() or len(telling) < 2:
+        return None
+    return float(-np.polyfit(np.log(steps[telling]), np.log(errors[telling]), 1)[0])
+
+
+def levels_between(found: Stretch, sampler: Sampler, steps: int) -> Level:
+    """Levels for this many steps, fields [steps + 1], equal in the solver's own variable.
+
+    That is log-SNR, or (sigma / alpha)^(1/7) for the samplers that the grid `karras` suits.
+    """
+    first, last = found.log_snr
+    between = found.process._replace(schedule=lambda t: jnp.where(t == 1, first, last))
+    grid = "karras:sigma_max=1e9" if sampler.grid == "karras" else "log_snr:floor=-60"  # as they are, without a cut
+    return jax.tree.map(lambda field: field[:-1], catalog.build("grid", grid)(between, steps + 1))
+
+
+def distance(ends: Array, others: Array) -> float:
+    """The root mean square over n points of the distance between ends [n, d] and others [n, d]."""
+    gaps = np.asarray(ends, np.float64) - np.asarray(others, np.float64)
+    return float(np.sqrt(np.mean(np.sum(gaps**2, axis=1))))
+
+
+@partial(jax.jit, static_argnames="sampler")
+def _end(predict: Predict, sampler: Sampler, levels: Level, steps: Array, x: Array) -> Array:
+    """Where `sample.carry` takes x in the first `steps` of `levels`. Their number is data, so one loop serves all."""
+
+    def step(i: Array, state: State) -> State:
+        at = lambda i: jax.tree.map(lambda field: field[i], levels)  # noqa: E731
+        return sampler.step(predict, state, at(i), at(i + 1), jax.random.key(0))
+
+    return jax.lax.fori_loop(0, steps, step, sampler.init(x)).x
+
+
+def _padded(levels: Level, count: int) -> Level:
+    return jax.tree.map(lambda field: jnp.pad(field, (0, count - len(field)), mode="edge"), levels)

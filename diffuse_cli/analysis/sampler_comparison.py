@@ -1,0 +1,171 @@
+"""Samplers beside each other: each from the same noise, at the same numbers of network evaluations."""
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from diffuse_cli import catalog
+from diffuse_cli.analysis.quality import floor_of
+from diffuse_cli.datasets.dataset import Dataset
+from diffuse_cli.errors import DiffuseError, UsageError
+from diffuse_cli.metrics.noise_floors import Floor, Score
+from diffuse_cli.models.draw import Method, build_method, draw_samples
+from diffuse_cli.models.model import Model
+from diffuse_cli.samplers.base import Adaptive, Sampler
+from diffuse_cli.samplers.loop import initial_noise, run_steps
+
+FOLLOWED = 1000  # points that are compared one by one
+_EXACT = Adaptive(1e-6, 5000)  # as fine as single precision bears
+
+
+class Task(NamedTuple):
+    """One cell to fill: as many steps of a method as a budget of network evaluations allows."""
+
+    method: Method
+    budget: int
+
+
+class TooSmall(NamedTuple):
+    """A cell that stays empty: of this sampler's least steps, `least` evaluations are the price."""
+
+    sampler: str
+    budget: int
+    least: int
+
+
+class Cell(NamedTuple):
+    """What came of a task.
+
+    score: beside the noise floor; None where samples are not finite numbers.
+    ends: [m, d], where the first points end, model space. gaps: [m], how far from where the exact flow takes them; None
+    for a sampler that is random, which has no one end, or where the flow could not be followed.
+    seconds: all in all, with compiling; None like the score.
+    """
+
+    method: Method
+    budget: int
+    evals: int
+    score: Score | None
+    ends: np.ndarray | None
+    gaps: np.ndarray | None
+    seconds: float | None
+
+    @property
+    def rms(self) -> float | None:
+        """The root mean square of the gaps, model space."""
+        return None if self.gaps is None else float(np.sqrt(np.mean(self.gaps**2)))
+
+    @property
+    def median(self) -> float | None:
+        """Their median, which does not mind the few points that a coarse step sends to another part of the data."""
+        return None if self.gaps is None else float(np.median(self.gaps))
+
+
+class Comparison(NamedTuple):
+    """All cells, sampler by sampler, and what they are measured by.
+
+    exact: [m, d], where the exact flow of the same denoiser takes the first points, model space, NaN where the solver
+    gave up; exact_evals, what that took for a point. floor: mean and standard deviation of the truth's own figure;
+    interval: where the figures of perfect models lie.
+    """
+
+    cells: list[Cell]
+    exact: np.ndarray
+    exact_evals: float
+    floor: tuple[float, float]
+    interval: tuple[float, float]
+
+
+def plan_comparison(
+    samplers: Iterable[str], budgets: Sequence[int], grid: str | None = None
+) -> tuple[list[Task], list[TooSmall]]:
+    """The cells of samplers and budgets, and those whose budget is too small for a step of the sampler's own.
+
+    A sampler of several evaluations a step takes so many steps that it stays within the budget, the one of the last
+    step to clean data included; budgets that come to as many steps share a cell. The grid is what suits the sampler,
+    unless one is given.
+
+    Raises UsageError for a sampler that has no steps, and where no budget is large enough for any sampler.
+    """
+    tasks, small = {}, []
+    for name in samplers:
+        sampler = catalog.build("sampler", name)
+        if isinstance(sampler, Adaptive):
+            raise UsageError(
+                f"{name} takes as many evaluations as its tolerance asks for, not as many as it is given; the others "
+                "are compared with it anyway"
+            )
+        least = evaluations(sampler, max(2, sampler.lookback + 1))
+        for budget in budgets:
+            if budget < least:
+                small.append(TooSmall(name, budget, least))
+            else:
+                steps = 1 + (budget - 1 - sampler.starting) // sampler.evals
+                method = Method(name, grid or sampler.grid, steps)
+                tasks.setdefault(method, Task(method, budget))
+    if not tasks:
+        needs = ", ".join(f"{name} {least}" for name, least in {each.sampler: each.least for each in small}.items())
+        raise UsageError(f"no sampler can take a step of its own with {max(budgets)} evaluations; they need: {needs}")
+    return list(tasks.values()), small
+
+
+def evaluations(sampler: Sampler, steps: int) -> int:
+    """The network evaluations of so many steps, of which the last one, to clean data, is the same for all samplers."""
+    return sampler.cost(steps - 1) + 1
+
+
+def compare_samplers(
+    model: Model,
+    dataset: Dataset,
+    tasks: Sequence[Task],
+    metric: str,
+    *,
+    n: int,
+    seed: int,
+    repeats: int,
+    begin: Callable[[str, list[int]], None] = lambda name, steps: None,
+) -> Comparison:
+    """Fill the cells of a plan with n samples each, from the same noise, judged beside one noise floor.
+
+    metric: a choice. The first 1000 samples are compared one by one with where the flow of the same denoiser, solved at
+    a tolerance of 1e-6, takes the same noise. `begin` is told of each sampler and its numbers of steps before its turn.
+
+    Raises UsageError for too few points or a sampler that has no meaning here.
+    """
+    for task in tasks:  # what is wrong is better told before the work
+        build_method(model, task.method)
+    floor = floor_of(model, dataset, {metric: catalog.build("metric", metric)}, n, seed, repeats)
+    exact, exact_evals = _follow(model, n, seed)
+    cells = []
+    for name, group in itertools.groupby(tasks, key=lambda task: task.method.sampler):
+        group = list(group)
+        begin(name, [task.method.steps for task in group])
+        cells += [_fill(model, task, floor, exact, n, seed) for task in group]
+    figures = floor.figures[metric]
+    return Comparison(
+        cells, exact, exact_evals, (float(figures.mean()), float(figures.std(ddof=1))), floor.interval(metric)
+    )
+
+
+def _fill(model: Model, task: Task, floor: Floor, exact: np.ndarray, n: int, seed: int) -> Cell:
+    sampler = catalog.build("sampler", task.method.sampler)
+    try:
+        drawn = draw_samples(model, task.method, n, seed)
+    except DiffuseError:  # samples that are not finite are an answer too
+        return Cell(task.method, task.budget, evaluations(sampler, task.method.steps), None, None, None, None)
+    samples = model.standard.to_model(drawn.samples)
+    ends, (score,) = samples[:FOLLOWED], floor.scores(samples).values()
+    followed = sampler.deterministic and np.isfinite(exact).all()
+    gaps = np.linalg.norm(ends - exact, axis=1) if followed else None
+    return Cell(task.method, task.budget, drawn.evals, score, ends, gaps, drawn.seconds)
+
+
+def _follow(model: Model, n: int, seed: int) -> tuple[np.ndarray, float]:
+    """Where the exact flow takes the first points of the noise that `draw` starts n samples from, and evaluations."""
+    levels, key = catalog.build("grid", "log_snr")(model.process, 2), jax.random.key(seed)
+    noise = initial_noise(key, (n, model.dim), levels)[:FOLLOWED]
+    found = run_steps(model.for_sampling(), _EXACT, levels, noise, key, scaling=model.process.scaling)
+    return np.asarray(found.x, np.float64), float(found.evals)

@@ -1,0 +1,91 @@
+"""diffuse animate"""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from diffuse_cli.cli import options, signals, terminal
+from diffuse_cli.errors import UsageError
+from diffuse_cli.plots.formats import Look, check_animation_path
+
+MOST_PIXELS = 500_000_000  # of all frames together, which are held at once: some two gigabytes
+EPILOG = """\b
+Examples:
+  diffuse animate
+  diffuse animate --run moons --sampler ddpm --steps 1000 --direction reverse --out reverse.mp4
+  diffuse animate --exact --dataset two_spirals --schedule linear --size 640 --dark
+  diffuse animate --exact --dataset swiss_roll:dim=3 --direction forward --tail 0 --out roll.webp"""
+
+
+@click.command(epilog=EPILOG)
+@options.model_options
+@options.method_options
+@options.option(
+    "--direction",
+    type=click.Choice(["forward", "reverse", "both"]),
+    default="both",
+    show_default=True,
+    help="Data to noise, noise to samples, or there and back.",
+)
+@options.option("--frames", type=click.IntRange(4, 1000), default=60, show_default=True, help="How many frames.")
+@options.option(
+    "--fps", type=click.FloatRange(1, 50), default=20, show_default=True, help="Frames a second; the ends stay longer."
+)
+@options.option(
+    "--ease/--no-ease",
+    default=True,
+    show_default=True,
+    help="More frames where points move more, or frames equally spaced in time.",
+)
+@options.option(
+    "--tail",
+    type=click.IntRange(0, 1000),
+    default=8,
+    show_default=True,
+    help="How many frames long the tails of points are; 0 for none. Histograms and curves have none.",
+)
+@options.count(2, 2000, "points")
+@options.seed
+@options.option("--size", type=click.IntRange(160, 2160), default=480, show_default=True, help="The width in pixels.")
+@options.option("--dark", is_flag=True, help="Light on dark.")
+@options.out(
+    check_animation_path, "Where to: .gif, .webp, or .mp4, which needs ffmpeg.", where="the figures/ of the run"
+)
+@options.device
+@options.common
+@click.pass_context
+def animate(
+    ctx: click.Context,
+    direction: str,
+    frames: int,
+    fps: float,
+    ease: bool,
+    tail: int,
+    count: int,
+    seed: int,
+    size: int,
+    dark: bool,
+    out: Path | None,
+    **_choices: Any,
+) -> None:
+    """Animate points on their way: data into noise, noise into samples of a run or the exact denoiser, or both.
+
+    The way back starts from the noise that points are given on the way there. Points are in model space, scaled to unit
+    variance at every noise level; their colours say where they come from on the way there, and where they will be on
+    the way back.
+    """
+    from diffuse_cli.figures import animation
+
+    if frames * size**2 > MOST_PIXELS:
+        raise UsageError(f"{frames} frames of {size} pixels are too much for one file; give fewer, or a smaller --size")
+    signals.at_once()
+    model = options.open_model(ctx)
+    method = options.gather_method(ctx, model.config)
+    looks = {"ease": ease, "tail": tail, "size": size, "fps": fps, "dark": dark}
+    made = animation.animate_model(model, method, direction=direction, frames=frames, count=count, seed=seed, **looks)
+    name = "animation" + (f"-{direction}" if direction != "both" else "") + options.of_method(method, model.config)
+    out = out or options.run_figure(model.folder, name, Look(dark), ending=".gif")
+    with terminal.counter(len(made), "frames") as report:
+        path = made.save(out, report=report)
+    click.echo(path)

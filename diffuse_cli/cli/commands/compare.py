@@ -1,0 +1,226 @@
+"""diffuse compare"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from diffuse_cli.cli import options, signals, terminal
+from diffuse_cli.cli.numbers import Counts
+from diffuse_cli.errors import UsageError
+from diffuse_cli.plots.formats import Look
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure
+
+    from diffuse_cli.analysis.sampler_comparison import Cell, Comparison
+    from diffuse_cli.models.model import Model
+
+EPILOG = """\b
+Examples:
+  diffuse compare
+  diffuse compare --run moons --sampler ddim --sampler dpmpp_3m --evals 8,16,32
+  diffuse compare --exact --dataset moons -n 4000
+  diffuse compare --metric energy --json > compare.json"""
+
+SAMPLERS = ("ddim", "heun", "dpmpp_2m", "unipc", "ddpm")
+MOST = 10_000  # evaluations
+
+
+@click.command(epilog=EPILOG)
+@options.model_options
+@options.option(
+    "samplers",
+    "--sampler",
+    type=options.ChoiceParam("sampler"),
+    multiple=True,
+    default=SAMPLERS,
+    help=f"A sampler; may be repeated.  [default: {', '.join(SAMPLERS)}]",
+)
+@options.option(
+    "--evals",
+    type=Counts(MOST),
+    default="5,10,20,50,100",
+    show_default=True,
+    help="Budgets of network evaluations; each sampler takes as many steps as fit.",
+)
+@options.setting("grid", default="what suits each sampler", help_text="How the noise levels are spaced.")
+@options.count(100, 10_000, "samples")
+@options.option(
+    "--metric", type=options.ChoiceParam("metric"), default="sliced_w2", show_default=True, help="Which distance."
+)
+@options.repeats
+@options.option(
+    "--ends",
+    type=click.IntRange(1, MOST),
+    metavar="BUDGET",
+    help="Which of the budgets the figure of end points shows.  [default: the second]",
+)
+@options.figure_out(where="the figures/ of the run")
+@options.as_json
+@options.seed
+@options.device
+@options.common
+@click.pass_context
+def compare(
+    ctx: click.Context,
+    samplers: tuple[str, ...],
+    evals: tuple[int, ...],
+    grid: str | None,
+    count: int,
+    metric: str,
+    repeats: int,
+    ends: int | None,
+    out: Path | None,
+    look: Look,
+    dpi: int,
+    as_json: bool,
+    seed: int,
+    **_choices: Any,
+) -> None:
+    """Compare samplers at the same numbers of network evaluations, all from the same noise.
+
+    The metric compares samples with data, beside its noise floor as in `diffuse evaluate`. The gap compares sample with
+    sample: how far each of the first 1,000 ends from where the exact solution of the same denoiser's flow takes the
+    same noise, as root mean square and median. It sees errors that no metric sees; random samplers have none. A few
+    points near the divide between two parts of the data can make up most of the root mean square.
+
+    A sampler of two evaluations a step takes half as many steps; where the budget is too small for one, it is left out.
+    All is in model space; seconds are with compiling. Beside FILE, FILE-ends shows where the same points end.
+
+    \b
+    Keys of --json:
+      run, dataset, n, metric, seed
+      floor         floor, floor_std of the metric; interval [low, high] (null
+                    for no bound) where figures cannot be told from the truth's
+      exact         points, evals: of the exact flow
+      cells         a list of: sampler, grid, budget, steps, evals, value,
+                    indistinguishable (null if samples were not finite),
+                    gap_rms, gap_median (null for random samplers), seconds
+      left_out      a list of: sampler, budget, least (that would do)
+      figures       with --out
+    """
+    from diffuse_cli.analysis import sampler_comparison
+
+    signals.at_once()
+    tasks, small = sampler_comparison.plan_comparison(dict.fromkeys(samplers), evals, grid)
+    ends = _one_of(evals, ends)
+    model = options.open_model(ctx)
+    for each in small:
+        terminal.note(f"{each.sampler} is left out at {each.budget} evaluations: it needs {each.least}")
+    judged = {"n": count, "metric": metric, "seed": seed}
+    found = sampler_comparison.compare_samplers(
+        model, model.dataset(), tasks, repeats=repeats, begin=_announce, **judged
+    )
+    document = {"run": str(model.folder), "dataset": model.config.dataset} | judged | _document(found)
+    document["left_out"] = [each._asdict() for each in small]
+    if not as_json:
+        _print(found, metric)
+    if not as_json or out is not None:  # a script that wants figures says where
+        document["figures"] = _save(_draw(model, found, metric, ends, look), model, out, look, dpi)
+    if as_json:
+        terminal.print_json(document)
+    else:
+        click.echo("\n".join(document["figures"]))
+
+
+def _one_of(evals: tuple[int, ...], ends: int | None) -> int:
+    """Which budget's ends are drawn: where few evaluations show their cost, unless somebody says."""
+    if ends is not None and ends not in evals:
+        raise UsageError(f"--ends {ends} is none of the budgets {', '.join(map(str, evals))}")
+    return ends or evals[min(1, len(evals) - 1)]
+
+
+def _announce(sampler: str, steps: list[int]) -> None:
+    terminal.note(f"{sampler} in {', '.join(map(str, steps))} steps")
+
+
+def _document(found: "Comparison") -> dict[str, Any]:
+    return {
+        "floor": {"floor": found.floor[0], "floor_std": found.floor[1], "interval": list(found.interval)},
+        "exact": {"points": len(found.exact), "evals": found.exact_evals},
+        "cells": [
+            {
+                "sampler": cell.method.sampler,
+                "grid": cell.method.grid,
+                "budget": cell.budget,
+                "steps": cell.method.steps,
+                "evals": cell.evals,
+                "value": cell.score and cell.score.value,
+                "indistinguishable": cell.score and cell.score.indistinguishable,
+                "gap_rms": cell.rms,
+                "gap_median": cell.median,
+                "seconds": cell.seconds,
+            }
+            for cell in found.cells
+        ],
+    }
+
+
+def _print(found: "Comparison", metric: str) -> None:
+    rows = [
+        (
+            cell.method.sampler,
+            str(cell.method.steps),
+            str(cell.evals),
+            "not finite" if cell.score is None else f"{cell.score.value:.4g}",
+            "" if cell.score is None else "indistinguishable" if cell.score.indistinguishable else "differs",
+            *("-" if gap is None else f"{gap:.2g}" for gap in (cell.rms, cell.median)),
+            "-" if cell.seconds is None else f"{cell.seconds:.1f}",
+        )
+        for cell in found.cells
+    ]
+    header = ("sampler", "steps", "evals", metric, "from truth", "gap, rms", "median", "seconds")
+    terminal.print_table(rows, header=header)
+    click.echo(f"  noise floor of {metric}: {found.floor[0]:.4g} ± {found.floor[1]:.2g}")
+
+
+def _draw(model: "Model", found: "Comparison", metric: str, ends: int, look: Look) -> "list[tuple[str, Figure]]":
+    import numpy as np
+
+    from diffuse_cli.plots import comparison as plot
+
+    by_sampler: dict[str, list[Cell]] = {}
+    for cell in found.cells:
+        by_sampler.setdefault(cell.method.sampler, []).append(cell)
+    lines = {
+        name: plot.Line(
+            evals=np.array([cell.evals for cell in cells]),
+            values=np.array([cell.score.value if cell.score else np.nan for cell in cells]),
+            differs=np.array([not (cell.score and cell.score.indistinguishable) for cell in cells]),
+            gaps=_gaps(cells),
+        )
+        for name, cells in by_sampler.items()
+    }
+    look = {"subject": model.name, **look._asdict()}
+    figures = [("", plot.quality_figure(lines, metric=metric, floor=found.floor[0], interval=found.interval, **look))]
+    clouds = {"exact flow": plot.Ends(found.exact, f"{found.exact_evals:.0f} evaluations", False)}
+    clouds |= {
+        name: plot.Ends(cell.ends, _words(cell), cell.gaps is not None)
+        for name, cells in by_sampler.items()
+        for cell in [max((cell for cell in cells if cell.budget <= ends), key=lambda cell: cell.budget, default=None)]
+        if cell is not None and cell.ends is not None
+    }
+    if len(clouds) > 1 and np.isfinite(found.exact).all():
+        figures.append(("-ends", plot.ends_figure(clouds, view=model.view, **look)))
+    return figures
+
+
+def _gaps(cells: "list[Cell]") -> "np.ndarray | None":
+    import numpy as np
+
+    gaps = np.array([cell.rms for cell in cells], float)
+    return None if np.isnan(gaps).all() else gaps
+
+
+def _words(cell: "Cell") -> str:
+    gap = "random" if cell.rms is None else f"gap {cell.rms:.2g}"
+    return f"{cell.evals} evaluations, {gap}"
+
+
+def _save(figures: "list[tuple[str, Figure]]", model: "Model", out: Path | None, look: Look, dpi: int) -> list[str]:
+    from diffuse_cli.plots import style
+
+    out = out or options.run_figure(model.folder, "compare", look)
+    return [str(style.save_figure(figure, out.with_stem(out.stem + suffix), dpi=dpi)) for suffix, figure in figures]

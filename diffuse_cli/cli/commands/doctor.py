@@ -1,0 +1,196 @@
+"""diffuse doctor"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from diffuse_cli.cli import options, terminal
+
+if TYPE_CHECKING:
+    from diffuse_cli.analysis.schedule_check import Diagnosis
+    from diffuse_cli.analysis.schedule_fixes import Remedy
+
+EPILOG = """\b
+Examples:
+  diffuse doctor --dataset moons --schedule linear --timesteps 1000
+  diffuse doctor --config made_easy
+  diffuse doctor --run moons --json
+  diffuse doctor --dataset file:points.csv --schedule sigmoid:end=0.01"""
+
+SETTINGS = ("dataset", "schedule", "timesteps")
+
+
+@click.command(epilog=EPILOG)
+@options.settings(*SETTINGS)
+@options.option(
+    "run_name",
+    "--run",
+    metavar="NAME|PATH|latest",
+    help="Judge the settings of a run.  [default: none is needed]",
+    shell_complete=options.complete_run,
+)
+@options.outputs
+@options.trust
+@options.as_json
+@options.seed
+@options.device
+@options.common
+@click.pass_context
+def doctor(
+    ctx: click.Context, run_name: str | None, outputs: Path, trust: bool, as_json: bool, seed: int, **_settings: Any
+) -> None:
+    """Say whether a schedule is right for its data, and what would be. Needs no run.
+
+    Does it end in what sampling starts from, does it start as fine as the data are, and how many of its T steps are of
+    no use? Judged by the data's exact law; of a file, by the mixture on its points. Every change that is proposed has
+    been tried.
+
+    \b
+    Keys of --json:
+      dataset, schedule, timesteps: what is judged
+      verdict        "fits", or the worst of the problems
+      problems       of ends_too_early, starts_too_coarse, wastes_steps
+      end            at t = 1: alpha_bar; log_snr (null if no signal is left);
+                     kl, kl_stderr: KL(q(x_T) || prior) in nats; mean of x_T,
+                     the largest; std of x_T along its narrowest, widest axis
+      start          at t = 1/T: sigma; log_snr; noise_gain: how much better
+                     than by a guess the noise is known, 0 to 1; detail_at_all_scales:
+                     whether the data have detail finer than any level
+      useless_steps  shares of the T steps: clean (null for a file), noisy
+      remedies       flags, schedule, timesteps; what is then: problems, kl,
+                     kl_stderr, noise_gain, useless_steps
+    """
+    import numpy as np
+
+    from diffuse_cli.analysis import schedule_check, schedule_fixes
+    from diffuse_cli.models import build, run_folder
+
+    run = None if run_name is None else run_folder.open_run(run_folder.find_run(outputs, run_name), trust=trust)
+    settings = options.gather_settings(ctx, run and run.config, only=SETTINGS)
+    trust = trust or run is None  # whoever types a name of own code trusts it
+    process = run_folder.process_of_run(settings, run, trust=trust)
+    own = run is not None and settings.dataset == run.config.dataset
+    dataset = run_folder.dataset_of_run(run, trust=trust) if own else build.build_dataset(settings, trust=trust)
+    to_model = dataset.standard.to_model
+    if dataset.points is None:
+        x0 = to_model(dataset.draw(np.random.default_rng(seed), schedule_check.DRAWS))
+        subject = schedule_check.study_law(build.law_of(settings, dataset), x0, seed=seed)
+    else:
+        subject = schedule_check.study_points(to_model(dataset.points), seed=seed)
+    found = schedule_check.diagnose(subject, process)
+    changes = schedule_fixes.remedies(subject, settings.schedule, settings.timesteps, found)
+    said = {"dataset": settings.dataset, "schedule": settings.schedule, "timesteps": settings.timesteps}
+    if as_json:
+        terminal.print_json(said | _document(found) | {"remedies": [_remedy_document(change) for change in changes]})
+        return
+    if subject.finite:
+        said["judged by"] = "the mixture on its points"
+    terminal.print_table([(key, str(value)) for key, value in said.items()] + _rows(found))
+    click.echo(f"\n{_verdict(found, changes)}")
+    if changes:
+        header = ("change", "KL, nats", "noise known at t = 1/T", "useless steps", "what is left")
+        terminal.print_table([_remedy_row(change) for change in changes], header=header)
+
+
+def _document(found: "Diagnosis") -> dict[str, Any]:
+    end, start = found.last, found.first
+    return {
+        "verdict": found.problems[0] if found.problems else "fits",
+        "problems": list(found.problems),
+        "end": {
+            "alpha_bar": found.alpha_bar,
+            "log_snr": end.log_snr,
+            "kl": found.kl.value,
+            "kl_stderr": found.kl.stderr,
+            "mean": found.mean,
+            "std": list(found.std),
+        },
+        "start": {
+            "sigma": start.sigma,
+            "log_snr": start.log_snr,
+            "noise_gain": found.noise_gain,
+            "detail_at_all_scales": found.detail_at_all_scales,
+        },
+        "useless_steps": {"clean": found.useless_clean, "noisy": found.useless_noisy},
+    }
+
+
+def _remedy_document(change: "Remedy") -> dict[str, Any]:
+    after = change.diagnosis
+    return {
+        "flags": change.flags,
+        "schedule": change.schedule,
+        "timesteps": change.timesteps,
+        "problems": list(after.problems),
+        "kl": after.kl.value,
+        "kl_stderr": after.kl.stderr,
+        "noise_gain": after.noise_gain,
+        "useless_steps": {"clean": after.useless_clean, "noisy": after.useless_noisy},
+    }
+
+
+def _rows(found: "Diagnosis") -> list[tuple[str, str]]:
+    start, end = found.first, found.last
+    at_least = "at least " if found.useless_clean is None else ""
+    clean = "" if found.useless_clean is None else f"{found.useless_clean:.1%} at the clean end, "
+    return [
+        ("at t = 1", f"alpha_bar {found.alpha_bar:.2g}, log-SNR {end.log_snr:.2f}"),
+        ("", f"KL(q(x_T) || prior) {_kl(found)} nats"),
+        ("at t = 1/T", f"sigma {start.sigma:.3g}, log-SNR {start.log_snr:.2f}"),
+        ("", f"noise known {at_least}{found.noise_gain:.1%} better than by a guess"),
+        ("useless steps", f"{clean}{found.useless_noisy:.1%} at the noisy end"),
+    ]
+
+
+def _remedy_row(change: "Remedy") -> tuple[str, ...]:
+    after = change.diagnosis
+    useless = after.useless_noisy + (after.useless_clean or 0.0)
+    left = ", ".join(problem.replace("_", " ") for problem in after.problems)
+    return change.flags, _kl(after), f"{after.noise_gain:.1%}", f"{useless:.1%}", left or "nothing"
+
+
+def _kl(found: "Diagnosis") -> str:
+    if found.kl.value < 1e-6:  # what comes of rounding and of quadrature is no smaller
+        return "below 1e-6"
+    return f"{found.kl.value:.2g} ± {found.kl.stderr:.1g}"
+
+
+def _verdict(found: "Diagnosis", changes: list["Remedy"]) -> str:
+    lines = [_WORDS[problem](found) for problem in found.problems] or ["The schedule fits these data."]
+    if found.detail_at_all_scales:
+        lines.append(
+            f"The data have detail at every scale, finer than any noise; with this schedule samples are as fine as "
+            f"sigma = {found.first.sigma:.2g}."
+        )
+    if found.problems and not changes:
+        lines.append("None of the changes that were tried cures it.")
+    return "\n".join(click.wrap_text(line, 100, subsequent_indent="  ") for line in lines)
+
+
+def _ends_too_early(found: "Diagnosis") -> str:
+    low, high = found.std
+    return (
+        f"It ends too early: {found.alpha_bar:.2g} of the variance of x_T is still signal. Sampling starts from mean 0 "
+        f"and std 1, but x_T has a mean of up to {found.mean:.2f} and a std of {low:.2f} to {high:.2f} along its axes. "
+        f"However good the network, that alone may leave samples {found.kl.value:.2g} nats from the data."
+    )
+
+
+def _starts_too_coarse(found: "Diagnosis") -> str:
+    return (
+        f"It starts too coarse: at the finest level, sigma = {found.first.sigma:.2g}, {found.noise_gain:.0%} of the "
+        "noise can still be told from the data, so they have detail of that size. The last step averages it away."
+    )
+
+
+def _wastes_steps(found: "Diagnosis") -> str:
+    useless = found.useless_noisy + (found.useless_clean or 0.0)
+    return f"It wastes steps: at {useless:.0%} of them even an exact denoiser is hardly better than a guess."
+
+
+_WORDS = {
+    "ends_too_early": _ends_too_early,
+    "starts_too_coarse": _starts_too_coarse,
+    "wastes_steps": _wastes_steps,
+}

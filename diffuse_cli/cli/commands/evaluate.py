@@ -1,0 +1,119 @@
+"""diffuse evaluate"""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from diffuse_cli.analysis import quality_tables
+from diffuse_cli.cli import options, signals, terminal
+
+if TYPE_CHECKING:
+    from diffuse_cli.analysis.quality import Quality
+
+EPILOG = """\b
+Examples:
+  diffuse evaluate
+  diffuse evaluate --run moons --sampler ddim --steps 10 --metric w2 --metric energy
+  diffuse evaluate --exact --dataset pinwheel --steps 20
+  diffuse evaluate --json > quality.json"""
+
+
+_FEW = 1000
+
+
+@click.command(epilog=EPILOG)
+@options.model_options
+@options.method_options
+@options.count(100, 10_000, "samples")
+@options.option(
+    "metrics",
+    "--metric",
+    type=options.ChoiceParam("metric"),
+    multiple=True,
+    help="Which distance; may be repeated.  [default: all of them]",
+)
+@options.repeats
+@options.as_json
+@options.seed
+@options.device
+@options.common
+@click.pass_context
+def evaluate(
+    ctx: click.Context,
+    count: int,
+    metrics: tuple[str, ...],
+    repeats: int,
+    as_json: bool,
+    seed: int,
+    **_choices: Any,
+) -> None:
+    """Judge a run: each figure beside what a perfect model would have.
+
+    No sample of n points has distance zero from another, even of the same law. Each distance stands beside its noise
+    floor, the same distance between two independent draws of the truth, with the standard deviation of that. It is
+    marked as indistinguishable from truth unless only 2 perfect models in 1000 would be as far off: with few points
+    that is easily said.
+
+    NLL is by the probability-flow ODE, beside the exact entropy; their gap is KL(truth || model). The excess loss is
+    what learning could still remove, in nats. Distances are in model space, where data have unit variance; NLL is in
+    nats and in data units. Of a file, the reference are the rows held out from training; distances that need more of
+    them are left out, unless --metric asks for them.
+
+    \b
+    Keys of --json (nats; null for what is not known):
+      run, dataset, n, sampler, steps, evals,
+      metrics: name -> value, floor, floor_std, n, repeats, indistinguishable
+      nll: value, entropy, gap, stderr, n, failed
+      excess_loss: total, by_log_snr [[log_snr, model, irreducible], …]
+      memorisation: median, held_out_median, close, close_share, nearer,
+        nearer_stderr
+    """
+    from diffuse_cli.analysis import quality
+    from diffuse_cli.cli import preview
+
+    signals.at_once()
+    model = options.open_model(ctx)
+    dataset = model.dataset()
+    method = options.gather_method(ctx, model.config)
+    terminal.note(f"Judging {model.name} by {count:,} samples of {method.sampler} in {method.steps} steps")
+    found = quality.evaluate_model(model, dataset, method, metrics, n=count, seed=seed, repeats=repeats)
+    if found.compared < _FEW:
+        terminal.note(f"Only {found.compared} points can be compared, and most models pass among so few")
+    if (missing := quality_tables.metrics_left_out(found)) is not None:
+        terminal.note(missing)
+    if as_json:
+        terminal.print_json(
+            {
+                "run": str(model.folder),
+                "dataset": model.config.dataset,
+                "n": count,
+                "sampler": method.sampler,
+                "steps": method.steps,
+                "evals": found.drawn.evals,
+                **_document(found),
+            }
+        )
+        return
+    preview.show_samples(found.drawn.samples, dataset, model.view, seed=seed + 1)
+    _print(found)
+
+
+def _document(found: "Quality") -> dict[str, Any]:
+    excess = found.excess
+    return {
+        "metrics": {name: score._asdict() for name, score in found.scores.items()},
+        "nll": found.nll._asdict(),
+        "excess_loss": excess
+        and {
+            "total": float(excess.total),
+            "by_log_snr": [[float(value) for value in row] for row in zip(*excess[:3], strict=True)],
+        },
+        "memorisation": found.memorisation and found.memorisation._asdict(),
+    }
+
+
+def _print(found: "Quality") -> None:
+    rows = [quality_tables.distance_row(name, score) for name, score in found.scores.items()]
+    if rows:
+        terminal.print_table(rows, header=quality_tables.DISTANCES)
+    terminal.print_table(quality_tables.nll_rows(found.nll) + quality_tables.other_rows(found))

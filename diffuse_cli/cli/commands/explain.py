@@ -1,0 +1,219 @@
+"""diffuse explain"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from diffuse_cli import catalog
+from diffuse_cli.cli import options, signals, terminal
+from diffuse_cli.cli.numbers import Numbers
+from diffuse_cli.errors import UsageError
+from diffuse_cli.plots.formats import Look
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from diffuse_cli.analysis.one_point import Explanation
+    from diffuse_cli.datasets.dataset import Dataset
+    from diffuse_cli.diffusion.exact import Law
+    from diffuse_cli.models.model import Model
+
+EPILOG = """\b
+Examples:
+  diffuse explain
+  diffuse explain --run moons --point 0.5,1.0 --times 0.1,0.5
+  diffuse explain --exact --dataset bimodal --out explain.pdf
+  diffuse explain --json"""
+
+MOST_TIMES = 12  # as many as a figure takes
+FEW = 3  # columns whose values a table shows; of more it shows norms
+CLOUD = 2000
+PLACES = 4000  # on a line
+ROUNDING = 1e-12
+FARTHEST = 1e4  # model space: beyond it, exact answers are differences of numbers too large for them
+
+
+@click.command(epilog=EPILOG)
+@options.model_options
+@options.option("--point", type=Numbers(), help="The clean point, data units.  [default: the first held-out one]")
+@options.times_option("0.1,0.3,0.5,0.8", MOST_TIMES)
+@options.figure_out(where="the figures/ of the run")
+@options.as_json
+@options.seed
+@options.device
+@options.common
+@click.pass_context
+def explain(
+    ctx: click.Context,
+    point: tuple[float, ...] | None,
+    out: Path | None,
+    look: Look,
+    dpi: int,
+    as_json: bool,
+    seed: int,
+    **_choices: Any,
+) -> None:
+    """Follow one clean point: what the network is asked at a few times, what it answers, and what can be known.
+
+    From one x0 and one eps comes x_t = alpha x0 + sigma eps, and the target that the network is trained to answer. Its
+    answer stands for a guess x0_hat. No guess can be perfect, since many x0 lead to the same x_t: their mean and spread
+    are exact, of a file those of the mixture on its training points. The expected squared error of the guess is
+    irreducible, from that spread, plus what the network adds: its distance from the mean.
+
+    All is in model space: (data - mean) / scale. With more than 3 columns the table shows lengths of vectors.
+
+    \b
+    Keys of --json:
+      run, dataset, prediction, posterior ("exact" or "memorised"), mean, scale,
+      x0 (model space), x0_data, eps, figure (with --out), and times, a list of:
+        t, log_snr, alpha, sigma, x_t, target, answer, x0_hat, eps_hat,
+        posterior_mean, posterior_std (along the axes, widest first),
+        squared_error (of this x0), irreducible, model_error
+    """
+    import numpy as np
+
+    from diffuse_cli.analysis import one_point
+    from diffuse_cli.models import build
+
+    signals.at_once()
+    model = options.open_model(ctx)
+    times = options.gather_times(ctx, model.process.timesteps, MOST_TIMES)
+    dataset = model.dataset()
+    x0 = _clean_point(point, model, dataset)
+    law, eps = build.law_of(model.config, dataset), np.random.default_rng((seed, 1)).standard_normal(model.dim)
+    found = one_point.explain_point(model.predict, model.parameterization, law, model.process, x0, eps, np.array(times))
+    posterior = build.law_name(dataset)
+    document = _document(model, found, posterior)
+    if as_json and out is None:  # a script that wants a figure says where
+        terminal.print_json(document)
+        return
+    figure = _draw(model, dataset, law, found, seed, look)
+    if as_json:
+        from diffuse_cli.plots import style
+
+        terminal.print_json(document | {"figure": str(style.save_figure(figure, out, dpi=dpi))})
+        return
+    out = out or options.run_figure(model.folder, "explain", look)
+    _print(model, found, posterior)
+    options.write_figure(figure, out, dpi)
+
+
+def _clean_point(point: tuple[float, ...] | None, model: "Model", dataset: "Dataset") -> "np.ndarray":
+    """x0 [d] in model space: --point, or else the first held-out one."""
+    import numpy as np
+
+    from diffuse_cli.models import build
+
+    if point is None:
+        return np.asarray(build.draw_data(model.config, dataset).held_out[0], np.float64)
+    if len(point) != model.dim:
+        raise UsageError(
+            f"--point has {_count(len(point))}, but a point of {model.config.dataset} has {_count(model.dim)}"
+        )
+    x0 = model.standard.to_model(np.array(point))
+    if not np.abs(x0).max() < FARTHEST:
+        raise UsageError(
+            f"--point lies {np.abs(x0).max():.2g} standard deviations from the data; the limit is {FARTHEST:g}"
+        )
+    return x0
+
+
+def _count(n: int) -> str:
+    return f"{n} value{'s' if n > 1 else ''}"
+
+
+def _draw(model: "Model", dataset: "Dataset", law: "Law", found: "Explanation", seed: int, look: Look) -> Any:
+    import numpy as np
+
+    from diffuse_cli.analysis.one_point import on_a_line
+    from diffuse_cli.models import build
+    from diffuse_cli.plots import explain as plot
+
+    cloud = dataset.standard.to_model(dataset.draw(np.random.default_rng(seed), CLOUD))
+    density = None
+    if model.dim == 1:
+        held = np.concatenate([cloud[:, 0], found.x0, found.x[:, 0]])
+        places = np.linspace(held.min() - 0.5, held.max() + 0.5, PLACES)
+        density = plot.Density(places, *on_a_line(law, model.process, found, places))
+    return plot.explanation_figure(
+        plot.Panels(found.x0, found.x, found.x0_hat, found.mean, found.covariance),
+        cloud,
+        t=found.t,
+        log_snr=found.level.log_snr,
+        density=density,
+        view=model.view,
+        answer="answer",
+        exact=build.law_name(dataset),
+        subject=f"{model.name}, {catalog.short_name(model.config.schedule)} schedule",
+        **look._asdict(),
+    )
+
+
+def _document(model: "Model", found: "Explanation", posterior: str) -> dict[str, Any]:
+    each = {
+        "t": found.t,
+        **found.level._asdict(),
+        "x_t": found.x,
+        "target": found.target,
+        "answer": found.answer,
+        "x0_hat": found.x0_hat,
+        "eps_hat": found.eps_hat,
+        "posterior_mean": found.mean,
+        "posterior_std": found.std,
+        "squared_error": found.squared_error,
+        "irreducible": found.irreducible,
+        "model_error": found.model_error,
+    }
+    return {
+        "run": str(model.folder),
+        "dataset": model.config.dataset,
+        "prediction": model.config.prediction,
+        "posterior": posterior,
+        "mean": model.standard.mean.tolist(),
+        "scale": model.standard.scale.tolist(),
+        "x0": found.x0.tolist(),
+        "x0_data": model.standard.to_data(found.x0).tolist(),
+        "eps": found.eps.tolist(),
+        "times": [{key: values[i].tolist() for key, values in each.items()} for i in range(len(found.t))],
+    }
+
+
+def _print(model: "Model", found: "Explanation", posterior: str) -> None:
+    few = model.dim <= FEW
+
+    def row(name: str, values: "np.ndarray") -> tuple[str, ...]:
+        return (name if few or values.ndim == 1 else f"|{name}|", *map(_written, values))
+
+    units = "model space" if few else "lengths of vectors in model space"
+    head = [("x0", _written(found.x0)), ("eps", _written(found.eps))]
+    if few:
+        head.insert(0, ("x0 in data units", _written(model.standard.to_data(found.x0))))
+    click.echo(f"One point of {model.config.dataset}, under {model.name}; {units}")
+    terminal.print_table(head)
+    rows = [
+        row("alpha", found.level.alpha),
+        row("sigma", found.level.sigma),
+        row("x_t = alpha x0 + sigma eps", found.x),
+        row(f"target ({model.config.prediction})", found.target),
+        row("answer", found.answer),
+        row("x0_hat", found.x0_hat),
+        row("eps_hat", found.eps_hat),
+        row(f"{posterior} mean of x0 given x_t", found.mean),
+        row(f"{posterior} std of x0 given x_t", found.std),
+        row("squared error of x0_hat", found.squared_error),
+        row("  expected: irreducible", found.irreducible),
+        row("  expected: the model's", found.model_error),
+    ]
+    terminal.print_table(rows, header=("", *(f"t = {t:g}" for t in found.t)))
+
+
+def _written(value: "np.ndarray") -> str:
+    """A number; up to three in brackets; of more the length of the vector."""
+    import numpy as np
+
+    if value.ndim == 0:
+        return f"{value:.4g}" if abs(value) > ROUNDING else "0"
+    if len(value) > FEW:
+        return f"{np.linalg.norm(value):.4g}"
+    return f"{value[0]:.3f}" if len(value) == 1 else f"({', '.join(f'{part:.3f}' for part in value)})"

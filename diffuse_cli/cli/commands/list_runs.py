@@ -1,0 +1,51 @@
+"""diffuse runs"""
+
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from diffuse_cli.cli import options, terminal
+
+EPILOG = """\b
+Examples:
+  diffuse runs
+  diffuse runs --outputs elsewhere --json"""
+
+
+@click.command("runs", epilog=EPILOG)
+@options.outputs
+@options.as_json
+@options.common
+def list_runs(outputs: Path, as_json: bool) -> None:
+    """Show the runs there are, the latest first."""
+    from diffuse_cli import config
+    from diffuse_cli.errors import DiffuseError
+    from diffuse_cli.models import checkpoint, run_folder
+
+    rows = []
+    for folder in reversed(run_folder.run_folders(outputs)):
+        try:
+            header = checkpoint.read_header(folder / run_folder.NEWEST)
+            settings = config.make(config.loads(header["config"]), str(folder))
+        except DiffuseError as error:
+            terminal.warn(str(error))
+            continue
+        written = datetime.fromtimestamp((folder / run_folder.NEWEST).stat().st_mtime).isoformat(" ", "minutes")
+        rows.append(
+            {
+                "name": folder.name,
+                "dataset": settings.dataset,
+                "step": int(header["step"]),
+                "steps": settings.steps,
+                "schedule": settings.schedule,
+                "prediction": settings.prediction,
+                "written": written,
+            }
+        )
+    if as_json:
+        terminal.print_json(rows)
+    elif rows:
+        terminal.print_table(([str(value) for value in row.values()] for row in rows), header=rows[0])
+    else:
+        terminal.note(f"There is no run in {outputs} yet; make one with: diffuse train --dataset moons")

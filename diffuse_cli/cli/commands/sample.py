@@ -1,0 +1,89 @@
+"""diffuse sample"""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from diffuse_cli.cli import options, signals, terminal
+
+EPILOG = """\b
+Examples:
+  diffuse sample --steps 50 --sampler ddim
+  diffuse sample --run moons -n 10000 --sampler ddpm --steps 1000 --out samples.csv
+  diffuse sample --sampler ddim:eta=0.5 --trajectory --out path.npz --plot
+  diffuse sample --exact --dataset swiss_roll --schedule cosine --sampler ddim --steps 20 --plot"""
+
+
+@click.command(epilog=EPILOG)
+@options.model_options
+@options.method_options
+@options.count(1, 2000, "samples")
+@options.option(
+    "--out",
+    "-o",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Where to: .npz, .npy or .csv; - for CSV on stdout.  [default: the run's samples/]",
+)
+@options.option("--trajectory", is_flag=True, help="Keep the whole way from noise to samples (.npz only).")
+@options.option("--plot", is_flag=True, help="Draw the samples beside the data, next to the file.")
+@options.as_json
+@options.seed
+@options.device
+@options.common
+@click.pass_context
+def sample_command(
+    ctx: click.Context,
+    count: int,
+    out: Path | None,
+    trajectory: bool,
+    plot: bool,
+    as_json: bool,
+    seed: int,
+    **_choices: Any,
+) -> None:
+    """Draw samples from a run, or from the exact denoiser of a dataset.
+
+    The steps need not be those of training: any number works with any run. Sampler, steps and grid are the run's own
+    unless given here. With --exact nothing needs training, and what error is left is the sampler's. What a trained
+    network takes for the clean sample is kept within the range of its training points.
+    """
+    from diffuse_cli.errors import UsageError
+    from diffuse_cli.models import draw, sample_files
+
+    signals.at_once()
+    if out is not None:
+        sample_files.check_samples_path(out, trajectory=trajectory)
+        if out == sample_files.STDOUT and (plot or as_json):
+            raise UsageError("with --out - the samples are all there is on stdout; leave out --plot and --json")
+    model = options.open_model(ctx)
+    dataset = model.dataset() if plot else None  # a file may have gone: better told now
+    method = options.gather_method(ctx, model.config)
+    file = out or model.folder / "samples" / f"{method.label}-{count}-seed{seed}{'-path' if trajectory else ''}.npz"
+    drawn = draw.draw_samples(model, method, count, seed, trajectory=trajectory)
+    if out is None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    sample_files.write_samples(file, drawn, model.standard)
+    said = {
+        "run": str(model.folder),
+        "n": count,
+        "sampler": method.sampler,
+        "grid": method.grid,
+        "steps": method.steps,
+    }
+    said |= {"evals": drawn.evals, "seed": seed, "seconds": round(drawn.seconds, 3), "file": str(file)}
+    if plot:
+        from diffuse_cli.figures import samples
+        from diffuse_cli.plots import style
+
+        figure = samples.plot_samples(model, method, drawn, dataset)
+        said["figure"] = str(style.save_figure(figure, file.with_suffix(".png")))
+    if as_json:
+        terminal.print_json(said)
+    elif file != sample_files.STDOUT:
+        click.echo("\n".join(said[key] for key in ("file", "figure") if key in said))
+    terminal.note(
+        f"{count:,} samples by {method.sampler} in {method.steps} steps, "
+        f"{drawn.evals} network evaluations each, {drawn.seconds:.2f} s"
+    )

@@ -1,0 +1,56 @@
+"""Laws that are Gaussian mixtures, or so close to one that nothing tells them apart."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from diffuse_cli.datasets.dataset import Classes, Dataset, LabelledDraw, Standardiser, labelled
+
+if TYPE_CHECKING:
+    from diffuse_cli.diffusion.exact import Law
+
+
+def gaussian_mixture(
+    means: np.ndarray,
+    covariances: np.ndarray,
+    labels: np.ndarray,
+    weights: np.ndarray | None = None,
+    draw: LabelledDraw | None = None,
+    narrowest: float | None = None,
+) -> Dataset:
+    """The mixture of N(means[i], covariances[i]) by weights [k], where those of one label are one class.
+
+    means: [k, d], data units. covariances: [k, d, d], or one [d, d] for all. labels: [k], each of 0, 1, … there.
+    weights: equal unless given. draw: another way to draw from the law, where the mixture stands for something else.
+    narrowest: the least standard deviation in the density, data units, if that is broader than the narrowest Gaussian.
+
+    The constants of standardisation are the law's own, with one scale for all columns.
+    """
+    count, dim = means.shape
+    covariances = np.broadcast_to(covariances, (count, dim, dim))
+    weights = np.full(count, 1 / count) if weights is None else weights
+    factors = np.linalg.cholesky(covariances)
+
+    def draw_components(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
+        which = rng.choice(count, n, p=weights)
+        noise = np.einsum("nij,nj->ni", factors[which], rng.standard_normal((n, dim)))
+        return means[which] + noise, labels[which]
+
+    mean = weights @ means
+    squares = ((means - mean) ** 2).sum(axis=1) + np.trace(covariances, axis1=1, axis2=2)
+    standard = Standardiser(mean, np.full(dim, np.sqrt(weights @ squares / dim)))
+
+    def law_of(chosen: np.ndarray) -> "Law":
+        from diffuse_cli.diffusion import exact
+
+        share = weights[chosen].sum()  # a class that is never drawn has a law all the same, of equal weights
+        return exact.gaussians(
+            standard.to_model(means[chosen]),
+            covariances[chosen] / standard.scale[0] ** 2,
+            weights[chosen] / share if share else None,
+            narrowest and narrowest / standard.scale[0],
+        )
+
+    shares = np.bincount(labels, weights=weights)
+    classes = Classes(shares, draw or draw_components, lambda label: law_of(labels == label))
+    return labelled(classes, standard, lambda: law_of(np.full(count, True)))

@@ -1,0 +1,42 @@
+"""Whole curves as vectors: each sample is one smooth random function, seen at `dim` places."""
+
+from typing import Annotated
+
+import numpy as np
+from msgspec import Meta
+
+from diffuse_cli.datasets.dataset import Dataset, Standardiser
+
+
+def curves(
+    *,
+    dim: Annotated[int, Meta(ge=2, le=1024)] = 64,
+    terms: Annotated[int, Meta(ge=1, le=64)] = 8,
+    decay: Annotated[float, Meta(ge=0, le=8)] = 1.5,
+    noise: Annotated[float, Meta(ge=1e-4, le=100)] = 0.02,
+) -> Dataset:
+    """Random Fourier series on [0, 1], at the places t_i = i / (dim − 1):
+
+        f(t) = Σ_{k=1..terms} a_k (A_k cos πkt + B_k sin πkt) + noise ξ(t),   A_k, B_k, ξ(t) ~ N(0, 1) independent
+        a_k ∝ k^(−decay),   Σ a_k² = 1
+
+    The series has period 2, so the ends of a curve need not meet. The law is Gaussian in R^dim, exactly: mean 0 and
+    covariance Σ_k a_k² cos πk(t_i − t_j) + noise² δ_ij. Without the noise, which may be small but not 0, that matrix
+    would have rank 2 · terms at most. Draws are [n, dim]; every value has variance 1 + noise².
+    """
+    order = np.arange(1, terms + 1)
+    amplitude = order**-decay / np.sqrt(np.sum(order ** (-2 * decay)))
+    angle = np.pi * order[:, None] * np.linspace(0, 1, dim)
+    series = np.vstack([amplitude[:, None] * np.cos(angle), amplitude[:, None] * np.sin(angle)])
+
+    def draw(rng: np.random.Generator, n: int) -> np.ndarray:
+        smooth = rng.standard_normal((n, 2 * terms)) @ series
+        return smooth + noise * rng.standard_normal((n, dim))
+
+    def density():
+        from diffuse_cli.diffusion import exact
+
+        return exact.gaussian(np.zeros(dim), (series.T @ series + noise**2 * np.eye(dim)) / (1 + noise**2))
+
+    standard = Standardiser(np.zeros(dim), np.full(dim, np.sqrt(1 + noise**2)))
+    return Dataset(draw, dim, standard, view="curves", exact=density)

@@ -1,0 +1,62 @@
+"""A fractal tree: each branch carries two smaller ones."""
+
+import itertools
+from typing import Annotated
+
+import numpy as np
+from msgspec import Meta
+
+from diffuse_cli.datasets.dataset import Dataset, Scale, scaled
+from diffuse_cli.datasets.gaussian_mixture import gaussian_mixture
+
+_PIECES = 4  # Gaussians along a branch; one is as long as half of its piece, so that together they are even
+
+
+def tree(
+    *,
+    depth: Annotated[int, Meta(ge=1, le=8)] = 5,
+    angle: Annotated[float, Meta(ge=0, le=120)] = 35.0,
+    ratio: Annotated[float, Meta(ge=0.4, le=0.9)] = 0.7,
+    std: Annotated[float, Meta(ge=0.005, le=1)] = 0.06,
+    scale: Scale = 1.0,
+) -> Dataset:
+    """A trunk of length 1, and on the end of every branch two more, turned by ±`angle` degrees, `depth` times over.
+
+    Each is `ratio` times as long and as thick as the one that carries it, the trunk having standard deviation `std`
+    across. A branch is four Gaussians in a row, and gets points by its length times its thickness, so that they lie as
+    close on twigs as on the trunk. `scale` multiplies all. Draws are [n, 2].
+
+    The classes are the two halves of the crown: 0 the left bough with all that grows on it, 1 the right. Points of the
+    trunk are of either, one as often as the other.
+    """
+    turn = np.radians(angle)
+    top = np.array([0.0, 1.0])
+    half = [(np.zeros(2), 0.0, 1.0), *_bough(top, turn, ratio, ratio, turn, depth - 1)]
+    starts, headings, sizes = (np.array(column) for column in zip(*half, strict=True))
+    along = np.stack([np.sin(headings), np.cos(headings)], axis=1)
+    across = np.stack([along[:, 1], -along[:, 0]], axis=1)
+    reach = (np.arange(_PIECES) + 0.5) / _PIECES
+    means = (starts[:, None] + reach[:, None] * (sizes[:, None] * along)[:, None]).reshape(-1, 2)
+    spread = np.stack([along / (2 * _PIECES), std * across], axis=2) * sizes[:, None, None]
+    covariances = np.repeat(spread @ spread.transpose(0, 2, 1), _PIECES, axis=0)
+    areas = sizes**2
+    areas[0] /= 2  # the halves share the trunk
+    weights = np.repeat(areas, _PIECES)
+    mirror = np.array([-1.0, 1.0])
+    made = gaussian_mixture(
+        np.concatenate([means * mirror, means]),
+        np.concatenate([covariances * np.outer(mirror, mirror), covariances]),
+        np.repeat([0, 1], len(means)),
+        np.tile(weights, 2) / (2 * weights.sum()),
+    )
+    return scaled(made, scale)
+
+
+Branch = tuple[np.ndarray, float, float]  # where it starts [2], its heading from straight up in radians, its length
+
+
+def _bough(start: np.ndarray, heading: float, size: float, ratio: float, turn: float, more: int) -> list[Branch]:
+    """A branch and all that grows on it, `more` times over."""
+    end = start + size * np.array([np.sin(heading), np.cos(heading)])
+    smaller = [_bough(end, heading + side, size * ratio, ratio, turn, more - 1) for side in (-turn, turn) if more]
+    return [(start, heading, size), *itertools.chain(*smaller)]

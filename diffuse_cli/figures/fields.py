@@ -1,0 +1,120 @@
+"""The field of a model at a few noise levels, beside the exact one."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from matplotlib.figure import Figure
+
+from diffuse_cli import catalog
+from diffuse_cli.datasets.dataset import Dataset
+from diffuse_cli.diffusion import exact, likelihood
+from diffuse_cli.diffusion.denoisers import Predict
+from diffuse_cli.diffusion.parameterizations import Parameterization
+from diffuse_cli.errors import UsageError
+from diffuse_cli.figures import grids
+from diffuse_cli.figures.grids import check_flat
+from diffuse_cli.models import build
+from diffuse_cli.models.model import Model
+from diffuse_cli.plots import field as field_plot
+from diffuse_cli.plots.background import Background
+from diffuse_cli.plots.formats import DEFAULT_LOOK, Look
+
+NAMES = {  # of the fields that can be drawn, in the field's notation
+    "score": r"Score $\nabla \log p_t$",
+    "eps": r"Noise $\hat\epsilon$",
+    "v": r"$\hat v = \alpha \hat\epsilon - \sigma \hat x_0$",
+    "velocity": r"Velocity $\hat\epsilon - \hat x_0$",
+    "x0": r"Clean sample $\hat x_0$",
+}
+
+
+FLOWS = ("v", "velocity")  # what a model has that is not a denoiser
+
+
+ARROWS = 17  # of a field, along each axis
+
+
+STREAMS = 25
+
+
+CELLS = 120  # of what is drawn as a line or an image
+
+
+DRAWS = 2048  # of noised data, by which a field is measured
+
+
+def plot_field(
+    model: Model,
+    dataset: Dataset,
+    t: np.ndarray,
+    *,
+    kind: str = "score",
+    style: str = "arrows",
+    look: Look = DEFAULT_LOOK,
+) -> Figure:
+    """The field of a model at times t [k], beside the exact one where the law of the data is known.
+
+    kind: one of NAMES. An exact model stands alone, and so does one that is not a denoiser, whose flow is another than
+    that of noised data. Raises UsageError for data of more than two columns, or a field that such a model has not got.
+    """
+    check_flat(model, "a field", "plot-trajectories draws where its points go")
+    if model.kind != "denoiser" and kind not in FLOWS:
+        raise UsageError(
+            f"{model.name} has learned the velocity of a flow between pairs, from which no {kind} follows; "
+            "give --field velocity"
+        )
+    log_snr = np.asarray(model.process.schedule(jnp.asarray(t, jnp.float32)), np.float64)
+    points = _noised(dataset, model.config.seed, log_snr)
+    line, reach = model.dim == 1, 1.2 * np.quantile(np.abs(points), 0.995)
+    cells = CELLS if line else {"arrows": ARROWS, "streams": STREAMS}[style]
+    axes, places = _square(model.dim, reach, cells)
+    truth = build.truth_of(dataset) if model.trained and model.kind == "denoiser" else None
+    exactly = None if truth is None else jax.tree_util.Partial(exact.denoiser(truth))
+    said = catalog.build("prediction", kind, model.process)
+    usual, error = _measured(model.predict, exactly, said, log_snr, points)
+    own = grids.fields_on_grid(model.predict, said, log_snr, places)
+    found = field_plot.Field(
+        x=axes[0],
+        y=None if line else axes[1],
+        model=own if model.trained else None,
+        exact=own if not model.trained else exactly and grids.fields_on_grid(exactly, said, log_snr, places),
+        usual=usual,
+        error=error,
+        density=_densities(model, dataset, log_snr, reach),
+    )
+    subject = f"{model.name}, {catalog.short_name(model.config.schedule)} schedule"
+    return field_plot.field_figure(
+        found, name=NAMES[kind], t=t, log_snr=log_snr, style=style, subject=subject, **look._asdict()
+    )
+
+
+def _noised(dataset: Dataset, seed: int, log_snr: np.ndarray) -> np.ndarray:
+    """Draws of the data at each level [k, n, d]."""
+    rng = np.random.default_rng(seed)
+    x0 = dataset.standard.to_model(dataset.draw(rng, DRAWS))
+    eps = rng.standard_normal(x0.shape)
+    return np.stack([float(level.alpha) * x0 + float(level.sigma) * eps for level in map(grids.level_at, log_snr)])
+
+
+def _square(dim: int, reach: float, cells: int) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+    return likelihood.grid(np.full(dim, -reach), np.full(dim, reach), (cells,) * dim)
+
+
+def _measured(
+    predict: Predict, exactly: Predict | None, said: Parameterization, log_snr: np.ndarray, points: np.ndarray
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """How large the exact field is at points [k, n, d] of the noised data, [k], and the distance of `predict` from it
+    in parts of that, [k]; both root mean squares. Without an exact one, how large the field itself is, and None."""
+    own, other = (
+        p
+        and np.stack([grids.fields_on_grid(p, said, [at], where)[0] for at, where in zip(log_snr, points, strict=True)])
+        for p in (predict, exactly)
+    )
+    rms = lambda values: np.sqrt((values**2).sum(axis=-1).mean(axis=-1))  # noqa: E731
+    return (rms(own), None) if other is None else (rms(other), rms(own - other) / rms(other))
+
+
+def _densities(model: Model, dataset: Dataset, log_snr: np.ndarray, reach: float) -> list[Background] | np.ndarray:
+    axes, places = _square(model.dim, reach, CELLS)
+    p = grids.densities_on_grid(grids.reference_law(model.config, dataset).law, log_snr, places)
+    return p if model.dim == 1 else [Background(*axes, each) for each in p]

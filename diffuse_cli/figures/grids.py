@@ -1,0 +1,119 @@
+"""What lies where at each noise level: the density of the data, and the fields that a denoiser makes of it.
+
+Places are in the space of a `paths.Trajectory`: model space, scaled as under variance preservation at every level.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from diffuse_cli.analysis.schedule_check import Estimate, kl_at, kl_of_points
+from diffuse_cli.config import Config
+from diffuse_cli.datasets.dataset import Dataset
+from diffuse_cli.diffusion import exact
+from diffuse_cli.diffusion.denoisers import Predict
+from diffuse_cli.diffusion.parameterizations import Parameterization
+from diffuse_cli.diffusion.process import Level, variance_preserving
+from diffuse_cli.errors import UsageError
+from diffuse_cli.models import build
+from diffuse_cli.models.model import Model
+
+_DRAWS = 512
+_KERNELS = 2048  # points of a file that a smoothed density is made of
+_NEARLY_CLEAN = 12.0  # log-SNR at which a sample is told from others: where a law is bare, clean points have no density
+
+
+class ReferenceLaw(NamedTuple):
+    """The law whose density is drawn, model space. smoothed: whether it stands in for one that nobody knows."""
+
+    law: exact.Law
+    smoothed: bool
+
+
+def reference_law(config: Config, dataset: Dataset) -> ReferenceLaw:
+    """The exact law of a dataset; where nobody knows it, a Gaussian on each of the points trained on.
+
+    Their width is Scott's (1992, eq. 6.42), n^(-1/(d+4)) standard deviations, with n points in d columns.
+    """
+    if (law := build.truth_of(dataset)) is not None:
+        return ReferenceLaw(law, smoothed=False)
+    return ReferenceLaw(smoothed_law(np.asarray(build.draw_data(config, dataset).train)), smoothed=True)
+
+
+def smoothed_law(points: np.ndarray) -> exact.Law:
+    """The law of points [n, d], each of which, or of some thousands of them, is spread as a Gaussian."""
+    some = points[:: -(-len(points) // _KERNELS)]
+    width = len(some) ** (-1 / (some.shape[1] + 4)) * float(np.sqrt(some.var(axis=0).mean()))
+    return exact.mixture(some, width)
+
+
+def check_classes(config: Config, dataset: Dataset) -> None:
+    """Raise UsageError where the dataset is of one piece."""
+    if dataset.classes is None:
+        raise UsageError(f"{config.dataset} has no classes to colour by; give --color-by time or place")
+
+
+def classes_of(config: Config, dataset: Dataset, x0: np.ndarray) -> np.ndarray:
+    """The most probable class [n] of each of x0 [n, d], model space: the one with the largest share times density.
+
+    Raises UsageError like `check_classes`.
+    """
+    check_classes(config, dataset)
+    clean = level_at(_NEARLY_CLEAN)
+    known = [
+        exact.log_prob(dataset.classes.exact(c), jnp.asarray(x0, jnp.float32), clean)
+        for c in range(len(dataset.classes.shares))
+    ]
+    return np.argmax(np.log(dataset.classes.shares)[:, None] + np.stack(known), axis=0)
+
+
+def kl_of(config: Config, dataset: Dataset) -> Callable[[Level], Estimate]:
+    """How far the noised data are from pure noise at a level: KL(q(x) || prior), as `diffuse doctor` has it.
+
+    Raises UsageError for a set of the user's own code that does not say its density.
+    """
+    to_model = dataset.standard.to_model
+    if dataset.points is not None:
+        return kl_of_points(to_model(dataset.points))
+    x0 = to_model(dataset.draw(np.random.default_rng(0), _DRAWS))
+    return kl_at(build.law_of(config, dataset), x0, 0)
+
+
+def densities_on_grid(law: exact.Law, log_snr: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """The density [k, …] of noised data at log_snr [k], at places […, d]."""
+    flat = jnp.asarray(places.reshape(-1, places.shape[-1]), jnp.float32)
+    one = jax.jit(lambda level: exact.log_prob(law, flat, level))
+    log_p = np.stack([np.asarray(one(level_at(each)), np.float64) for each in log_snr])
+    return np.exp(log_p).reshape(len(log_snr), *places.shape[:-1])
+
+
+def fields_on_grid(predict: Predict, kind: Parameterization, log_snr: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """What a denoiser answers [k, …, d] at log_snr [k] and places […, d], said as `kind` says it: score, eps, v, …"""
+    flat = jnp.asarray(places.reshape(-1, places.shape[-1]), jnp.float32)
+    found = [np.asarray(_answer(predict, kind.target, flat, level_at(each))) for each in log_snr]
+    return np.stack(found).reshape(len(log_snr), *places.shape)
+
+
+@partial(jax.jit, static_argnames="target")
+def _answer(predict: Predict, target: Callable[[Array, Array, Level], Array], x: Array, level: Level) -> Array:
+    seen = predict(x, level)
+    return target(seen.x0, seen.eps, level)
+
+
+def level_at(log_snr: float) -> Level:
+    """The level of this log-SNR under variance preservation, single precision."""
+    log_snr = jnp.float32(log_snr)
+    return Level(log_snr, *variance_preserving(log_snr))
+
+
+def check_flat(model: Model, what: str, instead: str) -> None:
+    """Raises UsageError for more than two columns, of which `what` cannot be drawn, saying what to do `instead`."""
+    if model.dim > 2:
+        raise UsageError(
+            f"{what} is drawn of data with one or two columns, and {model.name} has {model.dim}; diffuse {instead}"
+        )

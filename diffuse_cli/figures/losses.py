@@ -1,0 +1,47 @@
+"""The loss of a run, from its log."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from diffuse_cli.plots import loss as loss_plot
+from diffuse_cli.plots.formats import DEFAULT_LOOK, Look
+
+
+class Losses(NamedTuple):
+    """A log as arrays: steps [k], train [k], held_out_steps [h], held_out [h], and the irreducible loss if known."""
+
+    steps: np.ndarray
+    train: np.ndarray
+    held_out_steps: np.ndarray
+    held_out: np.ndarray
+    irreducible: float | None
+
+
+def losses_of_log(records: list[dict[str, Any]]) -> Losses:
+    """The losses in the records of a log."""
+    judged = [record for record in records if "held_out" in record]
+    known = [record for record in judged if "excess" in record]
+    return Losses(
+        np.array([record["step"] for record in records]),
+        np.array([record["loss"] for record in records]),
+        np.array([record["step"] for record in judged]),
+        np.array([record["held_out"] for record in judged]),
+        known[-1]["held_out"] - known[-1]["excess"] if known else None,
+    )
+
+
+def plot_loss(run_name: str, records: list[dict[str, Any]], *, look: Look = DEFAULT_LOOK) -> Figure:
+    """The loss from the records of a log."""
+    found = losses_of_log(records)
+    judged = len(found.held_out) > 0
+    return loss_plot.loss_figure(
+        found.steps,
+        found.train,
+        held_out_steps=found.held_out_steps if judged else None,
+        held_out=found.held_out if judged else None,
+        irreducible=found.irreducible,
+        subject=run_name,
+        **look._asdict(),
+    )

@@ -1,0 +1,71 @@
+"""Where points are on their way: from data to noise, and from noise to samples.
+
+Frames are in model space and scaled as under variance preservation, x / hypot(alpha, sigma), whatever the process: so
+all fit the same axes, and noise is N(0, I).
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from diffuse_cli.datasets.dataset import Dataset
+from diffuse_cli.diffusion.process import Level, Process
+from diffuse_cli.models.draw import Drawn, Method, build_method
+from diffuse_cli.models.model import Model
+from diffuse_cli.samplers import loop as sampling
+
+_KNOTS = 4097  # at which a schedule is read to find the time of a level
+
+
+class Trajectory(NamedTuple):
+    """x [k, n, d] at k levels with log_snr [k] and time t [k], in the order in which it was travelled."""
+
+    x: np.ndarray
+    log_snr: np.ndarray
+    t: np.ndarray
+
+    def at(self, chosen: np.ndarray) -> "Trajectory":
+        """The journey at some of its levels only: indices [m], or True or False for each [k]."""
+        return Trajectory(*(field[chosen] for field in self))
+
+    def back(self) -> "Trajectory":
+        """The same the other way round."""
+        return Trajectory(*(field[::-1] for field in self))
+
+
+def reverse_trajectory(model: Model, drawn: Drawn) -> Trajectory:
+    """The way from noise to samples. `drawn` has its path."""
+    log_snr = np.asarray(drawn.levels.log_snr, np.float64)
+    return Trajectory(in_unit_variance(drawn.path.x, drawn.levels), log_snr, times_of(model.process, log_snr))
+
+
+def forward_trajectory(model: Model, method: Method, dataset: Dataset, count: int, seed: int) -> Trajectory:
+    """The way from data to noise through the levels of a method, which samples by it take in the other direction.
+
+    Every point keeps one noise on all of its way, x = alpha x0 + sigma eps, and it is the noise that `draw` starts from
+    with this seed. So points move smoothly, each frame has the law of q(x_t), and where the schedule ends early there
+    is a jump from the end of this journey to the beginning of the other, as there is in truth.
+    """
+    levels = build_method(model, method)[1]
+    shape = (count, model.dim)
+    x0 = jnp.asarray(model.standard.to_model(dataset.draw(np.random.default_rng(seed), count)), jnp.float32)
+    first = jax.tree.map(lambda field: field[0], levels)
+    eps = sampling.initial_noise(jax.random.key(seed), shape, levels) / jnp.hypot(first.alpha, first.sigma)
+    path = levels.alpha[:, None, None] * x0[None] + levels.sigma[:, None, None] * eps[None]
+    log_snr = np.asarray(levels.log_snr, np.float64)
+    return Trajectory(in_unit_variance(path, levels), log_snr, times_of(model.process, log_snr)).back()
+
+
+def in_unit_variance(path: np.ndarray, levels: Level) -> np.ndarray:
+    """A path [k, n, d] with every frame scaled as under variance preservation."""
+    norm = np.hypot(np.asarray(levels.alpha), np.asarray(levels.sigma))
+    return np.asarray(path) / norm[:, None, None]
+
+
+def times_of(process: Process, log_snr: np.ndarray) -> np.ndarray:
+    """The time t [k] in [0, 1] at which a process has each log-SNR [k]."""
+    t = np.linspace(0.0, 1.0, _KNOTS)
+    known = np.asarray(process.schedule(jnp.asarray(t, jnp.float32)), np.float64)
+    return np.interp(-np.asarray(log_snr, np.float64), -known, t)

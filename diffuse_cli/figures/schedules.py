@@ -1,0 +1,42 @@
+"""Noise schedules beside each other."""
+
+from collections.abc import Callable
+
+import jax
+import numpy as np
+from matplotlib.figure import Figure
+
+from diffuse_cli.analysis.schedule_check import Estimate
+from diffuse_cli.diffusion.process import Level, Schedule
+from diffuse_cli.figures import grids
+from diffuse_cli.plots import schedule as schedule_plot
+from diffuse_cli.plots.formats import DEFAULT_LOOK, Look
+
+KL_GRID = np.linspace(-16.0, 12.0, 29)  # log-SNR
+
+
+def plot_schedules(
+    schedules: dict[str, Schedule],
+    *,
+    timesteps: int,
+    kl_at: Callable[[Level], Estimate] | None = None,
+    of: str = "",
+    look: Look = DEFAULT_LOOK,
+) -> Figure:
+    """Schedules by name, as chains of so many steps, and what each leaves of some data.
+
+    kl_at: how far noised data are from pure noise (grids.kl_of); it depends on the log-SNR alone, so it is asked
+    once for all schedules. of: the data's name.
+    """
+    t = np.arange(timesteps + 1) / timesteps
+    curves = {name: (t, np.asarray(schedule(t), np.float64)) for name, schedule in schedules.items()}
+    kl = None
+    if kl_at is not None:
+        known = [kl_at(jax.tree.map(float, grids.level_at(at))).value for at in KL_GRID]
+        log_kl = np.log(np.maximum(known, 1e-300))
+        kl = {
+            name: np.exp(np.interp(log_snr, KL_GRID, log_kl, left=-np.inf, right=np.nan))
+            for name, (_, log_snr) in curves.items()
+        }
+    subject = f"T = {timesteps}{f', {of}' if of else ''}"
+    return schedule_plot.schedule_figure(curves, timesteps=timesteps, kl=kl, subject=subject, **look._asdict())

@@ -1,0 +1,67 @@
+"""The paths of samples, over the density of the data."""
+
+import jax.numpy as jnp
+import numpy as np
+from matplotlib.figure import Figure
+
+from diffuse_cli.datasets.dataset import Dataset
+from diffuse_cli.diffusion import likelihood
+from diffuse_cli.figures import grids, paths
+from diffuse_cli.figures.paths import Trajectory
+from diffuse_cli.models.draw import Drawn, Method
+from diffuse_cli.models.model import Model
+from diffuse_cli.plots import trajectories as paths_plot
+from diffuse_cli.plots.background import Background
+from diffuse_cli.plots.formats import DEFAULT_LOOK, Look
+from diffuse_cli.plots.point_colors import principal_axes
+
+_POINTS = 2000  # that a density of many columns is estimated from
+CELLS = 128  # of a density, along each axis
+
+
+def plot_trajectories(
+    model: Model,
+    method: Method,
+    drawn: Drawn,
+    dataset: Dataset | None,
+    *,
+    colour_by: str = "time",
+    look: Look = DEFAULT_LOOK,
+) -> Figure:
+    """Where each sample comes from, over the density of the data. `drawn` has its path.
+
+    colour_by: "time", "place", or "class" for the part of the data that a sample most likely belongs to. Raises
+    UsageError where the data have no classes. dataset: not needed in space, unless for classes.
+    """
+    way = paths.reverse_trajectory(model, drawn)
+    labels = grids.classes_of(model.config, dataset, way.x[-1]) if colour_by == "class" else colour_by
+    return paths_plot.trajectories_figure(
+        {method.sampler: paths_plot.Paths(way.x, way.t)},
+        colour_by=labels,
+        backdrop=None if model.dim == 3 else _backdrop(model, dataset, way),
+        subject=f"{model.name}, {method.title}",
+        **look._asdict(),
+    )
+
+
+def _backdrop(model: Model, dataset: Dataset, way: Trajectory) -> Background:
+    """The density behind paths: of the data, or over time for a single value."""
+    ends, clean = way.x[-1], way.log_snr[-1:]
+    finest = model.process.finest
+    if model.dim == 1:
+        reach = 1.1 * np.abs(way.x).max()
+        (values,), places = likelihood.grid([-reach], [reach], (CELLS,))
+        t = np.linspace(0, 1, CELLS)
+        log_snr = np.minimum(np.asarray(model.process.schedule(jnp.asarray(t, jnp.float32))), finest)
+        return Background(
+            t, values, grids.densities_on_grid(grids.reference_law(model.config, dataset).law, log_snr, places)
+        )
+    if model.dim == 2:
+        law = grids.reference_law(model.config, dataset).law
+    else:
+        mean, axes = principal_axes(ends, 2)
+        data = dataset.standard.to_model(dataset.draw(np.random.default_rng(model.config.seed), _POINTS))
+        ends, law = (ends - mean) @ axes, grids.smoothed_law((data - mean) @ axes)
+    reach = 1.1 * max(np.abs(ends).max(), np.abs(way.x[0]).max())
+    (x, y), places = likelihood.grid([-reach, -reach], [reach, reach], (CELLS, CELLS))
+    return Background(x, y, grids.densities_on_grid(law, np.minimum(clean, finest), places)[0])

@@ -1,0 +1,92 @@
+"""Checkpoints: one safetensors file with every array by name, and the settings as text in its header. No pickle."""
+
+import json
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import safetensors
+import safetensors.numpy
+from safetensors import SafetensorError
+
+from diffuse_cli import __version__, files
+from diffuse_cli.errors import DiffuseError
+
+_KEY, _FORMAT = "diffuse", "1"
+
+
+def flatten(tree: Any, prefix: str) -> dict[str, np.ndarray]:
+    """A pytree's arrays by dotted path: {"weights.first.kernel": …}."""
+    return {name: np.asarray(leaf) for name, leaf in _named(tree, prefix)}
+
+
+def restore(template: Any, tensors: Mapping[str, np.ndarray], prefix: str) -> Any:
+    """The pytree of `template`'s structure, its arrays taken from `tensors`.
+
+    Raises DiffuseError listing every array that is missing, unexpected, or of another shape or type.
+    """
+    wanted = _named(template, prefix)
+    problems = [f"{name} is missing" for name, _ in wanted if name not in tensors]
+    names = {name for name, _ in wanted}
+    problems += [f"{name} is unexpected" for name in tensors if name.partition(".")[0] == prefix and name not in names]
+    problems += [
+        f"{name} is {tensors[name].dtype}{list(tensors[name].shape)}, not {leaf.dtype}{list(leaf.shape)}"
+        for name, leaf in wanted
+        if name in tensors and (tensors[name].shape != leaf.shape or tensors[name].dtype != leaf.dtype)
+    ]
+    if problems:
+        raise DiffuseError(f"the checkpoint does not fit its settings: {'; '.join(problems)}")
+    return jax.tree.unflatten(jax.tree.structure(template), [jax.numpy.asarray(tensors[name]) for name, _ in wanted])
+
+
+def _named(tree: Any, prefix: str) -> list[tuple[str, Any]]:
+    leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
+    return [
+        (f"{prefix}.{jax.tree_util.keystr(path, simple=True, separator='.')}".rstrip("."), leaf)
+        for path, leaf in leaves
+    ]
+
+
+def save_checkpoint(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
+    """Write a checkpoint whole or not at all. Values of `metadata` are text. Raises DiffuseError where it cannot."""
+    header = {"format": _FORMAT, "versions": json.dumps(versions()), **metadata}
+    arrays = {name: np.asarray(value, order="C") for name, value in tensors.items()}
+    # one entry, because safetensors writes several in no fixed order and equal runs should be equal files
+    files.write_file(path, safetensors.numpy.save(arrays, {_KEY: json.dumps(header, sort_keys=True)}))
+
+
+def load_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """A checkpoint's arrays and metadata. Raises DiffuseError if it is missing, damaged or not one of ours."""
+    metadata = read_header(path)
+    try:
+        return safetensors.numpy.load(path.read_bytes()), metadata
+    except (OSError, SafetensorError) as error:
+        raise DiffuseError(f"cannot read checkpoint {path}: {error}") from error
+
+
+def read_header(path: Path) -> dict[str, str]:
+    """A checkpoint's metadata, without its arrays. Raises DiffuseError like `load`."""
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            metadata = json.loads((file.metadata() or {}).get(_KEY, "{}"))
+    except OSError as error:
+        raise DiffuseError(f"cannot read checkpoint {path}: {error.strerror or error}") from error
+    except (SafetensorError, ValueError) as error:
+        raise DiffuseError(f"{path} is damaged or not a checkpoint: {error}") from error
+    if not metadata:
+        raise DiffuseError(f"{path} is not a diffuse checkpoint, but another safetensors file")
+    if metadata.get("format") != _FORMAT:
+        raise DiffuseError(
+            f"{path} is a checkpoint of format {metadata.get('format')!r}; this version reads {_FORMAT!r}"
+        )
+    return metadata
+
+
+def versions() -> dict[str, str]:
+    """The versions that made a run what it is."""
+    names = {"diffuse": __version__, "python": platform.python_version()}
+    return names | {package: version(package) for package in ("jax", "flax", "optax", "numpy")}

@@ -1,0 +1,104 @@
+"""Samples from a model."""
+
+import time
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from diffuse_cli import catalog
+from diffuse_cli.config import Config
+from diffuse_cli.diffusion.process import Level
+from diffuse_cli.errors import DiffuseError, UsageError
+from diffuse_cli.models.model import Model
+from diffuse_cli.samplers import loop as sampling
+from diffuse_cli.samplers.base import Adaptive, Sampler
+
+
+class Method(NamedTuple):
+    """How to sample: choices as they are written, and the number of steps."""
+
+    sampler: str
+    grid: str
+    steps: int
+
+    @property
+    def title(self) -> str:
+        """The method in a title: ddim, 50 steps."""
+        return f"{self.sampler}, {self.steps} steps"
+
+    @property
+    def label(self) -> str:
+        """The method in a file name."""
+        return "-".join([self.sampler, str(self.steps), self.grid]).translate(str.maketrans(":=,/", "____"))
+
+
+def default_method(config: Config) -> Method:
+    """How a run is sampled unless somebody says otherwise, on the grid that suits the sampler."""
+    return Method(config.sampler, config.grid or catalog.build("sampler", config.sampler).grid, config.sampler_steps)
+
+
+class Drawn(NamedTuple):
+    """What came of it.
+
+    `samples` [n, d] in data units; `levels`, fields [steps + 1], noisiest first; `path` in model units, if it was asked
+    for; `evals` network evaluations for each sample; `seconds` all in all.
+    """
+
+    samples: np.ndarray
+    levels: Level
+    path: sampling.Path | None
+    evals: int
+    seconds: float
+
+
+def draw_samples(model: Model, method: Method, count: int, seed: int, *, trajectory: bool = False) -> Drawn:
+    """Draw `count` samples from a model. With one seed all methods start from the same noise.
+
+    Raises UsageError for a method that is unknown or has no meaning, DiffuseError if any sample is not finite.
+    """
+    began = time.perf_counter()
+    sampler, levels = build_method(model, method)
+    shape, key, scaling = (count, model.dim), jax.random.key(seed), model.process.scaling
+    predict = model.for_sampling(variance=sampler.needs_variance)
+    found = jax.device_get(
+        sampling.sample(predict, sampler, levels, key, shape, scaling=scaling, trajectory=trajectory)
+    )
+    if found.broken >= 0:
+        bad = int((~np.isfinite(found.x)).any(axis=1).sum())
+        raise DiffuseError(
+            f"{bad} of {count} samples by {method.sampler} are not finite numbers: the first was lost in step "
+            f"{found.broken + 1} of {method.steps}, from log-SNR {levels.log_snr[found.broken]:.3g}"
+        )
+    samples = model.standard.to_data(found.x.astype(np.float64))
+    return Drawn(samples, jax.device_get(levels), found.path, round(float(found.evals)), time.perf_counter() - began)
+
+
+def build_method(model: Model, method: Method) -> tuple[Sampler | Adaptive, Level]:
+    """The sampler of a method, and its levels, fields [steps + 1].
+
+    Raises UsageError for a name that is unknown, or a combination that has no meaning, with the nearest one that has.
+    """
+    sampler = catalog.build("sampler", method.sampler)
+    levels = catalog.build("grid", method.grid)(model.process, method.steps)
+    if sampler.needs_variance and model.predict_with_variance is None:
+        raise UsageError(
+            f"{method.sampler} needs to know how uncertain x0 is, and {model.name} has not learned it (it takes "
+            "--variance learned --loss hybrid); give --sampler ddpm:variance=small"
+        )
+    if model.kind != "denoiser" and not sampler.deterministic:
+        raise UsageError(
+            f"{model.name} has learned the velocity of a flow between pairs, and {method.sampler} needs a denoiser; "
+            "give it a deterministic sampler, like --sampler dpmpp_2m"
+        )
+    if method.steps <= sampler.lookback:
+        raise UsageError(
+            f"{method.sampler} looks back over {sampler.lookback} of its steps, so {method.steps} are too few for it; "
+            f"give --steps {sampler.lookback + 1} or more, or --sampler ddim"
+        )
+    if not sampler.allows_equal_levels and not (np.diff(levels.log_snr) > 0).all():
+        raise UsageError(
+            f"{method.sampler} goes from level to level, and the grid {method.grid} stays at one; give it "
+            f"--grid {sampler.grid}, or --sampler langevin:step_size=0.1"
+        )
+    return sampler, levels

@@ -1,0 +1,216 @@
+"""Run folders: made, found, written and opened.
+
+A run is `outputs/NAME/` with `config.toml`, `checkpoint.safetensors` (newest), `best.safetensors` (lowest held-out
+loss), `checkpoint-STEP.safetensors` (at each quarter), `log.jsonl`, `figures/` and `samples/`. A checkpoint carries its
+config and constants, so it can be sampled from alone.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from diffuse_cli import config, files
+from diffuse_cli.config import Config
+from diffuse_cli.datasets.dataset import Dataset, Standardiser
+from diffuse_cli.diffusion.denoisers import Predict
+from diffuse_cli.diffusion.process import Process
+from diffuse_cli.errors import DiffuseError, UsageError
+from diffuse_cli.models import build, checkpoint
+from diffuse_cli.models.build import Experiment
+from diffuse_cli.networks.denoiser import Weights, predictor
+
+NEWEST, BEST = "checkpoint.safetensors", "best.safetensors"
+
+
+class Run(NamedTuple):
+    """A checkpoint opened.
+
+    `standard` and `view` are its dataset's; `low` and `high` [d] bound its training points in model space; `metadata`
+    has step, seconds and versions as text.
+    """
+
+    folder: Path
+    config: Config
+    experiment: Experiment
+    standard: Standardiser
+    view: str
+    low: np.ndarray
+    high: np.ndarray
+    tensors: dict[str, np.ndarray]
+    metadata: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.name
+
+    @property
+    def step(self) -> int:
+        """Optimiser steps taken."""
+        return int(self.metadata["step"])
+
+    def predict(self) -> Predict:
+        """The trained denoiser, with the averaged weights."""
+        weights = _average(self.experiment, self.tensors)
+        return predictor(self.experiment.structure, weights, self.experiment.parameterization)
+
+
+def _average(made: Experiment, tensors: dict[str, np.ndarray]) -> Weights:
+    template = jax.eval_shape(lambda: build.initial_weights(made, jax.random.key(0)))
+    return checkpoint.restore(template, tensors, "average")
+
+
+def create_run_folder(outputs: Path, name: str | None, dataset: str) -> Path:
+    """Make the folder of a new run: `name`, or the dataset's name with the first free number behind it.
+
+    Raises UsageError if `name` is taken or is no plain folder name, DiffuseError where the folder cannot be made.
+    """
+    if name is not None and (not name or name in {".", "..", "latest"} or Path(name).name != name):
+        raise UsageError(f"a run's name is a plain folder name other than 'latest', not {name!r}")
+    try:
+        outputs.mkdir(parents=True, exist_ok=True)
+        if name is not None:
+            return _make(outputs / name)
+        number = 1
+        while True:
+            try:
+                return _make(outputs / (dataset if number == 1 else f"{dataset}-{number}"))
+            except FileExistsError:
+                number += 1
+    except FileExistsError as error:
+        if not outputs.is_dir():
+            raise DiffuseError(f"{outputs} is not a folder") from error
+        raise UsageError(
+            f"a run named {name!r} exists in {outputs}; choose another --name, or continue it with --resume {name}"
+        ) from error
+    except OSError as error:
+        raise DiffuseError(f"cannot make a run in {outputs}: {error.strerror}") from error
+
+
+def _make(folder: Path) -> Path:
+    folder.mkdir()
+    for part in ("figures", "samples"):
+        (folder / part).mkdir()
+    return folder
+
+
+def dataset_of_run(run: "Run", *, trust: bool = True) -> Dataset:
+    """The dataset that a run was trained on.
+
+    Raises DiffuseError where a user's file has gone, or has other data in it by now.
+    """
+    dataset = build.build_dataset(run.config, trust=trust)
+    if dataset.dim != len(run.standard.mean) or any(
+        (now != then).any() for now, then in zip(dataset.standard, run.standard, strict=True)
+    ):
+        raise DiffuseError(
+            f"the data of {run.name} have changed since it was trained; put back what {run.config.dataset} was, or "
+            "train a new run"
+        )
+    return dataset
+
+
+def process_of_run(settings: Config, run: "Run | None", *, trust: bool = True) -> Process:
+    """The forward process of settings; where they are the run's own, as the run has it, which may have learned it."""
+    if run is not None and settings == run.config:
+        return run.experiment.process
+    return build.build_process(settings, trust=trust)
+
+
+def find_run(outputs: Path, name: str) -> Path:
+    """The folder, or the checkpoint file, that `name` means: a run in `outputs`, a path, or `latest`.
+
+    Raises DiffuseError, naming the runs there are, if it is none of these.
+    """
+    runs = run_folders(outputs)
+    if name == "latest":
+        if not runs:
+            raise DiffuseError(f"there is no run in {outputs} yet; make one with: diffuse train --dataset moons")
+        return runs[-1]
+    for path in (outputs / name, Path(name)):
+        if (path / NEWEST).is_file() or (path.suffix == ".safetensors" and path.is_file()):
+            return path
+    for path in (outputs / name, Path(name)):
+        if path.is_dir():
+            raise DiffuseError(f"{path} is not a finished run: it has no {NEWEST}")
+    known = ", ".join(run.name for run in reversed(runs)) or "none"
+    raise DiffuseError(f"no run named {name!r} in {outputs}. Runs there: {known}.")
+
+
+def run_folders(outputs: Path) -> list[Path]:
+    """The runs in `outputs`, the one last written to at the end."""
+    found = [path.parent for path in outputs.glob(f"*/{NEWEST}")]
+    return sorted(found, key=lambda folder: ((folder / NEWEST).stat().st_mtime_ns, folder.name))
+
+
+def folder_and_file(path: Path) -> tuple[Path, Path]:
+    """The folder and the checkpoint file that a path found by `find` stands for."""
+    return (path, path / NEWEST) if path.is_dir() else (path.parent, path)
+
+
+def open_run(path: Path, *, trust: bool = False) -> Run:
+    """Open a run folder at its newest checkpoint, or one checkpoint file.
+
+    `trust` lets it name its maker's own code. Raises DiffuseError for a damaged or foreign checkpoint.
+    """
+    folder, file = folder_and_file(path)
+    tensors, metadata = checkpoint.load_checkpoint(file)
+    try:
+        settings = config.make(config.loads(metadata["config"]), str(file))
+        dim = int(metadata["dim"])
+        standard = Standardiser(tensors.pop("standard.mean"), tensors.pop("standard.scale"))
+        low, high = tensors.pop("bounds.low"), tensors.pop("bounds.high")
+        view = metadata["view"]
+    except (KeyError, ValueError) as error:
+        raise DiffuseError(f"{file} is not a whole checkpoint: {error} is missing or wrong") from error
+    built = build.build_experiment(settings, dim, trust=trust)
+    if built.learns_schedule:
+        built = build.with_learned_schedule(built, _average(built, tensors))
+    return Run(folder, settings, built, standard, view, low, high, tensors, metadata)
+
+
+def save_run(
+    file: Path,
+    state: Any,
+    settings: Config,
+    *,
+    standard: Standardiser,
+    view: str,
+    low: np.ndarray,
+    high: np.ndarray,
+    metadata: dict[str, str],
+) -> None:
+    """Write one checkpoint: the training state's parts by name, the data's constants, and the settings in its header.
+
+    `state` is a NamedTuple of pytrees; an `average` among its fields is what `Run.predict` reads.
+    """
+    tensors = {"standard.mean": standard.mean, "standard.scale": standard.scale, "bounds.low": low, "bounds.high": high}
+    for part, tree in zip(state._fields, jax.device_get(state), strict=True):
+        tensors |= checkpoint.flatten(tree, part)
+    header = {"config": config.dump(settings), "dim": str(len(standard.mean)), "view": view, **metadata}
+    checkpoint.save_checkpoint(file, tensors, header)
+
+
+def write_config(folder: Path, settings: Config) -> None:
+    """Write the folder's config.toml, itself a valid --config file."""
+    files.write_file(folder / "config.toml", config.dump(settings).encode())
+
+
+def read_log(folder: Path) -> list[dict[str, Any]]:
+    """The records of log.jsonl, oldest first. Raises DiffuseError if there is none or it is damaged."""
+    file = folder / "log.jsonl"
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.endswith("\n")]  # a killed run may leave half a line
+    except OSError as error:
+        raise DiffuseError(f"cannot read {file}: {error.strerror}") from error
+    except ValueError as error:
+        raise DiffuseError(f"{file} is damaged: {error}") from error
+
+
+def write_log(folder: Path, records: list[dict[str, Any]]) -> None:
+    """Write log.jsonl anew."""
+    files.write_file(folder / "log.jsonl", "".join(json.dumps(record) + "\n" for record in records).encode())

@@ -1,0 +1,67 @@
+"""A density behind what a panel is about: from the paper to a faint shade."""
+
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, LinearSegmentedColormap
+
+from diffuse_cli.errors import UsageError
+from diffuse_cli.plots.style import Theme
+
+STRENGTH = 0.5  # the power of the density that is shown: its square root, so that tails are seen too
+
+
+class Background(NamedTuple):
+    """A density p [nx, ny] in the middles of cells along x [nx] and y [ny], each evenly spaced."""
+
+    x: np.ndarray
+    y: np.ndarray
+    p: np.ndarray
+
+
+def draw_background(axes: Axes, backdrop: Background, theme: Theme, *, strong: bool = False) -> None:
+    """Draw it as an image, the densest cell the strongest, and leave the limits of the axes as they are.
+
+    strong: it is as much what the panel is about as what is drawn over it.
+
+    Raises UsageError where shapes do not agree.
+    """
+    x, y, p = (np.asarray(part, float) for part in backdrop)
+    if p.shape != (len(x), len(y)):
+        raise UsageError(f"a backdrop of {len(x)} by {len(y)} cells needs p of that shape, not {p.shape}.")
+    shown = (np.nan_to_num(p) / max(np.nanmax(p), 1e-300)) ** STRENGTH
+    limits = axes.get_xlim(), axes.get_ylim()
+    haze = LinearSegmentedColormap.from_list("haze", [theme.paper, theme.muted if strong else theme.fill])
+    show_cells(axes, x, y, shown, cmap=haze, limits=(0, 1), zorder=0)
+    axes.set(xlim=limits[0], ylim=limits[1])
+
+
+def show_cells(
+    axes: Axes,
+    x: np.ndarray,
+    y: np.ndarray,
+    values: np.ndarray,
+    *,
+    cmap: Colormap,
+    limits: tuple[float, float],
+    zorder: float = 1,
+) -> None:
+    """An image of values [nx, ny] in cells with the middles x [nx] and y [ny]; limits: the ends of the colours."""
+    axes.imshow(
+        values.T,
+        extent=(*_edges(x), *_edges(y)),
+        origin="lower",
+        cmap=cmap,
+        vmin=limits[0],
+        vmax=limits[1],
+        interpolation="bilinear",
+        aspect=axes.get_aspect(),
+        zorder=zorder,
+    )
+
+
+def _edges(middles: np.ndarray) -> tuple[float, float]:
+    """The outer edges of evenly spaced cells with these middles [n]."""
+    half = (middles[-1] - middles[0]) / (len(middles) - 1) / 2
+    return middles[0] - half, middles[-1] + half

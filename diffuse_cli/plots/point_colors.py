@@ -1,0 +1,74 @@
+"""The colours of points: one colour for a point in every panel, so that the eye can follow it through a figure."""
+
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.colors import to_rgba
+
+from diffuse_cli.errors import UsageError
+from diffuse_cli.plots.style import Theme
+
+SHADES = 64
+HISTOGRAM_SHADES = 8  # the bands of a stacked histogram: more would be too thin to see
+
+
+class PointColors(NamedTuple):
+    """A colour for each of n points: `palette[group]`. group [n] are integers, palette [groups, 4] is RGBA in 0..1."""
+
+    group: np.ndarray
+    palette: np.ndarray
+
+    def of(self, index: np.ndarray) -> np.ndarray:
+        """The colours [m, 4] of the points `index` [m]."""
+        return self.palette[self.group[index]]
+
+
+def one_color(colour: str, count: int) -> PointColors:
+    """The same colour for all."""
+    return PointColors(np.zeros(count, int), np.array([to_rgba(colour)]))
+
+
+def by_rank(values: np.ndarray, theme: Theme, shades: int = SHADES) -> PointColors:
+    """Colours along the theme's ramp by the rank of `values` [n]: every shade is used by equally many points."""
+    shades = max(min(shades, len(values)), 1)
+    rank = np.argsort(np.argsort(values, kind="stable"), kind="stable")
+    palette = theme.ramp(np.linspace(0, 1, shades)) if shades > 1 else theme.ramp([0.5])
+    return PointColors(rank * shades // len(values), palette)
+
+
+def by_label(labels: np.ndarray, theme: Theme) -> PointColors:
+    """One colour for each distinct value of `labels` [n]; steps of the ramp where there are too many for that."""
+    kinds, group = np.unique(labels, return_inverse=True)
+    if len(kinds) <= len(theme.classes):
+        palette = np.array([to_rgba(colour) for colour in theme.classes[: len(kinds)]])
+    else:
+        palette = theme.ramp(np.linspace(0, 1, len(kinds)))
+    return PointColors(group.reshape(-1), palette)
+
+
+def point_colors(clean: np.ndarray, colour_by: np.ndarray | None, theme: Theme, shades: int = SHADES) -> PointColors:
+    """The colours of a cloud's points, from its clean end [n, d] or from `colour_by` [n].
+
+    By default a point's colour says where it lies along the first principal axis of the clean cloud. Whole numbers and
+    words in `colour_by` are labels; other numbers give an order. Raises UsageError where `colour_by` is not [n].
+    """
+    if colour_by is None:
+        mean, axes = principal_axes(clean, 1)
+        return by_rank((clean - mean) @ axes[:, 0], theme, shades)
+    colour_by = np.asarray(colour_by)
+    if colour_by.shape != (len(clean),):
+        raise UsageError(f"colour_by has shape {colour_by.shape}; it needs one value for each of {len(clean)} points.")
+    return by_rank(colour_by, theme, shades) if colour_by.dtype.kind == "f" else by_label(colour_by, theme)
+
+
+def principal_axes(cloud: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The mean [d] of a cloud [n, d] and its first `count` principal axes [d, count], the widest first.
+
+    The sign of an axis is arbitrary in itself; here its largest entry is positive, so that a figure is reproducible.
+    """
+    finite = cloud[np.isfinite(cloud).all(axis=1)]
+    mean = finite.mean(axis=0)
+    covariance = np.atleast_2d(np.cov(finite, rowvar=False, bias=True))
+    axes = np.linalg.eigh(covariance)[1][:, ::-1][:, :count]
+    largest = np.abs(axes).argmax(axis=0)
+    return mean, axes * np.where(axes[largest, np.arange(axes.shape[1])] < 0, -1.0, 1.0)

@@ -1,0 +1,63 @@
+"""Runge-Kutta methods on the probability-flow ODE in its straightest form.
+
+With x = x0 + sigma eps, alpha = 1, the flow is dx/dsigma = eps(x, sigma): Song, Meng & Ermon 2021, eq. 14; Karras et
+al. 2022, eq. 3 with sigma(t) = t. A method is its table of weights (Butcher 1964). All may churn: before a step, noise
+is added and the step taken from the noisier level, which heals errors made before (Karras et al. 2022, algorithm 2).
+"""
+
+from typing import Annotated
+
+import jax.numpy as jnp
+from jax import Array
+from msgspec import Meta
+
+from diffuse_cli.diffusion.denoisers import Predict
+from diffuse_cli.diffusion.process import Level, unscaled
+from diffuse_cli.samplers.base import Sampler, State, standard_normal, without_scale
+
+Churn = Annotated[float, Meta(ge=0, le=1)]
+_CHURNED = (0.05, 50.0)  # the sigmas that churn is for: table 5 of the paper, ImageNet
+
+
+def euler(*, churn: Churn = 0.0) -> Sampler:
+    """Euler's method in sigma. Without churn this is DDIM, step for step."""
+    return _runge_kutta([[]], [1.0], order=1, churn=churn)
+
+
+def heun(*, churn: Churn = 0.0) -> Sampler:
+    """Heun's method in sigma, the sampler of EDM. Karras et al. 2022, algorithms 1 and 2.
+
+    churn: how much of sigma's size is added as noise in a step, the paper's S_churn / N, between sigma 0.05 and 50. The
+    paper's bound is sqrt(2) - 1; S_noise is 1.
+    """
+    return _runge_kutta([[], [1.0]], [0.5, 0.5], order=2, churn=churn)
+
+
+def midpoint(*, churn: Churn = 0.0) -> Sampler:
+    """The midpoint method in sigma: the slope is taken half way."""
+    return _runge_kutta([[], [0.5]], [0.0, 1.0], order=2, churn=churn)
+
+
+def rk4(*, churn: Churn = 0.0) -> Sampler:
+    """The classical method of Kutta 1901 in sigma: four evaluations a step, fourth order."""
+    return _runge_kutta([[], [0.5], [0.0, 0.5], [0.0, 0.0, 1.0]], [1 / 6, 1 / 3, 1 / 3, 1 / 6], order=4, churn=churn)
+
+
+def _runge_kutta(matrix: list[list[float]], weights: list[float], *, order: int, churn: float) -> Sampler:
+    """The explicit method with this Butcher table; a stage stands at the sum of its row."""
+
+    def step(predict: Predict, state: State, now: Level, nxt: Level, key: Array) -> State:
+        x, sigma = state.x, now.sigma
+        if churn:
+            gamma = jnp.where((sigma >= _CHURNED[0]) & (sigma <= _CHURNED[1]), churn, 0.0)
+            x += sigma * jnp.sqrt((1 + gamma) ** 2 - 1) * standard_normal(key, x)
+            sigma *= 1 + gamma
+        width, seen = nxt.sigma - sigma, []
+        for row in matrix:
+            log_snr = -2 * jnp.log(sigma + sum(row) * width)
+            ahead = sum((a * p.eps for a, p in zip(row, seen, strict=True)), jnp.zeros_like(x))
+            seen.append(predict(x + width * ahead, unscaled(log_snr)))
+        slope = sum(b * p.eps for b, p in zip(weights, seen, strict=True))
+        return State(x + width * slope, seen[0].x0)
+
+    return Sampler(without_scale(step), evals=len(weights), grid="karras", order=None if churn else order)

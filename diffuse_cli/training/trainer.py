@@ -1,0 +1,146 @@
+"""One training run from its folder to its last checkpoint: the loop, with its log, held-out losses and checkpoints."""
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import msgspec
+import numpy as np
+
+from diffuse_cli.config import Config
+from diffuse_cli.datasets.dataset import Dataset
+from diffuse_cli.errors import DivergedError
+from diffuse_cli.models import build, checkpoint, run_folder
+from diffuse_cli.training import loop
+
+EVALUATIONS = 20  # held-out losses and checkpoints in a run, closer at the start, where the loss falls
+_DIVERGED = 1e4  # times the first loss: no learning rate that is still to come makes that good
+
+
+class Progress(NamedTuple):
+    """What the person waiting may want to see at the end of a chunk."""
+
+    step: int
+    total: int
+    loss: float
+    held_out: float | None
+    steps_per_second: float
+
+
+class Trainer:
+    """A run being trained. `run()` yields Updates; `save()` writes the newest checkpoint at any time between them."""
+
+    def __init__(
+        self,
+        folder: Path,
+        config: Config,
+        dataset: Dataset,
+        *,
+        budget: float | None = None,
+        resume: run_folder.Run | None = None,
+    ):
+        self.folder, self.config, self.dataset, self.budget = folder, config, dataset, budget
+        self.experiment = build.build_experiment(config, dataset.dim)
+        self.data, self.law = build.draw_data(config, dataset), build.truth_of(dataset)
+        self.low, self.high = (np.asarray(end(self.data.train, axis=0)) for end in (jnp.min, jnp.max))
+        self.state = loop.initial_state(self.experiment) if resume is None else _restore(self.experiment, resume)
+        self.step, self.total = int(self.state.step), config.steps
+        self.best = math.inf if resume is None else float(resume.metadata["best"])
+        self.seconds = 0.0 if resume is None else float(resume.metadata["seconds"])
+        self.loss = self.held_out = self.speed = math.nan
+        self.first_loss: float | None = None
+        if resume is not None:
+            # what was logged past the checkpoint will be logged again
+            records = [record for record in run_folder.read_log(folder) if record["step"] <= self.step]
+            run_folder.write_log(folder, records)
+
+    def run(self) -> Iterator[Progress]:
+        """Train to the end. Raises DivergedError, leaving the last good checkpoint, when a loss is not finite."""
+        judge = loop.held_out_function(self.experiment, self.data.held_out)
+        least, chance = 0.0, 0.0
+        if self._knows_least:
+            least, chance = loop.irreducible_loss(self.experiment, self.data.held_out, self.law)
+        before, began, evaluated, quarter = self.seconds, time.perf_counter(), -1, None
+        known = self.step / self.seconds if self.seconds else None
+        training = loop.fit(
+            self.experiment, self.state, self.data.train, total=self.total, budget=self.budget, speed=known
+        )
+        run_folder.write_config(self.folder, self.config)
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8", buffering=1) as log:
+            for progress in training:
+                self.state, self.step, self.total = progress.state, progress.step, progress.total
+                self.loss, self.speed = progress.loss, progress.steps_per_second
+                self.seconds = before + time.perf_counter() - began
+                self._check(progress.loss)
+                record: dict[str, Any] = {"step": self.step, "loss": progress.loss, "seconds": round(self.seconds, 3)}
+                held_out, due = None, math.floor(EVALUATIONS * math.sqrt(progress.done))
+                if due > evaluated:
+                    held_out = self.held_out = float(judge(self.state.average)) - chance
+                    self._check(held_out)  # the last update may have spoilt weights whose losses were still finite
+                    record["held_out"] = held_out
+                    if self._knows_least:
+                        record["excess"] = held_out - least
+                log.write(json.dumps(record) + "\n")
+                if held_out is not None:
+                    now = math.floor(4 * progress.done)
+                    self._checkpoint(held_out, quarter=quarter is not None and now > quarter)
+                    evaluated, quarter = due, now
+                yield Progress(self.step, self.total, progress.loss, held_out, progress.steps_per_second)
+        if self.budget is not None:
+            run_folder.write_config(self.folder, self.config)
+
+    @property
+    def _knows_least(self) -> bool:
+        """Whether the least possible loss is known; that of a schedule which is learned changes with it."""
+        return self.law is not None and not self.experiment.learns_schedule
+
+    def save(self, file: str = run_folder.NEWEST) -> None:
+        """Write a checkpoint of the state now.
+
+        A budget's number of steps is only now known; it is kept as `steps`, which is where a resumed run goes on to.
+        """
+        if self.budget is not None:
+            self.config = msgspec.structs.replace(self.config, steps=max(self.step, self.total))
+        run_folder.save_run(
+            self.folder / file,
+            self.state,
+            self.config,
+            standard=self.dataset.standard,
+            view=self.dataset.view,
+            low=self.low,
+            high=self.high,
+            metadata={"step": str(self.step), "best": repr(self.best), "seconds": repr(self.seconds)},
+        )
+
+    def _checkpoint(self, held_out: float, *, quarter: bool) -> None:
+        if held_out < self.best:
+            self.best = held_out
+            self.save(run_folder.BEST)
+        if quarter and self.step < self.total:  # a few on the way, for whoever wants to watch it learn
+            self.save(f"checkpoint-{self.step}.safetensors")
+        self.save()
+
+    def _check(self, loss: float) -> None:
+        self.first_loss = loss if self.first_loss is None else self.first_loss
+        if not math.isfinite(loss) or abs(loss) > _DIVERGED * max(1.0, abs(self.first_loss)):
+            kept = (self.folder / run_folder.NEWEST).is_file()
+            raise DivergedError(
+                f"training diverged: the loss is {loss:g} at step {self.step}. "
+                f"Try a smaller --lr than {self.config.lr:g}. "
+                + (
+                    f"The last good checkpoint is kept in {self.folder}."
+                    if kept
+                    else "There is no checkpoint yet to keep."
+                )
+            )
+
+
+def _restore(built: build.Experiment, run: run_folder.Run) -> loop.TrainState:
+    template = jax.eval_shape(lambda: loop.initial_state(built))
+    parts = {name: checkpoint.restore(getattr(template, name), run.tensors, name) for name in template._fields}
+    return loop.TrainState(**parts)

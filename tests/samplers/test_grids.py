@@ -1,0 +1,65 @@
+"""Every grid of noise levels: from noise to exactly clean, within what is trained."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from diffuse_cli import catalog
+from diffuse_cli.diffusion import process as p
+from diffuse_cli.diffusion.schedules import cosine, linear
+from diffuse_cli.samplers.loop import run_steps
+from tests.samplers.table import GRIDS, KEY, SCHEDULES, gaussian, levels_of, start_at
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("steps", [1, 2, 3, 50, 3000])
+def test_grids_ask_only_about_levels_that_are_trained(schedule, grid, steps):
+    process = p.Process(catalog.build("schedule", schedule, 1000), 1000)
+    first, last = process.schedule(jnp.array([1.0, 1 / 1000]))
+    levels = catalog.build("grid", grid)(process, steps).log_snr[:-1]
+    assert levels.min() >= first - 1e-4
+    assert levels.max() <= last + 1e-3
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("steps", [1, 2, 3, 50])
+def test_grids_run_from_noise_to_exactly_clean(grid, steps):
+    levels = levels_of(grid, steps)
+    assert levels.log_snr.shape == (steps + 1,)
+    assert (np.diff(levels.log_snr) > 0).all()
+    most = p.Process(linear(1000), 1000).level(1.0).log_snr
+    np.testing.assert_allclose(levels.log_snr[0], max(most, -2 * np.log(80)) if grid == "karras" else most, rtol=1e-6)
+    assert (levels.alpha[-1], levels.sigma[-1]) == (1, 0)
+
+
+def test_heun_converges_on_its_own_grid_from_any_amount_of_noise(x64):
+    """Second order: half the step, a quarter of the error. `cosine` begins at sigma / alpha = 20,000."""
+    heun = catalog.build("sampler", "heun")
+    ends = {}
+    for steps in (20, 40, 80, 640):
+        levels = levels_of(heun.grid, steps, schedule=cosine(1000))
+        ends[steps] = run_steps(gaussian(), heun, levels, start_at(levels), KEY).x
+    gaps = [float(jnp.abs(ends[steps] - ends[640]).max()) for steps in (20, 40, 80)]
+    assert gaps[0] < 0.2
+    assert gaps[0] / gaps[1] > 3
+    assert gaps[1] / gaps[2] > 3
+
+
+@pytest.mark.parametrize("steps", [10, 1000])
+def test_the_uniform_grid_visits_the_chains_own_levels(steps):
+    process = p.Process(linear(steps), steps)
+    got, knots = catalog.build("grid", "uniform")(process, steps), process.knots()
+    np.testing.assert_allclose(got.sigma, knots.sigma[::-1], rtol=1e-4)
+
+
+def test_the_karras_grid_is_the_published_one(x64):
+    """sigma_i between 80 and 0.002 with rho = 7; Karras et al. 2022, eq. 5."""
+    i, n = np.arange(18), 18
+    expected = (80 ** (1 / 7) + i / (n - 1) * (0.002 ** (1 / 7) - 80 ** (1 / 7))) ** 7
+    schedule = lambda t: jnp.where(t == 1, -2 * jnp.log(80.0), -2 * jnp.log(0.002))  # noqa: E731
+    got = catalog.build("grid", "karras")(p.Process(schedule, 1000, p.variance_exploding), n)
+    np.testing.assert_allclose(got.sigma[:-1], expected, rtol=1e-6)
+    higher = lambda t: jnp.where(t == 1, -2 * jnp.log(9e3), -2 * jnp.log(0.002))  # noqa: E731
+    got = catalog.build("grid", "karras")(p.Process(higher, 1000, p.variance_exploding), n)
+    np.testing.assert_allclose(got.sigma[:-1], expected, rtol=1e-6)
