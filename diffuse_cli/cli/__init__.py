@@ -11,6 +11,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from diffuse_cli.cli import signals
 from diffuse_cli.errors import DiffuseError
 
 COMMANDS = {  # name: (where, one line for the list of commands)
@@ -161,4 +162,5 @@ def main() -> None:
     """The `diffuse` command."""
     if hasattr(signal, "SIGPIPE"):  # whoever reads our output may have seen enough: `diffuse list | head`
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    signals.take_over()
     cli.main()

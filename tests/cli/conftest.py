@@ -1,11 +1,13 @@
 """One small trained run, shared, and a way to call the command line."""
 
 import json
+import os
 import shutil
 from typing import NamedTuple
 
 import pytest
 from click.testing import CliRunner
+from filelock import FileLock
 
 from diffuse_cli.cli import cli
 from diffuse_cli.training import loop
@@ -54,12 +56,15 @@ def _quick(monkeypatch):
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory):
-    """An outputs folder with one run, `small`. Not to be changed: ask for `outputs` for a copy."""
-    folder = tmp_path_factory.mktemp("trained")
-    with pytest.MonkeyPatch.context() as patch:
-        _few_held_out(patch)
-        result = call("train", "--name", "small", "--outputs", folder, *SMALL)
-    assert result.code == 0, result.err
+    """An outputs folder with one run, `small`, for all workers. Not to be changed: ask for `outputs` for a copy."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "trained"
+    with FileLock(f"{folder}.lock"), pytest.MonkeyPatch.context() as patch:
+        if not (folder / "small" / "figures" / "loss.png").exists():  # the last thing to be written
+            shutil.rmtree(folder, ignore_errors=True)
+            _few_held_out(patch)
+            result = call("train", "--name", "small", "--outputs", folder, *SMALL)
+            assert result.code == 0, result.err
     return folder
 
 
