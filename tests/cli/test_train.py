@@ -172,6 +172,7 @@ def test_a_signal_leaves_a_checkpoint_and_says_how_to_go_on(number, status, outp
     assert 0 < run.step < 100_000
 
 
+@pytest.mark.rounding
 def test_resumed_is_unbroken(outputs):
     """A run stopped somewhere and resumed is the run that never stopped, bit for bit, log included."""
     code, err = start_and_stop(outputs.parent, "broken", signal.SIGINT)

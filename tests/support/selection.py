@@ -78,7 +78,9 @@ def _names(config, argument, item):
     return same and item.nodeid.partition("::")[2] in (name, f"{name}[{item.nodeid.partition('[')[2]}")
 
 
-def pytest_sessionfinish(session):
+def pytest_sessionfinish(session, exitstatus):
+    if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and session.config.option.slow_part:
+        session.exitstatus = pytest.ExitCode.OK  # a part may be empty
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["left_out"] = session.config.stash.get(_LEFT_OUT, 0)
 
