@@ -52,9 +52,11 @@ def bound_terms(predict: Predict, process: Process, x0: Array, key: Array, *, va
 
 def prior_term(x0: Array, last: Level) -> Array:
     """KL(q(x_T | x0) || N(0, (alpha^2 + sigma^2) I)) [batch], of x0 [batch, d]; `last` is the level at T."""
-    whole = last.alpha**2 + last.sigma**2
-    share = last.sigma**2 / whole
-    return 0.5 * jnp.sum(share + last.alpha**2 * x0**2 / whole - 1 - jnp.log(share), axis=-1)
+    signal = (last.alpha / jnp.hypot(last.alpha, last.sigma)) ** 2
+    noise = (last.sigma / jnp.hypot(last.alpha, last.sigma)) ** 2
+    # log noise = log(1 - signal), which has digits of a faint signal and none of faint noise
+    log_noise = jnp.where(signal < 0.5, jnp.log1p(-jnp.minimum(signal, 0.5)), jnp.log(noise))
+    return 0.5 * jnp.sum(signal * (x0**2 - 1) - log_noise, axis=-1)
 
 
 def step_term(p: Prediction, x0: Array, eps: Array, earlier: Level, level: Level, variance: str) -> Array:
@@ -67,14 +69,11 @@ def step_term(p: Prediction, x0: Array, eps: Array, earlier: Level, level: Level
     level = preserved(level)
     sigma, clean = level.sigma / level.alpha, jnp.isinf(earlier.log_snr)
     gain = jnp.expm1(jnp.where(clean, level.log_snr, earlier.log_snr) - level.log_snr)  # SNR' / SNR - 1
-    if variance == "learned":
-        unknown = p.x0_var / sigma**2  # the variance of eps, given x
-        ratio = 1 + gain * unknown
-        v = p.x0_var
-    else:
-        wider = (level.sigma / jnp.where(clean, level.sigma, earlier.sigma)) ** 2 if variance == "large" else 1.0
-        ratio, v = jnp.broadcast_to(wider, x0.shape), jnp.broadcast_to(sigma**2, x0.shape)
-    kl = 0.5 * jnp.sum(jnp.log(ratio) + (1 + gain * (p.eps - eps) ** 2) / ratio - 1, axis=-1)
+    v = p.x0_var if variance == "learned" else jnp.broadcast_to(sigma**2, x0.shape)
+    # the model's variance is 1 + wider times q's own; of eps given x that is the variance, or the most it can be, or 0
+    unknown = {"learned": v / sigma**2, "large": level.alpha**2, "small": 0.0}[variance]
+    wider = jnp.broadcast_to(gain * unknown, x0.shape)
+    kl = 0.5 * jnp.sum(jnp.log1p(wider) + (gain * (p.eps - eps) ** 2 - wider) / (1 + wider), axis=-1)
     reconstruction = -jnp.sum(jax.scipy.stats.norm.logpdf(x0, p.x0, jnp.sqrt(v)), axis=-1)
     return jnp.where(jnp.broadcast_to(clean, (len(x0), 1))[:, 0], reconstruction, kl)
 

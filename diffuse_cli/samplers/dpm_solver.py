@@ -5,7 +5,9 @@ With alpha = 1 and l = -log sigma, half the log-SNR, the flow from l to l + h is
     x' = x - ∫ e^-u eps du,    or    x' = (sigma'/sigma) x + sigma' ∫ e^u x0 du,    u from l to l + h
 
 (Lu et al. 2022, eq. 3.4; Lu et al. 2022b, eq. 8). Between its ends eps or x0 is a polynomial in u through values at
-levels in between, each asked of the network; nothing is remembered from the step before.
+levels in between, each asked of the network; nothing is remembered from the step before. As x = x0 + sigma eps, a step
+by eps is x0 + sigma' eps and what eps changes by on the way, which is a difference of x0 over sigma: where sigma is
+large neither x nor eps has digits for it.
 """
 
 import jax.numpy as jnp
@@ -22,8 +24,9 @@ def dpm_2() -> Sampler:
     def step(predict: Predict, state: State, now: Level, nxt: Level, key: Array) -> State:
         middle = _between(now, nxt, 1 / 2)
         p = predict(state.x, now)
-        u = state.x + (middle.sigma - now.sigma) * p.eps
-        return State(state.x + (nxt.sigma - now.sigma) * predict(u, middle).eps, p.x0)
+        ahead = predict(p.x0 + middle.sigma * p.eps, middle)
+        change = (p.x0 - ahead.x0) / middle.sigma  # of eps
+        return State(p.x0 + nxt.sigma * p.eps + (nxt.sigma - now.sigma) * change, p.x0)
 
     return Sampler(without_scale(step), evals=2, grid="log_snr", order=2)
 
@@ -32,16 +35,19 @@ def dpm_3() -> Sampler:
     """DPM-Solver-3, eps asked at a third and at two thirds in log-SNR. Lu et al. 2022, algorithm 2."""
 
     def step(predict: Predict, state: State, now: Level, nxt: Level, key: Array) -> State:
-        def move(to: Level, curve: Array) -> Array:
-            """To a level, the integral of e^-u (eps + curve (u - l)); curve is a slope in l."""
+        def bent(to: Level, curve: Array) -> Array:
+            """What the integral of e^-u (eps + curve (u - l)) to a level has of curve, which is a slope in l."""
             h = _half(to) - _half(now)
-            return state.x + (to.sigma - now.sigma) * p.eps - ((now.sigma - to.sigma) - h * to.sigma) * curve
+            return -to.sigma * (jnp.expm1(h) - h) * curve
 
         first, second = _between(now, nxt, 1 / 3), _between(now, nxt, 2 / 3)
         p = predict(state.x, now)
-        ahead = predict(move(first, jnp.zeros_like(state.x)), first).eps
-        ahead = predict(move(second, (ahead - p.eps) / (_half(first) - _half(now))), second).eps
-        return State(move(nxt, (ahead - p.eps) / (_half(second) - _half(now))), p.x0)
+        ahead = predict(p.x0 + first.sigma * p.eps, first)
+        change = (p.x0 - ahead.x0) / first.sigma  # of eps
+        more = bent(second, change / (_half(first) - _half(now)))
+        ahead = predict(p.x0 + second.sigma * p.eps + more, second)
+        change = (p.x0 - ahead.x0 + more) / second.sigma
+        return State(p.x0 + nxt.sigma * p.eps + bent(nxt, change / (_half(second) - _half(now))), p.x0)
 
     return Sampler(without_scale(step), evals=3, grid="log_snr", order=3)
 

@@ -44,7 +44,11 @@ def rk4(*, churn: Churn = 0.0) -> Sampler:
 
 
 def _runge_kutta(matrix: list[list[float]], weights: list[float], *, order: int, churn: float) -> Sampler:
-    """The explicit method with this Butcher table; a stage stands at the sum of its row."""
+    """The explicit method with this Butcher table; a stage stands at the sum of its row.
+
+    What is added up is by how much the eps of later stages differs from the first one's, which is the difference of
+    their x0 over sigma: where sigma is large x has no digits for it, and neither has eps.
+    """
 
     def step(predict: Predict, state: State, now: Level, nxt: Level, key: Array) -> State:
         x, sigma = state.x, now.sigma
@@ -52,12 +56,14 @@ def _runge_kutta(matrix: list[list[float]], weights: list[float], *, order: int,
             gamma = jnp.where((sigma >= _CHURNED[0]) & (sigma <= _CHURNED[1]), churn, 0.0)
             x += sigma * jnp.sqrt((1 + gamma) ** 2 - 1) * standard_normal(key, x)
             sigma *= 1 + gamma
-        width, seen = nxt.sigma - sigma, []
-        for row in matrix:
-            log_snr = -2 * jnp.log(sigma + sum(row) * width)
-            ahead = sum((a * p.eps for a, p in zip(row, seen, strict=True)), jnp.zeros_like(x))
-            seen.append(predict(x + width * ahead, unscaled(log_snr)))
-        slope = sum(b * p.eps for b, p in zip(weights, seen, strict=True))
-        return State(x + width * slope, seen[0].x0)
+        width, p = nxt.sigma - sigma, predict(x, unscaled(-2 * jnp.log(sigma)))
+        changes = [jnp.zeros_like(x)]  # of eps, from the first stage to each
+        for row in matrix[1:]:
+            there = sigma + sum(row) * width
+            bent = width * sum(a * change for a, change in zip(row, changes, strict=True))
+            ahead = predict(p.x0 + there * p.eps + bent, unscaled(-2 * jnp.log(there)))
+            changes.append((p.x0 - ahead.x0 + bent) / there)
+        bent = width * sum(b * change for b, change in zip(weights, changes, strict=True))
+        return State(p.x0 + nxt.sigma * p.eps + bent, p.x0)
 
     return Sampler(without_scale(step), evals=len(weights), grid="karras", order=None if churn else order)
