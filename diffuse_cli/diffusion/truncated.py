@@ -66,7 +66,8 @@ def _long(m: Array, h: Array) -> Truncated:
     side = jnp.where(m < 0, -1.0, 1.0).astype(m.dtype)
     middle = side * m
     a, b = middle - h, middle + h  # a may be negative, b is not
-    ends = [jnp.minimum(jnp.abs(end), _NOTHING) for end in (a, b)]
+    in_tail = a > 0
+    ends = [jnp.minimum(end, _NOTHING) for end in (jnp.where(in_tail, a, -a), b)]  # |a| has no slope at 0
     beyond = [0.5 * jax.scipy.special.erfc(end * float(np.sqrt(0.5))) for end in ends]
     at = [jnp.exp(-0.5 * (end**2 + _LOG_2PI)) for end in ends]
     # about zero, where a <= 0
@@ -80,7 +81,6 @@ def _long(m: Array, h: Array) -> Truncated:
         jnp.where(end < _TAIL, q / p, _mills(jnp.maximum(end, _TAIL)))
         for end, q, p in zip((a, b), beyond, at, strict=True)
     ]
-    in_tail = a > 0
     mass = jnp.where(in_tail, mills[0] - ratio * mills[1], 1.0)
     mean = -jnp.expm1(-drop) / mass
     tail = jnp.log(mass) - 0.5 * (a**2 + _LOG_2PI), mean, 1 + (a - b * ratio) / mass - mean**2
