@@ -1,14 +1,16 @@
 """The forward and the reverse process as rows of frames."""
 
+from functools import partial
+
 import jax
-import jax.numpy as jnp
 import numpy as np
+from jax import Array
 from matplotlib.figure import Figure
 
 from diffuse_cli import catalog
 from diffuse_cli.config import Config
 from diffuse_cli.datasets.dataset import Dataset
-from diffuse_cli.diffusion.process import Process, angle_of, forward_chain
+from diffuse_cli.diffusion.process import Level, Process, angle_of, forward_chain
 from diffuse_cli.figures import paths
 from diffuse_cli.models.draw import Drawn, Method
 from diffuse_cli.models.model import Model
@@ -22,16 +24,23 @@ def plot_forward(
     """The forward chain at `frames` times, equally spaced from data to noise, the same `count` points in each."""
     x0 = dataset.standard.to_model(dataset.draw(np.random.default_rng(seed), count))
     knots = _evenly(process.timesteps, frames)
-    levels = process.level(jnp.asarray(knots / process.timesteps, jnp.float32))
-    path = jax.jit(forward_chain)(jax.random.key(seed), jnp.asarray(x0, jnp.float32), levels)
+    t = np.float32(knots / process.timesteps)
+    path, levels = jax.device_get(_noised(process, np.float32(x0), t, np.uint32(seed)))
     return strips.forward_strip(
         paths.in_unit_variance(path, levels),
-        np.asarray(levels.log_snr),
+        levels.log_snr,
         t=knots,
         view=dataset.view,
         subject=f"{config.dataset}, {catalog.short_name(config.schedule)} schedule, T = {process.timesteps}",
         **look._asdict(),
     )
+
+
+@partial(jax.jit, static_argnames="process")
+def _noised(process: Process, x0: Array, t: Array, seed: Array) -> tuple[Array, Level]:
+    """One path of the chain from x0 [n, d] through the levels at t [k], and these levels."""
+    levels = process.level(t)
+    return forward_chain(jax.random.key(seed), x0, levels), levels
 
 
 def plot_reverse(model: Model, method: Method, drawn: Drawn, *, frames: int, look: Look = DEFAULT_LOOK) -> Figure:

@@ -13,6 +13,7 @@ from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.models.model import Model
 from diffuse_cli.samplers import loop as sampling
 from diffuse_cli.samplers.base import Adaptive, Sampler
+from diffuse_cli.samplers.grids import levels_of
 
 
 class Method(NamedTuple):
@@ -71,7 +72,7 @@ def draw_samples(model: Model, method: Method, count: int, seed: int, *, traject
             f"{found.broken + 1} of {method.steps}, from log-SNR {levels.log_snr[found.broken]:.3g}"
         )
     samples = model.standard.to_data(found.x.astype(np.float64))
-    return Drawn(samples, jax.device_get(levels), found.path, round(float(found.evals)), time.perf_counter() - began)
+    return Drawn(samples, levels, found.path, round(float(found.evals)), time.perf_counter() - began)
 
 
 def build_method(model: Model, method: Method) -> tuple[Sampler | Adaptive, Level]:
@@ -80,7 +81,7 @@ def build_method(model: Model, method: Method) -> tuple[Sampler | Adaptive, Leve
     Raises UsageError for a name that is unknown, or a combination that has no meaning, with the nearest one that has.
     """
     sampler = catalog.build("sampler", method.sampler)
-    levels = catalog.build("grid", method.grid)(model.process, method.steps)
+    levels = levels_of(catalog.build("grid", method.grid), model.process, method.steps)
     if sampler.needs_variance and model.predict_with_variance is None:
         raise UsageError(
             f"{method.sampler} needs to know how uncertain x0 is, and {model.name} has not learned it (it takes "

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import msgspec
 import numpy as np
 
@@ -47,7 +46,7 @@ class Trainer:
         self.folder, self.config, self.dataset, self.budget = folder, config, dataset, budget
         self.experiment = build.build_experiment(config, dataset.dim)
         self.data, self.law = build.draw_data(config, dataset), build.truth_of(dataset)
-        self.low, self.high = (np.asarray(end(self.data.train, axis=0)) for end in (jnp.min, jnp.max))
+        self.low, self.high = (end(self.data.train, axis=0) for end in (np.min, np.max))
         self.state = loop.initial_state(self.experiment) if resume is None else _restore(self.experiment, resume)
         self.step, self.total = int(self.state.step), config.steps
         self.best = math.inf if resume is None else float(resume.metadata["best"])
