@@ -87,6 +87,7 @@ def s_curve(*, noise: Noise = 0.05, dim: Literal[2, 3] = 2, scale: Scale = 1.0) 
     dim=2 is the strip seen from its side, the first and third coordinates: two three-quarter circles of radius 1. Draws
     are [n, dim].
     """
+
     def draw(rng: np.random.Generator, n: int) -> np.ndarray:
         legacy = np.random.RandomState(rng.bit_generator)
         t, y = 3 * np.pi * (legacy.uniform(size=n) - 0.5), 2 * legacy.uniform(size=n)

@@ -1,39 +1,63 @@
 """The four figures that training leaves."""
 
-from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
 
-from matplotlib.figure import Figure
-
+from diffuse_cli.config import Config
 from diffuse_cli.datasets.dataset import Dataset
-from diffuse_cli.figures.losses import plot_loss
-from diffuse_cli.figures.samples import plot_samples
-from diffuse_cli.figures.strips import plot_forward, plot_reverse
+from diffuse_cli.diffusion.process import Process
+from diffuse_cli.figures.losses import loss_drawing
+from diffuse_cli.figures.samples import samples_drawing
+from diffuse_cli.figures.strips import forward_drawing, reverse_drawing
 from diffuse_cli.models import run_folder
 from diffuse_cli.models.draw import Drawn, default_method, draw_samples
 from diffuse_cli.models.model import Model
+from diffuse_cli.plots.drawing_process import Drawing, DrawingProcess
 
 POINTS = 2000  # in a figure: enough to see a shape, few enough to see the points
-
-
 FRAMES = 10
+NAMES = ("loss", "forward", "reverse", "samples")
 
 
 def default_draw(model: Model) -> Drawn:
-    """The samples that `of_run` shows, by the method and the seed of the run's own settings, with their path."""
+    """The samples that the figures show, by the method and the seed of the run's own settings, with their path."""
     return draw_samples(model, default_method(model.config), POINTS, model.config.seed, trajectory=True)
 
 
-def training_figures(
-    run: run_folder.Run, model: Model, drawn: Callable[[], Drawn], dataset: Dataset
-) -> Iterator[tuple[str, Figure]]:
-    """The four figures that training leaves, with their names, each as soon as it is drawn.
+class TrainingFigures:
+    """The four figures of a run, drawn and written by a second process, for a `with`.
 
-    model: the denoiser of the run; drawn: asked for its `default_draw`, after the figures that need none.
+    That of the forward process can be drawn while the network is trained, unless its schedule is learned.
     """
-    config = run.config
-    method = default_method(config)
-    yield "loss", plot_loss(run.name, run_folder.read_log(run.folder))
-    process = run.experiment.process
-    yield "forward", plot_forward(config, process, dataset, frames=FRAMES, count=POINTS, seed=config.seed)
-    yield "reverse", plot_reverse(model, method, drawn(), frames=FRAMES)
-    yield "samples", plot_samples(model, method, drawn(), dataset)
+
+    def __init__(self, folder: Path, dataset: Dataset):
+        self._folder, self._dataset, self._process = folder / "figures", dataset, DrawingProcess()
+        self._saved: dict[str, Future[Path]] = {}
+
+    def __enter__(self) -> "TrainingFigures":
+        self._process.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._process.__exit__(*error)
+
+    def begin_forward(self, config: Config, process: Process) -> None:
+        """Have the forward process drawn, as it is before training."""
+        forward = forward_drawing(config, process, self._dataset, frames=FRAMES, count=POINTS, seed=config.seed)
+        self._save("forward", forward)
+
+    def begin(self, run: run_folder.Run, model: Model, drawn: Drawn) -> None:
+        """Have all others drawn. model: the denoiser of the run; drawn: its `default_draw`."""
+        method = default_method(run.config)
+        if "forward" not in self._saved:
+            self.begin_forward(run.config, run.experiment.process)
+        self._save("reverse", reverse_drawing(model, method, drawn, frames=FRAMES))
+        self._save("loss", loss_drawing(run.name, run_folder.read_log(run.folder)))
+        self._save("samples", samples_drawing(model, method, drawn, self._dataset))
+
+    def paths(self) -> list[Path]:
+        """Where they are, once they are written. Raises what went wrong with any."""
+        return [self._saved[name].result() for name in NAMES]
+
+    def _save(self, name: str, drawing: Drawing) -> None:
+        self._saved[name] = self._process.save(drawing, self._folder / f"{name}.png")

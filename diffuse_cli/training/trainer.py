@@ -3,18 +3,21 @@
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import msgspec
 import numpy as np
+from jax import Array
 
 from diffuse_cli.config import Config
 from diffuse_cli.datasets.dataset import Dataset
 from diffuse_cli.errors import DivergedError
 from diffuse_cli.models import build, checkpoint, run_folder
+from diffuse_cli.networks.denoiser import Weights
 from diffuse_cli.training import loop
 
 EVALUATIONS = 20  # held-out losses and checkpoints in a run, closer at the start, where the loss falls
@@ -61,13 +64,17 @@ class Trainer:
     def run(self) -> Iterator[Progress]:
         """Train to the end. Raises DivergedError, leaving the last good checkpoint, when a loss is not finite."""
         judge = loop.held_out_function(self.experiment, self.data.held_out)
-        least, chance = 0.0, 0.0
-        if self._knows_least:
-            least, chance = loop.irreducible_loss(self.experiment, self.data.held_out, self.law)
+        with ThreadPoolExecutor(1) as pool:
+            irreducible = pool.submit(self._irreducible_loss)  # while the loop is compiled
+            yield from self._train(judge, irreducible.result)
+
+    def _train(
+        self, judge: Callable[[Weights], Array], irreducible: Callable[[], tuple[float, float]]
+    ) -> Iterator[Progress]:
         before, began, evaluated, quarter = self.seconds, time.perf_counter(), -1, None
-        known = self.step / self.seconds if self.seconds else None
+        speed = self.step / self.seconds if self.seconds else None
         training = loop.fit(
-            self.experiment, self.state, self.data.train, total=self.total, budget=self.budget, speed=known
+            self.experiment, self.state, self.data.train, total=self.total, budget=self.budget, speed=speed
         )
         run_folder.write_config(self.folder, self.config)
         with (self.folder / "log.jsonl").open("a", encoding="utf-8", buffering=1) as log:
@@ -79,6 +86,7 @@ class Trainer:
                 record: dict[str, Any] = {"step": self.step, "loss": progress.loss, "seconds": round(self.seconds, 3)}
                 held_out, due = None, math.floor(EVALUATIONS * math.sqrt(progress.done))
                 if due > evaluated:
+                    least, chance = irreducible()
                     held_out = self.held_out = float(judge(self.state.average)) - chance
                     self._check(held_out)  # the last update may have spoilt weights whose losses were still finite
                     record["held_out"] = held_out
@@ -92,6 +100,12 @@ class Trainer:
                 yield Progress(self.step, self.total, progress.loss, held_out, progress.steps_per_second)
         if self.budget is not None:
             run_folder.write_config(self.folder, self.config)
+
+    def _irreducible_loss(self) -> tuple[float, float]:
+        """`loop.irreducible_loss`, or nothing where it is not known."""
+        if not self._knows_least:
+            return 0.0, 0.0
+        return loop.irreducible_loss(self.experiment, self.data.held_out, self.law)
 
     @property
     def _knows_least(self) -> bool:
