@@ -1,7 +1,7 @@
 """How many programs XLA compiles for a command, and what a user waits for besides: `python benchmarks/programs.py`.
 
-Commands run in processes of their own, in a temporary folder. First each of them with no compiled code kept from before:
-the programs that it compiles are counted; `--names` lists them too, each with the line that asked for it. Then, with that
+Commands run in processes of their own, in a temporary folder. First each of them with no compiled code from before: the
+programs that it compiles are counted; `--names` lists them too, each with the lines that asked for it. Then, with that
 code kept, its wall time, several times.
 """
 

@@ -78,9 +78,9 @@ def test_other_lengths_and_rates_compile_nothing():
     made = built()
     chunk, state = loop.chunk_function(made), loop.initial_state(made)
     state, _ = chunk(state, points(), np.int32(10), np.int32(130))
-    before = chunk._cache_size()
+    before = chunk.func._cache_size()
     chunk(state, points(), np.int32(77), np.int32(1000))
-    assert chunk._cache_size() == before
+    assert chunk.func._cache_size() == before
 
 
 @pytest.mark.parametrize("speed", [None, 500.0])
