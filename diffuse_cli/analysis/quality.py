@@ -210,7 +210,7 @@ def _stderr(values: np.ndarray) -> float | None:
 def excess_of(model: Model, law: exact.Law, x0: np.ndarray) -> ExcessLoss:
     """The Excess of `model` over draws x0 [n, d] of its law, model space; the first 2048 are enough."""
     x0 = np.asarray(x0[:_JUDGED], np.float32)
-    return jax.device_get(excess_loss(model.predict, law, model.process, x0, jax.random.key(0)))
+    return jax.device_get(excess_loss(model.predict, law, model.process, x0, np.uint32(0)))
 
 
 def floor_of(model: Model, dataset: Dataset, metrics: Mapping[str, Metric], n: int, seed: int, repeats: int) -> Floor:

@@ -46,13 +46,14 @@ class TrainingFigures:
         forward = forward_drawing(config, process, self._dataset, frames=FRAMES, count=POINTS, seed=config.seed)
         self._save("forward", forward)
 
-    def begin(self, run: run_folder.Run, model: Model, drawn: Drawn) -> None:
-        """Have all others drawn. model: the denoiser of the run; drawn: its `default_draw`."""
-        method = default_method(run.config)
-        if "forward" not in self._saved:
-            self.begin_forward(run.config, run.experiment.process)
-        self._save("reverse", reverse_drawing(model, method, drawn, frames=FRAMES))
+    def begin_loss(self, run: run_folder.Run) -> None:
+        """Have the loss drawn, as it is after training."""
         self._save("loss", loss_drawing(run.name, run_folder.read_log(run.folder)))
+
+    def begin_samples(self, model: Model, drawn: Drawn) -> None:
+        """Have the samples drawn, and the way to them. model: the denoiser of the run; drawn: its `default_draw`."""
+        method = default_method(model.config)
+        self._save("reverse", reverse_drawing(model, method, drawn, frames=FRAMES))
         self._save("samples", samples_drawing(model, method, drawn, self._dataset))
 
     def paths(self) -> list[Path]:

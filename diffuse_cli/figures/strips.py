@@ -45,10 +45,9 @@ def _noised(process: Process, x0: Array, t: Array, seed: Array) -> tuple[Array, 
 def reverse_drawing(model: Model, method: Method, drawn: Drawn, *, frames: int, look: Look = DEFAULT_LOOK) -> Drawing:
     """The way from noise to samples, at `frames` of its levels, equally spaced. `drawn` has its path."""
     picked = _evenly(method.steps, frames)
-    back = paths.reverse_trajectory(model, drawn)
     arguments = {
-        "frames": back.x[picked],
-        "log_snr": back.log_snr[picked],
+        "frames": paths.in_unit_variance(drawn.path.x, drawn.levels)[picked],
+        "log_snr": drawn.levels.log_snr[picked],
         "t": np.array([f"step {step}" for step in picked]),
         "view": model.view,
         "subject": f"{model.name}, {method.title}",

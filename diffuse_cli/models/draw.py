@@ -1,14 +1,17 @@
 """Samples from a model."""
 
 import time
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import numpy as np
+from jax import Array
 
 from diffuse_cli import catalog
 from diffuse_cli.config import Config
-from diffuse_cli.diffusion.process import Level
+from diffuse_cli.diffusion.denoisers import Predict
+from diffuse_cli.diffusion.process import Level, Scaling
 from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.models.model import Model
 from diffuse_cli.samplers import loop as sampling
@@ -60,10 +63,10 @@ def draw_samples(model: Model, method: Method, count: int, seed: int, *, traject
     """
     began = time.perf_counter()
     sampler, levels = build_method(model, method)
-    shape, key, scaling = (count, model.dim), jax.random.key(seed), model.process.scaling
+    shape, scaling = (count, model.dim), model.process.scaling
     predict = model.for_sampling(variance=sampler.needs_variance)
     found = jax.device_get(
-        sampling.sample(predict, sampler, levels, key, shape, scaling=scaling, trajectory=trajectory)
+        _sample(predict, sampler, levels, np.uint32(seed), shape, scaling=scaling, trajectory=trajectory)
     )
     if found.broken >= 0:
         bad = int((~np.isfinite(found.x)).any(axis=1).sum())
@@ -73,6 +76,23 @@ def draw_samples(model: Model, method: Method, count: int, seed: int, *, traject
         )
     samples = model.standard.to_data(found.x.astype(np.float64))
     return Drawn(samples, levels, found.path, round(float(found.evals)), time.perf_counter() - began)
+
+
+@partial(jax.jit, static_argnames=("sampler", "shape", "scaling", "trajectory"))
+def _sample(
+    predict: Predict,
+    sampler: Sampler | Adaptive,
+    levels: Level,
+    seed: Array,
+    shape: tuple[int, int],
+    *,
+    scaling: Scaling,
+    trajectory: bool,
+) -> sampling.Outcome:
+    """All of the sampling as one program."""
+    return sampling.sample(
+        predict, sampler, levels, jax.random.key(seed), shape, scaling=scaling, trajectory=trajectory
+    )
 
 
 def build_method(model: Model, method: Method) -> tuple[Sampler | Adaptive, Level]:

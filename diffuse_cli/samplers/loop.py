@@ -30,7 +30,6 @@ class Outcome(NamedTuple):
     path: Path | None
 
 
-@partial(jax.jit, static_argnames=("sampler", "shape", "scaling", "trajectory"))
 def sample(
     predict: Predict,
     sampler: Sampler | Adaptive,

@@ -198,8 +198,11 @@ def _finish(session: "Trainer", figures: "TrainingFigures", dataset: "Dataset", 
     run = run_folder.open_run(folder, trust=True)
     model, excess = model_of_run(run), None
     try:
+        figures.begin_loss(run)
+        if session.experiment.learns_schedule:
+            figures.begin_forward(run.config, run.experiment.process)
         drawn = default_draw(model)
-        figures.begin(run, model, drawn)
+        figures.begin_samples(model, drawn)
         if session.law is not None:
             excess = quality.excess_of(model, session.law, session.data.held_out).total.item()
         paths = figures.paths()
