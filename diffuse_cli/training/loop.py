@@ -6,6 +6,7 @@ interrupted and resumed is the unbroken run bit for bit, however its steps were 
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -167,11 +168,12 @@ def held_out_function(experiment: Experiment, points: Array) -> Callable[[Weight
     return partial(loss, points=jax.device_put(points), seed=_seed(experiment))
 
 
-def irreducible_loss(experiment: Experiment, points: Array, law: exact.Law) -> tuple[float, float]:
+def irreducible_loss(experiment: Experiment, points: Array, law: exact.Law) -> Future[tuple[float, float]]:
     """The loss of the exact denoiser, which nothing is below but by chance; and what the chance in the draws of
     `held_out_function` adds to it there.
 
-    What those draws add to a network's loss is nearly the same, and can be taken off (a control variate).
+    What those draws add to a network's loss is nearly the same, and can be taken off (a control variate). It is computed
+    in a thread, while the training loop is compiled.
     """
     perfect = answer_of(exact.denoiser(law, variance=experiment.loss.learns_variance), experiment.parameterization)
 
@@ -182,9 +184,17 @@ def irreducible_loss(experiment: Experiment, points: Array, law: exact.Law) -> t
 
         return jax.lax.map(loss, jnp.arange(_IRREDUCIBLE))
 
-    each = np.asarray(losses(points, _seed(experiment)), np.float64)
-    least = float(each.mean())
-    return least, float(each[0]) - least
+    lowered = losses.lower(points, _seed(experiment))
+
+    def compute() -> tuple[float, float]:
+        each = np.asarray(lowered.compile()(points, _seed(experiment)).block_until_ready(), np.float64)
+        least = float(each.mean())
+        return least, float(each[0]) - least
+
+    thread = ThreadPoolExecutor(1)
+    found = thread.submit(compute)
+    thread.shutdown(wait=False)
+    return found
 
 
 def _held_out_batch(experiment: Experiment, points: Array, seed: Array, number: Array) -> Batch:

@@ -3,21 +3,18 @@
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import msgspec
 import numpy as np
-from jax import Array
 
 from diffuse_cli.config import Config
 from diffuse_cli.datasets.dataset import Dataset
 from diffuse_cli.errors import DivergedError
 from diffuse_cli.models import build, checkpoint, run_folder
-from diffuse_cli.networks.denoiser import Weights
 from diffuse_cli.training import loop
 
 EVALUATIONS = 20  # held-out losses and checkpoints in a run, closer at the start, where the loss falls
@@ -64,13 +61,9 @@ class Trainer:
     def run(self) -> Iterator[Progress]:
         """Train to the end. Raises DivergedError, leaving the last good checkpoint, when a loss is not finite."""
         judge = loop.held_out_function(self.experiment, self.data.held_out)
-        with ThreadPoolExecutor(1) as pool:
-            irreducible = pool.submit(self._irreducible_loss)  # while the loop is compiled
-            yield from self._train(judge, irreducible.result)
-
-    def _train(
-        self, judge: Callable[[Weights], Array], irreducible: Callable[[], tuple[float, float]]
-    ) -> Iterator[Progress]:
+        irreducible = None
+        if self._knows_least:
+            irreducible = loop.irreducible_loss(self.experiment, self.data.held_out, self.law)
         before, began, evaluated, quarter = self.seconds, time.perf_counter(), -1, None
         speed = self.step / self.seconds if self.seconds else None
         training = loop.fit(
@@ -86,11 +79,11 @@ class Trainer:
                 record: dict[str, Any] = {"step": self.step, "loss": progress.loss, "seconds": round(self.seconds, 3)}
                 held_out, due = None, math.floor(EVALUATIONS * math.sqrt(progress.done))
                 if due > evaluated:
-                    least, chance = irreducible()
+                    least, chance = irreducible.result() if irreducible else (0.0, 0.0)
                     held_out = self.held_out = float(judge(self.state.average)) - chance
                     self._check(held_out)  # the last update may have spoilt weights whose losses were still finite
                     record["held_out"] = held_out
-                    if self._knows_least:
+                    if irreducible:
                         record["excess"] = held_out - least
                 log.write(json.dumps(record) + "\n")
                 if held_out is not None:
@@ -100,12 +93,6 @@ class Trainer:
                 yield Progress(self.step, self.total, progress.loss, held_out, progress.steps_per_second)
         if self.budget is not None:
             run_folder.write_config(self.folder, self.config)
-
-    def _irreducible_loss(self) -> tuple[float, float]:
-        """`loop.irreducible_loss`, or nothing where it is not known."""
-        if not self._knows_least:
-            return 0.0, 0.0
-        return loop.irreducible_loss(self.experiment, self.data.held_out, self.law)
 
     @property
     def _knows_least(self) -> bool:
