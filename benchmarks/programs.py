@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 COMMANDS = ("train --dataset moons --steps 300", "sample", "plot-forward --dataset moons", "evaluate", "--help")
-TIMES = 5
+TIMES = 3
 _COMPILED = "/jax/core/compile/backend_compile_duration"
 _HERE = Path(__file__).parent.parent
 

@@ -172,8 +172,8 @@ def irreducible_loss(experiment: Experiment, points: Array, law: exact.Law) -> F
     """The loss of the exact denoiser, which nothing is below but by chance; and what the chance in the draws of
     `held_out_function` adds to it there.
 
-    What those draws add to a network's loss is nearly the same, and can be taken off (a control variate). It is computed
-    in a thread, while the training loop is compiled.
+    What those draws add to a network's loss is nearly the same, and can be taken off (a control variate). A thread
+    computes it while the training loop is compiled.
     """
     perfect = answer_of(exact.denoiser(law, variance=experiment.loss.learns_variance), experiment.parameterization)
 
