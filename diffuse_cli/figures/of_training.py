@@ -1,6 +1,6 @@
 """The four figures that training leaves."""
 
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from pathlib import Path
 
 from diffuse_cli.config import Config
@@ -25,21 +25,18 @@ def default_draw(model: Model) -> Drawn:
 
 
 class TrainingFigures:
-    """The four figures of a run, drawn and written by a second process, for a `with`.
+    """The four figures of a run in `folder`, each begun as soon as what it shows is known; for a `with`, after which
+    nothing more is written."""
 
-    That of the forward process can be drawn while the network is trained, unless its schedule is learned.
-    """
-
-    def __init__(self, folder: Path, dataset: Dataset):
-        self._folder, self._dataset, self._process = folder / "figures", dataset, DrawingProcess()
+    def __init__(self, process: DrawingProcess, folder: Path, dataset: Dataset):
+        self._process, self._folder, self._dataset = process, folder / "figures", dataset
         self._saved: dict[str, Future[Path]] = {}
 
     def __enter__(self) -> "TrainingFigures":
-        self._process.__enter__()
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self._process.__exit__(*error)
+    def __exit__(self, *_error: object) -> None:
+        wait([each for each in self._saved.values() if not each.cancel()])
 
     def begin_forward(self, config: Config, process: Process) -> None:
         """Have the forward process drawn, as it is before training."""

@@ -58,7 +58,8 @@ class DrawingProcess:
 
     def __exit__(self, *_error: object) -> None:
         self._thread.shutdown(cancel_futures=True)
-        self._process.communicate()  # closes its input, by which it ends
+        self._process.kill()  # it has nothing left to do
+        self._process.communicate()
 
 
 def _serve() -> None:
@@ -72,7 +73,7 @@ def _serve() -> None:
         try:
             drawing, path = pickle.load(sys.stdin.buffer)
         except EOFError:
-            os._exit(0)  # there is nothing to tidy up, which would take a while
+            return
         try:
             answer: Any = style.save_figure(drawing(), path)
         except Exception as error:

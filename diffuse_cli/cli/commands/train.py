@@ -67,6 +67,10 @@ def train(
     that --resume continues from; a run of --steps then ends with the same weights as if it had never stopped.
     """
     began = time.perf_counter()
+    from diffuse_cli.plots.drawing_process import DrawingProcess
+
+    process = None if dry_run else ctx.with_resource(DrawingProcess())  # it has as much to import as this one
+
     from diffuse_cli.figures.of_training import TrainingFigures
     from diffuse_cli.models import build, run_folder
 
@@ -93,7 +97,7 @@ def train(
         _warn_if_it_ends_too_early(settings, dataset)
     folder = before.folder if before else run_folder.create_run_folder(outputs, name, _default_name(ctx, settings))
     try:
-        with TrainingFigures(folder, dataset) as figures:
+        with TrainingFigures(process, folder, dataset) as figures:
             session = _train(ctx, folder, settings, dataset, budget, before, figures)
             _finish(session, figures, dataset, began, as_json)
     finally:
