@@ -30,7 +30,7 @@ class ExcessLoss(NamedTuple):
 
 
 @partial(jax.jit, static_argnames=("law", "process"))
-def excess_loss(predict: Predict, law: exact.Law, process: Process, x0: Array, key: Array) -> ExcessLoss:
+def excess_loss(predict: Predict, law: exact.Law, process: Process, x0: Array, seed: Array) -> ExcessLoss:
     """The Excess of `predict` over the levels of `process`, each judged on all of x0 [n, d], draws of `law`.
 
     What the model loses beyond the irreducible is measured as E |eps_model − eps_exact|², which is the same and has
@@ -49,5 +49,5 @@ def excess_loss(predict: Predict, law: exact.Law, process: Process, x0: Array, k
         squares = ((best - predict(x, level).eps) ** 2, (eps - best) ** 2)
         return tuple(jnp.mean(jnp.sum(square, axis=-1)) for square in squares)
 
-    beyond, irreducible = jax.lax.map(at, (log_snr, jax.random.split(key, _LEVELS)))
+    beyond, irreducible = jax.lax.map(at, (log_snr, jax.random.split(jax.random.key(seed), _LEVELS)))
     return ExcessLoss(log_snr, irreducible + beyond, irreducible, 0.5 * jnp.trapezoid(beyond, log_snr))

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from diffuse_cli import catalog
@@ -13,7 +12,7 @@ from diffuse_cli.datasets.dataset import Dataset
 from diffuse_cli.diffusion import exact
 from diffuse_cli.diffusion.bound import VARIANCES, bound_terms
 from diffuse_cli.diffusion.likelihood import MAX_STEPS, SPACING, TOLERANCE, Mass, log_likelihood, mass
-from diffuse_cli.diffusion.process import Level
+from diffuse_cli.diffusion.process import CLEAN
 from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.metrics.base import Metric
 from diffuse_cli.metrics.memorisation import Memorisation, memorisation
@@ -140,7 +139,7 @@ def negative_log_likelihood(model: Model, law: exact.Law | None, x0: np.ndarray,
     elif (own := _entropy(law, model)) is None:
         judged = Nll(-float(log_p.mean()), None, None, _stderr(log_p), n, 0)
     else:
-        truth = jax.jit(lambda x: exact.log_prob(law, x, _clean(model)))(jnp.asarray(x0, jnp.float32))
+        truth = jax.jit(lambda x: exact.log_prob(law, x, CLEAN))(np.asarray(x0, np.float32))
         beyond = np.asarray(truth, np.float64) - volume - log_p
         entropy, gap = own + volume, float(beyond.mean())
         judged = Nll(entropy + gap, entropy, gap, _stderr(beyond), n, 0)
@@ -163,7 +162,7 @@ def _bound(model: Model, variance: str, x0: np.ndarray, seed: int) -> Bound:
     volume = _log_volume(model)  # only the reconstruction is a density
     prior, steps, value = 0.0, np.zeros(model.process.timesteps), []
     for number, first in enumerate(range(0, len(x0), _BOUNDED)):
-        rows = jnp.asarray(x0[first : first + _BOUNDED], jnp.float32)
+        rows = np.asarray(x0[first : first + _BOUNDED], np.float32)
         key = jax.random.fold_in(jax.random.key(seed), number)
         found = bound_terms(predict, model.process, rows, key, variance=variance)
         prior += float(found.prior.sum()) / len(x0)
@@ -198,14 +197,10 @@ def _bounds(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _entropy(law: exact.Law | None, model: Model) -> float | None:
     """In model space; None where no law is known, it has no density of its own, or the entropy is out of reach."""
     try:
-        entropy = -np.inf if law is None else law.entropy(_clean(model))
+        entropy = -np.inf if law is None else law.entropy(CLEAN)
     except DiffuseError:  # too many columns, or too fine
         return None
     return entropy if np.isfinite(entropy) else None
-
-
-def _clean(model: Model) -> Level:
-    return model.process.at(jnp.float32(jnp.inf))
 
 
 def _stderr(values: np.ndarray) -> float | None:
@@ -214,8 +209,8 @@ def _stderr(values: np.ndarray) -> float | None:
 
 def excess_of(model: Model, law: exact.Law, x0: np.ndarray) -> ExcessLoss:
     """The Excess of `model` over draws x0 [n, d] of its law, model space; the first 2048 are enough."""
-    x0 = jnp.asarray(x0[:_JUDGED], jnp.float32)
-    return jax.device_get(excess_loss(model.predict, law, model.process, x0, jax.random.key(0)))
+    x0 = np.asarray(x0[:_JUDGED], np.float32)
+    return jax.device_get(excess_loss(model.predict, law, model.process, x0, np.uint32(0)))
 
 
 def floor_of(model: Model, dataset: Dataset, metrics: Mapping[str, Metric], n: int, seed: int, repeats: int) -> Floor:

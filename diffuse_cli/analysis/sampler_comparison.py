@@ -15,6 +15,7 @@ from diffuse_cli.metrics.noise_floors import Floor, Score
 from diffuse_cli.models.draw import Method, build_method, draw_samples
 from diffuse_cli.models.model import Model
 from diffuse_cli.samplers.base import Adaptive, Sampler
+from diffuse_cli.samplers.grids import levels_of
 from diffuse_cli.samplers.loop import initial_noise, run_steps
 
 FOLLOWED = 1000  # points that are compared one by one
@@ -165,7 +166,7 @@ def _fill(model: Model, task: Task, floor: Floor, exact: np.ndarray, n: int, see
 
 def _follow(model: Model, n: int, seed: int) -> tuple[np.ndarray, float]:
     """Where the exact flow takes the first points of the noise that `draw` starts n samples from, and evaluations."""
-    levels, key = catalog.build("grid", "log_snr")(model.process, 2), jax.random.key(seed)
+    levels, key = levels_of(catalog.build("grid", "log_snr"), model.process, 2), jax.random.key(seed)
     noise = initial_noise(key, (n, model.dim), levels)[:FOLLOWED]
     found = run_steps(model.for_sampling(), _EXACT, levels, noise, key, scaling=model.process.scaling)
     return np.asarray(found.x, np.float64), float(found.evals)

@@ -162,7 +162,7 @@ def diagnose(subject: DataStudy, process: Process) -> Diagnosis:
     first, last = end_levels(process)
     gains = subject.gains
     with jax.enable_x64(True):
-        log_snr = np.asarray(process.schedule(jnp.arange(1, process.timesteps + 1) / process.timesteps))
+        log_snr = process.levels_at(np.arange(1, process.timesteps + 1) / process.timesteps).log_snr
     clean = float(np.mean(_between(gains, gains.noise, log_snr) < USELESS))
     noisy = float(np.mean(_between(gains, gains.signal, log_snr) < USELESS))
     noise_gain = float(_between(gains, gains.noise, first.log_snr))
@@ -191,7 +191,7 @@ def diagnose(subject: DataStudy, process: Process) -> Diagnosis:
 def end_levels(process: Process) -> tuple[Level, Level]:
     """The levels at t = 1/T and t = 1, as plain numbers."""
     with jax.enable_x64(True):
-        levels = process.level(jnp.asarray([1 / process.timesteps, 1.0]))
+        levels = process.levels_at([1 / process.timesteps, 1.0])
         return tuple(Level(*(float(field[i]) for field in levels)) for i in range(2))
 
 

@@ -138,7 +138,7 @@ def log_likelihood(
     if max_steps < 1:
         raise UsageError(f"max_steps is {max_steps}; it must be at least 1")
     key = jax.random.key(0) if key is None else key
-    ends = process.schedule(jnp.array([1 / process.timesteps, 1.0]))
+    ends = process.levels_at([1 / process.timesteps, 1.0]).log_snr
     solve = partial(_solve, predict, process.scaling, ends, tolerance, key, probes=probes, max_steps=max_steps)
     log_p, stderr, steps = _in_blocks(solve, x0)
     return Likelihood(log_p, stderr, round(probability_flow.EVALS * steps.mean()), int(np.isnan(log_p).sum()), probes)

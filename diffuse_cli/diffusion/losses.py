@@ -6,7 +6,6 @@ from typing import Annotated, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.optimize
 from jax import Array
 from msgspec import Meta
 
@@ -188,9 +187,11 @@ def flow_matching(*, pairing: Literal["independent", "ot"] = "independent") -> L
 
 def _nearest(x0: np.ndarray, eps: np.ndarray) -> np.ndarray:
     """The permutation of eps [n, d] with the least sum of squared distances to x0 [n, d], within blocks of rows."""
+    from scipy.optimize import linear_sum_assignment  # slow to import
+
     chosen = np.arange(len(x0), dtype=np.int32)
     for rows in np.array_split(chosen, -(-len(x0) // _PAIRED)):
-        matched = scipy.optimize.linear_sum_assignment(-np.asarray(x0)[rows] @ np.asarray(eps)[rows].T)[1]
+        matched = linear_sum_assignment(-np.asarray(x0)[rows] @ np.asarray(eps)[rows].T)[1]
         chosen[rows] = rows[matched]
     return chosen
 

@@ -10,6 +10,7 @@ Arrays of x are [batch, d] in model space, where data have about unit variance. 
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -30,6 +31,9 @@ class Level(NamedTuple):
     log_snr: Array
     alpha: Array
     sigma: Array
+
+
+CLEAN = Level(np.inf, 1.0, 0.0)  # under every scaling
 
 
 def variance_preserving(log_snr: Array) -> tuple[Array, Array]:
@@ -89,6 +93,13 @@ class Process(NamedTuple):
         """The noise level at time t, any shape."""
         return self.at(self.schedule(jnp.asarray(t)))
 
+    def levels_at(self, t: np.ndarray) -> Level:
+        """The noise levels at times t, any shape, as numpy's: for what is asked once, outside of compiled code.
+
+        It is one small program, where `level` there would be one for each operation of the schedule.
+        """
+        return jax.device_get(_level(self, np.asarray(t, jnp.result_type(float))))
+
     def at(self, log_snr: Array) -> Level:
         """The noise level with this log-SNR, any shape."""
         return Level(log_snr, *self.scaling(log_snr))
@@ -108,11 +119,16 @@ class Process(NamedTuple):
     @property
     def finest(self) -> float:
         """The log-SNR at t = 1/T, where training begins: less noise nobody has seen."""
-        return float(self.schedule(jnp.asarray(1.0 / self.timesteps)))
+        return float(self.levels_at(1.0 / self.timesteps).log_snr)
 
     def knots(self) -> Level:
         """The T + 1 levels of the discrete chain, t = 0, 1/T, …, 1; the first is clean."""
         return self.level(jnp.linspace(0.0, 1.0, self.timesteps + 1))
+
+
+@partial(jax.jit, static_argnames="process")
+def _level(process: Process, t: Array) -> Level:
+    return process.level(t)
 
 
 def angle_of(log_snr: np.ndarray) -> np.ndarray:

@@ -50,14 +50,14 @@ def entropy(log_p: Callable[[Array, Array, Array], Array], low: np.ndarray, high
 
     def surprise(inputs: tuple[Array, Array, Array]) -> Array:
         corner, *components = inputs
-        value = log_p(corner[None] + jnp.asarray(within), *components)
+        value = log_p(corner[None] + within, *components)
         return -jnp.sum(jnp.exp(value) * value)
 
     with jax.enable_x64(True):
         corners = side * np.array(list(touching))
         block = max(1, _BLOCK // (_POINTS * most))
-        by_tile = jax.jit(lambda inputs: jax.lax.map(surprise, inputs, batch_size=block))((corners, chosen, counts))
-        return float(by_tile.sum()) * spacing**dim
+        total = jax.jit(lambda tiles: jax.lax.map(surprise, tiles, batch_size=block).sum())((corners, chosen, counts))
+        return float(total) * spacing**dim
 
 
 def _too_fine(low: np.ndarray, high: np.ndarray, spacing: float) -> str:

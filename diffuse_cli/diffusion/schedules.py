@@ -160,7 +160,7 @@ def learned(timesteps: int, *, first: LogSnr = 10.0, last: LogSnr = -10.0) -> Sc
     """
     if first <= last:
         raise UsageError(f"a schedule's log-SNR falls: first={first:g} must be above last={last:g}")
-    clearest = jax.nn.log_sigmoid(first)  # log alpha_bar at t = 1/T
+    clearest = -np.log1p(np.exp(-first))  # log alpha_bar at t = 1/T
 
     def with_curve(curve: Callable[[Array], Array]) -> Schedule:
         def log_snr(t: Array) -> Array:

@@ -1,7 +1,6 @@
 """The field of a model at a few noise levels, beside the exact one."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -63,7 +62,7 @@ def plot_field(
             f"{model.name} has learned the velocity of a flow between pairs, from which no {kind} follows; "
             "give --field velocity"
         )
-    log_snr = np.asarray(model.process.schedule(jnp.asarray(t, jnp.float32)), np.float64)
+    log_snr = np.asarray(model.process.levels_at(t).log_snr, np.float64)
     points = _noised(dataset, model.config.seed, log_snr)
     line, reach = model.dim == 1, 1.2 * np.quantile(np.abs(points), 0.995)
     cells = CELLS if line else {"arrows": ARROWS, "streams": STREAMS}[style]

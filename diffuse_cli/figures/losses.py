@@ -3,9 +3,8 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from diffuse_cli.plots import loss as loss_plot
+from diffuse_cli.plots.drawing_process import Drawing
 from diffuse_cli.plots.formats import DEFAULT_LOOK, Look
 
 
@@ -32,16 +31,16 @@ def losses_of_log(records: list[dict[str, Any]]) -> Losses:
     )
 
 
-def plot_loss(run_name: str, records: list[dict[str, Any]], *, look: Look = DEFAULT_LOOK) -> Figure:
+def loss_drawing(run_name: str, records: list[dict[str, Any]], *, look: Look = DEFAULT_LOOK) -> Drawing:
     """The loss from the records of a log."""
     found = losses_of_log(records)
     judged = len(found.held_out) > 0
-    return loss_plot.loss_figure(
-        found.steps,
-        found.train,
-        held_out_steps=found.held_out_steps if judged else None,
-        held_out=found.held_out if judged else None,
-        irreducible=found.irreducible,
-        subject=run_name,
-        **look._asdict(),
-    )
+    arguments = {
+        "steps": found.steps,
+        "train": found.train,
+        "held_out_steps": found.held_out_steps if judged else None,
+        "held_out": found.held_out if judged else None,
+        "irreducible": found.irreducible,
+        "subject": run_name,
+    }
+    return Drawing("loss:loss_figure", arguments, look)

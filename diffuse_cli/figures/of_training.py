@@ -1,39 +1,61 @@
 """The four figures that training leaves."""
 
-from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
+from pathlib import Path
 
-from matplotlib.figure import Figure
-
+from diffuse_cli.config import Config
 from diffuse_cli.datasets.dataset import Dataset
-from diffuse_cli.figures.losses import plot_loss
-from diffuse_cli.figures.samples import plot_samples
-from diffuse_cli.figures.strips import plot_forward, plot_reverse
+from diffuse_cli.diffusion.process import Process
+from diffuse_cli.figures.losses import loss_drawing
+from diffuse_cli.figures.samples import samples_drawing
+from diffuse_cli.figures.strips import forward_drawing, reverse_drawing
 from diffuse_cli.models import run_folder
 from diffuse_cli.models.draw import Drawn, default_method, draw_samples
 from diffuse_cli.models.model import Model
+from diffuse_cli.plots.drawing_process import Drawing, DrawingProcess
 
 POINTS = 2000  # in a figure: enough to see a shape, few enough to see the points
-
-
 FRAMES = 10
+NAMES = ("loss", "forward", "reverse", "samples")
 
 
 def default_draw(model: Model) -> Drawn:
-    """The samples that `of_run` shows, by the method and the seed of the run's own settings, with their path."""
+    """The samples that the figures show, by the method and the seed of the run's own settings, with their path."""
     return draw_samples(model, default_method(model.config), POINTS, model.config.seed, trajectory=True)
 
 
-def training_figures(
-    run: run_folder.Run, model: Model, drawn: Callable[[], Drawn], dataset: Dataset
-) -> Iterator[tuple[str, Figure]]:
-    """The four figures that training leaves, with their names, each as soon as it is drawn.
+class TrainingFigures:
+    """The four figures of a run in `folder`, each begun as soon as what it shows is known; for a `with`, after which
+    nothing more is written."""
 
-    model: the denoiser of the run; drawn: asked for its `default_draw`, after the figures that need none.
-    """
-    config = run.config
-    method = default_method(config)
-    yield "loss", plot_loss(run.name, run_folder.read_log(run.folder))
-    process = run.experiment.process
-    yield "forward", plot_forward(config, process, dataset, frames=FRAMES, count=POINTS, seed=config.seed)
-    yield "reverse", plot_reverse(model, method, drawn(), frames=FRAMES)
-    yield "samples", plot_samples(model, method, drawn(), dataset)
+    def __init__(self, process: DrawingProcess, folder: Path, dataset: Dataset):
+        self._process, self._folder, self._dataset = process, folder / "figures", dataset
+        self._saved: dict[str, Future[Path]] = {}
+
+    def __enter__(self) -> "TrainingFigures":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        wait([each for each in self._saved.values() if not each.cancel()])
+
+    def begin_forward(self, config: Config, process: Process) -> None:
+        """Have the forward process drawn, as it is before training."""
+        forward = forward_drawing(config, process, self._dataset, frames=FRAMES, count=POINTS, seed=config.seed)
+        self._save("forward", forward)
+
+    def begin_loss(self, run: run_folder.Run) -> None:
+        """Have the loss drawn, as it is after training."""
+        self._save("loss", loss_drawing(run.name, run_folder.read_log(run.folder)))
+
+    def begin_samples(self, model: Model, drawn: Drawn) -> None:
+        """Have the samples drawn, and the way to them. model: the denoiser of the run; drawn: its `default_draw`."""
+        method = default_method(model.config)
+        self._save("reverse", reverse_drawing(model, method, drawn, frames=FRAMES))
+        self._save("samples", samples_drawing(model, method, drawn, self._dataset))
+
+    def paths(self) -> list[Path]:
+        """Where they are, once they are written. Raises what went wrong with any."""
+        return [self._saved[name].result() for name in NAMES]
+
+    def _save(self, name: str, drawing: Drawing) -> None:
+        self._saved[name] = self._process.save(drawing, self._folder / f"{name}.png")

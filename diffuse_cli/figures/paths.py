@@ -67,5 +67,5 @@ def in_unit_variance(path: np.ndarray, levels: Level) -> np.ndarray:
 def times_of(process: Process, log_snr: np.ndarray) -> np.ndarray:
     """The time t [k] in [0, 1] at which a process has each log-SNR [k]."""
     t = np.linspace(0.0, 1.0, _KNOTS)
-    known = np.asarray(process.schedule(jnp.asarray(t, jnp.float32)), np.float64)
+    known = np.asarray(process.levels_at(t).log_snr, np.float64)
     return np.interp(-np.asarray(log_snr, np.float64), -known, t)

@@ -1,56 +1,63 @@
 """The forward and the reverse process as rows of frames."""
 
+from functools import partial
+
 import jax
-import jax.numpy as jnp
 import numpy as np
-from matplotlib.figure import Figure
+from jax import Array
 
 from diffuse_cli import catalog
 from diffuse_cli.config import Config
 from diffuse_cli.datasets.dataset import Dataset
-from diffuse_cli.diffusion.process import Process, angle_of, forward_chain
+from diffuse_cli.diffusion.process import Level, Process, angle_of, forward_chain
 from diffuse_cli.figures import paths
 from diffuse_cli.models.draw import Drawn, Method
 from diffuse_cli.models.model import Model
-from diffuse_cli.plots import strips
+from diffuse_cli.plots.drawing_process import Drawing
 from diffuse_cli.plots.formats import DEFAULT_LOOK, Look
 
 
-def plot_forward(
+def forward_drawing(
     config: Config, process: Process, dataset: Dataset, *, frames: int, count: int, seed: int, look: Look = DEFAULT_LOOK
-) -> Figure:
+) -> Drawing:
     """The forward chain at `frames` times, equally spaced from data to noise, the same `count` points in each."""
     x0 = dataset.standard.to_model(dataset.draw(np.random.default_rng(seed), count))
     knots = _evenly(process.timesteps, frames)
-    levels = process.level(jnp.asarray(knots / process.timesteps, jnp.float32))
-    path = jax.jit(forward_chain)(jax.random.key(seed), jnp.asarray(x0, jnp.float32), levels)
-    return strips.forward_strip(
-        paths.in_unit_variance(path, levels),
-        np.asarray(levels.log_snr),
-        t=knots,
-        view=dataset.view,
-        subject=f"{config.dataset}, {catalog.short_name(config.schedule)} schedule, T = {process.timesteps}",
-        **look._asdict(),
-    )
+    t = np.float32(knots / process.timesteps)
+    path, levels = jax.device_get(_noised(process, np.float32(x0), t, np.uint32(seed)))
+    arguments = {
+        "frames": paths.in_unit_variance(path, levels),
+        "log_snr": levels.log_snr,
+        "t": knots,
+        "view": dataset.view,
+        "subject": f"{config.dataset}, {catalog.short_name(config.schedule)} schedule, T = {process.timesteps}",
+    }
+    return Drawing("strips:forward_strip", arguments, look)
 
 
-def plot_reverse(model: Model, method: Method, drawn: Drawn, *, frames: int, look: Look = DEFAULT_LOOK) -> Figure:
+@partial(jax.jit, static_argnames="process")
+def _noised(process: Process, x0: Array, t: Array, seed: Array) -> tuple[Array, Level]:
+    """One path of the chain from x0 [n, d] through the levels at t [k], and these levels."""
+    levels = process.level(t)
+    return forward_chain(jax.random.key(seed), x0, levels), levels
+
+
+def reverse_drawing(model: Model, method: Method, drawn: Drawn, *, frames: int, look: Look = DEFAULT_LOOK) -> Drawing:
     """The way from noise to samples, at `frames` of its levels, equally spaced. `drawn` has its path."""
     picked = _evenly(method.steps, frames)
-    back = paths.reverse_trajectory(model, drawn)
-    return strips.reverse_strip(
-        back.x[picked],
-        back.log_snr[picked],
-        t=np.array([f"step {step}" for step in picked]),
-        view=model.view,
-        subject=f"{model.name}, {method.title}",
-        **look._asdict(),
-    )
+    arguments = {
+        "frames": paths.in_unit_variance(drawn.path.x, drawn.levels)[picked],
+        "log_snr": drawn.levels.log_snr[picked],
+        "t": np.array([f"step {step}" for step in picked]),
+        "view": model.view,
+        "subject": f"{model.name}, {method.title}",
+    }
+    return Drawing("strips:reverse_strip", arguments, look)
 
 
-def plot_both_ways(
+def both_ways_drawing(
     model: Model, method: Method, drawn: Drawn, dataset: Dataset, *, frames: int, seed: int, look: Look = DEFAULT_LOOK
-) -> Figure:
+) -> Drawing:
     """The data on their way to noise above the samples on their way from it, at the same levels of a method.
 
     With the seed that `drawn` has, the data end in the noise that the samples start from.
@@ -60,15 +67,15 @@ def plot_both_ways(
     angle = angle_of(back.log_snr)
     wanted = np.linspace(angle.min(), angle.max(), frames)
     picked = np.unique(np.abs(angle[:, None] - wanted).argmin(axis=0))
-    return strips.both_strips(
-        ahead.x[picked],
-        back.x[picked],
-        back.log_snr[picked],
-        t=back.t[picked],
-        view=model.view,
-        subject=f"{model.name}, {method.title}",
-        **look._asdict(),
-    )
+    arguments = {
+        "ahead": ahead.x[picked],
+        "back": back.x[picked],
+        "log_snr": back.log_snr[picked],
+        "t": back.t[picked],
+        "view": model.view,
+        "subject": f"{model.name}, {method.title}",
+    }
+    return Drawing("strips:both_strips", arguments, look)
 
 
 def _evenly(steps: int, frames: int) -> np.ndarray:

@@ -1,6 +1,5 @@
 """The paths of samples, over the density of the data."""
 
-import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -52,7 +51,7 @@ def _backdrop(model: Model, dataset: Dataset, way: Trajectory) -> Background:
         reach = 1.1 * np.abs(way.x).max()
         (values,), places = likelihood.grid([-reach], [reach], (CELLS,))
         t = np.linspace(0, 1, CELLS)
-        log_snr = np.minimum(np.asarray(model.process.schedule(jnp.asarray(t, jnp.float32))), finest)
+        log_snr = np.minimum(model.process.levels_at(t).log_snr, finest)
         return Background(
             t, values, grids.densities_on_grid(grids.reference_law(model.config, dataset).law, log_snr, places)
         )

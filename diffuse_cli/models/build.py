@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import msgspec
 import numpy as np
 from flax import nnx
@@ -133,7 +132,7 @@ def draw_data(config: Config, dataset: Dataset) -> Data:
     else:
         order = rng.permutation(len(dataset.points))
         train, held_out = dataset.points[order[kept : kept + size]], dataset.points[order[:kept]]
-    return Data(*(jnp.asarray(dataset.standard.to_model(points), jnp.float32) for points in (train, held_out)))
+    return Data(*(np.asarray(dataset.standard.to_model(points), np.float32) for points in (train, held_out)))
 
 
 def law_of(config: Config, dataset: Dataset) -> exact.Law:

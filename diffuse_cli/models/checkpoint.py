@@ -40,7 +40,7 @@ def restore(template: Any, tensors: Mapping[str, np.ndarray], prefix: str) -> An
     ]
     if problems:
         raise DiffuseError(f"the checkpoint does not fit its settings: {'; '.join(problems)}")
-    return jax.tree.unflatten(jax.tree.structure(template), [jax.numpy.asarray(tensors[name]) for name, _ in wanted])
+    return jax.tree.unflatten(jax.tree.structure(template), [jax.device_put(tensors[name]) for name, _ in wanted])
 
 
 def _named(tree: Any, prefix: str) -> list[tuple[str, Any]]:

@@ -1,18 +1,22 @@
 """Samples from a model."""
 
 import time
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import numpy as np
+from jax import Array
 
 from diffuse_cli import catalog
 from diffuse_cli.config import Config
-from diffuse_cli.diffusion.process import Level
+from diffuse_cli.diffusion.denoisers import Predict
+from diffuse_cli.diffusion.process import Level, Scaling
 from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.models.model import Model
 from diffuse_cli.samplers import loop as sampling
 from diffuse_cli.samplers.base import Adaptive, Sampler
+from diffuse_cli.samplers.grids import levels_of
 
 
 class Method(NamedTuple):
@@ -59,10 +63,10 @@ def draw_samples(model: Model, method: Method, count: int, seed: int, *, traject
     """
     began = time.perf_counter()
     sampler, levels = build_method(model, method)
-    shape, key, scaling = (count, model.dim), jax.random.key(seed), model.process.scaling
+    shape, scaling = (count, model.dim), model.process.scaling
     predict = model.for_sampling(variance=sampler.needs_variance)
     found = jax.device_get(
-        sampling.sample(predict, sampler, levels, key, shape, scaling=scaling, trajectory=trajectory)
+        _sample(predict, sampler, levels, np.uint32(seed), shape, scaling=scaling, trajectory=trajectory)
     )
     if found.broken >= 0:
         bad = int((~np.isfinite(found.x)).any(axis=1).sum())
@@ -71,7 +75,24 @@ def draw_samples(model: Model, method: Method, count: int, seed: int, *, traject
             f"{found.broken + 1} of {method.steps}, from log-SNR {levels.log_snr[found.broken]:.3g}"
         )
     samples = model.standard.to_data(found.x.astype(np.float64))
-    return Drawn(samples, jax.device_get(levels), found.path, round(float(found.evals)), time.perf_counter() - began)
+    return Drawn(samples, levels, found.path, round(float(found.evals)), time.perf_counter() - began)
+
+
+@partial(jax.jit, static_argnames=("sampler", "shape", "scaling", "trajectory"))
+def _sample(
+    predict: Predict,
+    sampler: Sampler | Adaptive,
+    levels: Level,
+    seed: Array,
+    shape: tuple[int, int],
+    *,
+    scaling: Scaling,
+    trajectory: bool,
+) -> sampling.Outcome:
+    """All of the sampling as one program."""
+    return sampling.sample(
+        predict, sampler, levels, jax.random.key(seed), shape, scaling=scaling, trajectory=trajectory
+    )
 
 
 def build_method(model: Model, method: Method) -> tuple[Sampler | Adaptive, Level]:
@@ -80,7 +101,7 @@ def build_method(model: Model, method: Method) -> tuple[Sampler | Adaptive, Leve
     Raises UsageError for a name that is unknown, or a combination that has no meaning, with the nearest one that has.
     """
     sampler = catalog.build("sampler", method.sampler)
-    levels = catalog.build("grid", method.grid)(model.process, method.steps)
+    levels = levels_of(catalog.build("grid", method.grid), model.process, method.steps)
     if sampler.needs_variance and model.predict_with_variance is None:
         raise UsageError(
             f"{method.sampler} needs to know how uncertain x0 is, and {model.name} has not learned it (it takes "

@@ -57,7 +57,7 @@ class Model(NamedTuple):
         Likelihoods are of the denoiser as it is. With `variance` it is the one that says how uncertain x0 is.
         """
         predict = self.predict_with_variance if variance else self.predict
-        return predict if self.box is None else clipped(predict, *map(jax.numpy.asarray, self.box))
+        return predict if self.box is None else clipped(predict, *self.box)
 
 
 def model_of_run(run: Run, *, trust: bool = True) -> Model:

@@ -5,14 +5,26 @@ A grid takes a Process and a number of steps and returns levels with fields [ste
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated
 
+import jax
 import jax.numpy as jnp
 from msgspec import Meta
 
 from diffuse_cli.diffusion.process import Level, Process
 
 Grid = Callable[[Process, int], Level]
+
+
+def levels_of(grid: Grid, process: Process, steps: int) -> Level:
+    """The levels of a grid, fields [steps + 1], as numpy's: worked out once, by one small program."""
+    return jax.device_get(_levels(grid, process, steps))
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _levels(grid: Grid, process: Process, steps: int) -> Level:
+    return grid(process, steps)
 
 
 def uniform_grid() -> Grid:

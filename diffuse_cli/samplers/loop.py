@@ -51,6 +51,7 @@ def initial_noise(key: Array, shape: tuple[int, int], levels: Level) -> Array:
     return prior(jax.random.split(key)[0], shape, _at(levels, 0))
 
 
+@partial(jax.jit, static_argnames=("sampler", "scaling", "trajectory"))
 def run_steps(
     predict: Predict,
     sampler: Sampler | Adaptive,
@@ -75,7 +76,6 @@ def run_steps(
     return Outcome(x0, broken, carried.evals + 1, path)
 
 
-@jax.jit
 def denoise(predict: Predict, x: Array, level: Level) -> Array:
     """The clean sample that the denoiser sees in x [n, d]: DDIM's step to the clean level, and the ancestral one's."""
     return predict(x, level).x0

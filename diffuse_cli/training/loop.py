@@ -6,6 +6,7 @@ interrupted and resumed is the unbroken run bit for bit, however its steps were 
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -71,9 +72,19 @@ def optimiser_of(config: Config) -> optax.GradientTransformation:
 
 def initial_state(experiment: Experiment) -> TrainState:
     """The state before the first step."""
-    weights = initial_weights(experiment, jax.random.fold_in(jax.random.key(experiment.config.seed), 1))
-    average = jax.tree.map(jnp.copy, weights)
-    return TrainState(jnp.int32(0), weights, average, optimiser_of(experiment.config).init(weights))
+
+    @jax.jit
+    def first(seed: Array) -> TrainState:
+        weights = initial_weights(experiment, jax.random.fold_in(jax.random.key(seed), 1))
+        average = jax.tree.map(jnp.copy, weights)
+        return TrainState(jnp.int32(0), weights, average, optimiser_of(experiment.config).init(weights))
+
+    return first(_seed(experiment))
+
+
+def _seed(experiment: Experiment) -> np.uint32:
+    """The seed as data of compiled code, which then serves all seeds."""
+    return np.uint32(experiment.config.seed)
 
 
 def chunk_function(experiment: Experiment) -> Callable[[TrainState, Array, Array, Array], tuple[TrainState, Array]]:
@@ -81,10 +92,7 @@ def chunk_function(experiment: Experiment) -> Callable[[TrainState, Array, Array
 
     Takes up to `chunk_length` steps but none past `stop`; `total` is where the learning rate ends. Both are data.
     """
-    config, tx = experiment.config, optimiser_of(experiment.config)
-    key = jax.random.fold_in(jax.random.key(config.seed), 2)
-
-    length = chunk_length(experiment)
+    config, tx, length = experiment.config, optimiser_of(experiment.config), chunk_length(experiment)
 
     def take(state: TrainState, batch: Batch, total: Array) -> tuple[TrainState, Array]:
         loss, gradient = jax.value_and_grad(weights_loss)(state.weights, experiment, batch)
@@ -96,7 +104,9 @@ def chunk_function(experiment: Experiment) -> Callable[[TrainState, Array, Array
         return TrainState(state.step + 1, weights, average, opt), loss
 
     @partial(jax.jit, donate_argnums=0)
-    def chunk(state: TrainState, points: Array, stop: Array, total: Array) -> tuple[TrainState, Array]:
+    def chunk(state: TrainState, points: Array, stop: Array, total: Array, seed: Array) -> tuple[TrainState, Array]:
+        key = jax.random.fold_in(jax.random.key(seed), 2)
+
         def body(state, batch):
             idle = lambda state: (state, jnp.float32(jnp.nan))  # noqa: E731
             return jax.lax.cond(state.step < stop, lambda state: take(state, batch, total), idle, state)
@@ -105,7 +115,7 @@ def chunk_function(experiment: Experiment) -> Callable[[TrainState, Array, Array
         draw = lambda step: draw_batch(experiment, points, jax.random.fold_in(key, step), config.batch_size)  # noqa: E731
         return jax.lax.scan(body, state, jax.vmap(draw)(state.step + jnp.arange(length)))
 
-    return chunk
+    return partial(chunk, seed=_seed(experiment))
 
 
 def chunk_length(experiment: Experiment) -> int:
@@ -150,29 +160,47 @@ def weights_loss(weights: Weights, experiment: Experiment, batch: Batch) -> Arra
 def held_out_function(experiment: Experiment, points: Array) -> Callable[[Weights], Array]:
     """The compiled loss on held-out `points` [m, d] with noise that is always the same, so that changes of it are the
     weights' own."""
-    batch = _held_out_batches(experiment, points)(0)
-    loss = jax.jit(lambda weights, batch: weights_loss(weights, experiment, batch))
-    return lambda weights: loss(weights, batch)
+
+    @jax.jit
+    def loss(weights: Weights, points: Array, seed: Array) -> Array:
+        return weights_loss(weights, experiment, _held_out_batch(experiment, points, seed, 0))
+
+    return partial(loss, points=jax.device_put(points), seed=_seed(experiment))
 
 
-def irreducible_loss(experiment: Experiment, points: Array, law: exact.Law) -> tuple[float, float]:
+def irreducible_loss(experiment: Experiment, points: Array, law: exact.Law) -> Future[tuple[float, float]]:
     """The loss of the exact denoiser, which nothing is below but by chance; and what the chance in the draws of
     `held_out_function` adds to it there.
 
-    What those draws add to a network's loss is nearly the same, and can be taken off (a control variate).
+    What those draws add to a network's loss is nearly the same, and can be taken off (a control variate). A thread
+    computes it while the training loop is compiled.
     """
     perfect = answer_of(exact.denoiser(law, variance=experiment.loss.learns_variance), experiment.parameterization)
-    judge = jax.jit(lambda batch: batch_loss(perfect, experiment, batch))
-    losses = [float(judge(batch)) for batch in map(_held_out_batches(experiment, points), range(_IRREDUCIBLE))]
-    least = sum(losses) / len(losses)
-    return least, losses[0] - least
+
+    @jax.jit
+    def losses(points: Array, seed: Array) -> Array:
+        def loss(number: Array) -> Array:
+            return batch_loss(perfect, experiment, _held_out_batch(experiment, points, seed, number))
+
+        return jax.lax.map(loss, jnp.arange(_IRREDUCIBLE))
+
+    lowered = losses.lower(points, _seed(experiment))
+
+    def compute() -> tuple[float, float]:
+        each = np.asarray(lowered.compile()(points, _seed(experiment)).block_until_ready(), np.float64)
+        least = float(each.mean())
+        return least, float(each[0]) - least
+
+    thread = ThreadPoolExecutor(1)
+    found = thread.submit(compute)
+    thread.shutdown(wait=False)
+    return found
 
 
-def _held_out_batches(experiment: Experiment, points: Array) -> Callable[[int], Batch]:
+def _held_out_batch(experiment: Experiment, points: Array, seed: Array, number: Array) -> Batch:
     """The held-out batch of any number; that of `held_out_function` is the first."""
-    key = jax.random.fold_in(jax.random.key(experiment.config.seed), 3)
-    draw = jax.jit(lambda points, key: draw_batch(experiment, points, key, HELD_OUT))
-    return lambda number: draw(points, jax.random.fold_in(key, number))
+    key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), 3), number)
+    return draw_batch(experiment, points, key, HELD_OUT)
 
 
 def fit(
@@ -191,7 +219,7 @@ def fit(
     zero as the budget runs out. `speed` is what is known of it beforehand, in steps a second; else the first steps are
     taken at the full rate.
     """
-    chunk, longest = chunk_function(experiment), chunk_length(experiment)
+    chunk, longest, points = chunk_function(experiment), chunk_length(experiment), jax.device_put(points)
     began, step = time.perf_counter(), int(state.step)
     length, compiled, planned = min(_FIRST_CHUNK, longest), False, total
     if budget is not None:

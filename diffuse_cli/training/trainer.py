@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import msgspec
 import numpy as np
 
@@ -47,7 +46,7 @@ class Trainer:
         self.folder, self.config, self.dataset, self.budget = folder, config, dataset, budget
         self.experiment = build.build_experiment(config, dataset.dim)
         self.data, self.law = build.draw_data(config, dataset), build.truth_of(dataset)
-        self.low, self.high = (np.asarray(end(self.data.train, axis=0)) for end in (jnp.min, jnp.max))
+        self.low, self.high = (end(self.data.train, axis=0) for end in (np.min, np.max))
         self.state = loop.initial_state(self.experiment) if resume is None else _restore(self.experiment, resume)
         self.step, self.total = int(self.state.step), config.steps
         self.best = math.inf if resume is None else float(resume.metadata["best"])
@@ -62,13 +61,13 @@ class Trainer:
     def run(self) -> Iterator[Progress]:
         """Train to the end. Raises DivergedError, leaving the last good checkpoint, when a loss is not finite."""
         judge = loop.held_out_function(self.experiment, self.data.held_out)
-        least, chance = 0.0, 0.0
+        irreducible = None
         if self._knows_least:
-            least, chance = loop.irreducible_loss(self.experiment, self.data.held_out, self.law)
+            irreducible = loop.irreducible_loss(self.experiment, self.data.held_out, self.law)
         before, began, evaluated, quarter = self.seconds, time.perf_counter(), -1, None
-        known = self.step / self.seconds if self.seconds else None
+        speed = self.step / self.seconds if self.seconds else None
         training = loop.fit(
-            self.experiment, self.state, self.data.train, total=self.total, budget=self.budget, speed=known
+            self.experiment, self.state, self.data.train, total=self.total, budget=self.budget, speed=speed
         )
         run_folder.write_config(self.folder, self.config)
         with (self.folder / "log.jsonl").open("a", encoding="utf-8", buffering=1) as log:
@@ -80,10 +79,11 @@ class Trainer:
                 record: dict[str, Any] = {"step": self.step, "loss": progress.loss, "seconds": round(self.seconds, 3)}
                 held_out, due = None, math.floor(EVALUATIONS * math.sqrt(progress.done))
                 if due > evaluated:
+                    least, chance = irreducible.result() if irreducible else (0.0, 0.0)
                     held_out = self.held_out = float(judge(self.state.average)) - chance
                     self._check(held_out)  # the last update may have spoilt weights whose losses were still finite
                     record["held_out"] = held_out
-                    if self._knows_least:
+                    if irreducible:
                         record["excess"] = held_out - least
                 log.write(json.dumps(record) + "\n")
                 if held_out is not None:

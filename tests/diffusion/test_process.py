@@ -86,3 +86,12 @@ def test_the_prior_has_the_variance_of_noised_unit_data(scaling):
     noise = p.prior(jax.random.key(0), (50_000, 2), level)
     expected = float(level.alpha**2 + level.sigma**2)
     assert float(noise.var()) == pytest.approx(expected, rel=5 * np.sqrt(2 / 100_000))
+
+
+def test_levels_asked_once_are_those_of_compiled_code():
+    process, t = p.Process(cosine(20), 20), np.linspace(0, 1, 7)
+    found, expected = process.levels_at(t), jax.jit(process.level)(jnp.asarray(t))
+    for one, other in zip(found, expected, strict=True):
+        assert isinstance(one, np.ndarray)
+        np.testing.assert_array_equal(one, other)
+    assert process.levels_at(0.0) == p.CLEAN

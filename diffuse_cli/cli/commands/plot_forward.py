@@ -32,5 +32,7 @@ def plot_forward_command(
 
     settings = options.gather_settings(ctx)
     process, dataset = build.build_process(settings), build.build_dataset(settings)
-    figure = strips.plot_forward(settings, process, dataset, frames=frames, count=count, seed=settings.seed, look=look)
-    options.write_figure(figure, out, dpi)
+    drawing = strips.forward_drawing(
+        settings, process, dataset, frames=frames, count=count, seed=settings.seed, look=look
+    )
+    options.write_figure(drawing(), out, dpi)

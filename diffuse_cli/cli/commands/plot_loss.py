@@ -23,5 +23,5 @@ def plot_loss_command(run_name: str, outputs: Path, out: Path | None, look: Look
     from diffuse_cli.models import run_folder
 
     folder, _ = run_folder.folder_and_file(run_folder.find_run(outputs, run_name))
-    figure = losses.plot_loss(folder.name, run_folder.read_log(folder), look=look)
-    options.write_figure(figure, out or options.run_figure(folder, "loss", look), dpi)
+    drawing = losses.loss_drawing(folder.name, run_folder.read_log(folder), look=look)
+    options.write_figure(drawing(), out or options.run_figure(folder, "loss", look), dpi)

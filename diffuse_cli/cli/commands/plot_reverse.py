@@ -53,8 +53,8 @@ def plot_reverse_command(
     dataset = model.dataset() if rows == "both" else None  # a file may have gone: better told now
     drawn = draw.draw_samples(model, method, count, seed, trajectory=True)
     if dataset is None:
-        figure = strips.plot_reverse(model, method, drawn, frames=frames or 10, look=look)
+        drawing = strips.reverse_drawing(model, method, drawn, frames=frames or 10, look=look)
     else:
-        figure = strips.plot_both_ways(model, method, drawn, dataset, frames=frames or 6, seed=seed, look=look)
+        drawing = strips.both_ways_drawing(model, method, drawn, dataset, frames=frames or 6, seed=seed, look=look)
     name = ("both" if dataset else "reverse") + options.of_method(method, model.config)
-    options.write_figure(figure, out or options.run_figure(model.folder, name, look), dpi)
+    options.write_figure(drawing(), out or options.run_figure(model.folder, name, look), dpi)

@@ -77,7 +77,7 @@ def sample_command(
         from diffuse_cli.figures import samples
         from diffuse_cli.plots import style
 
-        figure = samples.plot_samples(model, method, drawn, dataset)
+        figure = samples.samples_drawing(model, method, drawn, dataset)()
         said["figure"] = str(style.save_figure(figure, file.with_suffix(".png")))
     if as_json:
         terminal.print_json(said)

@@ -1,6 +1,5 @@
 """diffuse train"""
 
-import functools
 import shlex
 import shutil
 import time
@@ -17,6 +16,7 @@ from diffuse_cli.errors import DiffuseError, UsageError
 if TYPE_CHECKING:
     from diffuse_cli.config import Config
     from diffuse_cli.datasets.dataset import Dataset
+    from diffuse_cli.figures.of_training import TrainingFigures
     from diffuse_cli.models.run_folder import Run
     from diffuse_cli.training.trainer import Trainer
 
@@ -67,6 +67,11 @@ def train(
     that --resume continues from; a run of --steps then ends with the same weights as if it had never stopped.
     """
     began = time.perf_counter()
+    from diffuse_cli.plots.drawing_process import DrawingProcess
+
+    process = None if dry_run else ctx.with_resource(DrawingProcess())  # it has as much to import as this one
+
+    from diffuse_cli.figures.of_training import TrainingFigures
     from diffuse_cli.models import build, run_folder
 
     if budget is not None and options.on_command_line(ctx, "steps"):
@@ -92,11 +97,12 @@ def train(
         _warn_if_it_ends_too_early(settings, dataset)
     folder = before.folder if before else run_folder.create_run_folder(outputs, name, _default_name(ctx, settings))
     try:
-        session = _train(ctx, folder, settings, dataset, budget, before)
+        with TrainingFigures(process, folder, dataset) as figures:
+            session = _train(ctx, folder, settings, dataset, budget, before, figures)
+            _finish(session, figures, dataset, began, as_json)
     finally:
         if before is None and not (folder / run_folder.NEWEST).exists():  # nothing worth keeping came of it
             shutil.rmtree(folder)
-    _finish(session, dataset, began, as_json)
 
 
 def _warn_if_it_ends_too_early(settings: "Config", dataset: "Dataset") -> None:
@@ -149,13 +155,21 @@ def _resumed_settings(ctx: click.Context, before: "Run") -> "Config":
 
 
 def _train(
-    ctx: click.Context, folder: Path, settings: "Config", dataset: "Dataset", budget: float | None, before: "Run | None"
+    ctx: click.Context,
+    folder: Path,
+    settings: "Config",
+    dataset: "Dataset",
+    budget: float | None,
+    before: "Run | None",
+    figures: "TrainingFigures",
 ) -> "Trainer":
     """Train under a progress bar. On a signal: save, say how to go on, and exit."""
     from diffuse_cli.training.trainer import Trainer
 
     with signals.held() as interrupted:
         session = Trainer(folder, settings, dataset, budget=budget, resume=before)
+        if not session.experiment.learns_schedule:
+            figures.begin_forward(settings, session.experiment.process)
         length = f"{session.total - session.step:,} steps" if budget is None else f"{budget:g} s"
         terminal.note(f"{'Continuing' if before else 'Training'} {folder} on {settings.dataset}: {length}")
         with terminal.progress_bar(session.total, session.step) as bar:
@@ -176,24 +190,26 @@ def _name_of(folder: Path) -> str:
     return folder.name if folder.parent == Path("outputs") else str(folder)
 
 
-def _finish(session: "Trainer", dataset: "Dataset", began: float, as_json: bool) -> None:
+def _finish(session: "Trainer", figures: "TrainingFigures", dataset: "Dataset", began: float, as_json: bool) -> None:
     """Draw the figures and print what came of it."""
     from diffuse_cli.analysis import quality
     from diffuse_cli.cli import preview
-    from diffuse_cli.figures import of_training
+    from diffuse_cli.figures.of_training import default_draw
     from diffuse_cli.models import run_folder
     from diffuse_cli.models.model import model_of_run
-    from diffuse_cli.plots import style
 
     folder = session.folder
     run = run_folder.open_run(folder, trust=True)
-    model, excess, drawn = model_of_run(run), None, []
+    model, excess = model_of_run(run), None
     try:
+        figures.begin_loss(run)
+        if session.experiment.learns_schedule:
+            figures.begin_forward(run.config, run.experiment.process)
+        drawn = default_draw(model)
+        figures.begin_samples(model, drawn)
         if session.law is not None:
             excess = quality.excess_of(model, session.law, session.data.held_out).total.item()
-        own_draw = functools.cache(lambda: of_training.default_draw(model))
-        for name, figure in of_training.training_figures(run, model, own_draw, dataset):
-            drawn.append(style.save_figure(figure, folder / "figures" / f"{name}.png"))
+        paths = figures.paths()
     except KeyboardInterrupt:
         click.echo(f"The run in {folder} is complete; only its figures are not all drawn.", err=True)
         raise
@@ -201,10 +217,10 @@ def _finish(session: "Trainer", dataset: "Dataset", began: float, as_json: bool)
     if as_json:
         said = {"run": str(folder), "steps": session.step, "steps_per_second": round(session.speed, 1)}
         said |= {"train_seconds": round(session.seconds, 2), "seconds": round(seconds, 2), "loss": session.loss}
-        said |= {"held_out_loss": session.held_out, "excess_loss": excess, "figures": [str(path) for path in drawn]}
+        said |= {"held_out_loss": session.held_out, "excess_loss": excess, "figures": [str(path) for path in paths]}
         terminal.print_json(said)
     else:
-        preview.show_samples(own_draw().samples, dataset, model.view, seed=model.config.seed + 1)
+        preview.show_samples(drawn.samples, dataset, model.view, seed=model.config.seed + 1)
         known = (
             [] if excess is None else [("excess loss", f"{excess:.4f} nats above the best possible, over all levels")]
         )
@@ -216,7 +232,7 @@ def _finish(session: "Trainer", dataset: "Dataset", began: float, as_json: bool)
                 ("held-out loss", f"{session.held_out:.4f}, of the averaged weights"),
                 *known,
                 ("run", str(folder)),
-                ("figures", f"{folder / 'figures'}: {', '.join(path.name for path in drawn)}"),
+                ("figures", f"{folder / 'figures'}: {', '.join(path.name for path in paths)}"),
             ]
         )
     name = shlex.quote(_name_of(folder))
