@@ -15,7 +15,7 @@ Noise = Annotated[float, Meta(ge=0, le=100)]
 Curve = Callable[[np.ndarray], np.ndarray]  # parameters [n] -> points [n, d], data units
 
 PANELS = 1 << 10
-FINEST = 0.005  # the noise of the last level before the clean one, in model space
+_FINEST = 0.005  # the noise of the last level before the clean one, in model space
 
 _IN_A_PANEL = 16
 
@@ -73,7 +73,7 @@ def close_nodes(
     fine = np.linspace(*interval, 1 << 14)
     speed = np.quantile(np.linalg.norm(np.diff(c(fine), axis=0), axis=1) / (fine[1] - fine[0]), 0.999)  # but for joins
     length = speed * (interval[1] - interval[0])
-    wanted = 1.5 * length / max(noise, FINEST * standard.scale[0]) / _IN_A_PANEL
+    wanted = 1.5 * length / max(noise, _FINEST * standard.scale[0]) / _IN_A_PANEL
     return nodes(interval, 2 * pieces * int(np.ceil(wanted / (2 * pieces))))
 
 

@@ -13,7 +13,7 @@ from msgspec import Meta
 from diffuse_cli.datasets.dataset import Dataset, Scale, scaled
 from diffuse_cli.datasets.noisy_curve import Noise, noisy_curve
 
-TURN = (0.0, 2 * np.pi)
+_TURN = (0.0, 2 * np.pi)
 
 Count = Annotated[int, Meta(ge=1, le=32)]
 Degrees = Annotated[float, Meta(ge=-360, le=360)]
@@ -45,7 +45,7 @@ def lissajous(*, noise: Noise = 0.03, a: Count = 3, b: Count = 2, phase: Degrees
     def c(u):
         return np.stack([np.sin(a * u + delta), np.sin(b * u)], axis=1)
 
-    return scaled(noisy_curve(c, TURN, noise), scale)
+    return scaled(noisy_curve(c, _TURN, noise), scale)
 
 
 def rose(*, noise: Noise = 0.03, petals: Count = 5, scale: Scale = 1.0) -> Dataset:
@@ -72,7 +72,7 @@ def heart(*, noise: Noise = 0.03, scale: Scale = 1.0) -> Dataset:
         y = 13 * np.cos(u) - 5 * np.cos(2 * u) - 2 * np.cos(3 * u) - np.cos(4 * u)
         return np.stack([x, y], axis=1) / 16
 
-    return scaled(noisy_curve(c, TURN, noise), scale)
+    return scaled(noisy_curve(c, _TURN, noise), scale)
 
 
 def trefoil(*, noise: Noise = 0.1, scale: Scale = 1.0) -> Dataset:
@@ -81,7 +81,7 @@ def trefoil(*, noise: Noise = 0.1, scale: Scale = 1.0) -> Dataset:
     def c(u):
         return np.stack([np.sin(u) + 2 * np.sin(2 * u), np.cos(u) - 2 * np.cos(2 * u)], axis=1)
 
-    return scaled(noisy_curve(c, TURN, noise), scale)
+    return scaled(noisy_curve(c, _TURN, noise), scale)
 
 
 def rings(*, noise: Noise | None = None, scale: Scale = 1.0, variant: Literal["plain", "ffjord"] = "plain") -> Dataset:

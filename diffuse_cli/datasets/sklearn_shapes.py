@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Variant = Literal["sklearn", "ffjord"]
 
-VERTICES = (1 << 14) + 1
+_VERTICES = (1 << 14) + 1
 
 
 def moons(*, noise: Noise | None = None, scale: Scale = 1.0, variant: Variant = "sklearn") -> Dataset:
@@ -31,8 +31,8 @@ def moons(*, noise: Noise | None = None, scale: Scale = 1.0, variant: Variant = 
     from sklearn.datasets import make_moons
 
     own_noise, factor, shift = (0.1, 2.0, np.array([-1.0, -0.2])) if variant == "ffjord" else (0.05, 1.0, 0.0)
-    outline, _ = make_moons(n_samples=(VERTICES, VERTICES), shuffle=False)
-    along = _along(outline[:VERTICES], outline[VERTICES:])
+    outline, _ = make_moons(n_samples=(_VERTICES, _VERTICES), shuffle=False)
+    along = _along(outline[:_VERTICES], outline[_VERTICES:])
     made = noisy_curve(along, (0.0, 2.0), own_noise if noise is None else noise, pieces=2)
     return scaled(made, factor * scale, shift * scale)
 
@@ -52,8 +52,8 @@ def circles(
     from sklearn.datasets import make_circles
 
     own_noise, times = (0.08, 3.0) if variant == "ffjord" else (0.05, 1.0)
-    outline, _ = make_circles(n_samples=(VERTICES, VERTICES), shuffle=False, factor=factor)
-    outer, inner = outline[:VERTICES], outline[VERTICES:]  # each stops one vertex short of where it began
+    outline, _ = make_circles(n_samples=(_VERTICES, _VERTICES), shuffle=False, factor=factor)
+    outer, inner = outline[:_VERTICES], outline[_VERTICES:]  # each stops one vertex short of where it began
     along = _along(np.vstack([outer, outer[:1]]), np.vstack([inner, inner[:1]]))
     return scaled(noisy_curve(along, (0.0, 2.0), own_noise if noise is None else noise, pieces=2), times * scale)
 

@@ -12,22 +12,22 @@ from msgspec import Meta
 
 from diffuse_cli.metrics.base import Figures, Metric
 
-K = Annotated[int, Meta(ge=1, le=1000)]
-MOST_FOR_TREE = 16  # columns; with more, a tree searches nearly every pair, and slower than a matrix product does
-ROWS = 250
+Neighbours = Annotated[int, Meta(ge=1, le=1000)]
+_MOST_FOR_TREE = 16  # columns; with more, a tree searches nearly every pair, and slower than a matrix product does
+_ROWS = 250
 
 
-def precision(*, k: K = 5) -> Metric:
+def precision(*, k: Neighbours = 5) -> Metric:
     """The share of the model's points in a ball of the reference: are samples real? Kynkäänniemi et al. 2019, eq. 2."""
     return Metric(_figures(k), "precision", worse="smaller", least=k + 1)
 
 
-def recall(*, k: K = 5) -> Metric:
+def recall(*, k: Neighbours = 5) -> Metric:
     """The share of reference points in a ball of the model: is all there? Kynkäänniemi et al. 2019, eq. 2."""
     return Metric(_figures(k), "recall", worse="smaller", least=k + 1)
 
 
-def density(*, k: K = 5) -> Metric:
+def density(*, k: Neighbours = 5) -> Metric:
     """The number of the reference's balls around a model's point, over k, on average. Naeem et al. 2020, section 3.
 
     About 1 for a perfect model; less where samples stray, and a little more where they crowd in the midst of the data:
@@ -36,7 +36,7 @@ def density(*, k: K = 5) -> Metric:
     return Metric(_figures(k), "density", worse="either", least=k + 1)
 
 
-def coverage(*, k: K = 5) -> Metric:
+def coverage(*, k: Neighbours = 5) -> Metric:
     """The share of the reference's balls in which the model has a point: is all there? Naeem et al. 2020, section 3.
 
     Unlike recall it cannot be raised by a few stray points of the model with large balls. A perfect model has about
@@ -70,7 +70,7 @@ def _radii(points: np.ndarray, k: int) -> np.ndarray:
 def _inside(centres: np.ndarray, radii: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """How many points lie in each ball, [centres]; and whether each point lies in any ball, [points]."""
     covered = np.zeros(len(points), bool)
-    if centres.shape[1] <= MOST_FOR_TREE:
+    if centres.shape[1] <= _MOST_FOR_TREE:
         from scipy.spatial import cKDTree
 
         found = cKDTree(points).query_ball_point(centres, radii, return_sorted=False, workers=-1)
@@ -82,8 +82,8 @@ def _inside(centres: np.ndarray, radii: np.ndarray, points: np.ndarray) -> tuple
     with_radii = np.column_stack([2 * centres, radii**2 + rounding - squares[0], np.ones(len(centres))])
     with_ones = np.column_stack([points, np.ones(len(points)), -squares[1]])
     counts = []
-    for start in range(0, len(centres), ROWS):
-        inside = with_radii[start : start + ROWS] @ with_ones.T >= 0
+    for start in range(0, len(centres), _ROWS):
+        inside = with_radii[start : start + _ROWS] @ with_ones.T >= 0
         counts.append(inside.sum(axis=1))
         covered |= inside.any(axis=0)
     return np.concatenate(counts), covered

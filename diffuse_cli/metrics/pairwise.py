@@ -17,8 +17,8 @@ from msgspec import Meta
 from diffuse_cli.errors import DiffuseError
 from diffuse_cli.metrics.base import Figures, Metric
 
-BLOCK = 1000  # points; the distances of a block then stay within the processor's cache
-FOR_MEDIAN = 2000
+_BLOCK = 1000  # points; the distances of a block then stay within the processor's cache
+_FOR_MEDIAN = 2000
 
 
 def energy() -> Metric:
@@ -56,7 +56,7 @@ def _figures(bandwidth: float | None) -> Figures:
 def _median_distance(points: np.ndarray) -> float:
     from scipy.spatial.distance import pdist
 
-    median = float(np.median(pdist(points[:FOR_MEDIAN])))
+    median = float(np.median(pdist(points[:_FOR_MEDIAN])))
     if median == 0:
         raise DiffuseError(
             "mmd: the median distance within the reference is 0; give the kernel's width, mmd:bandwidth=…"
@@ -78,7 +78,7 @@ def _mean_within(x: np.ndarray, h: float) -> np.ndarray:
 
 
 def _blocks(x: np.ndarray) -> list[np.ndarray]:
-    return [x[start : start + BLOCK] for start in range(0, len(x), BLOCK)]
+    return [x[start : start + _BLOCK] for start in range(0, len(x), _BLOCK)]
 
 
 def _sums(a: np.ndarray, b: np.ndarray, h: float, *, same: bool = False) -> np.ndarray:

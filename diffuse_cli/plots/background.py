@@ -9,7 +9,7 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap
 from diffuse_cli.errors import UsageError
 from diffuse_cli.plots.style import Theme
 
-STRENGTH = 0.5  # the power of the density that is shown: its square root, so that tails are seen too
+_STRENGTH = 0.5  # the power of the density that is shown: its square root, so that tails are seen too
 
 
 class Background(NamedTuple):
@@ -20,17 +20,17 @@ class Background(NamedTuple):
     p: np.ndarray
 
 
-def draw_background(axes: Axes, backdrop: Background, theme: Theme, *, strong: bool = False) -> None:
+def draw_background(axes: Axes, background: Background, theme: Theme, *, strong: bool = False) -> None:
     """Draw it as an image, the densest cell the strongest, and leave the limits of the axes as they are.
 
     strong: it is as much what the panel is about as what is drawn over it.
 
     Raises UsageError where shapes do not agree.
     """
-    x, y, p = (np.asarray(part, float) for part in backdrop)
+    x, y, p = (np.asarray(part, float) for part in background)
     if p.shape != (len(x), len(y)):
         raise UsageError(f"a backdrop of {len(x)} by {len(y)} cells needs p of that shape, not {p.shape}.")
-    shown = (np.nan_to_num(p) / max(np.nanmax(p), 1e-300)) ** STRENGTH
+    shown = (np.nan_to_num(p) / max(np.nanmax(p), 1e-300)) ** _STRENGTH
     limits = axes.get_xlim(), axes.get_ylim()
     haze = LinearSegmentedColormap.from_list("haze", [theme.paper, theme.muted if strong else theme.fill])
     show_cells(axes, x, y, shown, cmap=haze, limits=(0, 1), zorder=0)

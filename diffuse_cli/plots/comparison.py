@@ -15,16 +15,16 @@ from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.plots.layout import TWO_LINES, arrange, panel_rows
 from diffuse_cli.plots.lines import KEY_ROW, key_shape, pattern
 from diffuse_cli.plots.panels import Scene, add_panel, checked_cloud, make_scene
-from diffuse_cli.plots.point_colors import HISTOGRAM_SHADES, SHADES, PointColors, point_colors
+from diffuse_cli.plots.point_colors import HISTOGRAM_SHADES, RAMP_SHADES, PointColors, point_colors
 from diffuse_cli.plots.strips import draw_row
-from diffuse_cli.plots.style import Theme, heading, house_style, new_figure, settle
+from diffuse_cli.plots.style import Theme, default_style, heading, new_figure, settle
 
-SIDE = 2.3  # inches of a panel of end points
-COLUMNS = 3
-WIDTH, HEIGHT = 7.8, 3.4  # inches of two panels
-FLOOR = ("noise floor", "reach of chance")
-SHOWN = 400  # points in one, each of which is to be seen
-FAR = 5.0  # how many times the smallest figure the largest is, where an axis is logarithmic
+_SIDE = 2.3  # inches of a panel of end points
+_COLUMNS = 3
+_WIDTH, _HEIGHT = 7.8, 3.4  # inches of two panels
+_FLOOR = ("noise floor", "reach of chance")
+_SHOWN = 400  # points in one, each of which is to be seen
+_FAR = 5.0  # how many times the smallest figure the largest is, where an axis is logarithmic
 
 
 class Line(NamedTuple):
@@ -75,10 +75,10 @@ def quality_figure(
     if not np.isfinite(values).any():
         raise DiffuseError("no figure of any sampler is finite, so there is nothing to draw.")
     followed = any(line.gaps is not None for line in samplers.values())
-    with house_style(dark=dark, width=width) as theme:
-        width = WIDTH if followed else 0.57 * WIDTH
-        rows, columns = key_shape([*samplers, *FLOOR], width)
-        figure = new_figure(width, HEIGHT + KEY_ROW * rows, theme)
+    with default_style(dark=dark, width=width) as theme:
+        width = _WIDTH if followed else 0.57 * _WIDTH
+        rows, columns = key_shape([*samplers, *_FLOOR], width)
+        figure = new_figure(width, _HEIGHT + KEY_ROW * rows, theme)
         panels = figure.subplots(1, 1 + followed, squeeze=False)[0]
         looks = {
             name: {"color": theme.classes[i % len(theme.classes)], "linestyle": pattern(i), "linewidth": 1.3}
@@ -114,23 +114,23 @@ def ends_figure(
     if len({np.shape(each.cloud) for each in panels.values()}) != 1:
         raise UsageError("clouds of end points need to be [m, d], of the same points in the same space.")
     clouds = [checked_cloud(each.cloud, name) for name, each in panels.items()]
-    chosen = np.sort(np.random.default_rng(0).permutation(len(clouds[0]))[:SHOWN])
+    chosen = np.sort(np.random.default_rng(0).permutation(len(clouds[0]))[:_SHOWN])
     first, *_ = clouds = [cloud[chosen] for cloud in clouds]
     titles = [f"{name}\n{each.words}" for name, each in panels.items()]
-    with house_style(dark=dark, width=width) as theme:
-        scene = make_scene(clouds, reference=first, frame=first, view=view, side=SIDE, theme=theme)
-        hues = point_colors(first, None, theme, HISTOGRAM_SHADES if scene.kind == "histogram" else SHADES)
-        columns = min(COLUMNS, len(clouds))
-        made = panel_rows(-(-len(clouds) // columns), columns, scene, theme, above=TWO_LINES)
-        axes = [add_panel(made.figure, made.grid[i // columns, i % columns], scene) for i in range(len(clouds))]
+    with default_style(dark=dark, width=width) as theme:
+        scene = make_scene(clouds, reference=first, frame=first, view=view, side=_SIDE, theme=theme)
+        colors = point_colors(first, None, theme, HISTOGRAM_SHADES if scene.kind == "histogram" else RAMP_SHADES)
+        columns = min(_COLUMNS, len(clouds))
+        layout = panel_rows(-(-len(clouds) // columns), columns, scene, theme, above=TWO_LINES)
+        axes = [add_panel(layout.figure, layout.grid[i // columns, i % columns], scene) for i in range(len(clouds))]
         for start in range(0, len(clouds), columns):
             row = slice(start, start + columns)
             last = start + columns >= len(clouds)
-            draw_row(axes[row], clouds[row], titles[row], scene, hues, last_row=last, normal=False)
+            draw_row(axes[row], clouds[row], titles[row], scene, colors, last_row=last, normal=False)
         for panel, cloud, each in zip(axes, clouds, panels.values(), strict=True):
             if each.aims and scene.kind in ("plane", "projected"):
-                _draw_gap_lines(panel, first, cloud, scene, hues)
-        return arrange(made, "Where the same noise ends", subject)
+                _draw_gap_lines(panel, first, cloud, scene, colors)
+        return arrange(layout, "Where the same noise ends", subject)
 
 
 def _draw_values(
@@ -149,15 +149,15 @@ def _draw_floor(
 ) -> list[Artist]:
     """The scale of the values, and on it what perfect samples have. Returns what a key should name."""
     values, (low, high) = np.append(values[np.isfinite(values)], floor), interval
-    line = axes.axhline(floor, color=theme.ink, linewidth=0.9, dashes=(4, 2.5), zorder=1, label=FLOOR[0])
-    if values.min() > 0 and values.max() > FAR * values.min() and low == -np.inf:
+    line = axes.axhline(floor, color=theme.ink, linewidth=0.9, dashes=(4, 2.5), zorder=1, label=_FLOOR[0])
+    if values.min() > 0 and values.max() > _FAR * values.min() and low == -np.inf:
         axes.set_yscale("log")
-    elif np.isfinite(high) and values.max() > FAR * high > 0:  # unbiased figures lie on both sides of zero
+    elif np.isfinite(high) and values.max() > _FAR * high > 0:  # unbiased figures lie on both sides of zero
         axes.set_yscale("symlog", linthresh=high)
         axes.set_ylim(min(values.min(), 0) - high / 2, 2 * values.max())
     bottom, top = axes.get_ylim()
     axes.set_ylim(bottom, top)
-    look = {"color": theme.fill, "alpha": 0.35, "linewidth": 0, "zorder": 0, "label": FLOOR[1]}
+    look = {"color": theme.fill, "alpha": 0.35, "linewidth": 0, "zorder": 0, "label": _FLOOR[1]}
     return [line, axes.axhspan(max(low, bottom), min(high, top), **look)]
 
 
@@ -180,19 +180,19 @@ def _scale_evaluations(axes: Axes, evals: np.ndarray) -> None:
 
 def _apart(evals: np.ndarray) -> list[float]:
     """Those of rising numbers, from the last on, that leave room for each other on a logarithmic axis."""
-    kept = [evals[-1]]
+    values = [evals[-1]]
     for value in evals[-2::-1]:
-        if kept[-1] > 1.25 * value:
-            kept.append(value)
-    return kept
+        if values[-1] > 1.25 * value:
+            values.append(value)
+    return values
 
 
-def _draw_gap_lines(axes: Axes, exact: np.ndarray, cloud: np.ndarray, scene: Scene, hues: PointColors) -> None:
+def _draw_gap_lines(axes: Axes, exact: np.ndarray, cloud: np.ndarray, scene: Scene, colors: PointColors) -> None:
     """Lines to those points of a cloud that are in the frame; the others would cover it."""
     pairs = np.stack([exact, cloud], axis=1)
     if scene.basis is not None:
         pairs = (pairs - scene.basis[0]) @ scene.basis[1]
     low, high = scene.limits.T
     inside = np.flatnonzero(((pairs[:, 1] >= low) & (pairs[:, 1] <= high)).all(axis=1))
-    look = {"colors": hues.of(inside), "linewidths": 0.6, "alpha": 0.6, "zorder": 0}
+    look = {"colors": colors.of(inside), "linewidths": 0.6, "alpha": 0.6, "zorder": 0}
     axes.add_collection(LineCollection(pairs[inside], **look), autolim=False)

@@ -10,9 +10,9 @@ from matplotlib.ticker import FixedLocator, LogLocator, NullLocator, StrMethodFo
 
 from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.plots import lines
-from diffuse_cli.plots.style import Theme, heading, house_style, new_figure, settle
+from diffuse_cli.plots.style import Theme, default_style, heading, new_figure, settle
 
-HEIGHT = 4.3  # inches of a figure of few lines
+_HEIGHT = 4.3  # inches of a figure of few lines
 _AROUND = 0.85  # of them, title and axis
 _GUIDE = 2.6  # how many times the steps grow along a guide
 
@@ -53,9 +53,9 @@ def convergence_figure(
     drawable = np.concatenate([_positive(curve.errors) for curve in curves.values()])
     if np.isnan(drawable).all():
         raise DiffuseError("no error is a finite number above zero, so there is nothing to draw.")
-    with house_style(dark=dark, width=width) as theme:
+    with default_style(dark=dark, width=width) as theme:
         names = [_label(name, curve) for name, curve in curves.items()]
-        height = max(HEIGHT, _AROUND + lines.LINE * (len(curves) + 1))
+        height = max(_HEIGHT, _AROUND + lines.NAME_HEIGHT * (len(curves) + 1))
         figure = new_figure(4.6 + lines.width(names), height, theme)
         axes = figure.add_subplot()
         _scale(axes, steps, np.nanmin(drawable), np.nanmax(drawable))
@@ -64,7 +64,7 @@ def convergence_figure(
         if rounding > axes.get_ylim()[0]:
             axes.axhspan(axes.get_ylim()[0], rounding, color=theme.fill, alpha=0.35, linewidth=0)
         named = [
-            lines.Label(name, *end, _colour(curve.order, theme))
+            lines.Label(name, *end, _order_color(curve.order, theme))
             for name, end, curve in zip(names, ends, curves.values(), strict=True)
             if np.isfinite(end).all()
         ]
@@ -89,7 +89,7 @@ def _pattern(name: str, curves: Mapping[str, ErrorCurve]) -> str | tuple:
     return lines.pattern(alike.index(name))
 
 
-def _colour(order: int, theme: Theme) -> str:
+def _order_color(order: int, theme: Theme) -> str:
     return theme.classes[(order - 1) % len(theme.classes)]
 
 
@@ -97,7 +97,7 @@ def _draw(axes: Axes, steps: np.ndarray, curve: ErrorCurve, theme: Theme, style:
     """Draw one line, and return where it ends."""
     errors = _positive(curve.errors)
     marker = {"marker": "x", "markersize": 5} if curve.passed is False else {"marker": "o", "markersize": 2.6}
-    axes.plot(steps, errors, color=_colour(curve.order, theme), linestyle=style, linewidth=1.2, **marker)
+    axes.plot(steps, errors, color=_order_color(curve.order, theme), linestyle=style, linewidth=1.2, **marker)
     seen = np.flatnonzero(np.isfinite(errors))
     return (steps[seen[-1]], errors[seen[-1]]) if len(seen) else (np.nan, np.nan)
 
@@ -108,9 +108,9 @@ def _guides(axes: Axes, steps: np.ndarray, orders: list[int], theme: Theme) -> N
     top = axes.get_ylim()[0] * 1.6 * _GUIDE ** orders[-1]
     for order in orders:
         y = top * (x / x[0]) ** -float(order)
-        colour = _colour(order, theme)
-        axes.plot(x, y, color=colour, linewidth=0.8, zorder=1)
-        words = {"textcoords": "offset points", "va": "center", "color": colour, "fontsize": lines.SIZE}
+        color = _order_color(order, theme)
+        axes.plot(x, y, color=color, linewidth=0.8, zorder=1)
+        words = {"textcoords": "offset points", "va": "center", "color": color, "fontsize": lines.NAME_SIZE}
         axes.annotate(f"order {order}", (x[1], y[1]), (3, 0), **words)
 
 

@@ -13,15 +13,15 @@ from diffuse_cli.errors import UsageError
 from diffuse_cli.plots.panels import checked_cloud, kind_of
 from diffuse_cli.plots.point_colors import principal_axes
 from diffuse_cli.plots.strips import shortened
-from diffuse_cli.plots.style import Theme, heading, house_style, new_figure, settle
+from diffuse_cli.plots.style import Theme, default_style, heading, new_figure, settle
 
-MOST_PANELS = 12
-COLUMNS = 4
-SIDES = {1: 4.0, 2: 3.0, 3: 2.6, 4: 2.3}
-SMALL = 8.5
-UPPER, LOWER = -0.09, -0.24  # below a density of height 1: where the points stand, and the answers
-KEY = 1.65  # inches that one of the keys takes
-MOST_POINTS = 1500  # of the cloud, which is only a background
+MOST_EXPLAINED = 12
+_COLUMNS = 4
+_SIDES = {1: 4.0, 2: 3.0, 3: 2.6, 4: 2.3}
+_SMALL = 8.5
+_UPPER, _LOWER = -0.09, -0.24  # below a density of height 1: where the points stand, and the answers
+_KEY = 1.65  # inches that one of the keys takes
+_MOST_POINTS = 1500  # of the cloud, which is only a background
 
 
 class Panels(NamedTuple):
@@ -78,7 +78,7 @@ def explanation_figure(
     if kind in ("space", "projected"):
         mean, axes = principal_axes(cloud, 2)
         panels, cloud, names = _projected(panels, mean, axes), (cloud - mean) @ axes, ("PC 1", "PC 2")
-    with house_style(dark=dark, width=width) as theme:
+    with default_style(dark=dark, width=width) as theme:
         limits = _limits(kind, panels, cloud)
         figure, grid = _new_panels(len(t), kind, limits, theme)
         for number, axes in enumerate(grid.flat):
@@ -98,7 +98,12 @@ def explanation_figure(
             _set_limits(axes, kind, limits)
             if kind != "curves" and not _inside(at.x0_hat, limits):
                 axes.annotate(
-                    f"{answer} is outside", (0.5, 0.98), xycoords="axes fraction", ha="center", va="top", fontsize=SMALL
+                    f"{answer} is outside",
+                    (0.5, 0.98),
+                    xycoords="axes fraction",
+                    ha="center",
+                    va="top",
+                    fontsize=_SMALL,
                 )
         _name_axes(grid, kind, names)
         heading(figure, "What can be known of one point", subject)
@@ -107,8 +112,8 @@ def explanation_figure(
 
 
 def _checked(panels: Panels, dim: int, count: int) -> Panels:
-    if not 1 <= count <= MOST_PANELS:
-        raise UsageError(f"there are {count} noise levels; a figure takes 1 to {MOST_PANELS}.")
+    if not 1 <= count <= MOST_EXPLAINED:
+        raise UsageError(f"there are {count} noise levels; a figure takes 1 to {MOST_EXPLAINED}.")
     wanted = ((dim,), (count, dim), (count, dim), (count, dim), (count, dim, dim))
     panels = Panels(*(np.asarray(part, float) for part in panels))
     for name, part, shape in zip(Panels._fields, panels, wanted, strict=True):
@@ -124,9 +129,9 @@ def _projected(panels: Panels, mean: np.ndarray, axes: np.ndarray) -> Panels:
 
 def _new_panels(count: int, kind: str, limits: np.ndarray, theme: Theme) -> tuple[Figure, np.ndarray]:
     """A figure and its axes [rows, columns], at least `count` of them."""
-    rows = math.ceil(count / COLUMNS)
+    rows = math.ceil(count / _COLUMNS)
     columns = math.ceil(count / rows)
-    side = SIDES[columns]
+    side = _SIDES[columns]
     tall = {"histogram": 0.7, "curves": 0.75}.get(kind, float(np.ptp(limits[1]) / np.ptp(limits[0])))
     figure = new_figure(columns * side + 0.4, rows * (tall * (side - 0.12) + 0.5) + 0.72, theme)
     return figure, figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
@@ -204,7 +209,7 @@ def _keys(kind: str, theme: Theme, answer: str, exact: str) -> list[Any]:
 def _add_legend(figure: Figure, keys: list[Any]) -> None:
     """Below the panels, in one row if it is wide enough."""
     shapes = (len(keys), math.ceil(len(keys) / 2), 2)
-    beside = next((beside for beside in shapes if figure.get_figwidth() > KEY * beside), 1)
+    beside = next((beside for beside in shapes if figure.get_figwidth() > _KEY * beside), 1)
     figure.legend(handles=keys, loc="outside lower center", ncols=beside)
 
 
@@ -221,7 +226,7 @@ def _name_axes(grid: np.ndarray, kind: str, names: tuple[str, str]) -> None:
 
 def _draw_plane(axes: Axes, at: Panels, cloud: np.ndarray, theme: Theme) -> None:
     shown = (
-        cloud if len(cloud) <= MOST_POINTS else cloud[np.random.default_rng(0).choice(len(cloud), MOST_POINTS, False)]
+        cloud if len(cloud) <= _MOST_POINTS else cloud[np.random.default_rng(0).choice(len(cloud), _MOST_POINTS, False)]
     )
     axes.scatter(*shown.T, s=2.5, color=theme.fill, alpha=0.55, zorder=1, rasterized=True)
     axes.plot(*np.stack([at.x0, at.x], axis=1), color=theme.muted, linewidth=0.9, linestyle=(0, (1, 2)), zorder=2)
@@ -244,8 +249,8 @@ def _draw_line(axes: Axes, at: Panels, density: Density, theme: Theme) -> None:
     axes.plot(places, posterior / posterior.max(), color=theme.data, linewidth=1.3)
     axes.axhline(0, color=theme.frame, linewidth=0.7)
     std = math.sqrt(max(float(at.covariance[0, 0]), 0))
-    axes.plot(at.mean[0] + std * np.array([-1, 1]), [LOWER, LOWER], color=theme.data, linewidth=1.3)
-    heights = {"x0": UPPER, "x": UPPER, "mean": LOWER, "x0_hat": LOWER}
+    axes.plot(at.mean[0] + std * np.array([-1, 1]), [_LOWER, _LOWER], color=theme.data, linewidth=1.3)
+    heights = {"x0": _UPPER, "x": _UPPER, "mean": _LOWER, "x0_hat": _LOWER}
     for name, look in _looks(theme).items():
         axes.plot(getattr(at, name), heights[name], **look)
     axes.set_yticks([])

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from diffuse_cli.errors import DiffuseError, UsageError
 
-FORMATS = (".png", ".svg", ".pdf")
-MOVING_FORMATS = (".gif", ".mp4", ".webp")
-PAGE_FORMATS = (".html",)
+_FORMATS = (".png", ".svg", ".pdf")
+_MOVING_FORMATS = (".gif", ".mp4", ".webp")
+_PAGE_FORMATS = (".html",)
 
 
 class Look(NamedTuple):
@@ -28,7 +28,7 @@ def check_path(path: str | os.PathLike) -> Path:
 
     Raises UsageError for an ending other than .png, .svg or .pdf, DiffuseError where the folder is not there.
     """
-    return _checked(path, FORMATS, "a figure")
+    return _checked(path, _FORMATS, "a figure")
 
 
 def check_animation_path(path: str | os.PathLike) -> Path:
@@ -36,7 +36,7 @@ def check_animation_path(path: str | os.PathLike) -> Path:
 
     Raises UsageError for an ending other than .gif, .mp4 or .webp, DiffuseError where the folder or a part is missing.
     """
-    path = _checked(path, MOVING_FORMATS, "an animation")
+    path = _checked(path, _MOVING_FORMATS, "an animation")
     kind = path.suffix.lower()
     if kind == ".mp4" and ffmpeg() is None:
         raise DiffuseError(f'{path.name} needs ffmpeg: pip install "diffuse-cli[video]"; or write a .gif instead.')
@@ -50,7 +50,7 @@ def check_animation_path(path: str | os.PathLike) -> Path:
 def check_page_path(path: str | os.PathLike) -> Path:
     """The path of a page that can be written. Raises UsageError for an ending other than .html, DiffuseError where the
     folder is not there."""
-    return _checked(path, PAGE_FORMATS, "a report")
+    return _checked(path, _PAGE_FORMATS, "a report")
 
 
 def ffmpeg() -> str | None:
@@ -67,11 +67,11 @@ def _has_webp() -> bool:
     return bool(features.check("webp"))
 
 
-def _checked(path: str | os.PathLike, known: tuple[str, ...], what: str) -> Path:
+def _checked(path: str | os.PathLike, endings: tuple[str, ...], what: str) -> Path:
     path = Path(path)
-    if path.suffix.lower() not in known:
+    if path.suffix.lower() not in endings:
         given = f"ends in {path.suffix!r}" if path.suffix else "has no ending"
-        raise UsageError(f"cannot save {what} as {path.name!r}, which {given}; known: {', '.join(known)}.")
+        raise UsageError(f"cannot save {what} as {path.name!r}, which {given}; known: {', '.join(endings)}.")
     if not path.parent.is_dir():
         raise DiffuseError(f"cannot write {path}: the folder {path.parent} does not exist.")
     return path

@@ -6,7 +6,7 @@ import numpy as np
 
 from diffuse_cli.diffusion.process import angle_of, log_snr_of
 
-EVEN = 0.2  # of the pace is that of time itself, so that nothing stands still and nothing is skipped
+_EVEN = 0.2  # of the pace is that of time itself, so that nothing stands still and nothing is skipped
 
 
 def even_frames(
@@ -31,7 +31,7 @@ def _pace(x: np.ndarray, t: np.ndarray, frames: int) -> np.ndarray:
     length, time = np.sqrt(squares), np.abs(np.diff(t))
     if length.sum() == 0:
         return _places(time, frames)
-    return _places((1 - EVEN) * length / length.sum() + EVEN * time / (time.sum() or 1.0), frames)
+    return _places((1 - _EVEN) * length / length.sum() + _EVEN * time / (time.sum() or 1.0), frames)
 
 
 def _mean_square(step: np.ndarray) -> float:

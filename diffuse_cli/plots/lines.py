@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 DASHES = ((), (5, 1.8), (1.2, 1.6), (6, 1.6, 1.2, 1.6), (9, 2.5), (2.5, 1.2))
 KEY_ROW = 0.24  # inches: the height of a row of a key below a figure
 _KEY_LETTER = 0.068  # inches: how wide a letter in it is on average
-SIZE = 8.5  # of a name
-LINE = 0.152  # inches: the height of one, with the gap to the next
+NAME_SIZE = 8.5  # of a name
+NAME_HEIGHT = 0.152  # inches: the height of one, with the gap to the next
 _LETTER = 0.058  # inches: how wide a letter is on average
 _REACH = 0.16  # inches between the panel and its labels
 _LEADER = {"arrowstyle": "-", "linewidth": 0.5, "alpha": 0.6, "relpos": (0, 0.5), "shrinkA": 1, "shrinkB": 2}
@@ -23,7 +23,7 @@ class Label(NamedTuple):
     text: str
     x: float
     y: float
-    colour: str
+    color: str
 
 
 def pattern(i: int) -> str | tuple:
@@ -46,7 +46,7 @@ def beside(axes: Axes, labels: list[Label], *, height: float) -> None:
     ends = axes.transData.transform([(label.x, label.y) for label in labels])
     ends = axes.transAxes.inverted().transform(ends)
     order = np.argsort(ends[:, 1], kind="stable")
-    places = apart(np.clip(ends[order, 1], 0.0, 1.0), LINE / height)
+    places = apart(np.clip(ends[order, 1], 0.0, 1.0), NAME_HEIGHT / height)
     for i, place in zip(order, places, strict=True):
         axes.annotate(
             labels[i].text,
@@ -54,11 +54,11 @@ def beside(axes: Axes, labels: list[Label], *, height: float) -> None:
             (1 + _REACH / height, place),
             xycoords="axes fraction",
             textcoords="axes fraction",
-            color=labels[i].colour,
-            fontsize=SIZE,
+            color=labels[i].color,
+            fontsize=NAME_SIZE,
             va="center_baseline",
             annotation_clip=False,
-            arrowprops=_LEADER | {"color": labels[i].colour},
+            arrowprops=_LEADER | {"color": labels[i].color},
         )
 
 

@@ -6,10 +6,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from diffuse_cli.errors import DiffuseError, UsageError
-from diffuse_cli.plots.style import heading, house_style, new_figure, settle
+from diffuse_cli.plots.style import default_style, heading, new_figure, settle
 
-MOST_POINTS = 1500  # of the raw line: as many as the figure has pixels
-SPAN = 1000  # of a logarithmic axis of steps: earlier decades would take half of it and say nothing
+_MOST_POINTS = 1500  # of the raw line: as many as the figure has pixels
+_SPAN = 1000  # of a logarithmic axis of steps: earlier decades would take half of it and say nothing
 
 
 def loss_figure(
@@ -35,18 +35,18 @@ def loss_figure(
     if (held_out_steps is None) != (held_out is None):
         raise UsageError("held_out and held_out_steps belong together; only one of them was given.")
     held = None if held_out is None else _checked(held_out_steps, held_out, "held_out")
-    with house_style(dark=dark, width=width) as theme:
+    with default_style(dark=dark, width=width) as theme:
         figure = new_figure(5.4, 3.5, theme)
         axes = figure.add_subplot()
         smooth = smoothed_loss(steps, train)
         axes.plot(*_thinned(steps, train), color=theme.fill, linewidth=0.6, alpha=0.6)
         axes.plot(steps, smooth, color=theme.muted, linewidth=1.1, marker=_dot(steps), label="training, running mean")
         # The limits hold every line, but of the raw losses only what is usual late in training.
-        hold = [smooth[steps >= steps[-1] / SPAN], np.quantile(train[len(train) // 2 :], [0.02, 0.98])]
+        hold = [smooth[steps >= steps[-1] / _SPAN], np.quantile(train[len(train) // 2 :], [0.02, 0.98])]
         if held is not None:
             look = {"linewidth": 2.1, "marker": _dot(held[0]), "markersize": 5}
             axes.plot(*held, color=theme.model, label="held out, averaged weights", **look)
-            hold.append(held[1][held[0] >= steps[-1] / SPAN])
+            hold.append(held[1][held[0] >= steps[-1] / _SPAN])
         if irreducible is not None:
             look = {"linewidth": 0.9, "dashes": (4, 2.5), "label": "irreducible"}
             axes.axhline(irreducible, color=theme.ink, **look)
@@ -84,10 +84,10 @@ def _checked(steps: np.ndarray, values: np.ndarray, what: str) -> tuple[np.ndarr
 
 
 def _thinned(steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """At most MOST_POINTS of the raw losses, even in the logarithm of the step: what the eye can tell apart."""
-    if len(steps) <= MOST_POINTS:
+    """At most _MOST_POINTS of the raw losses, even in the logarithm of the step: what the eye can tell apart."""
+    if len(steps) <= _MOST_POINTS:
         return steps, values
-    chosen = np.unique(np.geomspace(1, len(steps), MOST_POINTS).astype(int) - 1)
+    chosen = np.unique(np.geomspace(1, len(steps), _MOST_POINTS).astype(int) - 1)
     return steps[chosen], values[chosen]
 
 
@@ -106,7 +106,7 @@ def _scale(axes: Axes, steps: np.ndarray, hold: np.ndarray) -> None:
     last = max(steps[-1], steps[0] + 1)
     if decades(steps):
         axes.set_xscale("log")
-        axes.set_xlim(max(steps[0], last / SPAN), last)
+        axes.set_xlim(max(steps[0], last / _SPAN), last)
     else:
         axes.set_xlim(steps[0], last)
     low, high = hold.min(), hold.max()

@@ -26,14 +26,14 @@ from diffuse_cli.errors import DiffuseError, UsageError, unknown
 from diffuse_cli.plots.point_colors import PointColors, principal_axes
 from diffuse_cli.plots.style import Theme
 
-VIEWS = ("points", "curves")
-MOST_POINTS = 4000  # in one panel: more are no easier to see, and slow to draw
-RASTERISE_ABOVE = 5000  # points in one figure: as vectors they would make an SVG heavy and slow to open
-SMALL = 8.5
+_VIEWS = ("points", "curves")
+MOST_POINTS_SHOWN = 4000  # in one panel: more are no easier to see, and slow to draw
+_RASTERISE_ABOVE = 5000  # points in one figure: as vectors they would make an SVG heavy and slow to open
+SMALL_TEXT = 8.5
 NORMAL_LABELS = (r"$\mathcal{N}(0, 1)$", r"$\mathcal{N}(0, I)$, $2\sigma$")
-NORMAL_LINE = {"linewidth": 0.9, "label": NORMAL_LABELS[0]}
-NORMAL_CIRCLE = {"linewidth": 0.7, "dashes": (5, 4), "label": NORMAL_LABELS[1]}
-DIFFERENT_UNITS = 6  # columns whose ranges differ by more than this
+_NORMAL_LINE = {"linewidth": 0.9, "label": NORMAL_LABELS[0]}
+_NORMAL_CIRCLE = {"linewidth": 0.7, "dashes": (5, 4), "label": NORMAL_LABELS[1]}
+_DIFFERENT_UNITS = 6  # columns whose ranges differ by more than this
 BESIDE = (1.03, 0.0, 0.3, 1.0)  # the histogram of the values of curves, in fractions of the axes of the curves
 
 
@@ -77,8 +77,8 @@ class Scene(NamedTuple):
 
 def kind_of(view: str, dim: int) -> str:
     """How samples of `dim` values are drawn: "histogram", "plane", "space", "projected" or "curves"."""
-    if view not in VIEWS:
-        raise unknown("view", view, VIEWS)
+    if view not in _VIEWS:
+        raise unknown("view", view, _VIEWS)
     if view == "curves":
         if dim < 2:
             raise UsageError("the view 'curves' needs samples of at least 2 values; these have 1. Known: points.")
@@ -104,7 +104,7 @@ def make_scene(
     side: float,
     theme: Theme,
     square: bool = False,
-    most: int = MOST_POINTS,
+    most: int = MOST_POINTS_SHOWN,
     curves: int = 4,
     follow: bool = False,
     frame: np.ndarray | None = None,
@@ -137,14 +137,16 @@ def make_scene(
         curves=some,
         followed=followed,
         side=side,
-        rasterise=min(count, most) * len(clouds) > RASTERISE_ABOVE,
+        rasterise=min(count, most) * len(clouds) > _RASTERISE_ABOVE,
         theme=theme,
     )
 
 
 def _highest(clouds: list[np.ndarray], followed: int | None, edges: np.ndarray) -> float:
     """The top of the histograms' axis, with a little room above."""
-    return 1.06 * max(density(cloud if followed is None else cloud[followed], edges).max() for cloud in clouds)
+    return 1.06 * max(
+        histogram_density(cloud if followed is None else cloud[followed], edges).max() for cloud in clouds
+    )
 
 
 def add_panel(figure: Figure, place: SubplotSpec, scene: Scene) -> Axes:
@@ -152,32 +154,32 @@ def add_panel(figure: Figure, place: SubplotSpec, scene: Scene) -> Axes:
     return figure.add_subplot(place, projection="3d" if scene.kind == "space" else None)
 
 
-def draw_cloud(axes: Axes, cloud: np.ndarray, scene: Scene, hues: PointColors, *, normal: bool = False) -> None:
+def draw_cloud(axes: Axes, cloud: np.ndarray, scene: Scene, colors: PointColors, *, normal: bool = False) -> None:
     """Draw one cloud [n, d] with its colours. `normal` adds the standard normal law: a line, or a circle of 2 sigma."""
     if scene.kind == "histogram":
-        _draw_histogram(axes, cloud[:, 0], scene, hues, normal)
+        _draw_histogram(axes, cloud[:, 0], scene, colors, normal)
     elif scene.kind == "curves":
-        _draw_curves(axes, cloud, scene, hues, normal)
+        _draw_curves(axes, cloud, scene, colors, normal)
     elif scene.kind == "space":
-        _draw_space(axes, cloud, scene, hues)
+        _draw_space(axes, cloud, scene, colors)
     else:
-        _draw_plane(axes, cloud, scene, hues, normal)
+        _draw_plane(axes, cloud, scene, colors, normal)
     words = note_left_out(cloud, scene)
     if words:
-        axes.annotate(words, (0.97, 0.97), xycoords="axes fraction", ha="right", va="top", fontsize=SMALL)
+        axes.annotate(words, (0.97, 0.97), xycoords="axes fraction", ha="right", va="top", fontsize=SMALL_TEXT)
 
 
-def density(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+def histogram_density(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """The density of all finite `values` over the bins between `edges` [bins + 1]; its area is 1."""
     counts = np.histogram(values[np.isfinite(values)], edges)[0]
     return counts / (max(counts.sum(), 1) * np.diff(edges))
 
 
-def bands(values: np.ndarray, scene: Scene, hues: PointColors) -> np.ndarray:
+def bands(values: np.ndarray, scene: Scene, colors: PointColors) -> np.ndarray:
     """The edges [groups + 1, bins], from 0 upwards, of a histogram of `values` [n] that is stacked by colour."""
     inside = np.isfinite(values) & (values >= scene.edges[0]) & (values <= scene.edges[-1])
-    parts = [inside & (hues.group == group) for group in range(len(hues.palette))]
-    heights = [density(values[part], scene.edges) * part.sum() / max(inside.sum(), 1) for part in parts]
+    parts = [inside & (colors.group == group) for group in range(len(colors.palette))]
+    heights = [histogram_density(values[part], scene.edges) * part.sum() / max(inside.sum(), 1) for part in parts]
     return np.cumsum([np.zeros(len(scene.edges) - 1), *heights], axis=0)
 
 
@@ -211,7 +213,7 @@ def _limits(kind: str, clouds: list[np.ndarray], square: bool) -> tuple[np.ndarr
         return np.array([_interval(column, 0.005, 0.0) for column in values.T]), False
     limits = np.array([_interval(column, 0.0025, 0.35) for column in values.T])
     sides = np.ptp(limits, axis=1)
-    if kind == "plane" and not square and sides.max() > DIFFERENT_UNITS * sides.min():
+    if kind == "plane" and not square and sides.max() > _DIFFERENT_UNITS * sides.min():
         return limits, True
     if kind in ("plane", "projected"):
         least = sides.max() if square else sides.max() * np.array([0.6, 0.45])
@@ -257,14 +259,14 @@ def _marks(count: int, side: float) -> tuple[float, float]:
     return area, float(np.clip(0.45 + 0.13 * area, 0.45, 0.85))
 
 
-def _draw_plane(axes: Axes, cloud: np.ndarray, scene: Scene, hues: PointColors, normal: bool) -> None:
+def _draw_plane(axes: Axes, cloud: np.ndarray, scene: Scene, colors: PointColors, normal: bool) -> None:
     points, some = coordinates(cloud, scene.basis), shown(len(cloud), scene)
     size, alpha = _marks(len(some), scene.side)
     if normal:
         turn = np.linspace(0, 2 * np.pi, 200)
         x, y = coordinates(np.zeros((1, cloud.shape[1])), scene.basis)[0]
-        axes.plot(x + 2 * np.cos(turn), y + 2 * np.sin(turn), color=scene.theme.muted, **NORMAL_CIRCLE)
-    axes.scatter(*points[some].T, s=size, c=hues.of(some), alpha=alpha, rasterized=scene.rasterise, zorder=1)
+        axes.plot(x + 2 * np.cos(turn), y + 2 * np.sin(turn), color=scene.theme.muted, **_NORMAL_CIRCLE)
+    axes.scatter(*points[some].T, s=size, c=colors.of(some), alpha=alpha, rasterized=scene.rasterise, zorder=1)
     frame_plane(axes, scene)
 
 
@@ -276,12 +278,12 @@ def frame_plane(axes: Axes, scene: Scene) -> None:
     axes.locator_params(nbins=6, steps=[1, 2, 5, 10])
 
 
-def _draw_space(axes: Axes, points: np.ndarray, scene: Scene, hues: PointColors) -> None:
+def _draw_space(axes: Axes, points: np.ndarray, scene: Scene, colors: PointColors) -> None:
     some = shown(len(points), scene)
     size, alpha = _marks(len(some), scene.side)
     # No fading with depth: a point keeps its colour whichever way it goes.
     looks = {"s": size, "alpha": alpha, "rasterized": scene.rasterise, "depthshade": False}
-    axes.scatter(*points[some].T, c=hues.of(some), **looks)
+    axes.scatter(*points[some].T, c=colors.of(some), **looks)
     frame_space(axes, scene)
 
 
@@ -317,38 +319,38 @@ def _fill_panel(axes: Axes, limits: np.ndarray) -> None:
     axes.set_box_aspect(sides, zoom=0.97 / reach)
 
 
-def _draw_histogram(axes: Axes, values: np.ndarray, scene: Scene, hues: PointColors, normal: bool) -> None:
+def _draw_histogram(axes: Axes, values: np.ndarray, scene: Scene, colors: PointColors, normal: bool) -> None:
     """Stacked by colour: the outline is the density of all values, the bands say where its parts come from."""
-    edges = bands(values, scene, hues)
-    for base, top, colour in zip(edges[:-1], edges[1:], hues.palette, strict=True):
-        axes.stairs(top, scene.edges, baseline=base, fill=True, color=colour, linewidth=0)
+    edges = bands(values, scene, colors)
+    for base, top, color in zip(edges[:-1], edges[1:], colors.palette, strict=True):
+        axes.stairs(top, scene.edges, baseline=base, fill=True, color=color, linewidth=0)
     if normal:
         grid = np.linspace(*scene.limits[0], 200)
-        axes.plot(grid, normal_density(grid), color=scene.theme.ink, **NORMAL_LINE)
+        axes.plot(grid, normal_density(grid), color=scene.theme.ink, **_NORMAL_LINE)
     axes.set(xlim=scene.limits[0], ylim=(0, scene.top), xlabel="$x$", yticks=[])
     axes.spines[["left", "right", "top"]].set_visible(False)
     axes.locator_params(axis="x", nbins=6, steps=[1, 2, 5, 10])
 
 
-def _draw_curves(axes: Axes, samples: np.ndarray, scene: Scene, hues: PointColors, normal: bool) -> None:
+def _draw_curves(axes: Axes, samples: np.ndarray, scene: Scene, colors: PointColors, normal: bool) -> None:
     u = np.linspace(0, 1, samples.shape[1])
     for index in scene.curves:
         look = {"linewidth": 0.9} if scene.followed is None else {"linewidth": 0.7, "alpha": 0.45}
         if index == scene.followed:  # its values are the dots, and the histogram is theirs
             look = {"linewidth": 1.1, "marker": ".", "markersize": 2.5, "zorder": 3}
-        axes.plot(u, samples[index], color=hues.of(index), **look)
+        axes.plot(u, samples[index], color=colors.of(index), **look)
     axes.set(xlim=scene.limits[0], ylim=scene.limits[1], xlabel="$u$", ylabel="$x(u)$", xticks=[0, 1])
     axes.locator_params(axis="y", nbins=6, steps=[1, 2, 5, 10])
     axes.spines[["right", "top"]].set_visible(False)
     beside = axes.inset_axes(BESIDE, sharey=axes)
-    colour = hues.palette[0] if len(hues.palette) == 1 else scene.theme.fill
+    color = colors.palette[0] if len(colors.palette) == 1 else scene.theme.fill
     if scene.followed is not None:
-        colour = hues.of(scene.followed)
-    heights = density(samples if scene.followed is None else samples[scene.followed], scene.edges)
-    beside.stairs(heights, scene.edges, orientation="horizontal", fill=True, color=colour, alpha=0.6, linewidth=0)
+        color = colors.of(scene.followed)
+    heights = histogram_density(samples if scene.followed is None else samples[scene.followed], scene.edges)
+    beside.stairs(heights, scene.edges, orientation="horizontal", fill=True, color=color, alpha=0.6, linewidth=0)
     if normal:
         grid = np.linspace(*scene.limits[1], 200)
-        beside.plot(normal_density(grid), grid, color=scene.theme.ink, **NORMAL_LINE)
+        beside.plot(normal_density(grid), grid, color=scene.theme.ink, **_NORMAL_LINE)
     beside.set(xlim=(0, scene.top), xticks=[])
     beside.tick_params(axis="y", left=False, labelleft=False)
     beside.spines[["right", "top", "bottom"]].set_visible(False)

@@ -8,7 +8,7 @@ from matplotlib.colors import to_rgba
 from diffuse_cli.errors import UsageError
 from diffuse_cli.plots.style import Theme
 
-SHADES = 64
+RAMP_SHADES = 64
 HISTOGRAM_SHADES = 8  # the bands of a stacked histogram: more would be too thin to see
 
 
@@ -23,12 +23,12 @@ class PointColors(NamedTuple):
         return self.palette[self.group[index]]
 
 
-def one_color(colour: str, count: int) -> PointColors:
+def one_color(color: str, count: int) -> PointColors:
     """The same colour for all."""
-    return PointColors(np.zeros(count, int), np.array([to_rgba(colour)]))
+    return PointColors(np.zeros(count, int), np.array([to_rgba(color)]))
 
 
-def by_rank(values: np.ndarray, theme: Theme, shades: int = SHADES) -> PointColors:
+def by_rank(values: np.ndarray, theme: Theme, shades: int = RAMP_SHADES) -> PointColors:
     """Colours along the theme's ramp by the rank of `values` [n]: every shade is used by equally many points."""
     shades = max(min(shades, len(values)), 1)
     rank = np.argsort(np.argsort(values, kind="stable"), kind="stable")
@@ -40,25 +40,27 @@ def by_label(labels: np.ndarray, theme: Theme) -> PointColors:
     """One colour for each distinct value of `labels` [n]; steps of the ramp where there are too many for that."""
     kinds, group = np.unique(labels, return_inverse=True)
     if len(kinds) <= len(theme.classes):
-        palette = np.array([to_rgba(colour) for colour in theme.classes[: len(kinds)]])
+        palette = np.array([to_rgba(color) for color in theme.classes[: len(kinds)]])
     else:
         palette = theme.ramp(np.linspace(0, 1, len(kinds)))
     return PointColors(group.reshape(-1), palette)
 
 
-def point_colors(clean: np.ndarray, colour_by: np.ndarray | None, theme: Theme, shades: int = SHADES) -> PointColors:
+def point_colors(
+    clean: np.ndarray, color_by: np.ndarray | None, theme: Theme, shades: int = RAMP_SHADES
+) -> PointColors:
     """The colours of a cloud's points, from its clean end [n, d] or from `colour_by` [n].
 
     By default a point's colour says where it lies along the first principal axis of the clean cloud. Whole numbers and
     words in `colour_by` are labels; other numbers give an order. Raises UsageError where `colour_by` is not [n].
     """
-    if colour_by is None:
+    if color_by is None:
         mean, axes = principal_axes(clean, 1)
         return by_rank((clean - mean) @ axes[:, 0], theme, shades)
-    colour_by = np.asarray(colour_by)
-    if colour_by.shape != (len(clean),):
-        raise UsageError(f"colour_by has shape {colour_by.shape}; it needs one value for each of {len(clean)} points.")
-    return by_rank(colour_by, theme, shades) if colour_by.dtype.kind == "f" else by_label(colour_by, theme)
+    color_by = np.asarray(color_by)
+    if color_by.shape != (len(clean),):
+        raise UsageError(f"colour_by has shape {color_by.shape}; it needs one value for each of {len(clean)} points.")
+    return by_rank(color_by, theme, shades) if color_by.dtype.kind == "f" else by_label(color_by, theme)
 
 
 def principal_axes(cloud: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -18,12 +18,12 @@ from diffuse_cli.plots.panels import (
     kind_of,
     make_scene,
 )
-from diffuse_cli.plots.point_colors import HISTOGRAM_SHADES, SHADES, PointColors, point_colors
-from diffuse_cli.plots.style import HouseFigure, house_style
+from diffuse_cli.plots.point_colors import HISTOGRAM_SHADES, RAMP_SHADES, PointColors, point_colors
+from diffuse_cli.plots.style import ThemedFigure, default_style
 
-MOST_PANELS = 12
-ONE_ROW = 6
-SIDES = {1: 3.4, 2: 2.9, 3: 2.5, 4: 2.1, 5: 1.8, 6: 1.6}
+_MOST_PANELS = 12
+_ONE_ROW = 6
+PANEL_SIDES = {1: 3.4, 2: 2.9, 3: 2.5, 4: 2.1, 5: 1.8, 6: 1.6}
 
 
 def forward_strip(
@@ -33,7 +33,7 @@ def forward_strip(
     t: np.ndarray | None = None,
     titles: list[str] | None = None,
     view: str = "points",
-    colour_by: np.ndarray | None = None,
+    color_by: np.ndarray | None = None,
     subject: str = "",
     dark: bool = False,
     width: float | None = None,
@@ -52,7 +52,7 @@ def forward_strip(
     Raises UsageError where shapes do not agree, DiffuseError where nothing is finite.
     """
     heads = _titles(log_snr, t, titles)
-    return _strip(frames, heads, 0, "Forward: data → noise", view, colour_by, subject, Look(dark, width))
+    return _strip(frames, heads, 0, "Forward: data → noise", view, color_by, subject, Look(dark, width))
 
 
 def reverse_strip(
@@ -62,7 +62,7 @@ def reverse_strip(
     t: np.ndarray | None = None,
     titles: list[str] | None = None,
     view: str = "points",
-    colour_by: np.ndarray | None = None,
+    color_by: np.ndarray | None = None,
     subject: str = "",
     dark: bool = False,
     width: float | None = None,
@@ -73,7 +73,7 @@ def reverse_strip(
     place in the last frame, so the first frame shows which part of the noise becomes which part of the data.
     """
     heads = _titles(log_snr, t, titles)
-    return _strip(frames, heads, -1, "Reverse: noise → data", view, colour_by, subject, Look(dark, width))
+    return _strip(frames, heads, -1, "Reverse: noise → data", view, color_by, subject, Look(dark, width))
 
 
 def both_strips(
@@ -100,18 +100,18 @@ def both_strips(
     heads = _titles(log_snr, t, titles)
     rows = [_checked(frames, len(heads)) for frames in (ahead, back)]
     kind = kind_of(view, rows[0].shape[2])
-    with house_style(dark=dark, width=width) as theme:
+    with default_style(dark=dark, width=width) as theme:
         columns = len(heads)
-        clouds, side = [*rows[0], *rows[1]], SIDES.get(columns, SIDES[ONE_ROW])
+        clouds, side = [*rows[0], *rows[1]], PANEL_SIDES.get(columns, PANEL_SIDES[_ONE_ROW])
         scene = make_scene(clouds, reference=rows[0][0], view=view, side=side, theme=theme, square=True, follow=True)
-        made = panel_rows(2, columns, scene, theme, above=_above(heads), again=0.0)
+        layout = panel_rows(2, columns, scene, theme, above=_above(heads), again=0.0)
         for row, (name, frames) in enumerate(zip(("forward →", "← reverse"), rows, strict=True)):
-            panels = [add_panel(made.figure, made.grid[row, column], scene) for column in range(columns)]
-            hues = point_colors(frames[0], None, theme, _shades(kind))
-            draw_row(panels, frames, [heads, columns * [""]][row], scene, hues, last_row=row == 1)
+            panels = [add_panel(layout.figure, layout.grid[row, column], scene) for column in range(columns)]
+            colors = point_colors(frames[0], None, theme, _shades(kind))
+            draw_row(panels, frames, [heads, columns * [""]][row], scene, colors, last_row=row == 1)
             if kind != "space":
                 panels[0].set_ylabel(f"{name}\n{panels[0].get_ylabel()}")
-        return arrange(made, "Forward above, reverse below", subject, _normal_line(panels[-1]))
+        return arrange(layout, "Forward above, reverse below", subject, _normal_line(panels[-1]))
 
 
 def draw_row(
@@ -119,7 +119,7 @@ def draw_row(
     frames: np.ndarray,
     titles: list[str],
     scene: Scene,
-    hues: PointColors,
+    colors: PointColors,
     *,
     last_row: bool = True,
     normal: bool = True,
@@ -129,7 +129,7 @@ def draw_row(
     `normal` adds the standard normal law to each.
     """
     for column, (axes, frame, title) in enumerate(zip(panels, frames, titles, strict=True)):
-        draw_cloud(axes, frame, scene, hues, normal=normal)
+        draw_cloud(axes, frame, scene, colors, normal=normal)
         draw_title(axes, title, scene)
         if scene.kind == "space":
             continue
@@ -151,29 +151,29 @@ def _strip(
     clean: int,
     title: str,
     view: str,
-    colour_by: np.ndarray | None,
+    color_by: np.ndarray | None,
     subject: str,
     look: Look,
-) -> HouseFigure:
+) -> ThemedFigure:
     frames = _checked(frames, len(titles))
     kind = kind_of(view, frames.shape[2])
     rows = _rows(len(frames))
-    with house_style(**look._asdict()) as theme:
-        side = SIDES[len(rows[0])]
+    with default_style(**look._asdict()) as theme:
+        side = PANEL_SIDES[len(rows[0])]
         reference = frames[clean]
         scene = make_scene(
             list(frames), reference=reference, view=view, side=side, theme=theme, square=True, follow=True
         )
-        hues = point_colors(frames[clean], colour_by, theme, _shades(kind))
-        made = panel_rows(len(rows), len(rows[0]), scene, theme, above=_above(titles))
+        colors = point_colors(frames[clean], color_by, theme, _shades(kind))
+        layout = panel_rows(len(rows), len(rows[0]), scene, theme, above=_above(titles))
         for row, chosen in enumerate(rows):
-            panels = [add_panel(made.figure, made.grid[row, column], scene) for column in range(len(chosen))]
-            draw_row(panels, frames[chosen], [titles[i] for i in chosen], scene, hues, last_row=row == len(rows) - 1)
-        return arrange(made, title, subject, _normal_line(panels[-1]))
+            panels = [add_panel(layout.figure, layout.grid[row, column], scene) for column in range(len(chosen))]
+            draw_row(panels, frames[chosen], [titles[i] for i in chosen], scene, colors, last_row=row == len(rows) - 1)
+        return arrange(layout, title, subject, _normal_line(panels[-1]))
 
 
 def _shades(kind: str) -> int:
-    return HISTOGRAM_SHADES if kind == "histogram" else SHADES
+    return HISTOGRAM_SHADES if kind == "histogram" else RAMP_SHADES
 
 
 def _above(titles: list[str]) -> float:
@@ -189,7 +189,7 @@ def _normal_line(panel: Axes) -> list[Line2D]:
 
 def _rows(count: int) -> list[list[int]]:
     """Which frames stand in which row: one row while it is readable, else two, the first at least as long."""
-    if count <= ONE_ROW:
+    if count <= _ONE_ROW:
         return [list(range(count))]
     half = (count + 1) // 2
     return [list(range(half)), list(range(half, count))]
@@ -197,8 +197,8 @@ def _rows(count: int) -> list[list[int]]:
 
 def _checked(frames: np.ndarray, levels: int) -> np.ndarray:
     frames = np.asarray(frames, dtype=float)
-    if frames.ndim != 3 or not 1 <= len(frames) <= MOST_PANELS:
-        raise UsageError(f"frames has shape {frames.shape}; a strip needs [k, n, d] with 1 to {MOST_PANELS} frames.")
+    if frames.ndim != 3 or not 1 <= len(frames) <= _MOST_PANELS:
+        raise UsageError(f"frames has shape {frames.shape}; a strip needs [k, n, d] with 1 to {_MOST_PANELS} frames.")
     if len(frames) != levels:
         raise UsageError(f"{len(frames)} frames but {levels} titles or noise levels; a strip needs one for each frame.")
     for number, frame in enumerate(frames):

@@ -24,10 +24,10 @@ from diffuse_cli import files
 from diffuse_cli.errors import UsageError
 from diffuse_cli.plots.formats import check_path
 
-NOTEBOOK_DPI = 110
-LAYOUT_PASSES = 4
-AT_REST = 0.004  # of the figure: a panel that moves by less has found its place
-LETTER = 0.082  # inches: how wide a letter of a figure's title is on average
+_NOTEBOOK_DPI = 110
+_LAYOUT_PASSES = 4
+_AT_REST = 0.004  # of the figure: a panel that moves by less has found its place
+_LETTER = 0.082  # inches: how wide a letter of a figure's title is on average
 MARGIN = 0.08  # inches
 TITLE_LINE = 0.22  # inches: the height of a line of that title
 
@@ -151,14 +151,14 @@ def _rc(theme: Theme) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def house_style(*, dark: bool = False, width: float | None = None) -> Iterator[Theme]:
+def default_style(*, dark: bool = False, width: float | None = None) -> Iterator[Theme]:
     """Draw in the house style inside the `with`, whatever the reader's matplotlibrc says; then all is as before."""
     theme = (DARK if dark else LIGHT)._replace(width=width)
     with matplotlib.style.context(["default", _rc(theme)], after_reset=True):
         yield theme
 
 
-class HouseFigure(Figure):
+class ThemedFigure(Figure):
     """A `Figure` that carries its theme, so that it looks the same however and whenever it is drawn.
 
     matplotlib reads settings while drawing too (ticks made late, the salt of SVG ids). A notebook shows it as it is,
@@ -169,36 +169,36 @@ class HouseFigure(Figure):
 
     def draw(self, renderer) -> None:
         """Draw with the settings the figure was made with."""
-        with house_style(dark=self.theme.name == "dark"):
+        with default_style(dark=self.theme.name == "dark"):
             super().draw(renderer)
 
     def _repr_png_(self) -> bytes:
-        return _render(self, "png", dpi=NOTEBOOK_DPI)
+        return _render(self, "png", dpi=_NOTEBOOK_DPI)
 
 
-def new_figure(width: float, height: float, theme: Theme, *, layout: str = "constrained") -> HouseFigure:
+def new_figure(width: float, height: float, theme: Theme, *, layout: str = "constrained") -> ThemedFigure:
     """An empty figure of `width` by `height` inches, or larger or smaller by as much as the theme's own width asks.
 
     Call it inside `house_style`, and `settle` once all is drawn.
     """
     across = theme.across(width)
-    figure = HouseFigure(figsize=(across, height * max(across / width, 1.0)), layout=layout)
+    figure = ThemedFigure(figsize=(across, height * max(across / width, 1.0)), layout=layout)
     figure.theme = theme
     return figure
 
 
-def settle(figure: HouseFigure) -> HouseFigure:
+def settle(figure: ThemedFigure) -> ThemedFigure:
     """Lay a drawn figure out and keep that layout: the same in every format, however often it is saved.
 
     The layout engine moves towards its goal with each call, and one call may still cut a text by a pixel or two. Later
     changes to the figure do not move its panels; `figure.set_layout_engine("constrained")` sets them free again.
     """
     places = np.zeros((len(figure.axes), 4))
-    for _ in range(LAYOUT_PASSES):
+    for _ in range(_LAYOUT_PASSES):
         before = places
         figure.get_layout_engine().execute(figure)
         places = np.array([axes.get_position(original=True).bounds for axes in figure.axes])
-        if np.abs(places - before).max() < AT_REST:
+        if np.abs(places - before).max() < _AT_REST:
             break
     figure.set_layout_engine("none")
     return figure
@@ -211,9 +211,9 @@ def heading(figure: Figure, text: str, subject: str = "", *, beside: float = 0.0
     """
     line = f"{text}  ·  {subject}" if subject else text
     width = figure.get_figwidth() - 2 * MARGIN
-    if len(line) > (width - beside) / LETTER:
-        lines = textwrap.wrap(text, max(int((width - beside) / LETTER), 12))
-        line = "\n".join(lines + textwrap.wrap(subject, max(int(width / LETTER), 12)))
+    if len(line) > (width - beside) / _LETTER:
+        lines = textwrap.wrap(text, max(int((width - beside) / _LETTER), 12))
+        line = "\n".join(lines + textwrap.wrap(subject, max(int(width / _LETTER), 12)))
     return figure.suptitle(line, x=MARGIN / figure.get_figwidth(), ha="left", linespacing=1.25)
 
 
@@ -240,6 +240,6 @@ def _render(figure: Figure, kind: str, *, dpi: float) -> bytes:
     }
     theme = getattr(figure, "theme", LIGHT)
     content = BytesIO()
-    with house_style(dark=theme.name == "dark"):
+    with default_style(dark=theme.name == "dark"):
         figure.savefig(content, format=kind, dpi=dpi, metadata=fixed[kind])
     return content.getvalue()

@@ -12,10 +12,10 @@ from diffuse_cli.datasets.files.table import Table, all_but
 from diffuse_cli.datasets.files.text_file import Header, read_text
 from diffuse_cli.errors import DiffuseError, UsageError
 
-TEXT, ARRAY = (".csv", ".tsv", ".txt"), (".npy", ".npz")
+_TEXT, _ARRAY = (".csv", ".tsv", ".txt"), (".npy", ".npz")
 
-MOST_COLUMNS = 256
-LARGEST = 1e30  # beyond it squares, and then single precision, overflow
+_MOST_COLUMNS = 256
+_LARGEST = 1e30  # beyond it squares, and then single precision, overflow
 
 
 def file(*, path: str, columns: str | None = None, header: Header = "auto", key: str | None = None) -> Dataset:
@@ -74,18 +74,18 @@ def _open(path: str, columns: str | None, header: Header, key: str | None) -> Ta
         if not place.exists():
             raise DiffuseError(_missing(place, path))
         suffix = place.suffix.lower()
-        if suffix in TEXT:
+        if suffix in _TEXT:
             if key is not None:
                 raise UsageError(f"{path}: key={key} chooses an array of an .npz file, and this is a text file.")
             return read_text(place, path, header=header, columns=columns)
-        if suffix in ARRAY:
+        if suffix in _ARRAY:
             if header != "auto":
                 raise UsageError(f"{path}: header={header} is for text files; a NumPy file has no line of names.")
             return read_array(place, path, key=key, columns=columns)
     except OSError as error:
         raise DiffuseError(f"cannot read {path}: {error.strerror or error}.") from error
     what = f"files that end in {suffix}" if suffix else "files without an ending"
-    raise DiffuseError(f"{path}: {what} cannot be read; known are {', '.join(TEXT + ARRAY)}.")
+    raise DiffuseError(f"{path}: {what} cannot be read; known are {', '.join(_TEXT + _ARRAY)}.")
 
 
 def _missing(place: Path, path: str) -> str:
@@ -98,17 +98,19 @@ def _missing(place: Path, path: str) -> str:
 
 
 def _examples(folder: Path) -> str:
-    names = sorted(name for name in os.listdir(folder) if Path(name).suffix.lower() in TEXT + ARRAY)
-    return f", like {folder / names[0]}" if names else f" that ends in {', '.join(TEXT + ARRAY)}"
+    names = sorted(name for name in os.listdir(folder) if Path(name).suffix.lower() in _TEXT + _ARRAY)
+    return f", like {folder / names[0]}" if names else f" that ends in {', '.join(_TEXT + _ARRAY)}"
 
 
 def _check_shape(table: Table) -> None:
     rows, columns = table.points.shape
     if rows == 0 or columns == 0:
         raise DiffuseError(f"{table.source} holds no points: {rows} rows, {columns} columns.")
-    if columns > MOST_COLUMNS:
-        advice = "transpose it if each column is a point" if rows <= MOST_COLUMNS else "choose some with columns=1+2+…"
-        raise DiffuseError(f"{table.source} has {columns} columns, and at most {MOST_COLUMNS} can be learnt; {advice}.")
+    if columns > _MOST_COLUMNS:
+        advice = "transpose it if each column is a point" if rows <= _MOST_COLUMNS else "choose some with columns=1+2+…"
+        raise DiffuseError(
+            f"{table.source} has {columns} columns, and at most {_MOST_COLUMNS} can be learnt; {advice}."
+        )
 
 
 def _check_values(table: Table) -> None:
@@ -121,12 +123,12 @@ def _check_values(table: Table) -> None:
     refuse(
         ~np.isfinite(table.points), lambda value: f"{value:g} is not a finite number; fill the gap or remove the row"
     )
-    refuse(np.abs(table.points) > LARGEST, lambda value: f"{value:g} is too large; the limit is ±{LARGEST:g}")
+    refuse(np.abs(table.points) > _LARGEST, lambda value: f"{value:g} is too large; the limit is ±{_LARGEST:g}")
 
 
 def _check_spread(table: Table, scale: np.ndarray) -> None:
     """Refuse columns that do not vary, or so little that their variance is lost in underflow."""
-    flat = np.flatnonzero((np.ptp(table.points, axis=0) == 0) | (scale < 1 / LARGEST))
+    flat = np.flatnonzero((np.ptp(table.points, axis=0) == 0) | (scale < 1 / _LARGEST))
     if not len(flat):
         return
     listed = ", ".join(table.column(column) for column in flat[:8]) + (", …" if len(flat) > 8 else "")
