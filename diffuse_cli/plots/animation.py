@@ -1,9 +1,9 @@
-"""Animations: points on their way from data to noise and back. Arrays in, an `Animation` out.
+"""Animations: points that move from data to noise and back. Arrays in, an `Animation` out.
 
     stages = [Stage(frames, log_snr, t)]
-    animate(stages, subject="two moons").save("moons.gif")
+    animation_of_points(stages, subject="two moons").save("moons.gif")
 
-In a notebook the animation shows itself.
+A notebook shows an animation that is the last value of a cell.
 """
 
 import base64
@@ -29,10 +29,10 @@ from diffuse_cli.plots.style import Theme, ThemedFigure, default_style
 from diffuse_cli.plots.time_bar import TIME_BAR_HEIGHT, TimeBar
 
 _SIDE = 3.6  # inches, the width of the panel
-_SHADES = 16  # fewer colours than a figure has, and a smaller file
+_SHADES = 16  # fewer colours than a figure has, for a smaller file
 _SMOOTH = 6  # steps from the colour of paper to that of text
 _HOLD = (0.7, 0.7, 1.2)  # seconds that the first frame, a turn and the last frame stay
-_MOST_FPS = 50  # a GIF counts hundredths of a second, and viewers do not believe in one
+_MOST_FPS = 50  # a GIF counts in hundredths of a second, and many viewers ignore a duration of one hundredth
 _TITLES = {
     (True,): "Forward: data → noise",
     (False,): "Reverse: noise → data",
@@ -41,10 +41,11 @@ _TITLES = {
 
 
 class Stage(NamedTuple):
-    """One way through the noise: the same n samples at k moments, k >= 2.
+    """One process, forward or reverse: the same n samples at k times, k >= 2.
 
-    frames [k, n, d] in model units (where the noise is N(0, I)), in the order in which they are shown. log_snr [k]: of
-    each frame, +inf for clean data. t [k]: its time, 0 for data and 1 for noise. forward: from data to noise, or back.
+    frames [k, n, d]: in model units (the noise is N(0, I)), in the order in which they are shown.
+    log_snr [k]: the log-SNR of each frame, +inf for clean data. t [k]: the time of each frame, 0 for data and 1 for
+    noise. forward: whether the frames go from data to noise.
     """
 
     frames: np.ndarray
@@ -54,10 +55,11 @@ class Stage(NamedTuple):
 
 
 class Animation:
-    """Frames that are drawn when they are asked for. `save` writes them; a notebook shows them.
+    """A sequence of frames, each drawn when it is indexed. `save` writes them to a file; a notebook shows them.
 
-    size: width and height in pixels, both even. ticks [frames]: how many times 1 / fps seconds each frame stays. kept
-    [colours, 3]: colours that a GIF has in any case.
+    draw: index -> the frame [height, width, 3] in 0..255. size: width and height in pixels, both even.
+    ticks [frames]: the duration of each frame in units of 1 / fps seconds. fps: frames a second.
+    fixed_colors [colours, 3]: colours that the palette of a GIF always contains.
     """
 
     def __init__(
@@ -82,14 +84,16 @@ class Animation:
 
     @property
     def seconds(self) -> float:
-        """How long it runs."""
+        """The duration of the whole animation, in seconds."""
         return float(self.ticks.sum() / self.fps)
 
     def save(self, path: str | os.PathLike, *, report: Callable[[], None] | None = None) -> Path:
-        """Write a .gif, .webp or .mp4, whole or not at all, and return the path. `report` is called after each frame.
+        """Write a .gif, .webp or .mp4 and return the path. `report` is called after each frame.
 
-        The same arrays give the same bytes of a GIF. Raises UsageError for another ending, DiffuseError where the
-        folder is missing or cannot be written to, or ffmpeg is not there for an .mp4.
+        The file appears complete or not at all. The same arrays give the same bytes of a GIF.
+
+        Raises UsageError for another ending, and DiffuseError where the folder is missing or cannot be written to, or
+        an .mp4 is asked for and ffmpeg is not installed.
         """
         path = check_animation_path(path)
         files.write_file(path, self._encoded(path.suffix.lower(), report))
@@ -120,15 +124,17 @@ def animation_of_points(
     fps: float = 20,
     dark: bool = False,
 ) -> Animation:
-    """Points on their way: one stage, forward or reverse, or two, from data to noise and from there to samples.
+    """An animation of moving points: one stage, or a forward stage followed by a reverse one.
 
-    view: "points", or "curves" where a sample is a function on [0, 1]. colour_by [n]: labels (whole numbers or words)
-    or an order (floats); without it, a point has the colour of its place at the clean end of the stage, so colours
-    change at the turn: on the way there they say where a point comes from, on the way back where it will be.
-    subject: said after the title. tail: how many frames long the tails of points are, 0 for none; histograms and curves
-    have none. size: the width in pixels. fps: frames a second; both ends and a turn stay longer.
+    view: "points", or "curves" where a sample is a function on [0, 1].
+    color_by [n]: labels (whole numbers or words) or an order (floats). Without it the colour of a point shows its place
+    at the clean end of the stage. So colours change between two stages: in the forward stage they show where a point
+    comes from, in the reverse stage where it will end.
+    subject: written after the title. tail: the length of the tails of points in frames, 0 for none; histograms and
+    curves have no tails. size: the width in pixels. fps: frames a second; the first and the last frame, and the frames
+    where two stages meet, stay longer.
 
-    Raises UsageError where shapes do not agree or options are out of range, DiffuseError where nothing is finite.
+    Raises UsageError where shapes do not agree or options are out of range, DiffuseError where no point is finite.
     """
     stages = [_checked(stage, number) for number, stage in enumerate(stages, start=1)]
     ways = tuple(stage.forward for stage in stages)
@@ -144,7 +150,7 @@ def animation_of_points(
 
 
 class _Film:
-    """The figure of an animation, made once, and a picture of all in it that stays."""
+    """The figure of an animation, drawn once, with an image of everything in it that does not move."""
 
     def __init__(
         self,
@@ -211,19 +217,19 @@ def _figure(
 
 
 def _mixed(theme: Theme) -> np.ndarray:
-    """The colours [colours, 3], 0..255, of text and lines and of their smooth edges on the paper."""
+    """The colours [colours, 3], 0..255, of text and lines, and of their anti-aliased edges on the paper."""
     paper, *others = (np.array(to_rgb(color)) for color in (theme.paper, theme.ink, theme.muted, theme.frame))
     mixed = [paper + part * (color - paper) for color in others for part in np.linspace(0, 1, _SMOOTH)]
     return np.rint(255 * np.array(mixed)).astype(np.uint8)
 
 
 def _ticks(frames: list[int], fps: float) -> np.ndarray:
-    """For how many times 1 / fps seconds each frame stays: a moment longer at both ends, and where stages meet."""
+    """The duration [frames] of each frame in units of 1 / fps seconds: longer at both ends and where stages meet."""
     first, turn, last = (round(hold * fps) for hold in _HOLD)
     ticks = np.ones(sum(frames), int)
     ticks[0] += first
     ticks[-1] += last
-    for end in np.cumsum(frames)[:-1]:  # half of it before points change their colours, half after
+    for end in np.cumsum(frames)[:-1]:  # half of the hold before points change their colours, half after
         ticks[[end - 1, end]] += turn // 2
     return ticks
 

@@ -13,12 +13,13 @@ from diffuse_cli.plots import lines
 from diffuse_cli.plots.style import Theme, default_style, heading, new_figure, settle
 
 _HEIGHT = 4.3  # inches of a figure of few lines
-_AROUND = 0.85  # of them, title and axis
-_GUIDE = 2.6  # how many times the steps grow along a guide
+_AROUND = 0.85  # inches of the height that title and axis take
+_GUIDE = 2.6  # ratio of the numbers of steps at the two ends of a guide
 
 
 class ErrorCurve(NamedTuple):
-    """errors [k] of a sampler of this order in theory. observed: what it shows, None where nothing can be told."""
+    """The errors [k] of one sampler. order: in theory; observed: by the slope, None where it cannot be measured;
+    passed: whether the two agree, None where that cannot be decided."""
 
     order: int
     errors: np.ndarray
@@ -35,12 +36,13 @@ def convergence_figure(
     dark: bool = False,
     width: float | None = None,
 ) -> Figure:
-    """Log error over log steps, a line for each name, in the colour of its order; failures have crosses for dots.
+    """Log error over log steps: a line for each name in the colour of its order; failed ones have crosses, not dots.
 
-    steps [k], rising. rounding: errors below it, where the figure is shaded, say nothing. Short lines at the lower left
-    have the slopes of the orders that are there.
+    steps [k], rising. rounding: errors below it are dominated by rounding; that part of the figure is shaded. Short
+    lines at the lower left show the slopes of the orders that occur.
 
-    Raises UsageError where there is no curve or shapes do not agree, DiffuseError where no error can be drawn.
+    Raises UsageError where there is no curve, shapes do not agree or `width` is too small, DiffuseError where no error
+    can be drawn.
     """
     steps = np.asarray(steps, float)
     if not curves:
@@ -74,7 +76,7 @@ def convergence_figure(
 
 
 def _positive(errors: np.ndarray) -> np.ndarray:
-    """What a logarithmic axis can show of `errors`; the rest is NaN."""
+    """The `errors` that a logarithmic axis can show; NaN in place of the others."""
     errors = np.asarray(errors, float)
     return np.where(np.isfinite(errors) & (errors > 0), errors, np.nan)
 
@@ -103,7 +105,7 @@ def _draw(axes: Axes, steps: np.ndarray, curve: ErrorCurve, theme: Theme, style:
 
 
 def _guides(axes: Axes, steps: np.ndarray, orders: list[int], theme: Theme) -> None:
-    """A fan of slopes from one point, low enough to be out of the way."""
+    """Lines with the slopes of `orders` from one point, below the curves."""
     x = np.array([steps[0], steps[0] * _GUIDE])
     top = axes.get_ylim()[0] * 1.6 * _GUIDE ** orders[-1]
     for order in orders:

@@ -1,4 +1,4 @@
-"""How probable a model finds each place, beside the truth, on one scale."""
+"""The density of a model beside the exact density, on one scale."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,8 +12,8 @@ from diffuse_cli.plots.panels import add_panel, frame_plane, keep_outer_labels, 
 from diffuse_cli.plots.style import Theme, ThemedFigure, default_style, heading, new_figure, settle
 
 _SIDES = {1: 4.4, 2: 3.1, 3: 2.7}
-_SHARES = (0.9, 0.6, 0.3)  # of the mass of the truth: lines of equal density hold these
-_APART = 0.05  # of the highest density: lines that are closer would be one in two pieces
+_SHARES = (0.9, 0.6, 0.3)  # shares of the exact mass that lie inside the lines of equal density
+_APART = 0.05  # least difference of two lines, as a share of the highest density: closer ones would look like one
 
 
 def density_figure(
@@ -27,16 +27,16 @@ def density_figure(
     dark: bool = False,
     width: float | None = None,
 ) -> Figure:
-    """The density of a model, the exact one beside it at the same levels, and by how much the model has more or less.
+    """The density of a model, the exact density, and their difference, in three panels.
 
-    x [nx], y [ny]: the middles of cells, evenly spaced, in data units. model, exact [nx, ny]: densities there; where
-    the model's is NaN it is left blank, and said so. Without a model there is one panel. Both have one scale of shades,
-    and lines at the same densities: those that hold 30, 60 and 90 % of the mass of the exact one. The third panel is
-    the difference, orange where the model has more and blue where it has less, on the same scale; its title says how
-    much of the mass is in another place, half of the integral of the absolute difference. With y None, and [nx], both
-    are lines in one panel. truth: what the exact one is called.
+    x [nx], y [ny]: the centres of cells, evenly spaced, in data units. model, exact [nx, ny]: the densities there;
+    cells where the model's density is NaN stay blank, and the title counts them. Without a model there is one panel.
+    Both panels have one scale of shades, and lines of equal density at the same values: inside them lie 30, 60 and 90 %
+    of the exact mass. The difference is orange where the model's density is larger and blue where it is smaller; the
+    title of its panel gives the total variation distance, half of the integral of the absolute difference. With y None
+    the densities are [nx], and both are lines in one panel. truth: the name of the exact density.
 
-    Raises UsageError where shapes do not agree.
+    Raises UsageError where shapes do not agree or `width` is too small.
     """
     shape = (len(x),) if y is None else (len(x), len(y))
     for name, p in (("model", model), (truth, exact)):
@@ -67,7 +67,7 @@ def density_figure(
 
 
 def _levels(p: np.ndarray) -> np.ndarray:
-    """The densities, rising, above which each of _SHARES of the mass lies; of those close to each other only one."""
+    """The rising densities above which each of _SHARES of the mass lies; of nearly equal ones only one."""
     falling = np.sort(p.reshape(-1))[::-1]
     mass = np.cumsum(falling)
     levels = falling[np.searchsorted(mass, np.array(_SHARES) * mass[-1])]
@@ -76,7 +76,7 @@ def _levels(p: np.ndarray) -> np.ndarray:
 
 
 def _elsewhere(model: np.ndarray, exact: np.ndarray) -> str:
-    """The total variation between two densities on the same cells, in words; nobody knows it where cells are blank."""
+    """The total variation between two densities on the same cells, in words; unknown where cells are blank."""
     if blank := int(np.isnan(model).sum()):
         return f"difference, {blank} cells unknown"
     apart = np.abs(model / model.sum() - exact / exact.sum()).sum() / 2

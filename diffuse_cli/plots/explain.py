@@ -1,4 +1,4 @@
-"""One point and what can be known of it: the question at a few noise levels, a denoiser's answer, the exact one."""
+"""One point at a few noise levels: the noised point, the denoiser's estimate of x0, and the exact posterior of x0."""
 
 import math
 from typing import Any, NamedTuple
@@ -19,16 +19,16 @@ MOST_EXPLAINED = 12
 _COLUMNS = 4
 _SIDES = {1: 4.0, 2: 3.0, 3: 2.6, 4: 2.3}
 _SMALL = 8.5
-_UPPER, _LOWER = -0.09, -0.24  # below a density of height 1: where the points stand, and the answers
-_KEY = 1.65  # inches that one of the keys takes
-_MOST_POINTS = 1500  # of the cloud, which is only a background
+_UPPER, _LOWER = -0.09, -0.24  # heights below a density of height 1 at which x0 and x, and mean and x0_hat, are drawn
+_KEY = 1.65  # inches: the width of one entry of the key
+_MOST_POINTS = 1500  # of the cloud that are drawn: it is only a background
 
 
 class Panels(NamedTuple):
-    """What is drawn at k noise levels, all in model space.
+    """The points that are drawn at k noise levels, all in model space.
 
-    x0 [d]: the clean point. x [k, d]: the noised one. x0_hat [k, d]: a denoiser's answer. mean [k, d] and covariance
-    [k, d, d] of x0 given x, exactly.
+    x0 [d]: the clean point. x [k, d]: the noised point. x0_hat [k, d]: a denoiser's estimate of x0. mean [k, d] and
+    covariance [k, d, d]: those of the exact posterior of x0 given x.
     """
 
     x0: np.ndarray
@@ -39,7 +39,7 @@ class Panels(NamedTuple):
 
 
 class Density(NamedTuple):
-    """On a line: the density of the data [m], and that of x0 given x [k, m], at places [m]."""
+    """Densities of data of one value, at places [m]: of the data [m], and of the posterior of x0 given x [k, m]."""
 
     places: np.ndarray
     data: np.ndarray
@@ -60,14 +60,15 @@ def explanation_figure(
     dark: bool = False,
     width: float | None = None,
 ) -> Figure:
-    """A panel for each noise level: the clean point, the noised one, the denoiser's answer, the exact mean and spread.
+    """A panel for each noise level: the clean point, the noised point, the denoiser's estimate, the exact posterior.
 
-    cloud [n, d]: draws of the data, faint behind them. In the plane the spread is the ellipse of one standard
-    deviation; samples of more than two values are projected on the first two principal axes of the cloud. On a line
-    `density` is drawn. With the view "curves" each of them is a curve, the spread a band. t, log_snr [k]. answer and
-    exact are what the denoiser and the exact answer are called.
+    cloud [n, d]: draws of the data, drawn faintly in the background. The posterior is drawn as its mean and standard
+    deviation: in the plane an ellipse, with the view "curves" a curve and a band. Samples of more than two values are
+    projected on the first two principal axes of the cloud. Data of one value need `density`, which is drawn too.
+    t, log_snr [k]. answer, exact: names of the denoiser's estimate and of the posterior in the key.
 
-    Raises UsageError where shapes do not agree or there are more than 12 panels.
+    Raises UsageError where shapes do not agree, there are more than 12 panels, `density` is missing or `width` is too
+    small, and DiffuseError where no point of the cloud is finite.
     """
     cloud, t, log_snr = checked_cloud(cloud, "cloud"), np.atleast_1d(t), np.atleast_1d(log_snr)
     panels = _checked(panels, cloud.shape[1], len(t))
@@ -138,7 +139,7 @@ def _new_panels(count: int, kind: str, limits: np.ndarray, theme: Theme) -> tupl
 
 
 def _limits(kind: str, panels: Panels, cloud: np.ndarray) -> np.ndarray:
-    """Limits [2, 2] that hold the data and the questions. An answer far away may lie outside: it is said where."""
+    """Limits [2, 2] that hold the data, x and the mean. An x0_hat far away may lie outside; the panel then says so."""
     if kind == "curves":
         held = np.concatenate([panels.x0, panels.x.ravel(), panels.mean.ravel()])
         return np.array([(0.0, 1.0), _padded(held)])
@@ -169,7 +170,7 @@ def _padded(values: np.ndarray) -> tuple[float, float]:
 
 
 def _looks(theme: Theme) -> dict[str, dict[str, Any]]:
-    """How the points look, drawn in this order: a dot fits into the triangle, a square into the circle."""
+    """The look of each point, in drawing order: the dot fits into the triangle, the square into the circle."""
     hollow = {"markerfacecolor": "none", "markeredgewidth": 1.5, "linestyle": "none"}
     full = {"markeredgewidth": 0, "linestyle": "none"}
     return {
@@ -181,7 +182,7 @@ def _looks(theme: Theme) -> dict[str, dict[str, Any]]:
 
 
 def _lines(theme: Theme) -> dict[str, dict[str, Any]]:
-    """The same for curves."""
+    """The look of each curve, in drawing order."""
     return {
         "x": {"color": theme.muted, "linewidth": 0.5, "marker": ".", "markersize": 2.5, "alpha": 0.7},
         "x0": {"color": theme.ink, "linewidth": 1.3},
@@ -191,7 +192,7 @@ def _lines(theme: Theme) -> dict[str, dict[str, Any]]:
 
 
 def _keys(kind: str, theme: Theme, answer: str, exact: str) -> list[Any]:
-    """What each mark means."""
+    """The entries of the key."""
     words = {
         "x0": "clean, $x_0$",
         "x": "noised, $x_t$",
@@ -243,7 +244,7 @@ def _draw_plane(axes: Axes, at: Panels, cloud: np.ndarray, theme: Theme) -> None
 
 
 def _draw_line(axes: Axes, at: Panels, density: Density, theme: Theme) -> None:
-    """Both densities, each to a height of its own; below them the points, and the mean with one standard deviation."""
+    """Both densities, each scaled to a fixed height; below them the points, and the mean ± the standard deviation."""
     places, data, posterior = density
     axes.fill_between(places, 0.5 * data / data.max(), color=theme.fill, alpha=0.55, linewidth=0)
     axes.plot(places, posterior / posterior.max(), color=theme.data, linewidth=1.3)

@@ -1,4 +1,4 @@
-"""Vector fields in the plane, or on a line, at a few noise levels: what a network says beside what is exact."""
+"""Vector fields in the plane, or on a line, at a few noise levels: the field of a model beside the exact one."""
 
 from typing import NamedTuple
 
@@ -15,19 +15,20 @@ from diffuse_cli.plots.strips import PANEL_SIDES, draw_title, level_titles
 from diffuse_cli.plots.style import Theme, ThemedFigure, default_style, heading, new_figure, settle
 
 MOST_FIELDS = 6
-_HEAVY = 6  # panels of arrows in one figure, which as vectors would be slow to open
+_HEAVY = 6  # panels: in a figure with more of them arrows are pixels, since vectors would be slow to open
 STYLES = ("arrows", "streams")
-LONGEST = 0.95  # of the distance between two arrows
-TYPICAL = 0.5  # of it: an arrow as long as the field is usually
+LONGEST = 0.95  # the limit of an arrow's length, as a share of the distance between two arrows
+TYPICAL = 0.5  # the length of an arrow where the field has its usual size, as a share of that distance
 
 
 class Field(NamedTuple):
-    """values [k, nx, ny, 2] at k noise levels, at the places x [nx], y [ny]; on a line [k, nx, 1], with y None.
+    """A model's field and the exact one, each [k, nx, ny, 2] or None, at k noise levels and places x [nx], y [ny].
 
-    usual: [k], the root mean square of the exact field where the data are, or of the model's where there is no exact
-    one, by which arrows are measured. error: [k],
-    that of the model's distance from it in parts of `usual`, or None. density: a Background for each level; on a line
-    [k, nx].
+    On a line y is None, and the fields are [k, nx, 1].
+
+    usual [k]: the root mean square over the noised data of the exact field, or of the model's where there is no exact
+    one; it is the unit of the arrows' lengths. error [k]: the root mean square of the difference, divided by `usual`,
+    or None. density: a Background for each level, on a line an array [k, nx], or None.
     """
 
     x: np.ndarray
@@ -50,15 +51,15 @@ def field_figure(
     dark: bool = False,
     width: float | None = None,
 ) -> Figure:
-    """The field that a model has, the exact one below it, and their difference below both, a column for each level.
+    """Rows of panels: the field of a model, the exact field, and their difference; a column for each noise level.
 
-    Of one that is None there is no row, and without both no difference. All arrows of a column have one scale: half
-    the distance between two of them stands for the usual length of the exact field there; longer ones grow ever more
-    slowly, so that a field that is large where there are no data does not hide the rest. name: of the field, in the
-    field's own notation. style: "arrows" or "streams"; the difference has arrows. On a line fields are drawn as lines
-    over the density.
+    A field that is None has no row; the difference needs both. All arrows of a column have one scale: the length
+    `field.usual` is drawn as half the distance between two arrows, and longer vectors grow ever more slowly, so that a
+    field that is large far from the data does not hide the rest. name: of the field, for the title. style: "arrows" or
+    "streams"; the difference always has arrows. On a line the fields are lines over the density.
 
-    Raises UsageError where shapes do not agree.
+    Raises UsageError where shapes do not agree, the style is unknown, there are more than 6 levels or `width` is too
+    small.
     """
     t, log_snr = np.atleast_1d(t), np.atleast_1d(log_snr)
     field = _checked(field, len(t))
@@ -88,7 +89,7 @@ def field_figure(
 
 
 def _rows(field: Field, theme: Theme) -> list[tuple[str, np.ndarray, str]]:
-    """Name, values and colour of each row that there is."""
+    """Name, values and colour of each row of the figure."""
     rows = [("model", field.model, theme.model), ("exact", field.exact, theme.data)]
     rows = [row for row in rows if row[1] is not None]
     if len(rows) == 2:
@@ -118,7 +119,7 @@ def _draw(axes: Axes, field: Field, values: np.ndarray, usual: float, style: str
     relative = np.hypot(u, v) / max(usual, 1e-12)
     longest, typical = LONGEST, TYPICAL
     grow = longest / (relative + longest / typical - 1) / max(usual, 1e-12) * apart
-    # scale and units of data: an arrow of (a, b) reaches from (x, y) to (x + a, y + b)
+    # In units of the data: an arrow of (a, b) reaches from (x, y) to (x + a, y + b).
     head = {"width": 0.006, "headwidth": 3.4, "headlength": 4, "headaxislength": 3.4}
     look = {"angles": "xy", "scale_units": "xy", "scale": 1, "pivot": "mid", "zorder": 2} | head
     axes.quiver(field.x, field.y, u * grow, v * grow, color=color, minlength=0.3, **look)

@@ -1,7 +1,7 @@
-"""Where panels stand. Rows of panels are laid out in inches, so that a panel of a kind has its size in every figure.
+"""The layout of rows of panels, in inches, so that panels of one kind have the same size in every figure.
 
-matplotlib's own layout engine suits figures of a few panels with long labels (see `settle`). With panels of equal scale
-it needs many slow passes, and leaves gaps; here the size of a panel is known before, and only labels are measured.
+matplotlib's layout engine is used for figures of a few panels with long labels (see `settle`). For panels of equal
+scale it needs many slow passes and leaves gaps. Here the size of a panel is given, and only labels are measured.
 """
 
 from collections.abc import Sequence
@@ -15,14 +15,18 @@ from diffuse_cli.plots.panels import BESIDE, Scene
 from diffuse_cli.plots.style import MARGIN, TITLE_LINE, Theme, ThemedFigure, heading, new_figure, too_narrow
 
 _GAP = {"histogram": 0.08, "plane": 0.12, "projected": 0.12, "curves": 0.14, "space": 0.0}  # between columns, inches
-_BETWEEN = 0.14  # inches between two rows, beyond the titles of the lower one
+_BETWEEN = 0.14  # inches between two rows, in addition to the titles of the lower one
 _KEY_GAP = 0.15  # inches between the title and the keys beside it
-_LEAST_SIDE = 1.25  # inches: a narrower panel has no room for its title
+_LEAST_SIDE = 1.25  # inches: the least width of a panel that has room for its title
 ONE_LINE, TWO_LINES = 0.26, 0.45  # inches above a panel for its title
 
 
 class Rows(NamedTuple):
-    """A figure of `rows` times `columns` panels and its grid, in which panels are added; `arrange` then places them."""
+    """A figure of rows of panels, before its panels have their final places.
+
+    grid: the cells to which panels are added, [rows, columns]. scene: what all panels share. above, again: inches above
+    the first row and above each later one, for the titles of panels.
+    """
 
     figure: ThemedFigure
     grid: GridSpec
@@ -36,7 +40,10 @@ class Rows(NamedTuple):
 def panel_rows(
     rows: int, columns: int, scene: Scene, theme: Theme, *, above: float = ONE_LINE, again: float | None = None
 ) -> Rows:
-    """A figure for rows of panels of a scene, `above` inches for the titles of the first, `again` for the others'."""
+    """An empty figure for rows of panels: draw into cells of its grid, then call `arrange`.
+
+    above: inches above the first row for its titles. again: the same for each later row, as much unless given.
+    """
     figure = new_figure(6.0, 4.0, theme._replace(width=None), layout="none")
     figure.theme = theme
     grid = figure.add_gridspec(rows, columns)
@@ -46,10 +53,12 @@ def panel_rows(
 
 
 def arrange(layout: Rows, title: str, subject: str, keys: Sequence[Artist] = ()) -> ThemedFigure:
-    """Give the figure the size that its panels, their labels and its title need, once all is drawn.
+    """Place the panels and give the figure the size that they, their labels and the title need, once all is drawn.
 
-    keys: what is to be explained at the upper right, in the row of the title. Where the theme asks for a width, panels
-    are as large as it allows; raises UsageError if that is too small for their titles.
+    keys: the entries of a key at the upper right, in the row of the title. If the theme has a width, panels are as
+    large as it allows.
+
+    Raises UsageError if that width leaves too little room for the titles of panels.
     """
     figure = layout.figure
     left, bottom = _overhang(figure)
@@ -70,7 +79,7 @@ def arrange(layout: Rows, title: str, subject: str, keys: Sequence[Artist] = ())
 
 
 def _fitted(layout: Rows, left: float) -> Rows:
-    """The rows with panels so large that they fill the width that the theme asks for, if it asks."""
+    """The rows with the size of panels that fills the theme's width, if it has one."""
     width, gap = layout.scene.theme.width, _GAP[layout.scene.kind]
     if width is None:
         return layout
@@ -81,7 +90,7 @@ def _fitted(layout: Rows, left: float) -> Rows:
 
 
 def _place(layout: Rows, *, left: float, bottom: float, top: float) -> tuple[float, float]:
-    """Put the panels where they belong, all in inches, and return the size of the figure."""
+    """Place the panels, with these margins in inches, and return the width and height of the figure."""
     scene, gap = layout.scene, _GAP[layout.scene.kind]
     across = scene.side - gap
     beside = across * (1 - 1 / (BESIDE[0] + BESIDE[2])) if scene.kind == "curves" else 0.0
@@ -102,7 +111,7 @@ def _place(layout: Rows, *, left: float, bottom: float, top: float) -> tuple[flo
 
 
 def _overhang(figure: ThemedFigure) -> tuple[float, float]:
-    """How far labels reach beyond the outer panels at the left and at the bottom, with a margin, in inches."""
+    """The inches that labels need at the left of the panels and below them, a margin included."""
     boxes = [(axes.get_window_extent(), axes.get_tightbbox()) for axes in (figure.axes[0], figure.axes[-1])]
     reach = np.array([(panel.x0 - full.x0, panel.y0 - full.y0) for panel, full in boxes]) / figure.dpi
     return tuple(np.maximum(reach, 0.0).max(axis=0) + MARGIN)

@@ -1,6 +1,6 @@
-"""A drawn cloud that moves: its artists are made once, and told where to be for each frame.
+"""A cloud of points that moves: its artists are created once and moved for each frame.
 
-Only what moves is drawn again, over a picture of all that stays.
+Only these artists are drawn again, over an image of everything that does not move.
 """
 
 import numpy as np
@@ -23,14 +23,14 @@ from diffuse_cli.plots.panels import (
 )
 from diffuse_cli.plots.point_colors import PointColors
 
-_MARKS = 0.7  # of the area of the marks in a figure: points that move are easily seen, and small ones make small files
-_MOST_TAILS = 120  # of the points have one: more would hide what they are the tails of
+_MARKS = 0.7  # the area of a mark relative to that in a still figure: moving points are seen easily, files are smaller
+_MOST_TAILS = 120  # points that have a tail: more tails would hide the points
 _TAIL = {"linewidths": 0.9, "zorder": 0.5, "capstyle": "butt"}
 _TAIL_STRENGTH = 0.6  # the opacity of a tail where it begins
 
 
 class MovingCloud:
-    """A cloud in a panel. `move` puts it elsewhere; `artists` are what is to be drawn then, the lowest first."""
+    """A cloud in a panel. `move` changes it; `artists` are to be drawn afterwards, in this order."""
 
     def __init__(self, axes: Axes, cloud: np.ndarray, scene: Scene, colors: PointColors, *, normal: bool = True):
         self.axes, self.scene = axes, scene
@@ -38,7 +38,7 @@ class MovingCloud:
         for marks in axes.collections:
             marks.set_sizes(_MARKS * marks.get_sizes())
         panels = [axes, *axes.child_axes]
-        for text in list(axes.texts):  # what lies outside: to be said of each frame
+        for text in list(axes.texts):  # the note of points outside the limits, which each frame writes anew
             text.remove()
         self._words = axes.annotate(
             "", (0.97, 0.97), xycoords="axes fraction", ha="right", va="top", fontsize=SMALL_TEXT, zorder=5
@@ -57,11 +57,11 @@ class MovingCloud:
 
     @property
     def keys(self) -> list[Artist]:
-        """What needs a key: the line of the normal law, where there is one."""
+        """The entries of the key: the line of the normal density, where there is one."""
         return [artist for artist in self.artists if artist.get_label() in NORMAL_LABELS][:1]
 
     def move(self, cloud: np.ndarray, colors: PointColors, past: np.ndarray) -> None:
-        """Show another cloud [n, d] in these colours, with tails through `past` [frames, n, d], the oldest first."""
+        """Show another cloud [n, d] in these colours, with tails through `past` [frames, n, d], oldest frame first."""
         kind = self.scene.kind
         if kind == "histogram":
             self._move_histogram(cloud[:, 0], colors)
@@ -83,7 +83,7 @@ class MovingCloud:
             marks.do_3d_projection()
 
     def _draw_tails(self, way: np.ndarray, colors: PointColors) -> None:
-        """Lines along the way [frames, m, d] of a few points, fainter the longer ago."""
+        """Lines along the paths [frames, m, d] of a few points, fainter in older frames."""
         length, count, dim = way.shape
         flat = coordinates(way.reshape(-1, dim), self.scene.basis)
         if self.scene.kind == "space":

@@ -1,4 +1,4 @@
-"""The model beside the data: what came out, and what it should look like."""
+"""Samples of a model beside the data."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -18,7 +18,7 @@ from diffuse_cli.plots.panels import (
 from diffuse_cli.plots.point_colors import one_color
 from diffuse_cli.plots.style import Theme, ThemedFigure, default_style, heading, new_figure, settle
 
-_FEWEST = 500
+_FEWEST = 500  # points in a panel, even if the other one has fewer
 _CURVES = 5
 
 
@@ -32,14 +32,14 @@ def samples_figure(
     dark: bool = False,
     width: float | None = None,
 ) -> Figure:
-    """Samples of the model and the data with the same limits, in data units. Data is always blue, the model orange.
+    """Samples of the model and the data with the same limits, in data units. The data are blue, the model orange.
 
     model [n, d], data [m, d]. In one dimension both histograms share one panel, and `exact` (x [k], p [k]) adds the
-    exact density of the data as a line. Otherwise there is a panel for each, with the same number of points where there
-    are enough, so that their densities can be compared by eye; data of more than 3 columns is projected on the first
-    two principal axes of the data. view: "points", or "curves" where a sample is a function on [0, 1].
+    exact density of the data as a line. Otherwise there are two panels, with the same number of points if both clouds
+    have enough, so that their densities can be compared by eye. Data of more than 3 columns are projected on their
+    first two principal axes. view: "points", or "curves" where a sample is a function on [0, 1].
 
-    Raises UsageError where shapes do not agree, DiffuseError where nothing is finite.
+    Raises UsageError where shapes do not agree or `width` is too small, DiffuseError where no point is finite.
     """
     model, data = checked_cloud(model, "model"), checked_cloud(data, "data")
     if model.shape[1] != data.shape[1]:
@@ -81,7 +81,7 @@ def _side_by_side(model: np.ndarray, data: np.ndarray, view: str, subject: str, 
         axes.set_title(name, color=color, x=scene.middle)
         if scene.kind != "space":
             keep_outer_labels(axes, left=column == 0)
-    if scene.kind == "curves":  # the law of the data's values once more, as the line that the model's should follow
+    if scene.kind == "curves":  # the histogram of the data, as a line over that of the model
         values = histogram_density(data, scene.edges)
         outline = {"orientation": "horizontal", "baseline": None, "color": theme.data, "linewidth": 0.9}
         axes.child_axes[0].stairs(values, scene.edges, **outline)

@@ -1,4 +1,4 @@
-"""Noise schedules side by side: how fast the signal goes, and how much of the data is left."""
+"""Noise schedules side by side: how the signal falls over time, and how far the noised data are from pure noise."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,10 +11,10 @@ from diffuse_cli.plots.style import default_style, heading, new_figure, settle
 
 _TITLES = (r"signal kept, $\bar\alpha_t$", r"noise added by a step, $\beta_t$", "log-SNR")
 _KL = r"$\mathrm{KL}(q(x_t)\,\|\,\mathcal{N}(0, I))$, nats"
-_PANEL = 2.85  # inches
-_LEAST_KL = 1e-6  # nats: below it nobody could tell
-_WRITTEN_KL = 1e-3  # nats: below it, it needs no words
-_FEW_STEPS = 25  # of a chain: its betas are then marked one by one
+_PANEL = 2.85  # inches: the width of a panel
+_LEAST_KL = 1e-6  # nats: the lower end of the axis
+_WRITTEN_KL = 1e-3  # nats: a smaller KL is not written in the key
+_FEW_STEPS = 25  # of a chain: up to this number each beta has a mark
 
 
 def schedule_figure(
@@ -26,15 +26,15 @@ def schedule_figure(
     dark: bool = False,
     width: float | None = None,
 ) -> Figure:
-    """Panels over time: the signal kept (alpha_bar), the noise that a step adds (beta), the log-SNR, and what the data
-    still are beyond noise (KL), where that is given.
+    """Panels over time: the signal (alpha_bar), the noise that a step adds (beta), the log-SNR, and the KL if given.
 
     schedules: name -> (t [k], log_snr [k]), t rising in [0, 1], log_snr falling; +inf and -inf are allowed. timesteps:
     T, the length of the discrete chain whose betas are shown, beta_i = 1 - alpha_bar_i / alpha_bar_{i-1} at t = i/T.
-    kl: name -> [k], KL(q(x_t) || N(0, I)) in nats at the same times. What it is at t = 1 is marked, and written in the
-    key unless it is very little: with so much error sampling begins.
+    kl: name -> [k], KL(q(x_t) || N(0, I)) in nats at the same times. Its value at t = 1, the error with which sampling
+    starts, is marked, and written in the key unless it is below 0.001.
 
-    Raises UsageError where there is no schedule, shapes do not agree, t does not rise, or timesteps < 1.
+    Raises UsageError where there is no schedule, shapes do not agree, t does not rise, timesteps < 1 or `width` is too
+    small.
     """
     if not schedules:
         raise UsageError("there is no schedule to draw.")
@@ -64,17 +64,17 @@ def schedule_figure(
 
 
 def log_alpha_bar(log_snr: np.ndarray) -> np.ndarray:
-    """log alpha_bar = log sigmoid(log_snr), exact at both ends: 0 at +inf, -inf at -inf."""
+    """log alpha_bar = log sigmoid(log_snr) […]; 0 at +inf and -inf at -inf."""
     return -np.logaddexp(0.0, -log_snr)
 
 
 def betas(t: np.ndarray, log_snr: np.ndarray, timesteps: int) -> np.ndarray:
-    """beta_i [T] of the chain with knots i/T. Between the given times [k] log alpha_bar is taken as linear."""
+    """beta_i [T] of the chain with knots i/T; log alpha_bar is interpolated linearly between the given times [k]."""
     knots = np.arange(timesteps + 1) / timesteps
     log_bar = log_alpha_bar(log_snr)
     with np.errstate(invalid="ignore", divide="ignore"):
         at_knots = np.interp(knots, t, log_bar)
-        # No line leads to -inf, where the signal is gone: on that last stretch alpha_bar itself is taken as linear.
+        # log alpha_bar may end at -inf; on that last interval alpha_bar itself is interpolated linearly.
         ending = np.log(np.interp(knots, t, np.exp(log_bar)))
         at_knots = np.where(np.isfinite(at_knots), at_knots, ending)
         return np.nan_to_num(-np.expm1(np.diff(at_knots)), nan=0.0)
@@ -103,7 +103,7 @@ def _draw_kl(axes: Axes, t: np.ndarray, kl: np.ndarray, line: Line2D) -> None:
 
 
 def _with_kl(name: str, kl: float) -> str:
-    """A schedule's name and the KL that it ends with, where that is worth a word."""
+    """A schedule's name, and its KL at t = 1 unless that is below _WRITTEN_KL."""
     return name if kl < _WRITTEN_KL else f"{name} (KL {kl:.2g})"
 
 

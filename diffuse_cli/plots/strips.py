@@ -1,4 +1,4 @@
-"""Strips of panels: noise coming over the data from left to right, or the samples coming out of the noise."""
+"""Strips of panels, one for each noise level: the forward process from data to noise, or the reverse process."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -22,7 +22,7 @@ from diffuse_cli.plots.point_colors import HISTOGRAM_SHADES, RAMP_SHADES, PointC
 from diffuse_cli.plots.style import ThemedFigure, default_style
 
 _MOST_PANELS = 12
-_ONE_ROW = 6
+_ONE_ROW = 6  # panels at most; more stand in two rows
 PANEL_SIDES = {1: 3.4, 2: 2.9, 3: 2.5, 4: 2.1, 5: 1.8, 6: 1.6}
 
 
@@ -42,14 +42,14 @@ def forward_strip(
 
     frames [k, n, d]: the same n samples at k noise levels, 1 <= k <= 12, in model units (where the noise is N(0, I)).
     log_snr [k]: the log-SNR of each frame, +inf for clean data. t [k]: the time of each frame, written in its title;
-    whole numbers are steps of a chain, words stand as they are. titles [k]: takes the place of the titles made from t
-    and log_snr.
-    view: "points", or "curves" where a sample is a function on [0, 1]: a few of them, and beside them the histogram of
-    the values of one, as it closes on the standard normal density.
-    colour_by [n]: labels (whole numbers or words) or an order (floats) to colour the points by; without it, the place
-    along the first principal axis of the data. subject: said after the title, such as the data's name.
+    whole numbers are steps of a chain, words are written unchanged. titles [k]: titles of the frames, instead of those
+    from t and log_snr.
+    view: "points", or "curves" where a sample is a function on [0, 1]: a few curves, and beside them the histogram of
+    the values of one of them, which approaches the standard normal density.
+    color_by [n]: labels (whole numbers or words) or an order (floats) to colour the points by; by default their place
+    along the first principal axis of the data. subject: written after the title, such as the dataset's name.
 
-    Raises UsageError where shapes do not agree, DiffuseError where nothing is finite.
+    Raises UsageError where shapes do not agree or `width` is too small, DiffuseError where no point is finite.
     """
     heads = _titles(log_snr, t, titles)
     return _strip(frames, heads, 0, "Forward: data → noise", view, color_by, subject, Look(dark, width))
@@ -69,8 +69,10 @@ def reverse_strip(
 ) -> Figure:
     """The reverse process as a strip: noise at the left, samples of the model at the right.
 
-    The arguments are those of `forward`, with frames and levels from noise to data. A sample has the colour of its
-    place in the last frame, so the first frame shows which part of the noise becomes which part of the data.
+    The arguments are those of `forward_strip`, with frames and levels from noise to data. The colour of a sample shows
+    its place in the last frame, so the first frame shows which part of the noise becomes which part of the data.
+
+    Raises UsageError where shapes do not agree or `width` is too small, DiffuseError where no point is finite.
     """
     heads = _titles(log_snr, t, titles)
     return _strip(frames, heads, -1, "Reverse: noise → data", view, color_by, subject, Look(dark, width))
@@ -88,14 +90,13 @@ def both_strips(
     dark: bool = False,
     width: float | None = None,
 ) -> Figure:
-    """The forward process above the reverse one, at the same noise levels: what stands below should look like what
-    stands above it.
+    """The forward process above the reverse one, at the same noise levels, at which both should look alike.
 
-    ahead, back [k, n, d]: the data under noise, and what is to become samples, both from data at the left to noise at
-    the right, so that the lower row happens from right to left. All else is as for `forward`; a point has the colour of
-    its place at the clean end of its own row.
+    ahead [k, n, d]: noised data. back [k, n, d]: the states of the reverse process. Both are given from data (left) to
+    noise (right), so the lower row is read from right to left. The other arguments are those of `forward_strip`; the
+    colour of a point shows its place at the clean end of its row.
 
-    Raises UsageError where shapes do not agree, DiffuseError where nothing is finite.
+    Raises UsageError where shapes do not agree or `width` is too small, DiffuseError where no point is finite.
     """
     heads = _titles(log_snr, t, titles)
     rows = [_checked(frames, len(heads)) for frames in (ahead, back)]
@@ -124,9 +125,10 @@ def draw_row(
     last_row: bool = True,
     normal: bool = True,
 ) -> None:
-    """Draw one row of a strip: frames [k, n, d] into k panels. Only the outer panels carry tick labels and names.
+    """Draw one row of a strip: frames [k, n, d] into k panels. Only the outer panels get tick labels and axis names.
 
-    `normal` adds the standard normal law to each.
+    last_row: whether the panels are the lowest of their columns. normal: whether each panel shows the standard normal
+    density too.
     """
     for column, (axes, frame, title) in enumerate(zip(panels, frames, titles, strict=True)):
         draw_cloud(axes, frame, scene, colors, normal=normal)
@@ -137,7 +139,7 @@ def draw_row(
 
 
 def draw_title(axes: Axes, title: str, scene: Scene) -> None:
-    """The first line as a title, the second fainter below it, each on its own base line all along the row."""
+    """Write the title of a panel: its first line, and below it the second in a fainter colour."""
     first, _, second = title.partition("\n")
     axes.set_title(first, x=scene.middle, pad=18 if second else 5)
     if second:
@@ -182,13 +184,13 @@ def _above(titles: list[str]) -> float:
 
 
 def _normal_line(panel: Axes) -> list[Line2D]:
-    """The line of a panel that shows the normal law, if it does, which needs a key."""
+    """The entries of the key: the line of the standard normal density in a panel, if it has one."""
     lines = [line for axes in (panel, *panel.child_axes) for line in axes.lines]
     return [line for line in lines if line.get_label() in NORMAL_LABELS][:1]
 
 
 def _rows(count: int) -> list[list[int]]:
-    """Which frames stand in which row: one row while it is readable, else two, the first at least as long."""
+    """The indices of the frames of each row: one row of up to six, else two, the first at least as long."""
     if count <= _ONE_ROW:
         return [list(range(count))]
     half = (count + 1) // 2
@@ -211,7 +213,10 @@ def _titles(log_snr: np.ndarray, t: np.ndarray | None, titles: list[str] | None)
 
 
 def level_titles(log_snr: np.ndarray, t: np.ndarray | None) -> list[str]:
-    """A title for each noise level [k]: its time, if that is given, and the signal left, one below the other."""
+    """A title for each noise level [k]: its time t, if given, and below it alpha_bar.
+
+    Raises UsageError where `t` and `log_snr` have different lengths.
+    """
     levels = np.atleast_1d(np.asarray(log_snr, dtype=float))
     with np.errstate(over="ignore"):
         below = [rf"$\bar\alpha_t = {shortened(value)}$" for value in 1 / (1 + np.exp(-levels))]
@@ -226,7 +231,7 @@ def level_titles(log_snr: np.ndarray, t: np.ndarray | None) -> list[str]:
 
 
 def shortened(value: float) -> str:
-    """A number of [0, 1] in mathtext, with as many decimals as tell it from 0 and from 1."""
+    """A number in [0, 1] as mathtext, with enough decimals to differ from 0 and from 1."""
     if value in (0.0, 1.0) or value > 1 - 5e-5:
         return f"{round(value)}"
     for decimals in (2, 3, 4):

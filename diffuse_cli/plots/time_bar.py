@@ -1,4 +1,4 @@
-"""Above a moving panel: where in time it is, on a bar from data to noise, and in numbers."""
+"""The time of a frame, above the moving panel: as a mark on a bar from data to noise, and in numbers."""
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -10,9 +10,9 @@ from diffuse_cli.plots.panels import BESIDE, SMALL_TEXT
 from diffuse_cli.plots.style import Theme
 
 TIME_BAR_HEIGHT = 0.56  # inches above the panel
-_BAR, _NUMBERS = 0.13, 0.33  # inches from the panel to the middle of the bar, and to the base of the numbers
-_ENDS = 0.46  # inches beside the bar for the words at its ends
-_SLOTS = (  # where a label begins, of the width; the label; inches from there to its number
+_BAR, _NUMBERS = 0.13, 0.33  # inches from the panel to the middle of the bar, and to the base line of the numbers
+_ENDS = 0.46  # inches at each end of the bar, for the words there
+_SLOTS = (  # the place of a label as a fraction of the width; the label; inches from its start to its number
     (0.0, r"$t$ =", 0.22),
     (0.33, "log SNR =", 0.67),
     (0.79, r"$\bar\alpha_t$ =", 0.28),
@@ -20,7 +20,7 @@ _SLOTS = (  # where a label begins, of the width; the label; inches from there t
 
 
 class TimeBar:
-    """The time, the log-SNR and alpha_bar of a frame. `show` changes them; `artists` are what is to be drawn then."""
+    """The time, the log-SNR and alpha_bar of a frame. `show` changes them; `artists` are to be drawn afterwards."""
 
     def __init__(self, axes: Axes, theme: Theme):
         self._theme = theme
@@ -28,7 +28,7 @@ class TimeBar:
         width, height = figure.get_size_inches()
         place = axes.get_position()
         left, right, top = place.x0 * width, place.x1 * width, place.y1 * height
-        if axes.child_axes:  # beside curves stands their histogram
+        if axes.child_axes:  # the histogram at the right of curves
             right = left + (right - left) * (BESIDE[0] + BESIDE[2])
         self._inches, self._figure = (width, height), figure
         self._start, self._end, self._height = left + _ENDS, right - _ENDS, top + _BAR
@@ -48,7 +48,7 @@ class TimeBar:
             artist.set_animated(True)
 
     def show(self, t: float, log_snr: float, forward: bool) -> None:
-        """Set the numbers, and the mark to a time t in [0, 1]."""
+        """Set the numbers, and move the mark to the time t in [0, 1]; forward: the direction of its arrow."""
         with np.errstate(over="ignore"):
             alpha_bar = 1 / (1 + np.exp(-log_snr))
         texts = (f"{t:.3f}", _signed(log_snr), f"{alpha_bar:.3f}")
@@ -69,6 +69,6 @@ class TimeBar:
 
 
 def _signed(value: float) -> str:
-    """A log-SNR with the minus of the house's numbers."""
+    """A log-SNR with one decimal and the minus sign of the figures' tick labels."""
     text = "∞" if np.isinf(value) else f"{abs(value):.1f}"
     return text if value >= 0 else f"−{text}"

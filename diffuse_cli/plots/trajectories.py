@@ -1,4 +1,4 @@
-"""Paths: where each of a few hundred points goes between noise and data."""
+"""The paths of a few hundred points between noise and data."""
 
 from typing import NamedTuple
 
@@ -26,17 +26,17 @@ from diffuse_cli.plots.panels import (
 from diffuse_cli.plots.point_colors import PointColors, point_colors
 from diffuse_cli.plots.style import Theme, ThemedFigure, default_style, heading, new_figure, settle
 
-_SIDE = 4.8  # inches of the one panel; of one of several it is _MANY
-_MANY = 3.3
+_SIDE = 4.8  # inches: the width of a single panel
+_MANY = 3.3  # inches: the width of one of several panels
 _MOST_PANELS = 4
-HEAVY = 3000  # pieces of lines in a panel, which as vectors would be slow to open
+HEAVY = 3000  # pieces of lines: in a panel with more of them paths are pixels, since vectors would be slow to open
 _LINE = {"linewidth": 0.7, "alpha": 0.6}
-_APART = 80  # paths of a single value that can be told apart; of more each is fainter
-_START, _END = 9.0, 7.0  # sizes of the marks, square points
+_APART = 80  # paths of a single value: with more of them each is drawn fainter
+_START, _END = 9.0, 7.0  # areas of the marks, square points
 
 
 class Paths(NamedTuple):
-    """x [k, n, d]: the same n points at k times t [k], in the order in which they go."""
+    """x [k, n, d]: the same n points at k times t [k], in the order in which they move."""
 
     x: np.ndarray
     t: np.ndarray
@@ -51,14 +51,15 @@ def trajectories_figure(
     dark: bool = False,
     width: float | None = None,
 ) -> Figure:
-    """The paths of points from noise to data, a panel for each name, with a ring where one starts and a dot at its end.
+    """The paths of points from noise to data, a panel for each name; a ring marks the start of a path, a dot its end.
 
-    paths: 1 to 4 of them, in model units. In the plane and in space a path is a line; a single value is drawn over
-    time; samples of more than three values are projected on the first two principal axes of the first one's ends.
-    colour_by: "time", or "place" for where a path ends along the first principal axis of the ends, or n labels.
-    backdrop: a density behind the plane, or behind time (x) and value (y).
+    paths: name -> Paths, 1 to 4 of them, in model units. In the plane and in space a path is a line; a single value is
+    drawn over time; samples of more than three values are projected on the first two principal axes of the ends of the
+    first Paths.
+    color_by: "time", or "place" for the place of a path's end along the first principal axis of all ends, or n labels.
+    background: a density behind the plane, or behind time (x) and value (y).
 
-    Raises UsageError where shapes do not agree, DiffuseError where nothing is finite.
+    Raises UsageError where shapes do not agree or `width` is too small, DiffuseError where no end is finite.
     """
     paths = {name: _checked(name, *each) for name, each in paths.items()}
     if not 1 <= len(paths) <= _MOST_PANELS:
@@ -96,21 +97,21 @@ def _by_time(color_by: np.ndarray | str) -> bool:
 
 
 def _path_colors(paths: Paths, color_by: np.ndarray | str, theme: Theme) -> PointColors | None:
-    """The colour of each path; None where it changes along the path."""
+    """The colour of each path; None if colours change along the path."""
     if _by_time(color_by):
         return None
     return point_colors(paths.x[-1], None if isinstance(color_by, str) else color_by, theme)
 
 
 def _draw(axes: Axes, x: np.ndarray, colors: PointColors | None, scene: Scene) -> None:
-    """Paths [k, n, 2 or 3], their starts and their ends."""
+    """Draw paths [k, n, 2 or 3], their starts and their ends."""
     _add_lines(axes, x, colors, scene.theme)
     _mark(axes, x[0], x[-1], colors, scene.theme)
     (frame_space if scene.kind == "space" else frame_plane)(axes, scene)
 
 
 def _add_lines(axes: Axes, x: np.ndarray, colors: PointColors | None, theme: Theme) -> None:
-    """Paths [k, n, 2 or 3] as lines: a colour for each, or where there is none the ramp along its way."""
+    """Draw paths [k, n, 2 or 3] as lines: a colour for each path, or without colours the ramp along the path."""
     k, n, d = x.shape
     if colors is None:
         pieces = np.stack([x[:-1], x[1:]], axis=2).reshape(-1, 2, d)
@@ -118,7 +119,7 @@ def _add_lines(axes: Axes, x: np.ndarray, colors: PointColors | None, theme: The
     else:
         pieces, line_colors = x.swapaxes(0, 1), colors.of(np.arange(n))
     lines = (Line3DCollection if d == 3 else LineCollection)(pieces, colors=line_colors, **_LINE)
-    lines.set(rasterized=(k - 1) * n > HEAVY, zorder=1, capstyle="butt")  # round ends would show as beads
+    lines.set(rasterized=(k - 1) * n > HEAVY, zorder=1, capstyle="butt")  # round caps would be visible as dots
     axes.add_collection(lines, autolim=False)
 
 
@@ -141,7 +142,7 @@ def _keys(theme: Theme, color_by: np.ndarray | str) -> list[Artist]:
 def _over_time(
     paths: dict[str, Paths], color_by: np.ndarray | str, background: Background | None, subject: str, theme: Theme
 ) -> ThemedFigure:
-    """Paths of one value over time, which runs from noise at the left to data at the right."""
+    """Paths of one value over time, from noise at the left to data at the right."""
     side = 6.2 if len(paths) == 1 else _MANY
     figure = new_figure(side * len(paths) + 0.6, 3.6, theme)
     panels = figure.subplots(1, len(paths), squeeze=False, sharey=True)[0]
