@@ -20,7 +20,7 @@ _WEBP = {"quality": 70, "method": 2}  # method: 0 fast to 6 small
 
 
 def milliseconds(ticks: np.ndarray, fps: float, unit: int) -> list[int]:
-    """The durations [frames] in milliseconds, multiples of `unit`; their sums stay within `unit` of those of ticks / fps."""
+    """The durations [frames] in milliseconds, multiples of `unit`; rounding does not add up over frames."""
     ends = np.rint(np.append(0, np.cumsum(ticks)) / fps * 1000 / unit).astype(int) * unit
     return np.diff(ends).tolist()
 

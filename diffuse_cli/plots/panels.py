@@ -162,7 +162,7 @@ def add_panel(figure: Figure, place: SubplotSpec, scene: Scene) -> Axes:
 
 
 def draw_cloud(axes: Axes, cloud: np.ndarray, scene: Scene, colors: PointColors, *, normal: bool = False) -> None:
-    """Draw one cloud [n, d] with its colours. `normal` adds the standard normal density: a line, or a circle of 2 sigma."""
+    """Draw one cloud [n, d] with its colours. `normal` adds the standard normal density, a line or circle."""
     if scene.kind == "histogram":
         _draw_histogram(axes, cloud[:, 0], scene, colors, normal)
     elif scene.kind == "curves":

@@ -177,9 +177,11 @@ class ThemedFigure(Figure):
 
 
 def new_figure(width: float, height: float, theme: Theme, *, layout: str = "constrained") -> ThemedFigure:
-    """An empty figure of `width` by `height` inches, or larger or smaller by as much as the theme's own width asks.
+    """An empty figure of `width` by `height` inches, or of the theme's width if it has one.
 
-    Call it inside `house_style`, and `settle` once all is drawn.
+    Call it inside `default_style`, and `settle` once all is drawn.
+
+    Raises UsageError where the theme's width is too small for the figure.
     """
     across = theme.across(width)
     figure = ThemedFigure(figsize=(across, height * max(across / width, 1.0)), layout=layout)

@@ -76,7 +76,7 @@ def test_many_pieces_are_rasterised():
     assert lines(trajectories_figure({"ddim": large}).axes[0]).get_rasterized()
 
 
-def test_the_backdrop_lies_behind_and_moves_no_limits():
+def test_the_background_lies_behind_and_moves_no_limits():
     x, y = np.linspace(-9, 9, 20), np.linspace(-8, 8, 30)
     p = np.exp(-(x[:, None] ** 2) - y**2)
     plain = trajectories_figure({"ddim": paths()}).axes[0]
@@ -104,6 +104,6 @@ def test_what_cannot_be_drawn_is_told(given, error, words):
         trajectories_figure(given)
 
 
-def test_a_backdrop_of_another_shape_is_told():
+def test_a_background_of_another_shape_is_told():
     with pytest.raises(UsageError, match="20 by 30"):
         trajectories_figure({"a": paths()}, background=Background(np.arange(20), np.arange(30), np.ones((30, 20))))
