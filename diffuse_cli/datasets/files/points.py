@@ -1,4 +1,4 @@
-"""A user's own points, from a text table or a NumPy file."""
+"""Points from a user's file, a text table or a NumPy file."""
 
 import os
 from collections.abc import Callable
@@ -21,16 +21,23 @@ _LARGEST = 1e30  # beyond it squares, and then single precision, overflow
 def file(*, path: str, columns: str | None = None, header: Header = "auto", key: str | None = None) -> Dataset:
     """The points in a file: .csv, .tsv or .txt (see `read_text`), .npy or .npz (see `read_array`).
 
-    path: the file; ~ is the home folder. columns: which ones to take, and in what order, as names or numbers from 1
-    joined by +, like x+y or 1+3. header: whether a text file's first line is names, if that cannot be seen. key: which
-    array of an .npz file.
+    path: the file; ~ is the home folder. columns: the columns to read, in this order, as names or numbers from 1 joined
+    by +, like x+y or 1+3. header: whether the first line of a text file is names, if that cannot be recognised. key:
+    the array of an .npz file.
 
-    There is no law to draw from but the points themselves: `points` is [n, d], and `draw` picks rows of it at random,
-    with replacement. Nobody knows its density, so there is no `exact`. Each column is standardised on its own, since
-    columns may be measured in different units.
+    `points` of the Dataset is [n, d], and `draw` picks rows of it at random, with replacement. The density is unknown,
+    so `exact` is None. Each column has its own scale, since columns may have different units.
 
-    Raises DiffuseError, one sentence that says what is wrong and where, if the file cannot be read or does not hold at
-    least 2 points of 1 to 256 finite, varying coordinates; UsageError for an option that has no meaning for the file.
+    Raises DiffuseError, with the place of the fault, if the file cannot be read or does not hold at least 2 points of 1
+    to 256 finite, varying coordinates; UsageError for an option that has no meaning for the file.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "points.csv")
+    ...     _ = path.write_text("x,y\\n0,1\\n1,3\\n")
+    ...     dataset = file(path=str(path))
+    >>> dataset.standard.mean
+    array([0.5, 2. ])
     """
     table = _read(path, columns, header, key)
     if len(table.points) == 1:
@@ -48,7 +55,7 @@ def file(*, path: str, columns: str | None = None, header: Header = "auto", key:
 def read_points(
     *, path: str, columns: str | None = None, header: Header = "auto", key: str | None = None
 ) -> np.ndarray:
-    """The points [n, d] in a file, float64, read like those of `file`, but a single one will do and they need not vary.
+    """The points [n, d] in a file, float64. They are read as by `file`, but one point is enough and none need vary.
 
     Raises DiffuseError and UsageError like `file`.
     """
@@ -66,7 +73,7 @@ def _read(path: str, columns: str | None, header: Header, key: str | None) -> Ta
 def _open(path: str, columns: str | None, header: Header, key: str | None) -> Table:
     try:
         place = Path(path).expanduser()
-    except RuntimeError as error:  # ~someone who is not there
+    except RuntimeError as error:  # ~name of a user that does not exist
         raise DiffuseError(f"cannot read {path}: {error}") from error
     try:
         if place.is_dir():
@@ -135,7 +142,7 @@ def _check_spread(table: Table, scale: np.ndarray) -> None:
     advice = ""
     if len(flat) < len(scale):
         varying = set(range(len(scale))) - set(flat.tolist())
-        kept = [table.columns[column] for column in varying]
-        choice = all_but([index for index in range(table.width) if index not in kept], table.width)
+        kept_columns = [table.columns[column] for column in varying]
+        choice = all_but([index for index in range(table.width) if index not in kept_columns], table.width)
         advice = f"; leave {'it' if len(flat) == 1 else 'them'} out" + (f" with {choice}" if choice else "")
     raise DiffuseError(f"{table.source}: {listed} {'does' if len(flat) == 1 else 'do'} not vary{advice}.")
