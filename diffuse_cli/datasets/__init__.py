@@ -1,4 +1,4 @@
-"""Built-in datasets, each with its exact law, their scale, and files of a user.
+"""Built-in datasets, each with its exact law and its standardisation, and datasets from a user's files.
 
-A set may be added without asking elsewhere; a changed law or scale makes runs that exist disagree with their data.
+A dataset may be added without changes elsewhere. A changed law or scale makes existing runs disagree with their data.
 """

@@ -19,10 +19,15 @@ def checkerboard(
     scale: Scale = 1.0,
     variant: Literal["plain", "ffjord"] = "plain",
 ) -> Dataset:
-    """Uniform on the dark squares of a board of `squares` × `squares`, the one at the lower left being dark.
+    """Uniform on the dark squares of a board of `squares` × `squares`, of which the one at the lower left is dark.
 
-    A square has side 1 and the board is centred at 0; to it comes noise ξ, ξ ~ N(0, I), in the same units, and `scale`
-    then multiplies all. Draws are [n, 2]. variant=ffjord is the set of Grathwohl et al. 2019: squares of side 2.
+    A square has side 1 and the board is centred at 0; then noise · ξ, ξ ~ N(0, I), is added in the same units, and all
+    is multiplied by `scale`. Draws are [n, 2]. variant=ffjord is the dataset of Grathwohl et al. 2019: squares of
+    side 2.
+
+    >>> row, column = np.floor(checkerboard().draw(np.random.default_rng(0), 1000)).T
+    >>> bool(((row + column) % 2 == 0).all())
+    True
     """
     row, column = np.nonzero(np.add.outer(np.arange(squares), np.arange(squares)) % 2 == 0)
     corners = np.stack([column, row], axis=1) - squares / 2

@@ -1,4 +1,4 @@
-"""What a dataset is: a law that can be drawn from, and the constants that carry it to model space and back."""
+"""Dataset: a law that can be sampled, and the constants of its standardisation, data = mean + scale · model."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
@@ -12,11 +12,15 @@ if TYPE_CHECKING:
 Scale = Annotated[float, Meta(gt=0, le=1000)]
 
 Draw = Callable[[np.random.Generator, int], np.ndarray]  # (rng, n) -> [n, d] independent draws, data units
-LabelledDraw = Callable[[np.random.Generator, int], tuple[np.ndarray, np.ndarray]]  # … and labels [n] with them
+LabelledDraw = Callable[[np.random.Generator, int], tuple[np.ndarray, np.ndarray]]  # … -> ([n, d], labels [n])
 
 
 class Standardiser(NamedTuple):
-    """data = mean + scale · model, column by column. `mean` and `scale` are [d], in data units."""
+    """data = mean + scale · model, column by column. `mean` and `scale` are [d], in data units.
+
+    >>> Standardiser(mean=np.array([1.0, 2.0]), scale=np.array([2.0, 2.0])).to_data(np.ones(2))
+    array([3., 4.])
+    """
 
     mean: np.ndarray
     scale: np.ndarray
@@ -31,12 +35,12 @@ class Standardiser(NamedTuple):
 
 
 class Classes(NamedTuple):
-    """The parts that a law is mixed from, by label 0, …, k − 1.
+    """The classes of a law that is a mixture, with labels 0, …, k − 1.
 
-    shares: [k], how often each is drawn; they sum to 1.
-    draw: (rng, n) -> (points [n, d] in data units, labels [n], integers). The dataset's own draw is this one without
-        the labels.
-    exact: label -> the law of that part alone, in the model space of the whole: p(x) = Σ shares[c] p(x | c).
+    shares: [k], the probability of each class; they sum to 1.
+    draw: (rng, n) -> (points [n, d] in data units, labels [n], integers). `Dataset.draw` gives the same points without
+        labels.
+    exact: label -> the law of that class, in the model space of the dataset: p(x) = Σ shares[c] p(x | c).
     """
 
     shares: np.ndarray
@@ -49,13 +53,13 @@ class Dataset(NamedTuple):
 
     draw: (rng, n) -> [n, d] independent draws, float64, data units.
     dim: d.
-    standard: the constants of standardisation. They belong to the law, not to one training set, so that runs with other
-        seeds and sizes share one model space and their likelihoods can be compared.
-    view: how a person would want to see it: as points (d columns), or each sample as one curve (a vector of d values).
-    points: the finite set [n, d] behind a user's file; None for a law with as many draws as one likes.
-    exact: makes the Law (diffusion/exact.py) in model space: its density at every noise level. None where nobody knows
-        it; the exact denoiser of a file is the mixture on its training points (models.build.law_of).
-    classes: the labelled parts that the law is mixed from; None where it is of one piece.
+    standard: the constants of standardisation. They are computed from the law, not from one training set, so that runs
+        with other seeds and sizes share one model space and their likelihoods can be compared.
+    view: how figures show samples: as points with d columns, or each sample as one curve, a vector of d values.
+    points: the points [n, d] of a user's file; None for a law that can be drawn from without limit.
+    exact: () -> the Law (diffusion/exact.py) in model space: its density at every noise level. None where the density
+        is unknown; the exact denoiser of a file is that of the mixture on its training points (models.build.law_of).
+    classes: the classes of a law that is a mixture; None for a law without classes.
     """
 
     draw: Draw
@@ -70,8 +74,11 @@ class Dataset(NamedTuple):
 def standardise(points: np.ndarray, *, per_column: bool, weights: np.ndarray | None = None) -> Standardiser:
     """The constants that give `points` [n, d], with `weights` [n] (equal unless given), zero mean and unit variance.
 
-    One scale for all columns keeps angles and a curve's round noise as they are; `per_column` gives each column its
-    own, for columns measured in different units, none of which may then be constant.
+    With one scale for all columns, angles are preserved and round noise stays round. `per_column` gives each column its
+    own scale, for columns in different units; then no column may be constant.
+
+    >>> standardise(np.array([[0.0, 0.0], [2.0, 4.0]]), per_column=True).scale
+    array([1., 2.])
     """
     mean = np.average(points, axis=0, weights=weights)
     variance = np.average((points - mean) ** 2, axis=0, weights=weights)
@@ -79,18 +86,23 @@ def standardise(points: np.ndarray, *, per_column: bool, weights: np.ndarray | N
 
 
 def law(draw: Draw, *, view: Literal["points", "curves"] = "points") -> Dataset:
-    """A Dataset from its draw function, standardised by the moments of one fixed large draw."""
+    """A Dataset from its draw function, standardised by the moments of one fixed draw of 65,536 points.
+
+    >>> ring = law(lambda rng, n: np.exp(2j * np.pi * rng.random(n)).view(float).reshape(n, 2))
+    >>> ring.dim, ring.standard.scale.round(2)
+    (2, array([0.71, 0.71]))
+    """
     reference = draw(np.random.default_rng(0), 1 << 16)
     return Dataset(draw, reference.shape[1], standardise(reference, per_column=False), view)
 
 
 def labelled(classes: Classes, standard: Standardiser, exact: Callable[[], "Law"]) -> Dataset:
-    """The Dataset of a law that is mixed from classes."""
+    """The Dataset of a law that is a mixture of classes; `exact` makes the law of the whole."""
     return Dataset(lambda rng, n: classes.draw(rng, n)[0], len(standard.mean), standard, exact=exact, classes=classes)
 
 
 def scaled(dataset: Dataset, by: float, shift: np.ndarray | float = 0.0) -> Dataset:
-    """The law of shift + by · x: its own noise is scaled with it, and in model space nothing changes."""
+    """The Dataset of shift + by · x, for x drawn from `dataset`; in model space it is the same law."""
 
     def moved(x):
         return shift + by * x

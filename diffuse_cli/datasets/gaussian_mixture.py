@@ -1,4 +1,4 @@
-"""Laws that are Gaussian mixtures, or so close to one that nothing tells them apart."""
+"""Datasets whose law is a Gaussian mixture, exactly or to within a negligible difference."""
 
 from typing import TYPE_CHECKING
 
@@ -18,13 +18,19 @@ def gaussian_mixture(
     draw: LabelledDraw | None = None,
     narrowest: float | None = None,
 ) -> Dataset:
-    """The mixture of N(means[i], covariances[i]) by weights [k], where those of one label are one class.
+    """The mixture of N(means[i], covariances[i]) with weights [k]; components with equal labels form a class.
 
-    means: [k, d], data units. covariances: [k, d, d], or one [d, d] for all. labels: [k], each of 0, 1, … there.
-    weights: equal unless given. draw: another way to draw from the law, where the mixture stands for something else.
-    narrowest: the least standard deviation in the density, data units, if that is broader than the narrowest Gaussian.
+    means: [k, d], data units. covariances: [k, d, d], or one [d, d] for all. labels: [k], integers 0, 1, … without
+    gaps. weights: equal unless given. draw: draws points and labels from the law that the mixture approximates; by
+    default from the mixture. narrowest: the least standard deviation of any feature of the density, data units, if the
+    components are narrower than that.
 
-    The constants of standardisation are the law's own, with one scale for all columns.
+    The constants of standardisation are computed from the mixture, with one scale for all columns.
+
+    >>> places = np.array([[0.0], [2.0]])
+    >>> two = gaussian_mixture(places, np.zeros((1, 1)) + 0.25, labels=np.arange(2), weights=np.array([0.5, 0.5]))
+    >>> two.standard.mean, two.standard.scale**2
+    (array([1.]), array([1.25]))
     """
     count, dim = means.shape
     covariances = np.broadcast_to(covariances, (count, dim, dim))

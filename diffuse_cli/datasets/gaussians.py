@@ -1,6 +1,6 @@
-"""Gaussians mixed, a few of them at chosen places: sets of which everything is known in closed form.
+"""Mixtures of a few round Gaussians, whose density, score and posterior have closed forms.
 
-std is the standard deviation of each in the units in which their places are given; `scale` then multiplies all.
+std is the standard deviation of each Gaussian, in the units of their means; `scale` then multiplies all.
 """
 
 from typing import Annotated, Literal
@@ -22,8 +22,12 @@ def bimodal(
 ) -> Dataset:
     """p(x) = (1 − weight) N(x; −distance/2, std²) + weight N(x; distance/2, std²).
 
-    The smallest set on which a denoiser has something to decide. `weight` is the share of the right-hand mode, class 1,
-    and `std` the standard deviation of either. Draws are [n, 1], data units.
+    The smallest dataset on which a denoiser has to choose between modes. `weight` is the share of the right-hand mode,
+    class 1, and `std` the standard deviation of each mode. Draws are [n, 1], data units.
+
+    >>> dataset = bimodal(distance=4.0, std=0.5)
+    >>> dataset.standard.scale**2  # (distance / 2)² + std²
+    array([4.25])
     """
     places = np.array([[-distance / 2], [distance / 2]])
     return gaussian_mixture(places, std**2 * np.eye(1), np.arange(2), np.array([1 - weight, weight]))
@@ -32,22 +36,29 @@ def bimodal(
 def eight_gaussians(
     *, std: Std | None = None, scale: Scale = 1.0, variant: Literal["plain", "ffjord"] = "plain"
 ) -> Dataset:
-    """Eight round Gaussians on a circle of radius 1, (cos 2πi/8, sin 2πi/8), as often one as the other.
+    """Eight round Gaussians of equal weight with means (cos 2πi/8, sin 2πi/8), i = 0, …, 7, on the unit circle.
 
-    Each is a class, i counting from the right against the clock; std is 0.1 unless said. Draws are [n, 2].
-    variant=ffjord is the set of Grathwohl et al. 2019: radius 4 / 1.414, and std an eighth of it.
+    Each is a class with label i; std is 0.1 by default. Draws are [n, 2]. variant=ffjord is the dataset of Grathwohl et
+    al. 2019: radius 4 / 1.414, and std an eighth of the radius.
+
+    >>> points, labels = eight_gaussians().classes.draw(np.random.default_rng(0), 10_000)
+    >>> points[labels == 2].mean(axis=0).round(1) + 0.0
+    array([0., 1.])
     """
-    own_std, factor = (0.125, 4 / 1.414) if variant == "ffjord" else (0.1, 1.0)
+    default_std, factor = (0.125, 4 / 1.414) if variant == "ffjord" else (0.1, 1.0)
     angle = 2 * np.pi * np.arange(8) / 8
     places = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    made = gaussian_mixture(places, (own_std if std is None else std) ** 2 * np.eye(2), np.arange(8))
-    return scaled(made, factor * scale)
+    mixture = gaussian_mixture(places, (default_std if std is None else std) ** 2 * np.eye(2), np.arange(8))
+    return scaled(mixture, factor * scale)
 
 
 def grid_gaussians(*, side: Annotated[int, Meta(ge=2, le=16)] = 5, std: Std = 0.1, scale: Scale = 1.0) -> Dataset:
-    """Round Gaussians on a square grid of `side` × `side` places, 1 apart and centred at 0, as often one as the other.
+    """Round Gaussians of equal weight on a square grid of `side` × `side` means, 1 apart, centred at 0.
 
     Each is a class, counted by rows from the lower left. Draws are [n, 2].
+
+    >>> grid_gaussians(side=2).classes.shares
+    array([0.25, 0.25, 0.25, 0.25])
     """
     along = np.arange(side) - (side - 1) / 2
     y, x = np.meshgrid(along, along, indexing="ij")

@@ -1,4 +1,4 @@
-"""A curve with round noise about it, which most sets in the plane are: x0 = c(u) + s ξ, u uniform on an interval."""
+"""A curve with round noise, the law of most datasets in the plane: x0 = c(u) + s ξ, u uniform on an interval."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
@@ -15,20 +15,24 @@ Noise = Annotated[float, Meta(ge=0, le=100)]
 Curve = Callable[[np.ndarray], np.ndarray]  # parameters [n] -> points [n, d], data units
 
 PANELS = 1 << 10
-FINEST = 0.005  # the noise of the last level before the clean one, in model space
+_FINEST = 0.005  # the noise of the last level before the clean one, in model space
 
 _IN_A_PANEL = 16
 
 
 def noisy_curve(c: Curve, interval: tuple[float, float], noise: float, pieces: int = 1) -> Dataset:
-    """The law of c(u) + noise ξ with u ~ U[interval], ξ ~ N(0, I).
+    """The Dataset of c(u) + noise ξ with u ~ U[interval], ξ ~ N(0, I).
 
-    c: it need not have constant speed, nor be in one piece.
-    interval: where u lives. noise: the standard deviation s, data units; 0 leaves the bare curve. pieces: how many
-    there are, each on an equal part of the interval; more than one are the law's classes.
+    c: parameters [n] -> points [n, d]; its speed may vary, and it may consist of several pieces. interval: the range of
+    u. noise: the standard deviation s, data units; 0 gives the bare curve. pieces: the number of pieces of the curve,
+    each on an equal part of the interval; if there are several, they are the classes.
 
-    The constants of standardisation come from quadrature along the curve, not from a draw: mean E c(u), and variance
-    Var c(u) + s².
+    The constants of standardisation are computed by quadrature along the curve, not from a draw: mean E c(u), and
+    variance Var c(u) + s².
+
+    >>> circle = noisy_curve(lambda u: np.stack([np.cos(u), np.sin(u)], axis=1), (0.0, 2 * np.pi), noise=0.0)
+    >>> circle.standard.scale.round(3)
+    array([0.707, 0.707])
     """
     cuts = np.linspace(*interval, pieces + 1)
 
@@ -45,8 +49,8 @@ def noisy_curve(c: Curve, interval: tuple[float, float], noise: float, pieces: i
         return curve_density(c, (cuts[label], cuts[label + 1]), noise, standard)
 
     classes = Classes(np.full(pieces, 1 / pieces), draw, piece)
-    made = labelled(classes, standard, lambda: curve_density(c, interval, noise, standard, pieces))
-    return made if pieces > 1 else made._replace(classes=None)
+    dataset = labelled(classes, standard, lambda: curve_density(c, interval, noise, standard, pieces))
+    return dataset if pieces > 1 else dataset._replace(classes=None)
 
 
 def curve_density(
@@ -73,7 +77,7 @@ def close_nodes(
     fine = np.linspace(*interval, 1 << 14)
     speed = np.quantile(np.linalg.norm(np.diff(c(fine), axis=0), axis=1) / (fine[1] - fine[0]), 0.999)  # but for joins
     length = speed * (interval[1] - interval[0])
-    wanted = 1.5 * length / max(noise, FINEST * standard.scale[0]) / _IN_A_PANEL
+    wanted = 1.5 * length / max(noise, _FINEST * standard.scale[0]) / _IN_A_PANEL
     return nodes(interval, 2 * pieces * int(np.ceil(wanted / (2 * pieces))))
 
 

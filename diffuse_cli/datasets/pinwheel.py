@@ -25,10 +25,14 @@ def pinwheel(
     """The pinwheel of Johnson et al. 2016 (SVAE), in its units times scale:
 
         x = (a cos θ + b sin θ, −a sin θ + b cos θ),   θ = 2π i / arms + rate · eᵃ
-        a ~ N(1, radial_std²),   b ~ N(0, tangential_std²),   arm i as often as any other, and a class of its own
+        a ~ N(1, radial_std²),   b ~ N(0, tangential_std²),   each arm i with the same probability; it is class i
 
-    radial_std and tangential_std are the blades' length and width, rate is their twist. Draws are [n, 2].
-    variant=ffjord is the set of Grathwohl et al. 2019, twice as large.
+    radial_std and tangential_std are the length and the width of the blades, rate is their twist. Draws are [n, 2].
+    variant=ffjord is the dataset of Grathwohl et al. 2019, twice as large.
+
+    >>> points, labels = pinwheel(arms=3).classes.draw(np.random.default_rng(0), 6)
+    >>> points.shape, pinwheel(arms=4).classes.shares
+    ((6, 2), array([0.25, 0.25, 0.25, 0.25]))
 
     Its law is that of small Gaussians along the arms: a is itself a mixture of N(a_k, κ²), and the points with a from
     one of these are taken to be Gaussian, with the mean and covariance that they have. With κ a sixth of the narrower
@@ -55,7 +59,7 @@ def pinwheel(
     at = np.outer(w, w).ravel() / w.sum() ** 2
     means = np.einsum("p,kpd->kd", at, points)
     apart = points - means[:, None]
-    made = gaussian_mixture(
+    mixture = gaussian_mixture(
         means,
         np.einsum("p,kpd,kpe->kde", at, apart, apart),
         np.repeat(np.arange(arms), len(nodes)),
@@ -63,4 +67,4 @@ def pinwheel(
         draw,
         narrowest=min(radial_std, tangential_std) / 2,
     )
-    return scaled(made, (2.0 if variant == "ffjord" else 1.0) * scale)
+    return scaled(mixture, (2.0 if variant == "ffjord" else 1.0) * scale)

@@ -1,4 +1,4 @@
-"""Whole curves as vectors: each sample is one smooth random function, seen at `dim` places."""
+"""Curves as vectors: each sample is one smooth random function, evaluated at `dim` places."""
 
 from typing import Annotated
 
@@ -20,9 +20,13 @@ def curves(
         f(t) = Σ_{k=1..terms} a_k (A_k cos πkt + B_k sin πkt) + noise ξ(t),   A_k, B_k, ξ(t) ~ N(0, 1) independent
         a_k ∝ k^(−decay),   Σ a_k² = 1
 
-    The series has period 2, so the ends of a curve need not meet. The law is Gaussian in R^dim, exactly: mean 0 and
-    covariance Σ_k a_k² cos πk(t_i − t_j) + noise² δ_ij. Without the noise, which may be small but not 0, that matrix
-    would have rank 2 · terms at most. Draws are [n, dim]; every value has variance 1 + noise².
+    The series has period 2, so the two ends of a curve differ. The law is exactly Gaussian in R^dim, with mean 0 and
+    covariance Σ_k a_k² cos πk(t_i − t_j) + noise² δ_ij. Without noise this matrix would have rank 2 · terms at most, so
+    noise may be small but not 0. Draws are [n, dim]; every value has variance 1 + noise².
+
+    >>> dataset = curves(dim=16, noise=0.1)
+    >>> print(f"{(dataset.standard.scale**2).mean():.2f}", dataset.draw(np.random.default_rng(0), 3).shape)
+    1.01 (3, 16)
     """
     order = np.arange(1, terms + 1)
     amplitude = order**-decay / np.sqrt(np.sum(order ** (-2 * decay)))

@@ -1,8 +1,8 @@
-"""The shapes that scikit-learn draws, point by point the same, without the half second that importing it takes.
+"""Datasets of scikit-learn's shapes. It is imported when a dataset is built, since the import takes longer than a draw.
 
 noise is a standard deviation in the units of scikit-learn's shape; `scale` then multiplies all. variant=ffjord takes
-the noise and the size of the sets of Grathwohl et al. 2019 (FFJORD), whose likelihoods many articles quote; noise, if
-said, is still in scikit-learn's units.
+the noise and the size of the datasets of Grathwohl et al. 2019 (FFJORD), whose likelihoods many articles quote; a given
+noise is still in scikit-learn's units.
 """
 
 from collections.abc import Callable
@@ -19,20 +19,27 @@ if TYPE_CHECKING:
 
 Variant = Literal["sklearn", "ffjord"]
 
-VERTICES = (1 << 14) + 1
+_VERTICES = (1 << 14) + 1
 
 
 def moons(*, noise: Noise | None = None, scale: Scale = 1.0, variant: Variant = "sklearn") -> Dataset:
     """Two interleaved half circles of radius 1, half of the points on each: scikit-learn's `make_moons`.
 
-    (cos t, sin t) and (1 − cos t, ½ − sin t), t ~ U[0, π], plus noise ξ, ξ ~ N(0, I); noise is 0.05 unless said. They
-    are the classes 0 and 1. Draws are [n, 2]. variant=ffjord: noise 0.1, and all is 2 x − (1, 0.2).
+    (cos t, sin t) and (1 − cos t, ½ − sin t), t ~ U[0, π], plus noise ξ, ξ ~ N(0, I); noise is 0.05 by default. The
+    half circles are the classes 0 and 1. Draws are [n, 2]. variant=ffjord: noise 0.1, then x -> 2 x − (1, 0.2).
+
+    >>> points, labels = moons(noise=0.0).classes.draw(np.random.default_rng(0), 100)
+    >>> centres = np.array([[0.0, 0.0], [1.0, 0.5]])
+    >>> bool(np.allclose(np.linalg.norm(points - centres[labels], axis=1), 1))
+    True
     """
-    own_noise, factor, shift = (0.1, 2.0, np.array([-1.0, -0.2])) if variant == "ffjord" else (0.05, 1.0, 0.0)
-    x, y = _arc(np.linspace(0, np.pi, VERTICES)).T
-    along = _along(np.stack([x, y], axis=1), np.stack([1 - x, 1 - y - 0.5], axis=1))
-    made = noisy_curve(along, (0.0, 2.0), own_noise if noise is None else noise, pieces=2)
-    return scaled(made, factor * scale, shift * scale)
+    from sklearn.datasets import make_moons
+
+    default_noise, factor, shift = (0.1, 2.0, np.array([-1.0, -0.2])) if variant == "ffjord" else (0.05, 1.0, 0.0)
+    outline, _ = make_moons(n_samples=(_VERTICES, _VERTICES), shuffle=False)
+    along = _along(outline[:_VERTICES], outline[_VERTICES:])
+    dataset = noisy_curve(along, (0.0, 2.0), default_noise if noise is None else noise, pieces=2)
+    return scaled(dataset, factor * scale, shift * scale)
 
 
 def circles(
@@ -44,14 +51,20 @@ def circles(
 ) -> Dataset:
     """A circle of radius `factor` inside one of radius 1, half of the points on each: scikit-learn's `make_circles`.
 
-    R (cos t, sin t), R = 1 or `factor`, t ~ U[0, 2π], plus noise ξ, ξ ~ N(0, I); noise is 0.05 unless said. The outer
-    one is class 0, the inner one class 1. Draws are [n, 2]. variant=ffjord: noise 0.08, three times as large.
+    R (cos t, sin t), R = 1 or `factor`, t ~ U[0, 2π], plus noise ξ, ξ ~ N(0, I); noise is 0.05 by default. The outer
+    circle is class 0, the inner circle class 1. Draws are [n, 2]. variant=ffjord: noise 0.08, then x -> 3 x.
+
+    >>> points, labels = circles(noise=0.0, factor=0.5).classes.draw(np.random.default_rng(0), 100)
+    >>> bool(np.allclose(np.linalg.norm(points, axis=1), np.where(labels == 0, 1.0, 0.5)))
+    True
     """
-    own_noise, times = (0.08, 3.0) if variant == "ffjord" else (0.05, 1.0)
-    outer = _arc(np.linspace(0, 2 * np.pi, VERTICES, endpoint=False))
-    outer = np.vstack([outer, outer[:1]])  # it ends exactly where it began
-    along = _along(outer, factor * outer)
-    return scaled(noisy_curve(along, (0.0, 2.0), own_noise if noise is None else noise, pieces=2), times * scale)
+    from sklearn.datasets import make_circles
+
+    default_noise, times = (0.08, 3.0) if variant == "ffjord" else (0.05, 1.0)
+    outline, _ = make_circles(n_samples=(_VERTICES, _VERTICES), shuffle=False, factor=factor)
+    outer, inner = outline[:_VERTICES], outline[_VERTICES:]  # each stops one vertex short of where it began
+    along = _along(np.vstack([outer, outer[:1]]), np.vstack([inner, inner[:1]]))
+    return scaled(noisy_curve(along, (0.0, 2.0), default_noise if noise is None else noise, pieces=2), times * scale)
 
 
 def swiss_roll(
@@ -59,18 +72,22 @@ def swiss_roll(
 ) -> Dataset:
     """A rolled-up strip, scikit-learn's `make_swiss_roll`.
 
-    (t cos t, y, t sin t), t ~ U[1.5π, 4.5π], y ~ U[0, 21], plus noise ξ, ξ ~ N(0, I); noise is 0.5 unless said.
+    (t cos t, y, t sin t), t ~ U[1.5π, 4.5π], y ~ U[0, 21], plus noise ξ, ξ ~ N(0, I); noise is 0.5 by default.
 
-    dim=2 is the roll seen from its side, the first and third coordinates. Draws are [n, dim], the radius running from
-    4.7 to 14.1 and neighbouring turns 2π apart. variant=ffjord: noise 1, all divided by 5 (published with dim=2).
+    dim=2 is the first and the third coordinate, the roll seen from its side. Draws are [n, dim]; the radius is between
+    4.7 and 14.1, and neighbouring turns are 2π apart. variant=ffjord: noise 1, then x -> x / 5 (published for dim=2).
+
+    >>> radius = np.linalg.norm(swiss_roll(noise=0.0).draw(np.random.default_rng(0), 10_000), axis=1)
+    >>> print(f"{radius.min():.1f} to {radius.max():.1f}")
+    4.7 to 14.1
     """
-    own_noise, factor = (1.0, 0.2) if variant == "ffjord" else (0.5, 1.0)
-    noise = own_noise if noise is None else noise
+    from sklearn.datasets import make_swiss_roll
+
+    default_noise, factor = (1.0, 0.2) if variant == "ffjord" else (0.5, 1.0)
+    noise = default_noise if noise is None else noise
 
     def draw(rng: np.random.Generator, n: int) -> np.ndarray:
-        legacy = np.random.RandomState(rng.bit_generator)
-        t, y = 1.5 * np.pi * (1 + 2 * legacy.uniform(size=n)), 21 * legacy.uniform(size=n)
-        return (np.stack([t * np.cos(t), y, t * np.sin(t)]) + noise * legacy.standard_normal((3, n))).T
+        return make_swiss_roll(n, noise=noise, random_state=np.random.RandomState(rng.bit_generator))[0]
 
     def spiral(u: np.ndarray) -> np.ndarray:
         t = 1.5 * np.pi * (1 + 2 * u)
@@ -84,14 +101,17 @@ def s_curve(*, noise: Noise = 0.05, dim: Literal[2, 3] = 2, scale: Scale = 1.0) 
 
     (sin t, y, sign(t) (cos t − 1)), t ~ U[−1.5π, 1.5π], y ~ U[0, 2], plus noise ξ, ξ ~ N(0, I).
 
-    dim=2 is the strip seen from its side, the first and third coordinates: two three-quarter circles of radius 1. Draws
-    are [n, dim].
+    dim=2 is the first and the third coordinate, the strip seen from its side: two three-quarter circles of radius 1.
+    Draws are [n, dim].
+
+    >>> x, y = s_curve(noise=0.0).draw(np.random.default_rng(0), 100).T
+    >>> bool(np.allclose(np.hypot(x, np.abs(y) - 1), 1))
+    True
     """
+    from sklearn.datasets import make_s_curve
 
     def draw(rng: np.random.Generator, n: int) -> np.ndarray:
-        legacy = np.random.RandomState(rng.bit_generator)
-        t, y = 3 * np.pi * (legacy.uniform(size=n) - 0.5), 2 * legacy.uniform(size=n)
-        return (np.stack([np.sin(t), y, np.sign(t) * (np.cos(t) - 1)]) + noise * legacy.standard_normal((3, n))).T
+        return make_s_curve(n, noise=noise, random_state=np.random.RandomState(rng.bit_generator))[0]
 
     def bend(t: np.ndarray) -> np.ndarray:
         return np.stack([np.sin(t), np.sign(t) * (np.cos(t) - 1)], axis=1)
@@ -100,9 +120,9 @@ def s_curve(*, noise: Noise = 0.05, dim: Literal[2, 3] = 2, scale: Scale = 1.0) 
 
 
 def _strip(draw: Draw, c: Curve, interval: tuple[float, float], width: float, noise: float, dim: int) -> Dataset:
-    """A strip over the curve c, or only its side view: in 3-D the second column is uniform on [0, width] on its own.
+    """A strip over the curve c: in 3-D the second column is independent, uniform on [0, width] plus noise.
 
-    `draw` gives all three columns.
+    `draw` gives all three columns; with dim=2 the second one is left out.
     """
     side = noisy_curve(c, interval, noise)
     if dim == 2:
@@ -122,17 +142,12 @@ def _strip(draw: Draw, c: Curve, interval: tuple[float, float], width: float, no
     return Dataset(draw, 3, standard, exact=density)
 
 
-def _arc(angle: np.ndarray) -> np.ndarray:
-    """Points [n, 2] of the unit circle."""
-    return np.stack([np.cos(angle), np.sin(angle)], axis=1)
-
-
 def _along(first: np.ndarray, second: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """c(u) running along `first` for u in [0, 1) and along `second` for u in [1, 2]; both are outlines [vertices, 2].
+    """The curve c(u) along `first` for u in [0, 1) and along `second` for u in [1, 2]; both are outlines [vertices, 2].
 
-    scikit-learn sets its moons and circles at equal steps, not at random, so two of its draws resemble each other more
-    than independent ones can. Its outline at many vertices, joined by straight lines, lets u be drawn independently;
-    the lines stray from the arcs by less than 2e-8.
+    scikit-learn places the points of its moons and circles at equal steps, so two of its draws are not independent.
+    Here its outline at many vertices is joined by straight lines, and u is drawn independently; the distance of these
+    lines from the arcs is less than 2e-8.
     """
     outlines = np.stack([first, second])
     segments = outlines.shape[1] - 1

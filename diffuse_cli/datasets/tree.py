@@ -9,7 +9,7 @@ from msgspec import Meta
 from diffuse_cli.datasets.dataset import Dataset, Scale, scaled
 from diffuse_cli.datasets.gaussian_mixture import gaussian_mixture
 
-_PIECES = 4  # Gaussians along a branch; one is as long as half of its piece, so that together they are even
+_PIECES = 4  # Gaussians along a branch; the standard deviation of each is half of its piece, for an even sum
 
 
 def tree(
@@ -20,14 +20,19 @@ def tree(
     std: Annotated[float, Meta(ge=0.005, le=1)] = 0.06,
     scale: Scale = 1.0,
 ) -> Dataset:
-    """A trunk of length 1, and on the end of every branch two more, turned by ±`angle` degrees, `depth` times over.
+    """A binary tree with `depth` levels of branches; the trunk has length 1 and ends in two branches, as each branch.
 
-    Each is `ratio` times as long and as thick as the one that carries it, the trunk having standard deviation `std`
-    across. A branch is four Gaussians in a row, and gets points by its length times its thickness, so that they lie as
-    close on twigs as on the trunk. `scale` multiplies all. Draws are [n, 2].
+    A branch is turned by ±`angle` degrees against its parent, and `ratio` times as long and as thick; the thickness of
+    the trunk is the standard deviation `std`. A branch is a row of four Gaussians, and its share of the points is
+    proportional to its length times its thickness, so that all branches are equally dense. `scale` multiplies all.
+    Draws are [n, 2].
 
-    The classes are the two halves of the crown: 0 the left bough with all that grows on it, 1 the right. Points of the
-    trunk are of either, one as often as the other.
+    The classes are the left (0) and the right (1) half of the tree; a point of the trunk is of either with probability
+    one half.
+
+    >>> points, labels = tree(angle=60.0).classes.draw(np.random.default_rng(0), 10_000)
+    >>> bool(points[labels == 0, 0].mean() < 0 < points[labels == 1, 0].mean())
+    True
     """
     turn = np.radians(angle)
     top = np.array([0.0, 1.0])
@@ -43,20 +48,20 @@ def tree(
     areas[0] /= 2  # the halves share the trunk
     weights = np.repeat(areas, _PIECES)
     mirror = np.array([-1.0, 1.0])
-    made = gaussian_mixture(
+    mixture = gaussian_mixture(
         np.concatenate([means * mirror, means]),
         np.concatenate([covariances * np.outer(mirror, mirror), covariances]),
         np.repeat([0, 1], len(means)),
         np.tile(weights, 2) / (2 * weights.sum()),
     )
-    return scaled(made, scale)
+    return scaled(mixture, scale)
 
 
-Branch = tuple[np.ndarray, float, float]  # where it starts [2], its heading from straight up in radians, its length
+Branch = tuple[np.ndarray, float, float]  # its start [2], its angle from the vertical in radians, its length
 
 
 def _bough(start: np.ndarray, heading: float, size: float, ratio: float, turn: float, more: int) -> list[Branch]:
-    """A branch and all that grows on it, `more` times over."""
+    """A branch, and `more` levels of branches on it."""
     end = start + size * np.array([np.sin(heading), np.cos(heading)])
     smaller = [_bough(end, heading + side, size * ratio, ratio, turn, more - 1) for side in (-turn, turn) if more]
     return [(start, heading, size), *itertools.chain(*smaller)]

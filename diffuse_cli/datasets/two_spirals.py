@@ -19,14 +19,18 @@ def two_spirals(
     scale: Scale = 1.0,
     variant: Literal["plain", "ffjord"] = "plain",
 ) -> Dataset:
-    """Two arms of an Archimedean spiral, opposite each other, half of the points on each; they are the classes:
+    """Two opposite arms of an Archimedean spiral, half of the points on each; they are the classes:
 
         c(t) = ± t (−cos t, sin t) / 3,   t = 2π turns √u,   u ~ U[0, 1]
 
     plus noise ξ, ξ ~ N(0, I), in the same units; `scale` then multiplies all. Draws are [n, 2].
 
-    variant=ffjord is the set of Grathwohl et al. 2019, which moves each point by U[0, ½] / 3 in each coordinate as
-    well, on the second arm backwards.
+    variant=ffjord is the dataset of Grathwohl et al. 2019, which also adds U[0, ½] / 3 to each coordinate of a point,
+    and subtracts it on the second arm.
+
+    >>> radius = np.linalg.norm(two_spirals(noise=0.0).draw(np.random.default_rng(0), 10_000), axis=1)
+    >>> print(f"{radius.max():.2f}")  # 2π · 1.5 / 3
+    3.14
     """
     jitter = 0.5 / 3 if variant == "ffjord" else 0.0
     end = 2 * np.pi * turns
@@ -69,5 +73,5 @@ def two_spirals(
 
 
 def _length(t: np.ndarray) -> np.ndarray:
-    """Of the spiral from its middle to c(t), times 3."""
+    """The length of the spiral from its centre to c(t), times 3."""
     return (t * np.hypot(1, t) + np.arcsinh(t)) / 2

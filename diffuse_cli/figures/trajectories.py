@@ -24,7 +24,7 @@ def plot_trajectories(
     drawn: Drawn,
     dataset: Dataset | None,
     *,
-    colour_by: str = "time",
+    color_by: str = "time",
     look: Look = DEFAULT_LOOK,
 ) -> Figure:
     """Where each sample comes from, over the density of the data. `drawn` has its path.
@@ -33,17 +33,17 @@ def plot_trajectories(
     UsageError where the data have no classes. dataset: not needed in space, unless for classes.
     """
     way = paths.reverse_trajectory(model, drawn)
-    labels = grids.classes_of(model.config, dataset, way.x[-1]) if colour_by == "class" else colour_by
+    labels = grids.classes_of(model.config, dataset, way.x[-1]) if color_by == "class" else color_by
     return paths_plot.trajectories_figure(
         {method.sampler: paths_plot.Paths(way.x, way.t)},
-        colour_by=labels,
-        backdrop=None if model.dim == 3 else _backdrop(model, dataset, way),
+        color_by=labels,
+        background=None if model.dim == 3 else _density_behind(model, dataset, way),
         subject=f"{model.name}, {method.title}",
         **look._asdict(),
     )
 
 
-def _backdrop(model: Model, dataset: Dataset, way: Trajectory) -> Background:
+def _density_behind(model: Model, dataset: Dataset, way: Trajectory) -> Background:
     """The density behind paths: of the data, or over time for a single value."""
     ends, clean = way.x[-1], way.log_snr[-1:]
     finest = model.process.finest

@@ -1,4 +1,4 @@
 """Distances between samples and data, their noise floors, and memorisation. Arrays in, numbers out.
 
-A metric may be added without asking elsewhere; scripts read the names of those there are.
+A metric may be added without changes elsewhere. The names of existing metrics are read by users' scripts.
 """

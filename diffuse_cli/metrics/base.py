@@ -1,4 +1,4 @@
-"""What a metric is: one figure that compares two clouds of points, and which way it goes when a model is worse."""
+"""Metric: a number that compares two clouds of points, and the direction in which it moves for a worse model."""
 
 from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
@@ -11,14 +11,18 @@ Figures = Callable[[np.ndarray, np.ndarray], Mapping[str, float]]
 
 
 class Metric(NamedTuple):
-    """A figure of two clouds, model and reference, both [n, d] float64 in one space: standardise them first.
+    """A number that compares two clouds, model and reference, both [n, d] float64 in one space: standardise them first.
 
-    figures: (model, reference) -> figures by name. Metrics that come out of the same work have the same function here,
+    figures: (model, reference) -> numbers by name. Metrics that share their computation have the same function here,
         which is then called once for all of them.
-    figure: which of these figures this metric is.
-    worse: the side on which bad models lie.
-    points: the number of points compared at once, where larger clouds are cut into parts; None compares whole clouds.
-    least: the fewest points in each cloud of which it can be told.
+    figure: the name of this metric among these numbers.
+    worse: whether a worse model has a larger or a smaller number, or either.
+    points: the number of points compared at once, if larger clouds are cut into parts; None compares whole clouds.
+    least: the least number of points in each cloud for which the metric is defined.
+
+    >>> mean_gap = Metric(lambda model, reference: {"gap": abs(model.mean() - reference.mean())}, "gap")
+    >>> mean_gap(np.zeros((4, 1)), np.ones((4, 1)))
+    1.0
     """
 
     figures: Figures
@@ -28,12 +32,15 @@ class Metric(NamedTuple):
     least: int = 2
 
     def __call__(self, model: np.ndarray, reference: np.ndarray) -> float:
-        """The figure. Raises like `measure`."""
+        """The metric of the clouds model [n, d] and reference [n, d].
+
+        Raises UsageError and DiffuseError like `measure`.
+        """
         return measure({self.figure: self}, model, reference)[self.figure]
 
 
 def measure(metrics: Mapping[str, Metric], model: np.ndarray, reference: np.ndarray) -> dict[str, float]:
-    """All metrics of the clouds model [n, d] and reference [n, d], under the names given; shared work is done once.
+    """All metrics of the clouds model [n, d] and reference [n, d], by their names; shared computations are done once.
 
     Raises UsageError if the clouds differ in shape or are too small for a metric, and DiffuseError if any point is not
     finite.
@@ -50,5 +57,6 @@ def measure(metrics: Mapping[str, Metric], model: np.ndarray, reference: np.ndar
     for name, metric in metrics.items():
         if len(model) < metric.least:
             raise UsageError(f"{name} needs at least {metric.least} points in each cloud; there are {len(model)}")
-    found = {figures: figures(model, reference) for figures in {metric.figures: None for metric in metrics.values()}}
-    return {name: float(found[metric.figures][metric.figure]) for name, metric in metrics.items()}
+    functions = {metric.figures: None for metric in metrics.values()}  # each one once, in order
+    results = {figures: figures(model, reference) for figures in functions}
+    return {name: float(results[metric.figures][metric.figure]) for name, metric in metrics.items()}

@@ -1,4 +1,4 @@
-"""Classifier two-sample tests: can a classifier tell the model's points from the truth's?"""
+"""Classifier two-sample tests: can a classifier distinguish the points of the model from those of the truth?"""
 
 import functools
 from typing import Annotated
@@ -13,25 +13,34 @@ Votes = Annotated[int, Meta(ge=1, le=10_000)]
 
 
 def c2st(*, k: Votes | None = None) -> Metric:
-    """The accuracy of a classifier that tells the clouds apart: .5 if it cannot, 1 if it always can.
+    """The accuracy of a classifier that distinguishes the clouds: 0.5 for equal laws, 1 for clouds that do not overlap.
 
-    Lopez-Paz & Oquab 2017, eq. 2, with their nearest-neighbour classifier: each point is put to the cloud that most of
-    its k nearest others belong to, so that no point is judged by itself (cross-fitting with as many folds as points).
-    k is about √n unless given, and odd, so that there are no ties.
+    Lopez-Paz & Oquab 2017, eq. 2, with their nearest-neighbour classifier: a point is assigned to the cloud to which
+    most of its k nearest neighbours belong, itself excluded (leave-one-out cross-validation). k is about √n by
+    default, and odd, so that there are no ties.
+
+    >>> near, far = np.array([[0.0], [1.0], [2.0]]), np.array([[10.0], [11.0], [12.0]])
+    >>> c2st(k=1)(near, far)
+    1.0
     """
     return Metric(_figures(k), "c2st", least=_least(k))
 
 
 def c2st_auc(*, k: Votes | None = None) -> Metric:
-    """The area under the ROC curve of the classifier of `c2st`: .5 if it cannot tell the clouds apart, 1 if it can.
+    """The area under the ROC curve of the classifier of `c2st`: 0.5 for equal laws, 1 for clouds that do not overlap.
 
-    It reads how sure each vote is, not only its winner, and mostly sees faults sooner than the accuracy does.
+    It uses the share of votes for each point, not only the majority, and mostly detects differences with fewer points
+    than the accuracy does.
+
+    >>> near, far = np.array([[0.0], [1.0], [2.0]]), np.array([[10.0], [11.0], [12.0]])
+    >>> c2st_auc(k=1)(near, far)
+    1.0
     """
     return Metric(_figures(k), "c2st_auc", least=_least(k))
 
 
 def _least(k: int | None) -> int:
-    """So many that each of both clouds' points has k others."""
+    """The least number of points in each cloud for which every point has k others in both clouds together."""
     return 2 if k is None else max(2, k // 2 + 1)
 
 
@@ -45,11 +54,11 @@ def _figures(k: int | None) -> Figures:
         nearest = NearestNeighbors(n_neighbors=voters).fit(np.vstack([model, reference]))
         votes = (nearest.kneighbors(return_distance=False) < n).mean(axis=1)  # the share that is the model's
         right = np.mean([_won(votes[:n]), 1 - _won(votes[n:])])
-        return {"c2st": right, "c2st_auc": probability_less(votes[n:], votes[:n])[0]}
+        return {"c2st": float(right), "c2st_auc": probability_less(votes[n:], votes[:n])[0]}
 
     return figures
 
 
 def _won(votes: np.ndarray) -> float:
-    """The share of points given to the model; an even vote, possible where k was given even, counts half."""
+    """The share of points assigned to the model; a tie, which is possible for even k, counts half."""
     return float(np.mean((votes > 0.5) + 0.5 * (votes == 0.5)))

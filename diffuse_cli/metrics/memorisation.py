@@ -1,4 +1,4 @@
-"""Whether a model repeats its training points: are its samples nearer to them than new points of the truth are?"""
+"""Memorisation: whether samples are nearer to the training points than new points of the truth are."""
 
 from typing import NamedTuple
 
@@ -10,12 +10,12 @@ from diffuse_cli.metrics.ranks import probability_less
 class Memorisation(NamedTuple):
     """Distances to the nearest training point, in units of the space: of samples, and of held-out points.
 
-    median, held_out_median: the middle distance of either.
-    close_share: the share of samples nearer than the nearest held-out points are, which are a share `close` of those:
-        `close` itself for a model that has not memorised.
-    nearer, nearer_stderr: the probability that a sample is nearer than a held-out point: ½ for a model that has not
-        memorised, 1 for one that repeats its training set, and less than ½ for one whose samples stray. The standard
-        error is NaN where only one point is held out.
+    median, held_out_median: the median distance of the samples, and of the held-out points.
+    close, close_share: the share of samples whose distance is below the quantile `close` of the held-out points'
+        distances. For a model that has not memorised it is `close`.
+    nearer, nearer_stderr: the probability that a sample is nearer than a held-out point, and its standard error: ½ for
+        a model that has not memorised, 1 for a model that repeats its training set, less than ½ for samples far from
+        the data. The standard error is NaN where only one point is held out.
     """
 
     median: float
@@ -31,9 +31,13 @@ def memorisation(
 ) -> Memorisation:
     """Compare samples [n, d] and held-out points [m, d] by their distances to the training points [t, d].
 
-    `nearer` is the statistic of Meehan, Chaudhuri & Dasgupta (2020), taken over the whole space at once. Given the
-    training set all distances are independent, so n, m and t may differ; `training` must be the whole set that was
-    learned from, and `held_out` none of it.
+    `nearer` is the statistic of Meehan, Chaudhuri & Dasgupta (2020) for the whole space as one cell. Given the training
+    set all distances are independent, so n, m and t may differ. `training` must be the whole training set, and
+    `held_out` must share no point with it.
+
+    >>> training, held_out = np.array([[0.0], [10.0]]), np.array([[3.0], [6.0]])
+    >>> memorisation(training, training, held_out).nearer  # samples that repeat the training points
+    1.0
     """
     from sklearn.neighbors import NearestNeighbors
 

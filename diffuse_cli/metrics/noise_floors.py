@@ -1,15 +1,15 @@
-"""Metrics beside their noise floors: what a perfect model would score with as many points.
+"""Noise floors of metrics: the values that a perfect model would have with the same number of points.
 
-Between two independent draws of n points of the truth no metric is at its best value, and each comes out a little
-different every time. A floor is that figure between pairs of fresh draws, repeated; the model's figure, against a
-reference drawn once, is exactly one more such draw if the model is perfect. So it is judged by the interval in which
-one more draw of a normal law falls, given the mean m and the standard deviation s of r earlier ones (Student's t):
+Between two independent draws of n points of the truth no metric has its best value, and it varies from draw to draw. A
+noise floor is the metric between pairs of fresh draws of the truth, repeated r times. If the model is perfect, its
+value against a reference that is drawn once is one more such value. So it is judged by the prediction interval of a
+normal law (Student's t), with the mean m and the standard deviation s of the r values:
 
     m ± t_{r−1} s √(1 + 1/r)
 
-on the side on which bad models lie, at a level of 0.2 %: m + 3.35 s for 20 repeats. Some null laws have a heavier tail
-than the normal, those of `energy` and `mmd` most, so that up to 3 % of perfect models lie beyond; for the other metrics
-and some thousand points it is about 1 % at most.
+on the side on which worse models lie, at a level of 0.2 %: m + 3.35 s for 20 repeats. Some metrics have a heavier tail
+than the normal law, most of all `energy` and `mmd`, so that up to 3 % of perfect models lie outside; for the other
+metrics and some thousand points it is about 1 % at most.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -24,11 +24,11 @@ LEVEL = 0.002
 
 
 class Score(NamedTuple):
-    """A metric of a model beside its floor.
+    """A metric of a model beside its noise floor.
 
-    value: the model's. floor, floor_std: mean and standard deviation (ddof 1) of the truth's against itself.
-    n: the number of points compared at once. repeats: how many figures the floor is made of.
-    indistinguishable: whether `value` is within reach of a perfect model: not beyond the limit said above.
+    value: of the model. floor, floor_std: mean and standard deviation (ddof 1) of the metric between draws of the
+    truth. n: the number of points compared at once. repeats: the number of such pairs of draws.
+    indistinguishable: whether `value` lies within the interval of perfect models (see the head of this module).
     """
 
     value: float
@@ -40,10 +40,11 @@ class Score(NamedTuple):
 
 
 class Floor(NamedTuple):
-    """What the truth scores against itself, to judge any number of models of `count` points each.
+    """The metrics between draws of the truth, computed once; it judges any number of models.
 
-    reference: [n, d], points of the truth that models are measured against. figures: by name of metric, [repeats].
-    picked: [n], which points of a model are looked at; None for all of them.
+    metrics: by name. reference [n, d]: points of the truth to which the points of a model are compared.
+    figures: name of metric -> its values [repeats] between pairs of draws. picked [n]: the indices of the points of a
+    model that are used; None for all of them.
     """
 
     metrics: Mapping[str, Metric]
@@ -52,13 +53,16 @@ class Floor(NamedTuple):
     picked: np.ndarray | None = None
 
     def scores(self, model: np.ndarray) -> dict[str, Score]:
-        """Each metric of a model's points [count, d] beside its floor. Raises like `measure`."""
+        """Each metric of a model's points [count, d] beside its noise floor.
+
+        Raises UsageError and DiffuseError like `measure`.
+        """
         model = model if self.picked is None else model[self.picked]
         values = measure(self.metrics, model, self.reference)
         return {name: self._score(name, value) for name, value in values.items()}
 
     def interval(self, name: str) -> tuple[float, float]:
-        """Where the figures of perfect models lie: outside, on the side of bad ones, a model differs from the truth."""
+        """The interval (low, high) of a metric for perfect models; infinite on the side on which no model is worse."""
         from scipy.special import stdtrit
 
         figures, worse = self.figures[name], self.metrics[name].worse
@@ -82,13 +86,20 @@ def fresh_floor(
     seed: int = 0,
     repeats: int = 20,
 ) -> Floor:
-    """The floor for models of n points of a truth that can be drawn from without end.
+    """The noise floor for models of n points, if the truth can be drawn from without limit.
 
-    draw: (rng, n) -> [n, d] independent points of the truth, in the space of the models'. It is called once for the
-    reference and twice for each of the repeats, with a generator of its own: not the one that `seed` names, which may
-    have drawn the training set. The same seed gives every model of n points the same reference and the same floor.
+    draw: (rng, n) -> [n, d] independent points of the truth, in the space of the models. It is called once for the
+    reference and twice for each repeat, with a generator derived from `seed`: another stream than
+    `np.random.default_rng(seed)`, which may have drawn the training set. The same seed gives every model of n points
+    the same reference and the same floor.
 
-    Raises UsageError for fewer than two repeats, and like `measure`.
+    Raises UsageError for fewer than two repeats, and UsageError and DiffuseError like `measure`.
+
+    >>> from diffuse_cli.metrics.transport import sliced_w2
+    >>> floor = fresh_floor({"sliced_w2": sliced_w2()}, 100, lambda rng, n: rng.standard_normal((n, 2)), repeats=5)
+    >>> shifted = np.random.default_rng(1).standard_normal((100, 2)) + 3.0
+    >>> floor.scores(shifted)["sliced_w2"].indistinguishable
+    False
     """
     rng = _generator(seed)
     reference = draw(rng, n)
@@ -96,7 +107,11 @@ def fresh_floor(
 
 
 def split_size(model: int, held_out: int, others: int = 0) -> int:
-    """How many points `split_floor` compares at once, of so many."""
+    """The number of points that `split_floor` compares at once, for these numbers of points of each kind.
+
+    >>> split_size(model=1000, held_out=100, others=900)
+    100
+    """
     return min(model, held_out, (held_out + others) // 2)
 
 
@@ -109,17 +124,18 @@ def split_floor(
     seed: int = 0,
     repeats: int = 20,
 ) -> Floor:
-    """The floor for models of `count` points where all that is known of the truth are m + o points.
+    """The noise floor for models of `count` points, if only m + o points of the truth are available.
 
-    held_out: [m, d], points of the truth that no model has learned from; models are judged against these.
-    others: [o, d], more points of the truth, such as the training set; only floors are made of these.
+    held_out: [m, d], points of the truth on which no model was trained; models are compared to these.
+    others: [o, d], more points of the truth, such as the training set; they are used for the floor only.
 
-    The floor is taken between disjoint random subsets of all real points, split anew in each repeat, as in a
-    permutation test. All clouds have n = min(count, m, (m + o) // 2) points, picked at random: without `others` half of
-    those held out. One set's splits resemble each other more than fresh draws do: without `others` up to 5 % of perfect
-    models are set apart by a metric where n is a hundred.
+    The floor is computed between disjoint random subsets of all points, split again in each repeat, as in a permutation
+    test. All clouds have n = min(count, m, (m + o) // 2) points, chosen at random: without `others` half of the
+    held-out points. Splits of one set are more alike than fresh draws: without `others` a metric wrongly distinguishes
+    up to 5 % of perfect models if n is one hundred.
 
-    Raises UsageError for fewer than two repeats or fewer than four real points, and like `measure`.
+    Raises UsageError for fewer than two repeats or fewer than four real points, and UsageError and DiffuseError like
+    `measure`.
     """
     rng = _generator(seed)
     real = held_out if others is None else np.concatenate([held_out, others])
@@ -143,5 +159,5 @@ def _figures(
 ) -> dict[str, np.ndarray]:
     if repeats < 2:
         raise UsageError(f"a floor's spread needs at least 2 repeats; {repeats} was given")
-    found = [measure(metrics, *pair) for pair in pairs]
-    return {name: np.array([figures[name] for figures in found]) for name in metrics}
+    results = [measure(metrics, *pair) for pair in pairs]
+    return {name: np.array([figures[name] for figures in results]) for name in metrics}

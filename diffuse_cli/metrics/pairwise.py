@@ -1,8 +1,8 @@
 """Distances that are means over all pairs of points: the energy distance and the maximum mean discrepancy.
 
-Both are U-statistics: a point is never paired with itself, so their mean over draws is the distance of the laws itself,
-0 for equal ones, and about half of the draws of equal laws come out below 0. They are squared distances by nature:
-a fault twice as large makes them four times as large.
+Both are U-statistics: a point is never paired with itself, so their expectation is the distance of the two laws. For
+equal laws it is 0, and about half of all draws give a negative value. Both behave like squared distances: a shift twice
+as large makes them about four times as large.
 """
 
 import functools
@@ -17,14 +17,17 @@ from msgspec import Meta
 from diffuse_cli.errors import DiffuseError
 from diffuse_cli.metrics.base import Figures, Metric
 
-BLOCK = 1000  # points; the distances of a block then stay within the processor's cache
-FOR_MEDIAN = 2000
+_BLOCK = 1000  # points; the distances within a block fit into the processor's cache
+_FOR_MEDIAN = 2000  # points of the reference for the median heuristic
 
 
 def energy() -> Metric:
     """The energy distance 2 E|X − Y| − E|X − X'| − E|Y − Y'| of Székely & Rizzo (2013), unbiased.
 
-    In units of the space. Single precision within sums of 1000 terms, double precision beyond.
+    In units of the space. Sums of 1000 terms are in single precision, sums of these in double precision.
+
+    >>> round(energy()(np.array([[0.0], [1.0]]), np.array([[2.0], [3.0]])), 4)  # 2 · 2 − 1 − 1
+    2.0
     """
     return Metric(_figures(None), "energy")
 
@@ -35,7 +38,11 @@ def mmd(*, bandwidth: Annotated[float, Meta(gt=0)] | None = None) -> Metric:
     The kernel is k(x, y) = exp(−|x − y|² / 2h²), with h = bandwidth, or by the median heuristic: the median distance
     within the reference (its first 2000 points), never the model, so that all models are judged by one kernel.
 
-    Raises DiffuseError where that median is 0: more than half of all pairs of the reference coincide.
+    The metric raises DiffuseError where that median is 0: more than half of all pairs of the reference coincide.
+
+    >>> apart = mmd(bandwidth=1.0)(np.array([[0.0], [0.0]]), np.array([[9.0], [9.0]]))
+    >>> round(apart, 4)  # k = 1 within each cloud, and 0 between the clouds: 1 + 1 − 2 · 0
+    2.0
     """
     return Metric(_figures(bandwidth), "mmd")
 
@@ -56,7 +63,7 @@ def _figures(bandwidth: float | None) -> Figures:
 def _median_distance(points: np.ndarray) -> float:
     from scipy.spatial.distance import pdist
 
-    median = float(np.median(pdist(points[:FOR_MEDIAN])))
+    median = float(np.median(pdist(points[:_FOR_MEDIAN])))
     if median == 0:
         raise DiffuseError(
             "mmd: the median distance within the reference is 0; give the kernel's width, mmd:bandwidth=…"
@@ -66,19 +73,19 @@ def _median_distance(points: np.ndarray) -> float:
 
 def _mean_between(x: np.ndarray, y: np.ndarray, h: float) -> np.ndarray:
     """The means [2] of |x_i − y_j| and k(x_i, y_j) over all i, j."""
-    return sum(_sums(a, b, h) for a in _blocks(x) for b in _blocks(y)) / (len(x) * len(y))
+    return sum((_sums(a, b, h) for a in _blocks(x) for b in _blocks(y)), np.zeros(2)) / (len(x) * len(y))
 
 
 def _mean_within(x: np.ndarray, h: float) -> np.ndarray:
     """The means [2] of |x_i − x_j| and k(x_i, x_j) over all i ≠ j."""
     blocks = _blocks(x)
-    same = sum(_sums(a, a, h, same=True) for a in blocks)
+    same = sum((_sums(a, a, h, same=True) for a in blocks), np.zeros(2))
     apart = [_sums(a, b, h) for i, a in enumerate(blocks) for b in blocks[:i]]
-    return (same + 2 * sum(apart)) / (len(x) * (len(x) - 1))
+    return (same + 2 * sum(apart, np.zeros(2))) / (len(x) * (len(x) - 1))
 
 
 def _blocks(x: np.ndarray) -> list[np.ndarray]:
-    return [x[start : start + BLOCK] for start in range(0, len(x), BLOCK)]
+    return [x[start : start + _BLOCK] for start in range(0, len(x), _BLOCK)]
 
 
 def _sums(a: np.ndarray, b: np.ndarray, h: float, *, same: bool = False) -> np.ndarray:
@@ -91,6 +98,6 @@ def _row_sums(a: Array, b: Array, h: Array, *, same: bool) -> tuple[Array, Array
     product = jnp.matmul(a, b.T, precision="highest")
     squared = jnp.maximum(jnp.sum(a**2, axis=1)[:, None] + jnp.sum(b**2, axis=1)[None] - 2 * product, 0)
     counted = ~jnp.eye(len(a), dtype=bool) if same else None
-    # two sums, not one of a stack, which would have to be written out
+    # two sums, and not one sum of a stacked array, which would be written to memory
     distance = jnp.sum(jnp.sqrt(squared), axis=1, where=counted)
     return distance, jnp.sum(jnp.exp(-squared / (2 * h**2)), axis=1, where=counted)

@@ -6,9 +6,12 @@ import numpy as np
 def probability_less(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
     """P(A < B) + ½ P(A = B) from a [n] and b [m], all independent, and its standard error.
 
-    The first is the Mann–Whitney statistic over n m; the second is that of DeLong, DeLong & Clarke-Pearson (1988)
-    for one curve: the variance over a of P(a < B), and that over b of P(A < b), each over its number. It is NaN where n
-    or m is 1.
+    The probability is the Mann–Whitney statistic divided by n m. The standard error is that of DeLong, DeLong &
+    Clarke-Pearson (1988) for one curve, the root of Var_a P(a < B) / n + Var_b P(A < b) / m. It is NaN where n or m
+    is 1.
+
+    >>> probability_less(np.array([1.0, 2.0]), np.array([1.0, 3.0]))[0]  # (½ + 1 + 0 + 1) / 4
+    0.625
     """
     of_a = 1 - _share_below(b, a)
     of_b = _share_below(a, b)
@@ -17,6 +20,6 @@ def probability_less(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
 
 
 def _share_below(values: np.ndarray, limits: np.ndarray) -> np.ndarray:
-    """The share of values below each limit, equal ones counting half."""
+    """The share of `values` below each of `limits`; equal ones count half."""
     ordered = np.sort(values)
     return sum(np.searchsorted(ordered, limits, side) for side in ("left", "right")) / (2 * len(values))

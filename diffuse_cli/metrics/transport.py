@@ -17,9 +17,13 @@ def w2(
 
         W2² = min over permutations s of (1/n) Σ_i |x_i − y_s(i)|²
 
-    The work grows as n³, so clouds of more than `points` are cut into blocks of so many, at most `blocks` of them, and
-    W2² is averaged over the blocks; what is left over is not used. Most of W2 is then the floor of so many points,
-    which falls with n only slowly: quote the number with the figure. Some articles print the square.
+    The cost grows as n³, so clouds of more than `points` points are cut into at most `blocks` blocks of that size, and
+    W2² is averaged over the blocks; the remaining points are not used. For a good model most of W2 is its noise floor,
+    which falls only slowly with the number of points: quote that number with it. Some articles print the square.
+
+    >>> cloud = np.random.default_rng(0).standard_normal((100, 2))
+    >>> print(f"{w2()(cloud + np.array([0.6, 0.8]), cloud):.4f}")  # a shift by s gives |s|
+    1.0000
     """
 
     def figures(model: np.ndarray, reference: np.ndarray) -> dict[str, float]:
@@ -41,9 +45,13 @@ def sliced_w2(*, directions: Annotated[int, Meta(ge=2, le=4096)] = 128) -> Metri
 
         SW2² = mean over directions of W2² between the projections, which are matched by sorting
 
-    The directions are always the same ones: in the plane an even fan over the half circle, on a line the line itself,
-    in higher dimensions whole orthonormal bases turned at random by a fixed seed, `directions` rounded up to a multiple
-    of d. A shift by s gives |s| / √d exactly.
+    The directions are fixed: in the plane equally spaced over the half circle, on a line the line itself, in higher
+    dimensions random orthonormal bases from a fixed seed, `directions` rounded up to a multiple of d. A shift by s
+    gives exactly |s| / √d.
+
+    >>> cloud = np.random.default_rng(0).standard_normal((100, 2))
+    >>> print(f"{sliced_w2()(cloud + np.array([0.6, 0.8]), cloud):.4f}")  # 1 / √2
+    0.7071
     """
 
     def figures(model: np.ndarray, reference: np.ndarray) -> dict[str, float]:
@@ -55,7 +63,7 @@ def sliced_w2(*, directions: Annotated[int, Meta(ge=2, le=4096)] = 128) -> Metri
 
 
 def _fan(dim: int, count: int) -> np.ndarray:
-    """Unit vectors [count or a few more, dim]."""
+    """Unit vectors, [count, dim], or a few more in three and more dimensions."""
     if dim == 1:
         return np.ones((1, 1))
     if dim == 2:

@@ -1,9 +1,9 @@
-"""Animations: points on their way from data to noise and back. Arrays in, an `Animation` out.
+"""Animations: points that move from data to noise and back. Arrays in, an `Animation` out.
 
     stages = [Stage(frames, log_snr, t)]
-    animate(stages, subject="two moons").save("moons.gif")
+    animation_of_points(stages, subject="two moons").save("moons.gif")
 
-In a notebook the animation shows itself.
+A notebook shows an animation that is the last value of a cell.
 """
 
 import base64
@@ -25,15 +25,15 @@ from diffuse_cli.plots.layout import arrange, panel_rows
 from diffuse_cli.plots.moving_points import MovingCloud
 from diffuse_cli.plots.panels import Scene, add_panel, checked_cloud, make_scene
 from diffuse_cli.plots.point_colors import HISTOGRAM_SHADES, PointColors, point_colors
-from diffuse_cli.plots.style import HouseFigure, Theme, house_style
-from diffuse_cli.plots.time_bar import HEIGHT, TimeBar
+from diffuse_cli.plots.style import Theme, ThemedFigure, default_style
+from diffuse_cli.plots.time_bar import TIME_BAR_HEIGHT, TimeBar
 
-SIDE = 3.6  # inches, the width of the panel
-SHADES = 16  # fewer colours than a figure has, and a smaller file
-SMOOTH = 6  # steps from the colour of paper to that of text
-HOLD = (0.7, 0.7, 1.2)  # seconds that the first frame, a turn and the last frame stay
-MOST_FPS = 50  # a GIF counts hundredths of a second, and viewers do not believe in one
-TITLES = {
+_SIDE = 3.6  # inches, the width of the panel
+_SHADES = 16  # fewer colours than a figure has, for a smaller file
+_SMOOTH = 6  # steps from the colour of paper to that of text
+_HOLD = (0.7, 0.7, 1.2)  # seconds that the first frame, a turn and the last frame stay
+_MOST_FPS = 50  # a GIF counts in hundredths of a second, and many viewers ignore a duration of one hundredth
+_TITLES = {
     (True,): "Forward: data → noise",
     (False,): "Reverse: noise → data",
     (True, False): "Data → noise → samples",
@@ -41,10 +41,11 @@ TITLES = {
 
 
 class Stage(NamedTuple):
-    """One way through the noise: the same n samples at k moments, k >= 2.
+    """One process, forward or reverse: the same n samples at k times, k >= 2.
 
-    frames [k, n, d] in model units (where the noise is N(0, I)), in the order in which they are shown. log_snr [k]: of
-    each frame, +inf for clean data. t [k]: its time, 0 for data and 1 for noise. forward: from data to noise, or back.
+    frames [k, n, d]: in model units (the noise is N(0, I)), in the order in which they are shown.
+    log_snr [k]: the log-SNR of each frame, +inf for clean data. t [k]: the time of each frame, 0 for data and 1 for
+    noise. forward: whether the frames go from data to noise.
     """
 
     frames: np.ndarray
@@ -54,10 +55,11 @@ class Stage(NamedTuple):
 
 
 class Animation:
-    """Frames that are drawn when they are asked for. `save` writes them; a notebook shows them.
+    """A sequence of frames, each drawn when it is indexed. `save` writes them to a file; a notebook shows them.
 
-    size: width and height in pixels, both even. ticks [frames]: how many times 1 / fps seconds each frame stays. kept
-    [colours, 3]: colours that a GIF has in any case.
+    draw: index -> the frame [height, width, 3] in 0..255. size: width and height in pixels, both even.
+    ticks [frames]: the duration of each frame in units of 1 / fps seconds. fps: frames a second.
+    fixed_colors [colours, 3]: colours that the palette of a GIF always contains.
     """
 
     def __init__(
@@ -66,9 +68,9 @@ class Animation:
         size: tuple[int, int],
         ticks: np.ndarray,
         fps: float,
-        kept: np.ndarray,
+        fixed_colors: np.ndarray,
     ):
-        self._draw, self.size, self.ticks, self.fps, self._kept = draw, size, ticks, fps, kept
+        self._draw, self.size, self.ticks, self.fps, self._fixed_colors = draw, size, ticks, fps, fixed_colors
 
     def __len__(self) -> int:
         return len(self.ticks)
@@ -82,14 +84,16 @@ class Animation:
 
     @property
     def seconds(self) -> float:
-        """How long it runs."""
+        """The duration of the whole animation, in seconds."""
         return float(self.ticks.sum() / self.fps)
 
     def save(self, path: str | os.PathLike, *, report: Callable[[], None] | None = None) -> Path:
-        """Write a .gif, .webp or .mp4, whole or not at all, and return the path. `report` is called after each frame.
+        """Write a .gif, .webp or .mp4 and return the path. `report` is called after each frame.
 
-        The same arrays give the same bytes of a GIF. Raises UsageError for another ending, DiffuseError where the
-        folder is missing or cannot be written to, or ffmpeg is not there for an .mp4.
+        The file appears complete or not at all. The same arrays give the same bytes of a GIF.
+
+        Raises UsageError for another ending, and DiffuseError where the folder is missing or cannot be written to, or
+        an .mp4 is asked for and ffmpeg is not installed.
         """
         path = check_animation_path(path)
         files.write_file(path, self._encoded(path.suffix.lower(), report))
@@ -102,7 +106,7 @@ class Animation:
         if kind == ".webp":
             return encoding.webp(frames, encoding.milliseconds(self.ticks, self.fps, 1))
         some = [self[index] for index in np.unique(np.linspace(0, len(self) - 1, encoding.SAMPLED).astype(int))]
-        return encoding.gif(frames, some, self._kept, encoding.milliseconds(self.ticks, self.fps, 10))
+        return encoding.gif(frames, some, self._fixed_colors, encoding.milliseconds(self.ticks, self.fps, 10))
 
     def _repr_html_(self) -> str:
         data = base64.b64encode(self._encoded(".gif")).decode()
@@ -113,44 +117,46 @@ def animation_of_points(
     stages: Sequence[Stage],
     *,
     view: str = "points",
-    colour_by: np.ndarray | None = None,
+    color_by: np.ndarray | None = None,
     subject: str = "",
     tail: int = 8,
     size: int = 480,
     fps: float = 20,
     dark: bool = False,
 ) -> Animation:
-    """Points on their way: one stage, forward or reverse, or two, from data to noise and from there to samples.
+    """An animation of moving points: one stage, or a forward stage followed by a reverse one.
 
-    view: "points", or "curves" where a sample is a function on [0, 1]. colour_by [n]: labels (whole numbers or words)
-    or an order (floats); without it, a point has the colour of its place at the clean end of the stage, so colours
-    change at the turn: on the way there they say where a point comes from, on the way back where it will be.
-    subject: said after the title. tail: how many frames long the tails of points are, 0 for none; histograms and curves
-    have none. size: the width in pixels. fps: frames a second; both ends and a turn stay longer.
+    view: "points", or "curves" where a sample is a function on [0, 1].
+    color_by [n]: labels (whole numbers or words) or an order (floats). Without it the colour of a point shows its place
+    at the clean end of the stage. So colours change between two stages: in the forward stage they show where a point
+    comes from, in the reverse stage where it will end.
+    subject: written after the title. tail: the length of the tails of points in frames, 0 for none; histograms and
+    curves have no tails. size: the width in pixels. fps: frames a second; the first and the last frame, and the frames
+    where two stages meet, stay longer.
 
-    Raises UsageError where shapes do not agree or options are out of range, DiffuseError where nothing is finite.
+    Raises UsageError where shapes do not agree or options are out of range, DiffuseError where no point is finite.
     """
     stages = [_checked(stage, number) for number, stage in enumerate(stages, start=1)]
     ways = tuple(stage.forward for stage in stages)
-    if ways not in TITLES:
+    if ways not in _TITLES:
         raise UsageError("an animation has one stage, or two: the first one forward, the second one not.")
     if len({stage.frames.shape[1:] for stage in stages}) > 1:
         raise UsageError("the stages of an animation need the same number of points and of columns.")
-    if tail < 0 or size < 160 or not 0 < fps <= MOST_FPS:
-        raise UsageError(f"an animation needs tail >= 0, size >= 160 and 0 < fps <= {MOST_FPS}.")
-    film = _Film(stages, view, colour_by, subject, tail, size, dark)
+    if tail < 0 or size < 160 or not 0 < fps <= _MOST_FPS:
+        raise UsageError(f"an animation needs tail >= 0, size >= 160 and 0 < fps <= {_MOST_FPS}.")
+    film = _Film(stages, view, color_by, subject, tail, size, dark)
     ticks = _ticks([len(stage.frames) for stage in stages], fps)
-    return Animation(film.draw, film.size, ticks, fps, film.text_colours)
+    return Animation(film.draw, film.size, ticks, fps, film.text_colors)
 
 
 class _Film:
-    """The figure of an animation, made once, and a picture of all in it that stays."""
+    """The figure of an animation, drawn once, with an image of everything in it that does not move."""
 
     def __init__(
         self,
         stages: list[Stage],
         view: str,
-        colour_by: np.ndarray | None,
+        color_by: np.ndarray | None,
         subject: str,
         tail: int,
         size: int,
@@ -158,34 +164,36 @@ class _Film:
     ):
         self._stages, self._tail, self._dark = stages, tail, dark
         self._index = [(stage, frame) for stage, given in enumerate(stages) for frame in range(len(given.frames))]
-        with house_style(dark=dark) as theme:
+        with default_style(dark=dark) as theme:
             scene = _scene(stages, view, theme)
-            shades = HISTOGRAM_SHADES if scene.kind == "histogram" else SHADES
-            self._hues = [point_colors(_clean(stage), colour_by, theme, shades) for stage in stages]
-            self._figure, axes, self._cloud = _figure(stages, scene, self._hues[0], subject, size, theme)
-            self._readout = TimeBar(axes, theme)
+            shades = HISTOGRAM_SHADES if scene.kind == "histogram" else _SHADES
+            self._colors = [point_colors(_clean(stage), color_by, theme, shades) for stage in stages]
+            self._figure, axes, self._cloud = _figure(stages, scene, self._colors[0], subject, size, theme)
+            self._time_bar = TimeBar(axes, theme)
             self._canvas = FigureCanvasAgg(self._figure)
             self._canvas.draw()
-            self._still = self._canvas.copy_from_bbox(self._figure.bbox)
+            self._background = self._canvas.copy_from_bbox(self._figure.bbox)
         self.size = self._canvas.get_width_height()
-        self.text_colours = _mixed(theme)
+        self.text_colors = _mixed(theme)
 
     def draw(self, index: int) -> np.ndarray:
         """A frame, [height, width, 3] in 0..255."""
         number, frame = self._index[index]
         stage = self._stages[number]
-        with house_style(dark=self._dark):
-            self._cloud.move(stage.frames[frame], self._hues[number], stage.frames[max(frame - self._tail, 0) : frame])
-            self._readout.show(stage.t[frame], stage.log_snr[frame], stage.forward)
-            self._canvas.restore_region(self._still)
-            for artist in (*self._cloud.artists, *self._readout.artists):
+        with default_style(dark=self._dark):
+            self._cloud.move(
+                stage.frames[frame], self._colors[number], stage.frames[max(frame - self._tail, 0) : frame]
+            )
+            self._time_bar.show(stage.t[frame], stage.log_snr[frame], stage.forward)
+            self._canvas.restore_region(self._background)
+            for artist in (*self._cloud.artists, *self._time_bar.artists):
                 artist.draw(self._canvas.get_renderer())
         return np.asarray(self._canvas.buffer_rgba())[..., :3].copy()
 
 
 def _scene(stages: list[Stage], view: str, theme: Theme) -> Scene:
     clouds = [frame for stage in stages for frame in stage.frames]
-    return make_scene(clouds, reference=_clean(stages[0]), view=view, side=SIDE, theme=theme, square=True, follow=True)
+    return make_scene(clouds, reference=_clean(stages[0]), view=view, side=_SIDE, theme=theme, square=True, follow=True)
 
 
 def _clean(stage: Stage) -> np.ndarray:
@@ -193,13 +201,13 @@ def _clean(stage: Stage) -> np.ndarray:
 
 
 def _figure(
-    stages: list[Stage], scene: Scene, hues: PointColors, subject: str, size: int, theme: Theme
-) -> tuple[HouseFigure, Axes, MovingCloud]:
+    stages: list[Stage], scene: Scene, colors: PointColors, subject: str, size: int, theme: Theme
+) -> tuple[ThemedFigure, Axes, MovingCloud]:
     """The figure with its panel and its first frame, `size` pixels wide and both sides even."""
-    made = panel_rows(1, 1, scene, theme, above=HEIGHT)
-    axes = add_panel(made.figure, made.grid[0, 0], scene)
-    cloud = MovingCloud(axes, stages[0].frames[0], scene, hues)
-    figure = arrange(made, TITLES[tuple(stage.forward for stage in stages)], subject, cloud.keys)
+    layout = panel_rows(1, 1, scene, theme, above=TIME_BAR_HEIGHT)
+    axes = add_panel(layout.figure, layout.grid[0, 0], scene)
+    cloud = MovingCloud(axes, stages[0].frames[0], scene, colors)
+    figure = arrange(layout, _TITLES[tuple(stage.forward for stage in stages)], subject, cloud.keys)
     width, height = figure.get_size_inches()
     across = size // 2 * 2
     figure.dpi = across / width
@@ -209,19 +217,19 @@ def _figure(
 
 
 def _mixed(theme: Theme) -> np.ndarray:
-    """The colours [colours, 3], 0..255, of text and lines and of their smooth edges on the paper."""
-    paper, *others = (np.array(to_rgb(colour)) for colour in (theme.paper, theme.ink, theme.muted, theme.frame))
-    mixed = [paper + part * (colour - paper) for colour in others for part in np.linspace(0, 1, SMOOTH)]
+    """The colours [colours, 3], 0..255, of text and lines, and of their anti-aliased edges on the paper."""
+    paper, *others = (np.array(to_rgb(color)) for color in (theme.paper, theme.ink, theme.muted, theme.frame))
+    mixed = [paper + part * (color - paper) for color in others for part in np.linspace(0, 1, _SMOOTH)]
     return np.rint(255 * np.array(mixed)).astype(np.uint8)
 
 
 def _ticks(frames: list[int], fps: float) -> np.ndarray:
-    """For how many times 1 / fps seconds each frame stays: a moment longer at both ends, and where stages meet."""
-    first, turn, last = (round(hold * fps) for hold in HOLD)
+    """The duration [frames] of each frame in units of 1 / fps seconds: longer at both ends and where stages meet."""
+    first, turn, last = (round(hold * fps) for hold in _HOLD)
     ticks = np.ones(sum(frames), int)
     ticks[0] += first
     ticks[-1] += last
-    for end in np.cumsum(frames)[:-1]:  # half of it before points change their colours, half after
+    for end in np.cumsum(frames)[:-1]:  # half of the hold before points change their colours, half after
         ticks[[end - 1, end]] += turn // 2
     return ticks
 

@@ -1,4 +1,4 @@
-"""A density behind what a panel is about: from the paper to a faint shade."""
+"""A density as the background of a panel: an image in shades from the colour of the paper to a faint grey."""
 
 from typing import NamedTuple
 
@@ -9,28 +9,28 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap
 from diffuse_cli.errors import UsageError
 from diffuse_cli.plots.style import Theme
 
-STRENGTH = 0.5  # the power of the density that is shown: its square root, so that tails are seen too
+_STRENGTH = 0.5  # the power of the density that is drawn: its square root, so that tails are visible too
 
 
 class Background(NamedTuple):
-    """A density p [nx, ny] in the middles of cells along x [nx] and y [ny], each evenly spaced."""
+    """A density p [nx, ny] at the centres of cells along x [nx] and y [ny], both evenly spaced."""
 
     x: np.ndarray
     y: np.ndarray
     p: np.ndarray
 
 
-def draw_background(axes: Axes, backdrop: Background, theme: Theme, *, strong: bool = False) -> None:
-    """Draw it as an image, the densest cell the strongest, and leave the limits of the axes as they are.
+def draw_background(axes: Axes, background: Background, theme: Theme, *, strong: bool = False) -> None:
+    """Draw a density as an image, the densest cell the darkest, without changing the limits of the axes.
 
-    strong: it is as much what the panel is about as what is drawn over it.
+    strong: use a darker shade, for panels in which the density matters as much as what is drawn over it.
 
     Raises UsageError where shapes do not agree.
     """
-    x, y, p = (np.asarray(part, float) for part in backdrop)
+    x, y, p = (np.asarray(part, float) for part in background)
     if p.shape != (len(x), len(y)):
-        raise UsageError(f"a backdrop of {len(x)} by {len(y)} cells needs p of that shape, not {p.shape}.")
-    shown = (np.nan_to_num(p) / max(np.nanmax(p), 1e-300)) ** STRENGTH
+        raise UsageError(f"a background of {len(x)} by {len(y)} cells needs p of that shape, not {p.shape}.")
+    shown = (np.nan_to_num(p) / max(np.nanmax(p), 1e-300)) ** _STRENGTH
     limits = axes.get_xlim(), axes.get_ylim()
     haze = LinearSegmentedColormap.from_list("haze", [theme.paper, theme.muted if strong else theme.fill])
     show_cells(axes, x, y, shown, cmap=haze, limits=(0, 1), zorder=0)
@@ -47,7 +47,8 @@ def show_cells(
     limits: tuple[float, float],
     zorder: float = 1,
 ) -> None:
-    """An image of values [nx, ny] in cells with the middles x [nx] and y [ny]; limits: the ends of the colours."""
+    """An image of values [nx, ny] in cells with the centres x [nx] and y [ny]; limits: the values at the two ends of
+    the colour map."""
     axes.imshow(
         values.T,
         extent=(*_edges(x), *_edges(y)),
@@ -62,6 +63,6 @@ def show_cells(
 
 
 def _edges(middles: np.ndarray) -> tuple[float, float]:
-    """The outer edges of evenly spaced cells with these middles [n]."""
+    """The outer edges of evenly spaced cells whose centres are `middles` [n]."""
     half = (middles[-1] - middles[0]) / (len(middles) - 1) / 2
     return middles[0] - half, middles[-1] + half

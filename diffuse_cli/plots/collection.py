@@ -1,4 +1,4 @@
-"""Several sets beside each other, each on its own scale: their data, and what models make of them."""
+"""Several datasets side by side, each with its own limits: the data, and below them the samples of a model."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,16 +11,16 @@ from diffuse_cli.errors import UsageError
 from diffuse_cli.plots.layout import Rows, arrange, panel_rows
 from diffuse_cli.plots.panels import Scene, add_panel, checked_cloud, draw_cloud, make_scene, spread
 from diffuse_cli.plots.point_colors import one_color
-from diffuse_cli.plots.style import Theme, house_style
+from diffuse_cli.plots.style import Theme, default_style
 
-MOST = 12
-ACROSS = 6  # panels in a row
-CURVES = 4
-SIDES = {1: 3.6, 2: 3.0, 3: 2.6, 4: 2.2, 5: 1.9, 6: 1.7}
+MOST_SETS = 12
+_ACROSS = 6  # panels in a row at most
+_CURVES = 4
+_SIDES = {1: 3.6, 2: 3.0, 3: 2.6, 4: 2.2, 5: 1.9, 6: 1.7}
 
 
 class Column(NamedTuple):
-    """data [m, d], and model [n, d] or None, in data units; the view of both."""
+    """The points of one column: data [m, d], and samples of a model [n, d] or None, both in data units and one view."""
 
     data: np.ndarray
     model: np.ndarray | None = None
@@ -30,34 +30,34 @@ class Column(NamedTuple):
 def collection_figure(
     columns: Sequence[tuple[str, Column]], *, subject: str = "", dark: bool = False, width: float | None = None
 ) -> Figure:
-    """A grid: for each name its data, and below them the samples of its model. Data are blue, models orange.
+    """A grid of panels: for each name its data, and below them the samples of its model. Data are blue, models orange.
 
-    columns: 1 to 12 names, each with what stands below it. Where none has a model, the panels stand in rows of up to
-    six. Each set has its own limits, which data and model share; there are no ticks, since sets differ in their units.
+    columns: 1 to 12 names, each with its Column. Where no column has a model, the panels stand in rows of up to six.
+    The panels of one column share their limits; there are no ticks, since datasets differ in their units.
 
-    Raises UsageError where shapes do not agree, DiffuseError where nothing is finite.
+    Raises UsageError where shapes do not agree or `width` is too small, DiffuseError where no point is finite.
     """
-    if not 1 <= len(columns) <= MOST:
-        raise UsageError(f"there are {len(columns)} sets; a grid takes 1 to {MOST}.")
+    if not 1 <= len(columns) <= MOST_SETS:
+        raise UsageError(f"there are {len(columns)} sets; a grid takes 1 to {MOST_SETS}.")
     columns = [(name, _checked(name, column)) for name, column in columns]
     modelled = any(column.model is not None for _, column in columns)
-    across = len(columns) if modelled else min(len(columns), ACROSS)
+    across = len(columns) if modelled else min(len(columns), _ACROSS)
     rows = 2 if modelled else -(-len(columns) // across)
-    with house_style(dark=dark, width=width) as theme:
-        side = SIDES[min(across, ACROSS)]
+    with default_style(dark=dark, width=width) as theme:
+        side = _SIDES[min(across, _ACROSS)]
         scenes = [_scene(column, side, theme) for _, column in columns]
-        # The panels of curves need room beside them for a histogram, so where there is one all are laid out so.
+        # A panel of curves needs room at its side for a histogram; if one panel does, all get that room.
         widest = max(scenes, key=lambda scene: (scene.kind == "curves", scene.kind != "histogram"))
-        made = panel_rows(rows, across, widest, theme, again=0.0 if modelled else None)
+        layout = panel_rows(rows, across, widest, theme, again=0.0 if modelled else None)
         for number, ((name, column), scene) in enumerate(zip(columns, scenes, strict=True)):
             row, place = (0, number) if modelled else divmod(number, across)
-            axes = _draw(made, row, place, column.data, scene, theme.data)
+            axes = _draw(layout, row, place, column.data, scene, theme.data)
             axes.set_title(name, x=scene.middle)
             if column.model is not None:
-                _draw(made, 1, place, column.model, scene, theme.model)
+                _draw(layout, 1, place, column.model, scene, theme.model)
             if modelled and number == 0:
-                _name_rows(made.figure.axes, theme)
-        return arrange(made, "Data and model" if modelled else "Data", subject)
+                _name_rows(layout.figure.axes, theme)
+        return arrange(layout, "Data and model" if modelled else "Data", subject)
 
 
 def _checked(name: str, column: Column) -> Column:
@@ -75,16 +75,16 @@ def _scene(column: Column, side: float, theme: Theme) -> Scene:
     )
 
 
-def _draw(made: Rows, row: int, place: int, cloud: np.ndarray, scene: Scene, colour: str) -> Axes:
-    axes = add_panel(made.figure, made.grid[row, place], scene)
-    draw_cloud(axes, cloud, scene._replace(curves=spread(cloud, CURVES)), one_color(colour, len(cloud)))
+def _draw(layout: Rows, row: int, place: int, cloud: np.ndarray, scene: Scene, color: str) -> Axes:
+    axes = add_panel(layout.figure, layout.grid[row, place], scene)
+    draw_cloud(axes, cloud, scene._replace(curves=spread(cloud, _CURVES)), one_color(color, len(cloud)))
     if scene.kind != "space":
         axes.set(xticks=[], yticks=[], xlabel="", ylabel="")
     return axes
 
 
 def _name_rows(panels: list[Axes], theme: Theme) -> None:
-    """Data and model, at the left of the panels of the first column, which may be of any kind."""
-    for axes, name, colour in zip(panels, ("data", "model"), (theme.data, theme.model), strict=False):
+    """Write 'data' and 'model' at the left of the panels of the first column, which may be of any kind."""
+    for axes, name, color in zip(panels, ("data", "model"), (theme.data, theme.model), strict=False):
         beside = {"xytext": (-10, 0), "textcoords": "offset points", "rotation": 90, "ha": "center", "va": "center"}
-        axes.annotate(name, (0, 0.5), xycoords="axes fraction", color=colour, **beside)
+        axes.annotate(name, (0, 0.5), xycoords="axes fraction", color=color, **beside)

@@ -1,4 +1,4 @@
-"""Samplers beside each other: how good they are for what they cost, and where they take the same noise."""
+"""Samplers compared: quality against network evaluations, and the samples that each makes from the same noise."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -15,23 +15,24 @@ from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.plots.layout import TWO_LINES, arrange, panel_rows
 from diffuse_cli.plots.lines import KEY_ROW, key_shape, pattern
 from diffuse_cli.plots.panels import Scene, add_panel, checked_cloud, make_scene
-from diffuse_cli.plots.point_colors import HISTOGRAM_SHADES, SHADES, PointColors, point_colors
+from diffuse_cli.plots.point_colors import HISTOGRAM_SHADES, RAMP_SHADES, PointColors, point_colors
 from diffuse_cli.plots.strips import draw_row
-from diffuse_cli.plots.style import Theme, heading, house_style, new_figure, settle
+from diffuse_cli.plots.style import Theme, default_style, heading, new_figure, settle
 
-SIDE = 2.3  # inches of a panel of end points
-COLUMNS = 3
-WIDTH, HEIGHT = 7.8, 3.4  # inches of two panels
-FLOOR = ("noise floor", "reach of chance")
-SHOWN = 400  # points in one, each of which is to be seen
-FAR = 5.0  # how many times the smallest figure the largest is, where an axis is logarithmic
+_SIDE = 2.3  # inches of a panel of end points
+_COLUMNS = 3
+_WIDTH, _HEIGHT = 7.8, 3.4  # inches of two panels
+_FLOOR = ("noise floor", "reach of chance")
+_SHOWN = 400  # points in one panel, few enough to see each of them
+_FAR = 5.0  # ratio of the largest to the smallest value from which on an axis is logarithmic
 
 
 class Line(NamedTuple):
-    """A sampler at k numbers of evaluations, rising.
+    """The results of one sampler at k rising numbers of network evaluations.
 
-    values: [k], its metric, NaN where samples were not finite. differs: [k], whether they can be told from the truth.
-    gaps: [k], its distance from the exact flow, the root mean square over points; None where it has none.
+    evals [k]. values [k]: the metric, NaN where samples were not finite. differs [k]: whether the metric distinguishes
+    the samples from the truth. gaps [k]: the distance from the exact flow, the root mean square over points; None for
+    a sampler that does not follow the flow.
     """
 
     evals: np.ndarray
@@ -41,7 +42,11 @@ class Line(NamedTuple):
 
 
 class Ends(NamedTuple):
-    """Where a sampler takes m points, cloud [m, d]; words about it; whether it aims at where the exact flow does."""
+    """The samples cloud [m, d] that a sampler makes of m points of noise.
+
+    words: the second line of the panel's title. aims: whether the sampler approximates the exact flow, so that each
+    sample has an exact end to be compared with.
+    """
 
     cloud: np.ndarray
     words: str
@@ -60,11 +65,13 @@ def quality_figure(
 ) -> Figure:
     """Two panels over network evaluations: a metric with its noise floor, and the distance from the exact flow.
 
-    floor: the truth's own figure, a dashed line. interval: low and high, infinite on a side without bound, between
-    which a figure cannot be told from the truth's: shaded, and marks there are hollow. Without any gaps there is one
-    panel.
+    samplers: name -> Line. metric: its name, the label of the axis. floor: the noise floor, the metric between two
+    draws of the truth, a dashed line. interval: (low, high), infinite on a side without a limit; values between them
+    are indistinguishable from the truth: this range is shaded, and marks in it are hollow. If no sampler has gaps,
+    there is only the first panel.
 
-    Raises UsageError where there is no sampler or shapes do not agree, DiffuseError where no value is finite.
+    Raises UsageError where there is no sampler, shapes do not agree or `width` is too small, DiffuseError where no
+    value is finite.
     """
     if not samplers:
         raise UsageError("there is no sampler to draw.")
@@ -75,10 +82,10 @@ def quality_figure(
     if not np.isfinite(values).any():
         raise DiffuseError("no figure of any sampler is finite, so there is nothing to draw.")
     followed = any(line.gaps is not None for line in samplers.values())
-    with house_style(dark=dark, width=width) as theme:
-        width = WIDTH if followed else 0.57 * WIDTH
-        rows, columns = key_shape([*samplers, *FLOOR], width)
-        figure = new_figure(width, HEIGHT + KEY_ROW * rows, theme)
+    with default_style(dark=dark, width=width) as theme:
+        width = _WIDTH if followed else 0.57 * _WIDTH
+        rows, columns = key_shape([*samplers, *_FLOOR], width)
+        figure = new_figure(width, _HEIGHT + KEY_ROW * rows, theme)
         panels = figure.subplots(1, 1 + followed, squeeze=False)[0]
         looks = {
             name: {"color": theme.classes[i % len(theme.classes)], "linestyle": pattern(i), "linewidth": 1.3}
@@ -104,33 +111,34 @@ def ends_figure(
     dark: bool = False,
     width: float | None = None,
 ) -> Figure:
-    """Where the same m points end, a panel for each name; the first is what the others are compared with.
+    """The ends of the same m points of noise, a panel for each name; the others are compared with the first.
 
-    A point has the colour of its place in the first panel in all of them. In a plane a line leads from that place to
-    where a sampler that aims there takes it.
+    In all panels the colour of a point shows its place in the first one. In a plane, panels whose sampler approximates
+    the exact flow have a line from each point's place in the first panel to its place in theirs.
 
-    Raises UsageError where there is no panel or shapes do not agree, DiffuseError where nothing is finite.
+    Raises UsageError where there is no panel, shapes do not agree or `width` is too small, DiffuseError where no point
+    is finite.
     """
     if len({np.shape(each.cloud) for each in panels.values()}) != 1:
         raise UsageError("clouds of end points need to be [m, d], of the same points in the same space.")
     clouds = [checked_cloud(each.cloud, name) for name, each in panels.items()]
-    chosen = np.sort(np.random.default_rng(0).permutation(len(clouds[0]))[:SHOWN])
+    chosen = np.sort(np.random.default_rng(0).permutation(len(clouds[0]))[:_SHOWN])
     first, *_ = clouds = [cloud[chosen] for cloud in clouds]
     titles = [f"{name}\n{each.words}" for name, each in panels.items()]
-    with house_style(dark=dark, width=width) as theme:
-        scene = make_scene(clouds, reference=first, frame=first, view=view, side=SIDE, theme=theme)
-        hues = point_colors(first, None, theme, HISTOGRAM_SHADES if scene.kind == "histogram" else SHADES)
-        columns = min(COLUMNS, len(clouds))
-        made = panel_rows(-(-len(clouds) // columns), columns, scene, theme, above=TWO_LINES)
-        axes = [add_panel(made.figure, made.grid[i // columns, i % columns], scene) for i in range(len(clouds))]
+    with default_style(dark=dark, width=width) as theme:
+        scene = make_scene(clouds, reference=first, frame=first, view=view, side=_SIDE, theme=theme)
+        colors = point_colors(first, None, theme, HISTOGRAM_SHADES if scene.kind == "histogram" else RAMP_SHADES)
+        columns = min(_COLUMNS, len(clouds))
+        layout = panel_rows(-(-len(clouds) // columns), columns, scene, theme, above=TWO_LINES)
+        axes = [add_panel(layout.figure, layout.grid[i // columns, i % columns], scene) for i in range(len(clouds))]
         for start in range(0, len(clouds), columns):
             row = slice(start, start + columns)
             last = start + columns >= len(clouds)
-            draw_row(axes[row], clouds[row], titles[row], scene, hues, last_row=last, normal=False)
+            draw_row(axes[row], clouds[row], titles[row], scene, colors, last_row=last, normal=False)
         for panel, cloud, each in zip(axes, clouds, panels.values(), strict=True):
             if each.aims and scene.kind in ("plane", "projected"):
-                _draw_gap_lines(panel, first, cloud, scene, hues)
-        return arrange(made, "Where the same noise ends", subject)
+                _draw_gap_lines(panel, first, cloud, scene, colors)
+        return arrange(layout, "Where the same noise ends", subject)
 
 
 def _draw_values(
@@ -147,17 +155,17 @@ def _draw_values(
 def _draw_floor(
     axes: Axes, values: np.ndarray, floor: float, interval: tuple[float, float], theme: Theme
 ) -> list[Artist]:
-    """The scale of the values, and on it what perfect samples have. Returns what a key should name."""
+    """Set the scale of the values and draw the noise floor and its interval. Returns the artists for the key."""
     values, (low, high) = np.append(values[np.isfinite(values)], floor), interval
-    line = axes.axhline(floor, color=theme.ink, linewidth=0.9, dashes=(4, 2.5), zorder=1, label=FLOOR[0])
-    if values.min() > 0 and values.max() > FAR * values.min() and low == -np.inf:
+    line = axes.axhline(floor, color=theme.ink, linewidth=0.9, dashes=(4, 2.5), zorder=1, label=_FLOOR[0])
+    if values.min() > 0 and values.max() > _FAR * values.min() and low == -np.inf:
         axes.set_yscale("log")
-    elif np.isfinite(high) and values.max() > FAR * high > 0:  # unbiased figures lie on both sides of zero
+    elif np.isfinite(high) and values.max() > _FAR * high > 0:  # unbiased figures lie on both sides of zero
         axes.set_yscale("symlog", linthresh=high)
         axes.set_ylim(min(values.min(), 0) - high / 2, 2 * values.max())
     bottom, top = axes.get_ylim()
     axes.set_ylim(bottom, top)
-    look = {"color": theme.fill, "alpha": 0.35, "linewidth": 0, "zorder": 0, "label": FLOOR[1]}
+    look = {"color": theme.fill, "alpha": 0.35, "linewidth": 0, "zorder": 0, "label": _FLOOR[1]}
     return [line, axes.axhspan(max(low, bottom), min(high, top), **look)]
 
 
@@ -179,20 +187,20 @@ def _scale_evaluations(axes: Axes, evals: np.ndarray) -> None:
 
 
 def _apart(evals: np.ndarray) -> list[float]:
-    """Those of rising numbers, from the last on, that leave room for each other on a logarithmic axis."""
-    kept = [evals[-1]]
+    """Some of the rising numbers `evals`, the last among them, far enough apart for labels on a logarithmic axis."""
+    values = [evals[-1]]
     for value in evals[-2::-1]:
-        if kept[-1] > 1.25 * value:
-            kept.append(value)
-    return kept
+        if values[-1] > 1.25 * value:
+            values.append(value)
+    return values
 
 
-def _draw_gap_lines(axes: Axes, exact: np.ndarray, cloud: np.ndarray, scene: Scene, hues: PointColors) -> None:
-    """Lines to those points of a cloud that are in the frame; the others would cover it."""
+def _draw_gap_lines(axes: Axes, exact: np.ndarray, cloud: np.ndarray, scene: Scene, colors: PointColors) -> None:
+    """Lines from the exact ends to those points of `cloud` that are inside the limits; others would cover the panel."""
     pairs = np.stack([exact, cloud], axis=1)
     if scene.basis is not None:
         pairs = (pairs - scene.basis[0]) @ scene.basis[1]
     low, high = scene.limits.T
     inside = np.flatnonzero(((pairs[:, 1] >= low) & (pairs[:, 1] <= high)).all(axis=1))
-    look = {"colors": hues.of(inside), "linewidths": 0.6, "alpha": 0.6, "zorder": 0}
+    look = {"colors": colors.of(inside), "linewidths": 0.6, "alpha": 0.6, "zorder": 0}
     axes.add_collection(LineCollection(pairs[inside], **look), autolim=False)

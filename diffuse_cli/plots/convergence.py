@@ -10,15 +10,16 @@ from matplotlib.ticker import FixedLocator, LogLocator, NullLocator, StrMethodFo
 
 from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.plots import lines
-from diffuse_cli.plots.style import Theme, heading, house_style, new_figure, settle
+from diffuse_cli.plots.style import Theme, default_style, heading, new_figure, settle
 
-HEIGHT = 4.3  # inches of a figure of few lines
-_AROUND = 0.85  # of them, title and axis
-_GUIDE = 2.6  # how many times the steps grow along a guide
+_HEIGHT = 4.3  # inches of a figure of few lines
+_AROUND = 0.85  # inches of the height that title and axis take
+_GUIDE = 2.6  # ratio of the numbers of steps at the two ends of a guide
 
 
 class ErrorCurve(NamedTuple):
-    """errors [k] of a sampler of this order in theory. observed: what it shows, None where nothing can be told."""
+    """The errors [k] of one sampler. order: in theory; observed: by the slope, None where it cannot be measured;
+    passed: whether the two agree, None where that cannot be decided."""
 
     order: int
     errors: np.ndarray
@@ -35,12 +36,13 @@ def convergence_figure(
     dark: bool = False,
     width: float | None = None,
 ) -> Figure:
-    """Log error over log steps, a line for each name, in the colour of its order; failures have crosses for dots.
+    """Log error over log steps: a line for each name in the colour of its order; failed ones have crosses, not dots.
 
-    steps [k], rising. rounding: errors below it, where the figure is shaded, say nothing. Short lines at the lower left
-    have the slopes of the orders that are there.
+    steps [k], rising. rounding: errors below it are dominated by rounding; that part of the figure is shaded. Short
+    lines at the lower left show the slopes of the orders that occur.
 
-    Raises UsageError where there is no curve or shapes do not agree, DiffuseError where no error can be drawn.
+    Raises UsageError where there is no curve, shapes do not agree or `width` is too small, DiffuseError where no error
+    can be drawn.
     """
     steps = np.asarray(steps, float)
     if not curves:
@@ -53,9 +55,9 @@ def convergence_figure(
     drawable = np.concatenate([_positive(curve.errors) for curve in curves.values()])
     if np.isnan(drawable).all():
         raise DiffuseError("no error is a finite number above zero, so there is nothing to draw.")
-    with house_style(dark=dark, width=width) as theme:
+    with default_style(dark=dark, width=width) as theme:
         names = [_label(name, curve) for name, curve in curves.items()]
-        height = max(HEIGHT, _AROUND + lines.LINE * (len(curves) + 1))
+        height = max(_HEIGHT, _AROUND + lines.NAME_HEIGHT * (len(curves) + 1))
         figure = new_figure(4.6 + lines.width(names), height, theme)
         axes = figure.add_subplot()
         _scale(axes, steps, np.nanmin(drawable), np.nanmax(drawable))
@@ -64,7 +66,7 @@ def convergence_figure(
         if rounding > axes.get_ylim()[0]:
             axes.axhspan(axes.get_ylim()[0], rounding, color=theme.fill, alpha=0.35, linewidth=0)
         named = [
-            lines.Label(name, *end, _colour(curve.order, theme))
+            lines.Label(name, *end, _order_color(curve.order, theme))
             for name, end, curve in zip(names, ends, curves.values(), strict=True)
             if np.isfinite(end).all()
         ]
@@ -74,7 +76,7 @@ def convergence_figure(
 
 
 def _positive(errors: np.ndarray) -> np.ndarray:
-    """What a logarithmic axis can show of `errors`; the rest is NaN."""
+    """The `errors` that a logarithmic axis can show; NaN in place of the others."""
     errors = np.asarray(errors, float)
     return np.where(np.isfinite(errors) & (errors > 0), errors, np.nan)
 
@@ -89,7 +91,7 @@ def _pattern(name: str, curves: Mapping[str, ErrorCurve]) -> str | tuple:
     return lines.pattern(alike.index(name))
 
 
-def _colour(order: int, theme: Theme) -> str:
+def _order_color(order: int, theme: Theme) -> str:
     return theme.classes[(order - 1) % len(theme.classes)]
 
 
@@ -97,20 +99,20 @@ def _draw(axes: Axes, steps: np.ndarray, curve: ErrorCurve, theme: Theme, style:
     """Draw one line, and return where it ends."""
     errors = _positive(curve.errors)
     marker = {"marker": "x", "markersize": 5} if curve.passed is False else {"marker": "o", "markersize": 2.6}
-    axes.plot(steps, errors, color=_colour(curve.order, theme), linestyle=style, linewidth=1.2, **marker)
+    axes.plot(steps, errors, color=_order_color(curve.order, theme), linestyle=style, linewidth=1.2, **marker)
     seen = np.flatnonzero(np.isfinite(errors))
     return (steps[seen[-1]], errors[seen[-1]]) if len(seen) else (np.nan, np.nan)
 
 
 def _guides(axes: Axes, steps: np.ndarray, orders: list[int], theme: Theme) -> None:
-    """A fan of slopes from one point, low enough to be out of the way."""
+    """Lines with the slopes of `orders` from one point, below the curves."""
     x = np.array([steps[0], steps[0] * _GUIDE])
     top = axes.get_ylim()[0] * 1.6 * _GUIDE ** orders[-1]
     for order in orders:
         y = top * (x / x[0]) ** -float(order)
-        colour = _colour(order, theme)
-        axes.plot(x, y, color=colour, linewidth=0.8, zorder=1)
-        words = {"textcoords": "offset points", "va": "center", "color": colour, "fontsize": lines.SIZE}
+        color = _order_color(order, theme)
+        axes.plot(x, y, color=color, linewidth=0.8, zorder=1)
+        words = {"textcoords": "offset points", "va": "center", "color": color, "fontsize": lines.NAME_SIZE}
         axes.annotate(f"order {order}", (x[1], y[1]), (3, 0), **words)
 
 

@@ -1,4 +1,4 @@
-"""How probable a model finds each place, beside the truth, on one scale."""
+"""The density of a model beside the exact density, on one scale."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,11 +9,11 @@ from diffuse_cli.errors import UsageError
 from diffuse_cli.plots.background import show_cells
 from diffuse_cli.plots.layout import arrange, panel_rows
 from diffuse_cli.plots.panels import add_panel, frame_plane, keep_outer_labels, make_scene
-from diffuse_cli.plots.style import HouseFigure, Theme, heading, house_style, new_figure, settle
+from diffuse_cli.plots.style import Theme, ThemedFigure, default_style, heading, new_figure, settle
 
-SIDES = {1: 4.4, 2: 3.1, 3: 2.7}
-SHARES = (0.9, 0.6, 0.3)  # of the mass of the truth: lines of equal density hold these
-APART = 0.05  # of the highest density: lines that are closer would be one in two pieces
+_SIDES = {1: 4.4, 2: 3.1, 3: 2.7}
+_SHARES = (0.9, 0.6, 0.3)  # shares of the exact mass that lie inside the lines of equal density
+_APART = 0.05  # least difference of two lines, as a share of the highest density: closer ones would look like one
 
 
 def density_figure(
@@ -27,33 +27,33 @@ def density_figure(
     dark: bool = False,
     width: float | None = None,
 ) -> Figure:
-    """The density of a model, the exact one beside it at the same levels, and by how much the model has more or less.
+    """The density of a model, the exact density, and their difference, in three panels.
 
-    x [nx], y [ny]: the middles of cells, evenly spaced, in data units. model, exact [nx, ny]: densities there; where
-    the model's is NaN it is left blank, and said so. Without a model there is one panel. Both have one scale of shades,
-    and lines at the same densities: those that hold 30, 60 and 90 % of the mass of the exact one. The third panel is
-    the difference, orange where the model has more and blue where it has less, on the same scale; its title says how
-    much of the mass is in another place, half of the integral of the absolute difference. With y None, and [nx], both
-    are lines in one panel. truth: what the exact one is called.
+    x [nx], y [ny]: the centres of cells, evenly spaced, in data units. model, exact [nx, ny]: the densities there;
+    cells where the model's density is NaN stay blank, and the title counts them. Without a model there is one panel.
+    Both panels have one scale of shades, and lines of equal density at the same values: inside them lie 30, 60 and 90 %
+    of the exact mass. The difference is orange where the model's density is larger and blue where it is smaller; the
+    title of its panel gives the total variation distance, half of the integral of the absolute difference. With y None
+    the densities are [nx], and both are lines in one panel. truth: the name of the exact density.
 
-    Raises UsageError where shapes do not agree.
+    Raises UsageError where shapes do not agree or `width` is too small.
     """
     shape = (len(x),) if y is None else (len(x), len(y))
     for name, p in (("model", model), (truth, exact)):
         if p is not None and np.shape(p) != shape:
             raise UsageError(f"the density {name} has shape {np.shape(p)}; on these places it needs {shape}.")
-    with house_style(dark=dark, width=width) as theme:
+    with default_style(dark=dark, width=width) as theme:
         if y is None:
             return _on_a_line(x, model, exact, truth, subject, theme)
         panels = [(truth, exact)] if model is None else [("model", model), (truth, exact), ("difference", None)]
         corners = np.array([[x[0], y[0]], [x[-1], y[-1]]])
-        side = SIDES[len(panels)]
+        side = _SIDES[len(panels)]
         scene = make_scene([corners], reference=corners, view="points", side=side, theme=theme)
         scene = scene._replace(limits=corners.T)
-        made = panel_rows(1, len(panels), scene, theme)
+        layout = panel_rows(1, len(panels), scene, theme)
         levels = _levels(exact)
         for column, (name, p) in enumerate(panels):
-            axes = add_panel(made.figure, made.grid[0, column], scene)
+            axes = add_panel(layout.figure, layout.grid[0, column], scene)
             frame_plane(axes, scene)
             if name == "difference":
                 _draw_difference(axes, x, y, model - exact, exact.max(), theme)
@@ -63,29 +63,29 @@ def density_figure(
                 axes.contour(x, y, p.T, levels=levels, colors=[theme.ink], linewidths=0.4, alpha=0.6, zorder=2)
                 axes.set_title(name)
             keep_outer_labels(axes, left=column == 0)
-        return arrange(made, "Density", subject)
+        return arrange(layout, "Density", subject)
 
 
 def _levels(p: np.ndarray) -> np.ndarray:
-    """The densities, rising, above which each of SHARES of the mass lies; of those close to each other only one."""
+    """The rising densities above which each of _SHARES of the mass lies; of nearly equal ones only one."""
     falling = np.sort(p.reshape(-1))[::-1]
     mass = np.cumsum(falling)
-    levels = falling[np.searchsorted(mass, np.array(SHARES) * mass[-1])]
-    apart = np.diff(levels, prepend=-np.inf) > APART * falling[0]
+    levels = falling[np.searchsorted(mass, np.array(_SHARES) * mass[-1])]
+    apart = np.diff(levels, prepend=-np.inf) > _APART * falling[0]
     return levels[apart]
 
 
 def _elsewhere(model: np.ndarray, exact: np.ndarray) -> str:
-    """The total variation between two densities on the same cells, in words; nobody knows it where cells are blank."""
+    """The total variation between two densities on the same cells, in words; unknown where cells are blank."""
     if blank := int(np.isnan(model).sum()):
         return f"difference, {blank} cells unknown"
     apart = np.abs(model / model.sum() - exact / exact.sum()).sum() / 2
     return f"difference, {100 * apart:.2g} % of the mass"
 
 
-def _draw(axes: Axes, x: np.ndarray, y: np.ndarray, p: np.ndarray, top: float, colour: str, theme: Theme) -> None:
+def _draw(axes: Axes, x: np.ndarray, y: np.ndarray, p: np.ndarray, top: float, color: str, theme: Theme) -> None:
     """An image on the scale from 0 to `top`, in the theme's paper and a colour."""
-    shades = LinearSegmentedColormap.from_list("shades", [theme.paper, colour])
+    shades = LinearSegmentedColormap.from_list("shades", [theme.paper, color])
     show_cells(axes, x, y, p, cmap=shades, limits=(0, top))
     axes.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
 
@@ -98,7 +98,7 @@ def _draw_difference(axes: Axes, x: np.ndarray, y: np.ndarray, p: np.ndarray, to
 
 def _on_a_line(
     x: np.ndarray, model: np.ndarray | None, exact: np.ndarray, truth: str, subject: str, theme: Theme
-) -> HouseFigure:
+) -> ThemedFigure:
     figure = new_figure(4.8, 3.2, theme)
     axes = figure.add_subplot()
     axes.fill_between(x, exact, color=theme.data, alpha=0.35, linewidth=0, label=truth)

@@ -1,4 +1,4 @@
-"""One point and what can be known of it: the question at a few noise levels, a denoiser's answer, the exact one."""
+"""One point at a few noise levels: the noised point, the denoiser's estimate of x0, and the exact posterior of x0."""
 
 import math
 from typing import Any, NamedTuple
@@ -13,22 +13,22 @@ from diffuse_cli.errors import UsageError
 from diffuse_cli.plots.panels import checked_cloud, kind_of
 from diffuse_cli.plots.point_colors import principal_axes
 from diffuse_cli.plots.strips import shortened
-from diffuse_cli.plots.style import Theme, heading, house_style, new_figure, settle
+from diffuse_cli.plots.style import Theme, default_style, heading, new_figure, settle
 
-MOST_PANELS = 12
-COLUMNS = 4
-SIDES = {1: 4.0, 2: 3.0, 3: 2.6, 4: 2.3}
-SMALL = 8.5
-UPPER, LOWER = -0.09, -0.24  # below a density of height 1: where the points stand, and the answers
-KEY = 1.65  # inches that one of the keys takes
-MOST_POINTS = 1500  # of the cloud, which is only a background
+MOST_EXPLAINED = 12
+_COLUMNS = 4
+_SIDES = {1: 4.0, 2: 3.0, 3: 2.6, 4: 2.3}
+_SMALL = 8.5
+_UPPER, _LOWER = -0.09, -0.24  # heights below a density of height 1 at which x0 and x, and mean and x0_hat, are drawn
+_KEY = 1.65  # inches: the width of one entry of the key
+_MOST_POINTS = 1500  # of the cloud that are drawn: it is only a background
 
 
 class Panels(NamedTuple):
-    """What is drawn at k noise levels, all in model space.
+    """The points that are drawn at k noise levels, all in model space.
 
-    x0 [d]: the clean point. x [k, d]: the noised one. x0_hat [k, d]: a denoiser's answer. mean [k, d] and covariance
-    [k, d, d] of x0 given x, exactly.
+    x0 [d]: the clean point. x [k, d]: the noised point. x0_hat [k, d]: a denoiser's estimate of x0. mean [k, d] and
+    covariance [k, d, d]: those of the exact posterior of x0 given x.
     """
 
     x0: np.ndarray
@@ -39,7 +39,7 @@ class Panels(NamedTuple):
 
 
 class Density(NamedTuple):
-    """On a line: the density of the data [m], and that of x0 given x [k, m], at places [m]."""
+    """Densities of data of one value, at places [m]: of the data [m], and of the posterior of x0 given x [k, m]."""
 
     places: np.ndarray
     data: np.ndarray
@@ -60,14 +60,15 @@ def explanation_figure(
     dark: bool = False,
     width: float | None = None,
 ) -> Figure:
-    """A panel for each noise level: the clean point, the noised one, the denoiser's answer, the exact mean and spread.
+    """A panel for each noise level: the clean point, the noised point, the denoiser's estimate, the exact posterior.
 
-    cloud [n, d]: draws of the data, faint behind them. In the plane the spread is the ellipse of one standard
-    deviation; samples of more than two values are projected on the first two principal axes of the cloud. On a line
-    `density` is drawn. With the view "curves" each of them is a curve, the spread a band. t, log_snr [k]. answer and
-    exact are what the denoiser and the exact answer are called.
+    cloud [n, d]: draws of the data, drawn faintly in the background. The posterior is drawn as its mean and standard
+    deviation: in the plane an ellipse, with the view "curves" a curve and a band. Samples of more than two values are
+    projected on the first two principal axes of the cloud. Data of one value need `density`, which is drawn too.
+    t, log_snr [k]. answer, exact: names of the denoiser's estimate and of the posterior in the key.
 
-    Raises UsageError where shapes do not agree or there are more than 12 panels.
+    Raises UsageError where shapes do not agree, there are more than 12 panels, `density` is missing or `width` is too
+    small, and DiffuseError where no point of the cloud is finite.
     """
     cloud, t, log_snr = checked_cloud(cloud, "cloud"), np.atleast_1d(t), np.atleast_1d(log_snr)
     panels = _checked(panels, cloud.shape[1], len(t))
@@ -78,7 +79,7 @@ def explanation_figure(
     if kind in ("space", "projected"):
         mean, axes = principal_axes(cloud, 2)
         panels, cloud, names = _projected(panels, mean, axes), (cloud - mean) @ axes, ("PC 1", "PC 2")
-    with house_style(dark=dark, width=width) as theme:
+    with default_style(dark=dark, width=width) as theme:
         limits = _limits(kind, panels, cloud)
         figure, grid = _new_panels(len(t), kind, limits, theme)
         for number, axes in enumerate(grid.flat):
@@ -98,7 +99,12 @@ def explanation_figure(
             _set_limits(axes, kind, limits)
             if kind != "curves" and not _inside(at.x0_hat, limits):
                 axes.annotate(
-                    f"{answer} is outside", (0.5, 0.98), xycoords="axes fraction", ha="center", va="top", fontsize=SMALL
+                    f"{answer} is outside",
+                    (0.5, 0.98),
+                    xycoords="axes fraction",
+                    ha="center",
+                    va="top",
+                    fontsize=_SMALL,
                 )
         _name_axes(grid, kind, names)
         heading(figure, "What can be known of one point", subject)
@@ -107,8 +113,8 @@ def explanation_figure(
 
 
 def _checked(panels: Panels, dim: int, count: int) -> Panels:
-    if not 1 <= count <= MOST_PANELS:
-        raise UsageError(f"there are {count} noise levels; a figure takes 1 to {MOST_PANELS}.")
+    if not 1 <= count <= MOST_EXPLAINED:
+        raise UsageError(f"there are {count} noise levels; a figure takes 1 to {MOST_EXPLAINED}.")
     wanted = ((dim,), (count, dim), (count, dim), (count, dim), (count, dim, dim))
     panels = Panels(*(np.asarray(part, float) for part in panels))
     for name, part, shape in zip(Panels._fields, panels, wanted, strict=True):
@@ -124,16 +130,16 @@ def _projected(panels: Panels, mean: np.ndarray, axes: np.ndarray) -> Panels:
 
 def _new_panels(count: int, kind: str, limits: np.ndarray, theme: Theme) -> tuple[Figure, np.ndarray]:
     """A figure and its axes [rows, columns], at least `count` of them."""
-    rows = math.ceil(count / COLUMNS)
+    rows = math.ceil(count / _COLUMNS)
     columns = math.ceil(count / rows)
-    side = SIDES[columns]
+    side = _SIDES[columns]
     tall = {"histogram": 0.7, "curves": 0.75}.get(kind, float(np.ptp(limits[1]) / np.ptp(limits[0])))
     figure = new_figure(columns * side + 0.4, rows * (tall * (side - 0.12) + 0.5) + 0.72, theme)
     return figure, figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
 
 
 def _limits(kind: str, panels: Panels, cloud: np.ndarray) -> np.ndarray:
-    """Limits [2, 2] that hold the data and the questions. An answer far away may lie outside: it is said where."""
+    """Limits [2, 2] that hold the data, x and the mean. An x0_hat far away may lie outside; the panel then says so."""
     if kind == "curves":
         held = np.concatenate([panels.x0, panels.x.ravel(), panels.mean.ravel()])
         return np.array([(0.0, 1.0), _padded(held)])
@@ -164,7 +170,7 @@ def _padded(values: np.ndarray) -> tuple[float, float]:
 
 
 def _looks(theme: Theme) -> dict[str, dict[str, Any]]:
-    """How the points look, drawn in this order: a dot fits into the triangle, a square into the circle."""
+    """The look of each point, in drawing order: the dot fits into the triangle, the square into the circle."""
     hollow = {"markerfacecolor": "none", "markeredgewidth": 1.5, "linestyle": "none"}
     full = {"markeredgewidth": 0, "linestyle": "none"}
     return {
@@ -176,7 +182,7 @@ def _looks(theme: Theme) -> dict[str, dict[str, Any]]:
 
 
 def _lines(theme: Theme) -> dict[str, dict[str, Any]]:
-    """The same for curves."""
+    """The look of each curve, in drawing order."""
     return {
         "x": {"color": theme.muted, "linewidth": 0.5, "marker": ".", "markersize": 2.5, "alpha": 0.7},
         "x0": {"color": theme.ink, "linewidth": 1.3},
@@ -186,7 +192,7 @@ def _lines(theme: Theme) -> dict[str, dict[str, Any]]:
 
 
 def _keys(kind: str, theme: Theme, answer: str, exact: str) -> list[Any]:
-    """What each mark means."""
+    """The entries of the key."""
     words = {
         "x0": "clean, $x_0$",
         "x": "noised, $x_t$",
@@ -204,7 +210,7 @@ def _keys(kind: str, theme: Theme, answer: str, exact: str) -> list[Any]:
 def _add_legend(figure: Figure, keys: list[Any]) -> None:
     """Below the panels, in one row if it is wide enough."""
     shapes = (len(keys), math.ceil(len(keys) / 2), 2)
-    beside = next((beside for beside in shapes if figure.get_figwidth() > KEY * beside), 1)
+    beside = next((beside for beside in shapes if figure.get_figwidth() > _KEY * beside), 1)
     figure.legend(handles=keys, loc="outside lower center", ncols=beside)
 
 
@@ -221,7 +227,7 @@ def _name_axes(grid: np.ndarray, kind: str, names: tuple[str, str]) -> None:
 
 def _draw_plane(axes: Axes, at: Panels, cloud: np.ndarray, theme: Theme) -> None:
     shown = (
-        cloud if len(cloud) <= MOST_POINTS else cloud[np.random.default_rng(0).choice(len(cloud), MOST_POINTS, False)]
+        cloud if len(cloud) <= _MOST_POINTS else cloud[np.random.default_rng(0).choice(len(cloud), _MOST_POINTS, False)]
     )
     axes.scatter(*shown.T, s=2.5, color=theme.fill, alpha=0.55, zorder=1, rasterized=True)
     axes.plot(*np.stack([at.x0, at.x], axis=1), color=theme.muted, linewidth=0.9, linestyle=(0, (1, 2)), zorder=2)
@@ -238,14 +244,14 @@ def _draw_plane(axes: Axes, at: Panels, cloud: np.ndarray, theme: Theme) -> None
 
 
 def _draw_line(axes: Axes, at: Panels, density: Density, theme: Theme) -> None:
-    """Both densities, each to a height of its own; below them the points, and the mean with one standard deviation."""
+    """Both densities, each scaled to a fixed height; below them the points, and the mean ± the standard deviation."""
     places, data, posterior = density
     axes.fill_between(places, 0.5 * data / data.max(), color=theme.fill, alpha=0.55, linewidth=0)
     axes.plot(places, posterior / posterior.max(), color=theme.data, linewidth=1.3)
     axes.axhline(0, color=theme.frame, linewidth=0.7)
     std = math.sqrt(max(float(at.covariance[0, 0]), 0))
-    axes.plot(at.mean[0] + std * np.array([-1, 1]), [LOWER, LOWER], color=theme.data, linewidth=1.3)
-    heights = {"x0": UPPER, "x": UPPER, "mean": LOWER, "x0_hat": LOWER}
+    axes.plot(at.mean[0] + std * np.array([-1, 1]), [_LOWER, _LOWER], color=theme.data, linewidth=1.3)
+    heights = {"x0": _UPPER, "x": _UPPER, "mean": _LOWER, "x0_hat": _LOWER}
     for name, look in _looks(theme).items():
         axes.plot(getattr(at, name), heights[name], **look)
     axes.set_yticks([])

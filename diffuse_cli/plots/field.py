@@ -1,4 +1,4 @@
-"""Vector fields in the plane, or on a line, at a few noise levels: what a network says beside what is exact."""
+"""Vector fields in the plane, or on a line, at a few noise levels: the field of a model beside the exact one."""
 
 from typing import NamedTuple
 
@@ -8,27 +8,27 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from diffuse_cli.errors import UsageError
-from diffuse_cli.plots import background as behind
-from diffuse_cli.plots.background import Background
+from diffuse_cli.plots.background import Background, draw_background
 from diffuse_cli.plots.layout import ONE_LINE, TWO_LINES, Rows, arrange, panel_rows
 from diffuse_cli.plots.panels import add_panel, frame_plane, keep_outer_labels, make_scene
-from diffuse_cli.plots.strips import SIDES, draw_title, level_titles
-from diffuse_cli.plots.style import HouseFigure, Theme, heading, house_style, new_figure, settle
+from diffuse_cli.plots.strips import PANEL_SIDES, draw_title, level_titles
+from diffuse_cli.plots.style import Theme, ThemedFigure, default_style, heading, new_figure, settle
 
-MOST_PANELS = 6
-HEAVY = 6  # panels of arrows in one figure, which as vectors would be slow to open
+MOST_FIELDS = 6
+_HEAVY = 6  # panels: in a figure with more of them arrows are pixels, since vectors would be slow to open
 STYLES = ("arrows", "streams")
-LONGEST = 0.95  # of the distance between two arrows
-TYPICAL = 0.5  # of it: an arrow as long as the field is usually
+LONGEST = 0.95  # the limit of an arrow's length, as a share of the distance between two arrows
+TYPICAL = 0.5  # the length of an arrow where the field has its usual size, as a share of that distance
 
 
 class Field(NamedTuple):
-    """values [k, nx, ny, 2] at k noise levels, at the places x [nx], y [ny]; on a line [k, nx, 1], with y None.
+    """A model's field and the exact one, each [k, nx, ny, 2] or None, at k noise levels and places x [nx], y [ny].
 
-    usual: [k], the root mean square of the exact field where the data are, or of the model's where there is no exact
-    one, by which arrows are measured. error: [k],
-    that of the model's distance from it in parts of `usual`, or None. density: a Background for each level; on a line
-    [k, nx].
+    On a line y is None, and the fields are [k, nx, 1].
+
+    usual [k]: the root mean square over the noised data of the exact field, or of the model's where there is no exact
+    one; it is the unit of the arrows' lengths. error [k]: the root mean square of the difference, divided by `usual`,
+    or None. density: a Background for each level, on a line an array [k, nx], or None.
     """
 
     x: np.ndarray
@@ -41,7 +41,7 @@ class Field(NamedTuple):
 
 
 def field_figure(
-    found: Field,
+    field: Field,
     *,
     name: str,
     t: np.ndarray,
@@ -51,97 +51,97 @@ def field_figure(
     dark: bool = False,
     width: float | None = None,
 ) -> Figure:
-    """The field that a model has, the exact one below it, and their difference below both, a column for each level.
+    """Rows of panels: the field of a model, the exact field, and their difference; a column for each noise level.
 
-    Of one that is None there is no row, and without both no difference. All arrows of a column have one scale: half
-    the distance between two of them stands for the usual length of the exact field there; longer ones grow ever more
-    slowly, so that a field that is large where there are no data does not hide the rest. name: of the field, in the
-    field's own notation. style: "arrows" or "streams"; the difference has arrows. On a line fields are drawn as lines
-    over the density.
+    A field that is None has no row; the difference needs both. All arrows of a column have one scale: the length
+    `field.usual` is drawn as half the distance between two arrows, and longer vectors grow ever more slowly, so that a
+    field that is large far from the data does not hide the rest. name: of the field, for the title. style: "arrows" or
+    "streams"; the difference always has arrows. On a line the fields are lines over the density.
 
-    Raises UsageError where shapes do not agree.
+    Raises UsageError where shapes do not agree, the style is unknown, there are more than 6 levels or `width` is too
+    small.
     """
     t, log_snr = np.atleast_1d(t), np.atleast_1d(log_snr)
-    found = _checked(found, len(t))
+    field = _checked(field, len(t))
     if style not in STYLES:
         raise UsageError(f"the style of a field is one of {', '.join(STYLES)}, not {style!r}.")
     titles, title = level_titles(log_snr, t), f"{name} at {len(t)} noise level{'s' * (len(t) > 1)}"
-    with house_style(dark=dark, width=width) as theme:
-        if found.y is None:
-            return _on_a_line(found, titles, title, subject, theme)
-        corners = np.array([[found.x[0], found.y[0]], [found.x[-1], found.y[-1]]])
-        side = SIDES[len(t)]
+    with default_style(dark=dark, width=width) as theme:
+        if field.y is None:
+            return _on_a_line(field, titles, title, subject, theme)
+        corners = np.array([[field.x[0], field.y[0]], [field.x[-1], field.y[-1]]])
+        side = PANEL_SIDES[len(t)]
         scene = make_scene([corners], reference=corners, view="points", side=side, theme=theme, square=True)
-        rows = _rows(found, theme)
-        words = any(label == "difference" for label, *_ in rows) and found.error is not None
-        made = panel_rows(len(rows), len(t), scene, theme, above=TWO_LINES, again=ONE_LINE if words else 0.0)
-        for row, (label, values, colour) in enumerate(rows):
+        rows = _rows(field, theme)
+        words = any(label == "difference" for label, *_ in rows) and field.error is not None
+        layout = panel_rows(len(rows), len(t), scene, theme, above=TWO_LINES, again=ONE_LINE if words else 0.0)
+        for row, (label, values, color) in enumerate(rows):
             way = "arrows" if label == "difference" else style
             for column in range(len(t)):
-                axes = add_panel(made.figure, made.grid[row, column], scene)
+                axes = add_panel(layout.figure, layout.grid[row, column], scene)
                 frame_plane(axes, scene)
-                if found.density is not None:
-                    behind.draw_background(axes, found.density[column], theme)
-                _draw(axes, found, values[column], found.usual[column], way, colour)
-                axes.collections[-1].set_rasterized(len(rows) * len(t) > HEAVY)
-                _name(axes, made, row, column, label, titles[column] if row == 0 else _words(found, label, column))
-        return arrange(made, title, subject)
+                if field.density is not None:
+                    draw_background(axes, field.density[column], theme)
+                _draw(axes, field, values[column], field.usual[column], way, color)
+                axes.collections[-1].set_rasterized(len(rows) * len(t) > _HEAVY)
+                _name(axes, layout, row, column, label, titles[column] if row == 0 else _words(field, label, column))
+        return arrange(layout, title, subject)
 
 
-def _rows(found: Field, theme: Theme) -> list[tuple[str, np.ndarray, str]]:
-    """Name, values and colour of each row that there is."""
-    rows = [("model", found.model, theme.model), ("exact", found.exact, theme.data)]
+def _rows(field: Field, theme: Theme) -> list[tuple[str, np.ndarray, str]]:
+    """Name, values and colour of each row of the figure."""
+    rows = [("model", field.model, theme.model), ("exact", field.exact, theme.data)]
     rows = [row for row in rows if row[1] is not None]
     if len(rows) == 2:
-        rows.append(("difference", found.model - found.exact, theme.ink))
+        rows.append(("difference", field.model - field.exact, theme.ink))
     return rows
 
 
-def _words(found: Field, label: str, column: int) -> str:
-    if label != "difference" or found.error is None:
+def _words(field: Field, label: str, column: int) -> str:
+    if label != "difference" or field.error is None:
         return ""
-    return f"{100 * found.error[column]:.2g} % of exact"
+    return f"{100 * field.error[column]:.2g} % of exact"
 
 
-def _name(axes: Axes, made: Rows, row: int, column: int, label: str, title: str) -> None:
-    draw_title(axes, title, made.scene)
+def _name(axes: Axes, layout: Rows, row: int, column: int, label: str, title: str) -> None:
+    draw_title(axes, title, layout.scene)
     axes.set_ylabel(f"{label}\n{axes.get_ylabel()}")
-    keep_outer_labels(axes, left=column == 0, bottom=row == made.rows - 1)
+    keep_outer_labels(axes, left=column == 0, bottom=row == layout.rows - 1)
 
 
-def _draw(axes: Axes, found: Field, values: np.ndarray, usual: float, style: str, colour: str) -> None:
+def _draw(axes: Axes, field: Field, values: np.ndarray, usual: float, style: str, color: str) -> None:
     u, v = values[..., 0].T, values[..., 1].T
     if style == "streams":
         look = {"density": 0.5, "minlength": 0.2, "linewidth": 0.7, "arrowsize": 0.6, "zorder": 2}
-        axes.streamplot(found.x, found.y, u, v, color=colour, **look)
+        axes.streamplot(field.x, field.y, u, v, color=color, **look)
         return
-    apart = min(found.x[1] - found.x[0], found.y[1] - found.y[0])
+    apart = min(field.x[1] - field.x[0], field.y[1] - field.y[0])
     relative = np.hypot(u, v) / max(usual, 1e-12)
     longest, typical = LONGEST, TYPICAL
     grow = longest / (relative + longest / typical - 1) / max(usual, 1e-12) * apart
-    # scale and units of data: an arrow of (a, b) reaches from (x, y) to (x + a, y + b)
+    # In units of the data: an arrow of (a, b) reaches from (x, y) to (x + a, y + b).
     head = {"width": 0.006, "headwidth": 3.4, "headlength": 4, "headaxislength": 3.4}
     look = {"angles": "xy", "scale_units": "xy", "scale": 1, "pivot": "mid", "zorder": 2} | head
-    axes.quiver(found.x, found.y, u * grow, v * grow, color=colour, minlength=0.3, **look)
+    axes.quiver(field.x, field.y, u * grow, v * grow, color=color, minlength=0.3, **look)
 
 
-def _on_a_line(found: Field, titles: list[str], title: str, subject: str, theme: Theme) -> HouseFigure:
+def _on_a_line(field: Field, titles: list[str], title: str, subject: str, theme: Theme) -> ThemedFigure:
     """A panel for each level: the field as a line over the place, and the density below it."""
     columns = len(titles)
-    figure = new_figure(SIDES[columns] * columns + 0.4, 3.2, theme)
+    figure = new_figure(PANEL_SIDES[columns] * columns + 0.4, 3.2, theme)
     panels = figure.subplots(1, columns, squeeze=False, sharey=False)[0]
     for column, (axes, words) in enumerate(zip(panels, titles, strict=True)):
         axes.axhline(0, color=theme.frame, linewidth=0.7)
-        if found.exact is not None:
-            axes.plot(found.x, found.exact[column, :, 0], color=theme.data, linewidth=2.2, label="exact")
-        if found.model is not None:
+        if field.exact is not None:
+            axes.plot(field.x, field.exact[column, :, 0], color=theme.data, linewidth=2.2, label="exact")
+        if field.model is not None:
             look = {"linewidth": 1.2, "dashes": (4, 1.5), "label": "model"}
-            axes.plot(found.x, found.model[column, :, 0], color=theme.model, **look)
-        reach = 4 * found.usual[column]
-        axes.set(xlim=(found.x[0], found.x[-1]), ylim=(-reach, reach), xlabel="$x$", title=words.replace("\n", ",  "))
-        if found.density is not None:
-            p = found.density[column] / found.density[column].max()
-            axes.fill_between(found.x, -reach, -reach + 0.5 * reach * p, color=theme.fill, alpha=0.5, linewidth=0)
+            axes.plot(field.x, field.model[column, :, 0], color=theme.model, **look)
+        reach = 4 * field.usual[column]
+        axes.set(xlim=(field.x[0], field.x[-1]), ylim=(-reach, reach), xlabel="$x$", title=words.replace("\n", ",  "))
+        if field.density is not None:
+            p = field.density[column] / field.density[column].max()
+            axes.fill_between(field.x, -reach, -reach + 0.5 * reach * p, color=theme.fill, alpha=0.5, linewidth=0)
         axes.spines[["right", "top"]].set_visible(False)
     heading(figure, title, subject)
     keys = [line for line in panels[0].lines if not line.get_label().startswith("_")]
@@ -150,13 +150,13 @@ def _on_a_line(found: Field, titles: list[str], title: str, subject: str, theme:
     return settle(figure)
 
 
-def _checked(found: Field, levels: int) -> Field:
-    if not 1 <= levels <= MOST_PANELS:
-        raise UsageError(f"there are {levels} noise levels; a figure of fields takes 1 to {MOST_PANELS}.")
-    places = (len(found.x), 1) if found.y is None else (len(found.x), len(found.y), 2)
-    for name, values in (("model", found.model), ("exact", found.exact)):
+def _checked(field: Field, levels: int) -> Field:
+    if not 1 <= levels <= MOST_FIELDS:
+        raise UsageError(f"there are {levels} noise levels; a figure of fields takes 1 to {MOST_FIELDS}.")
+    places = (len(field.x), 1) if field.y is None else (len(field.x), len(field.y), 2)
+    for name, values in (("model", field.model), ("exact", field.exact)):
         if values is not None and np.shape(values) != (levels, *places):
             raise UsageError(f"the field of the {name} has shape {np.shape(values)}; it needs {(levels, *places)}.")
-    if found.model is None and found.exact is None:
+    if field.model is None and field.exact is None:
         raise UsageError("there is no field to draw.")
-    return found
+    return field

@@ -1,4 +1,4 @@
-"""Where a figure can be written, known without importing matplotlib: a wrong name is told before any work is done."""
+"""Checks of the path of a figure. They do not import matplotlib, so that a wrong name is reported before any work."""
 
 import importlib
 import os
@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 from diffuse_cli.errors import DiffuseError, UsageError
 
-FORMATS = (".png", ".svg", ".pdf")
-MOVING_FORMATS = (".gif", ".mp4", ".webp")
-PAGE_FORMATS = (".html",)
+_FORMATS = (".png", ".svg", ".pdf")
+_MOVING_FORMATS = (".gif", ".mp4", ".webp")
+_PAGE_FORMATS = (".html",)
 
 
 class Look(NamedTuple):
-    """How any figure can be asked to look: light on dark, and how many inches wide, None for what suits it."""
+    """The look of a figure: dark, for light on dark; width in inches, None for the natural width of the figure."""
 
     dark: bool = False
     width: float | None = None
@@ -24,19 +24,20 @@ DEFAULT_LOOK = Look()
 
 
 def check_path(path: str | os.PathLike) -> Path:
-    """The path of a figure that can be written, by its ending and its folder.
+    """The path of a figure, its ending and folder checked.
 
-    Raises UsageError for an ending other than .png, .svg or .pdf, DiffuseError where the folder is not there.
+    Raises UsageError for an ending other than .png, .svg or .pdf, DiffuseError where the folder does not exist.
     """
-    return _checked(path, FORMATS, "a figure")
+    return _checked(path, _FORMATS, "a figure")
 
 
 def check_animation_path(path: str | os.PathLike) -> Path:
-    """The path of an animation that can be written, by its ending, its folder and what is installed.
+    """The path of an animation, its ending and folder checked, and that the needed encoder is installed.
 
-    Raises UsageError for an ending other than .gif, .mp4 or .webp, DiffuseError where the folder or a part is missing.
+    Raises UsageError for an ending other than .gif, .mp4 or .webp, DiffuseError where the folder does not exist or the
+    encoder is missing.
     """
-    path = _checked(path, MOVING_FORMATS, "an animation")
+    path = _checked(path, _MOVING_FORMATS, "an animation")
     kind = path.suffix.lower()
     if kind == ".mp4" and ffmpeg() is None:
         raise DiffuseError(f'{path.name} needs ffmpeg: pip install "diffuse-cli[video]"; or write a .gif instead.')
@@ -48,13 +49,15 @@ def check_animation_path(path: str | os.PathLike) -> Path:
 
 
 def check_page_path(path: str | os.PathLike) -> Path:
-    """The path of a page that can be written. Raises UsageError for an ending other than .html, DiffuseError where the
-    folder is not there."""
-    return _checked(path, PAGE_FORMATS, "a report")
+    """The path of a page, its ending and folder checked.
+
+    Raises UsageError for an ending other than .html, DiffuseError where the folder does not exist.
+    """
+    return _checked(path, _PAGE_FORMATS, "a report")
 
 
 def ffmpeg() -> str | None:
-    """The program that makes an .mp4, if there is one: that of the package imageio-ffmpeg, or else the system's."""
+    """The path of ffmpeg, which makes an .mp4: that of the package imageio-ffmpeg, else the system's, else None."""
     try:
         return importlib.import_module("imageio_ffmpeg").get_ffmpeg_exe()
     except (ImportError, RuntimeError):  # RuntimeError: the package is there without the program
@@ -67,11 +70,11 @@ def _has_webp() -> bool:
     return bool(features.check("webp"))
 
 
-def _checked(path: str | os.PathLike, known: tuple[str, ...], what: str) -> Path:
+def _checked(path: str | os.PathLike, endings: tuple[str, ...], what: str) -> Path:
     path = Path(path)
-    if path.suffix.lower() not in known:
+    if path.suffix.lower() not in endings:
         given = f"ends in {path.suffix!r}" if path.suffix else "has no ending"
-        raise UsageError(f"cannot save {what} as {path.name!r}, which {given}; known: {', '.join(known)}.")
+        raise UsageError(f"cannot save {what} as {path.name!r}, which {given}; known: {', '.join(endings)}.")
     if not path.parent.is_dir():
         raise DiffuseError(f"cannot write {path}: the folder {path.parent} does not exist.")
     return path

@@ -1,7 +1,7 @@
-"""Where panels stand. Rows of panels are laid out in inches, so that a panel of a kind has its size in every figure.
+"""The layout of rows of panels, in inches, so that panels of one kind have the same size in every figure.
 
-matplotlib's own layout engine suits figures of a few panels with long labels (see `settle`). With panels of equal scale
-it needs many slow passes, and leaves gaps; here the size of a panel is known before, and only labels are measured.
+matplotlib's layout engine is used for figures of a few panels with long labels (see `settle`). For panels of equal
+scale it needs many slow passes and leaves gaps. Here the size of a panel is given, and only labels are measured.
 """
 
 from collections.abc import Sequence
@@ -12,19 +12,23 @@ from matplotlib.artist import Artist
 from matplotlib.gridspec import GridSpec
 
 from diffuse_cli.plots.panels import BESIDE, Scene
-from diffuse_cli.plots.style import MARGIN, TITLE_LINE, HouseFigure, Theme, heading, new_figure, too_narrow
+from diffuse_cli.plots.style import MARGIN, TITLE_LINE, Theme, ThemedFigure, heading, new_figure, too_narrow
 
-GAP = {"histogram": 0.08, "plane": 0.12, "projected": 0.12, "curves": 0.14, "space": 0.0}  # between columns, inches
-BETWEEN = 0.14  # inches between two rows, beyond the titles of the lower one
-KEY_GAP = 0.15  # inches between the title and the keys beside it
-LEAST_SIDE = 1.25  # inches: a narrower panel has no room for its title
+_GAP = {"histogram": 0.08, "plane": 0.12, "projected": 0.12, "curves": 0.14, "space": 0.0}  # between columns, inches
+_BETWEEN = 0.14  # inches between two rows, in addition to the titles of the lower one
+_KEY_GAP = 0.15  # inches between the title and the keys beside it
+_LEAST_SIDE = 1.25  # inches: the least width of a panel that has room for its title
 ONE_LINE, TWO_LINES = 0.26, 0.45  # inches above a panel for its title
 
 
 class Rows(NamedTuple):
-    """A figure of `rows` times `columns` panels and its grid, in which panels are added; `arrange` then places them."""
+    """A figure of rows of panels, before its panels have their final places.
 
-    figure: HouseFigure
+    grid: the cells to which panels are added, [rows, columns]. scene: what all panels share. above, again: inches above
+    the first row and above each later one, for the titles of panels.
+    """
+
+    figure: ThemedFigure
     grid: GridSpec
     rows: int
     columns: int
@@ -36,73 +40,78 @@ class Rows(NamedTuple):
 def panel_rows(
     rows: int, columns: int, scene: Scene, theme: Theme, *, above: float = ONE_LINE, again: float | None = None
 ) -> Rows:
-    """A figure for rows of panels of a scene, `above` inches for the titles of the first, `again` for the others'."""
+    """An empty figure for rows of panels: draw into cells of its grid, then call `arrange`.
+
+    above: inches above the first row for its titles. again: the same for each later row, as much unless given.
+    """
     figure = new_figure(6.0, 4.0, theme._replace(width=None), layout="none")
     figure.theme = theme
     grid = figure.add_gridspec(rows, columns)
-    made = Rows(figure, grid, rows, columns, scene, above, above if again is None else again)
-    _place(made, left=0.5, bottom=0.5, top=0.5)
-    return made
+    layout = Rows(figure, grid, rows, columns, scene, above, above if again is None else again)
+    _place(layout, left=0.5, bottom=0.5, top=0.5)
+    return layout
 
 
-def arrange(made: Rows, title: str, subject: str, keys: Sequence[Artist] = ()) -> HouseFigure:
-    """Give the figure the size that its panels, their labels and its title need, once all is drawn.
+def arrange(layout: Rows, title: str, subject: str, keys: Sequence[Artist] = ()) -> ThemedFigure:
+    """Place the panels and give the figure the size that they, their labels and the title need, once all is drawn.
 
-    keys: what is to be explained at the upper right, in the row of the title. Where the theme asks for a width, panels
-    are as large as it allows; raises UsageError if that is too small for their titles.
+    keys: the entries of a key at the upper right, in the row of the title. If the theme has a width, panels are as
+    large as it allows.
+
+    Raises UsageError if that width leaves too little room for the titles of panels.
     """
-    figure = made.figure
+    figure = layout.figure
     left, bottom = _overhang(figure)
-    made = _fitted(made, left)
-    width, _ = _place(made, left=left, bottom=bottom, top=0.0)
+    layout = _fitted(layout, left)
+    width, _ = _place(layout, left=left, bottom=bottom, top=0.0)
     beside = 0.0
     if keys:
         corner = {"loc": "upper right", "borderpad": 0.1, "columnspacing": 1.2, "handletextpad": 0.5}
         legend = figure.legend(handles=keys, ncols=len(keys), **corner)
-        beside = legend.get_window_extent().width / figure.dpi + KEY_GAP
+        beside = legend.get_window_extent().width / figure.dpi + _KEY_GAP
     head = heading(figure, title, subject, beside=beside)
     lines = head.get_text().count("\n") + 1
-    _, height = _place(made, left=left, bottom=bottom, top=MARGIN + lines * TITLE_LINE)
+    _, height = _place(layout, left=left, bottom=bottom, top=MARGIN + lines * TITLE_LINE)
     head.set(y=1 - MARGIN / height, va="top")
     if keys:
         legend.set_bbox_to_anchor((1 - MARGIN / width, 1 - 0.8 * MARGIN / height))
     return figure
 
 
-def _fitted(made: Rows, left: float) -> Rows:
-    """The rows with panels so large that they fill the width that the theme asks for, if it asks."""
-    width, gap = made.scene.theme.width, GAP[made.scene.kind]
+def _fitted(layout: Rows, left: float) -> Rows:
+    """The rows with the size of panels that fills the theme's width, if it has one."""
+    width, gap = layout.scene.theme.width, _GAP[layout.scene.kind]
     if width is None:
-        return made
-    side = (width - left - MARGIN + gap) / made.columns
-    if side < LEAST_SIDE:
-        raise too_narrow(width, width + made.columns * (LEAST_SIDE - side))
-    return made._replace(scene=made.scene._replace(side=side))
+        return layout
+    side = (width - left - MARGIN + gap) / layout.columns
+    if side < _LEAST_SIDE:
+        raise too_narrow(width, width + layout.columns * (_LEAST_SIDE - side))
+    return layout._replace(scene=layout.scene._replace(side=side))
 
 
-def _place(made: Rows, *, left: float, bottom: float, top: float) -> tuple[float, float]:
-    """Put the panels where they belong, all in inches, and return the size of the figure."""
-    scene, gap = made.scene, GAP[made.scene.kind]
+def _place(layout: Rows, *, left: float, bottom: float, top: float) -> tuple[float, float]:
+    """Place the panels, with these margins in inches, and return the width and height of the figure."""
+    scene, gap = layout.scene, _GAP[layout.scene.kind]
     across = scene.side - gap
     beside = across * (1 - 1 / (BESIDE[0] + BESIDE[2])) if scene.kind == "curves" else 0.0
     across -= beside
     down = scene.height * (scene.side - gap) / scene.side
-    width = left + made.columns * scene.side - gap + MARGIN
-    height = top + made.above + made.rows * down + (made.rows - 1) * (made.again + BETWEEN) + bottom
-    made.figure.set_size_inches(width, height)
-    made.figure.subplots_adjust(
+    width = left + layout.columns * scene.side - gap + MARGIN
+    height = top + layout.above + layout.rows * down + (layout.rows - 1) * (layout.again + _BETWEEN) + bottom
+    layout.figure.set_size_inches(width, height)
+    layout.figure.subplots_adjust(
         left=left / width,
         right=1 - (MARGIN + beside) / width,
         bottom=bottom / height,
-        top=1 - (top + made.above) / height,
+        top=1 - (top + layout.above) / height,
         wspace=(gap + beside) / across,
-        hspace=(made.again + BETWEEN) / down,
+        hspace=(layout.again + _BETWEEN) / down,
     )
     return width, height
 
 
-def _overhang(figure: HouseFigure) -> tuple[float, float]:
-    """How far labels reach beyond the outer panels at the left and at the bottom, with a margin, in inches."""
+def _overhang(figure: ThemedFigure) -> tuple[float, float]:
+    """The inches that labels need at the left of the panels and below them, a margin included."""
     boxes = [(axes.get_window_extent(), axes.get_tightbbox()) for axes in (figure.axes[0], figure.axes[-1])]
     reach = np.array([(panel.x0 - full.x0, panel.y0 - full.y0) for panel, full in boxes]) / figure.dpi
     return tuple(np.maximum(reach, 0.0).max(axis=0) + MARGIN)

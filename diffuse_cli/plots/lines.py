@@ -1,4 +1,4 @@
-"""Many lines in one panel: patterns that tell them apart, and names in a key or at their right ends."""
+"""Many lines in one panel: line styles that differ, and names in a key or at the right ends of lines."""
 
 import math
 from typing import NamedTuple
@@ -6,14 +6,14 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 
-# Six patterns for seven colours: 42 lines before both repeat together, and lines stay apart without colour.
+# Six line styles and seven colours: 42 lines before a pair repeats, and neighbours differ in a grey print too.
 DASHES = ((), (5, 1.8), (1.2, 1.6), (6, 1.6, 1.2, 1.6), (9, 2.5), (2.5, 1.2))
 KEY_ROW = 0.24  # inches: the height of a row of a key below a figure
-_KEY_LETTER = 0.068  # inches: how wide a letter in it is on average
-SIZE = 8.5  # of a name
-LINE = 0.152  # inches: the height of one, with the gap to the next
-_LETTER = 0.058  # inches: how wide a letter is on average
-_REACH = 0.16  # inches between the panel and its labels
+_KEY_LETTER = 0.068  # inches: the mean width of a letter in a key
+NAME_SIZE = 8.5  # points: the font size of a name at the end of a line
+NAME_HEIGHT = 0.152  # inches: the height of such a name, with the gap to the next
+_LETTER = 0.058  # inches: the mean width of a letter in it
+_REACH = 0.16  # inches between the panel and the names
 _LEADER = {"arrowstyle": "-", "linewidth": 0.5, "alpha": 0.6, "relpos": (0, 0.5), "shrinkA": 1, "shrinkB": 2}
 
 
@@ -23,7 +23,7 @@ class Label(NamedTuple):
     text: str
     x: float
     y: float
-    colour: str
+    color: str
 
 
 def pattern(i: int) -> str | tuple:
@@ -32,21 +32,21 @@ def pattern(i: int) -> str | tuple:
 
 
 def key_shape(names: list[str], inches: float) -> tuple[int, int]:
-    """Rows and columns for a key of these names, so wide: as few rows as there is room for, equally long."""
+    """The numbers of rows and columns of a key of these names that is `inches` wide: as few rows as possible."""
     fits = max(int(inches / (0.7 + _KEY_LETTER * max(map(len, names)))), 1)
     rows = math.ceil(len(names) / fits)
     return rows, math.ceil(len(names) / rows)
 
 
 def beside(axes: Axes, labels: list[Label], *, height: float) -> None:
-    """Write labels at the right of a panel of about `height` inches, each led to from the end of its line.
+    """Write labels at the right of a panel about `height` inches high, each connected with the end of its line.
 
     Call it when the limits of the axes are final.
     """
     ends = axes.transData.transform([(label.x, label.y) for label in labels])
     ends = axes.transAxes.inverted().transform(ends)
     order = np.argsort(ends[:, 1], kind="stable")
-    places = apart(np.clip(ends[order, 1], 0.0, 1.0), LINE / height)
+    places = apart(np.clip(ends[order, 1], 0.0, 1.0), NAME_HEIGHT / height)
     for i, place in zip(order, places, strict=True):
         axes.annotate(
             labels[i].text,
@@ -54,23 +54,23 @@ def beside(axes: Axes, labels: list[Label], *, height: float) -> None:
             (1 + _REACH / height, place),
             xycoords="axes fraction",
             textcoords="axes fraction",
-            color=labels[i].colour,
-            fontsize=SIZE,
+            color=labels[i].color,
+            fontsize=NAME_SIZE,
             va="center_baseline",
             annotation_clip=False,
-            arrowprops=_LEADER | {"color": labels[i].colour},
+            arrowprops=_LEADER | {"color": labels[i].color},
         )
 
 
 def width(texts: list[str]) -> float:
-    """About how many inches such labels take at the right of a panel."""
+    """About how many inches the labels with these texts need at the right of a panel."""
     return _REACH + _LETTER * max(map(len, texts))
 
 
 def apart(places: np.ndarray, gap: float) -> np.ndarray:
-    """Rising `places` [k], moved as little as possible, in the least squares, to stand `gap` or more from each other.
+    """The rising `places` [k], moved by the least sum of squares so that neighbours are at least `gap` apart.
 
-    That is the isotonic regression of places[i] - i gap, by pooling neighbours out of order (Barlow et al. 1972).
+    This is the isotonic regression of places[i] - i gap, by pooling adjacent violators (Barlow et al. 1972).
     """
     steps, pools = gap * np.arange(len(places)), []
     for value in places - steps:

@@ -6,10 +6,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from diffuse_cli.errors import DiffuseError, UsageError
-from diffuse_cli.plots.style import heading, house_style, new_figure, settle
+from diffuse_cli.plots.style import default_style, heading, new_figure, settle
 
-MOST_POINTS = 1500  # of the raw line: as many as the figure has pixels
-SPAN = 1000  # of a logarithmic axis of steps: earlier decades would take half of it and say nothing
+_MOST_POINTS = 1500  # of the raw losses that are drawn: as many as the figure has pixels
+_SPAN = 1000  # ratio of the ends of a logarithmic axis of steps: earlier decades would take half of the figure
 
 
 def loss_figure(
@@ -25,28 +25,28 @@ def loss_figure(
 ) -> Figure:
     """The training loss (faint, with its running mean) and the held-out loss of the averaged weights (strong).
 
-    steps [k], train [k]; held_out_steps [h], held_out [h]; all losses in the same unit. irreducible: the loss that a
-    perfect network would have on the held-out draws, a horizontal line. The axis of steps is logarithmic from two
-    decades on, and shows the last three; that of the loss is logarithmic where it falls by a factor of 2.5 or more.
+    steps [k], train [k]; held_out_steps [h], held_out [h]; all losses in the same unit. irreducible: the loss of the
+    exact denoiser on the held-out draws, a horizontal line. The axis of steps is logarithmic if they span two decades
+    or more, and shows the last three; the axis of the loss is logarithmic if it falls by a factor of 2.5 or more.
 
-    Raises UsageError where shapes do not agree, DiffuseError where no loss is finite.
+    Raises UsageError where shapes do not agree or `width` is too small, DiffuseError where no loss is finite.
     """
     steps, train = _checked(steps, train, "train")
     if (held_out_steps is None) != (held_out is None):
         raise UsageError("held_out and held_out_steps belong together; only one of them was given.")
     held = None if held_out is None else _checked(held_out_steps, held_out, "held_out")
-    with house_style(dark=dark, width=width) as theme:
+    with default_style(dark=dark, width=width) as theme:
         figure = new_figure(5.4, 3.5, theme)
         axes = figure.add_subplot()
         smooth = smoothed_loss(steps, train)
         axes.plot(*_thinned(steps, train), color=theme.fill, linewidth=0.6, alpha=0.6)
         axes.plot(steps, smooth, color=theme.muted, linewidth=1.1, marker=_dot(steps), label="training, running mean")
-        # The limits hold every line, but of the raw losses only what is usual late in training.
-        hold = [smooth[steps >= steps[-1] / SPAN], np.quantile(train[len(train) // 2 :], [0.02, 0.98])]
+        # The limits hold every line, and 96 % of the raw losses of the second half of training.
+        hold = [smooth[steps >= steps[-1] / _SPAN], np.quantile(train[len(train) // 2 :], [0.02, 0.98])]
         if held is not None:
             look = {"linewidth": 2.1, "marker": _dot(held[0]), "markersize": 5}
             axes.plot(*held, color=theme.model, label="held out, averaged weights", **look)
-            hold.append(held[1][held[0] >= steps[-1] / SPAN])
+            hold.append(held[1][held[0] >= steps[-1] / _SPAN])
         if irreducible is not None:
             look = {"linewidth": 0.9, "dashes": (4, 2.5), "label": "irreducible"}
             axes.axhline(irreducible, color=theme.ink, **look)
@@ -60,7 +60,7 @@ def loss_figure(
 
 
 def smoothed_loss(steps: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """The running mean [k] of the training loss, over a stretch that looks equally long everywhere on its axis."""
+    """The running mean [k] of the training loss, over a window of constant width on the axis of the figure."""
     return running_mean(steps, train, 0.1 * steps if decades(steps) else 0.04 * np.ptp(steps))
 
 
@@ -84,29 +84,29 @@ def _checked(steps: np.ndarray, values: np.ndarray, what: str) -> tuple[np.ndarr
 
 
 def _thinned(steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """At most MOST_POINTS of the raw losses, even in the logarithm of the step: what the eye can tell apart."""
-    if len(steps) <= MOST_POINTS:
+    """At most _MOST_POINTS of the raw losses, evenly spaced in the logarithm of the step."""
+    if len(steps) <= _MOST_POINTS:
         return steps, values
-    chosen = np.unique(np.geomspace(1, len(steps), MOST_POINTS).astype(int) - 1)
+    chosen = np.unique(np.geomspace(1, len(steps), _MOST_POINTS).astype(int) - 1)
     return steps[chosen], values[chosen]
 
 
 def _dot(steps: np.ndarray) -> str:
-    """The marker of a line: a single point has no length and would not be seen."""
+    """The marker of a line: a dot for a single point, which as a line would be invisible."""
     return "o" if len(steps) == 1 else ""
 
 
 def decades(steps: np.ndarray) -> bool:
-    """Whether the steps are worth a logarithmic axis."""
+    """Whether the axis of steps [k] is logarithmic: they span two decades or more."""
     return bool(steps[-1] >= 100 * max(steps[0], 1))
 
 
 def _scale(axes: Axes, steps: np.ndarray, hold: np.ndarray) -> None:
-    """Logarithmic axes where a line falls over decades of steps, and limits that hold the losses `hold`."""
+    """Set linear or logarithmic axes, and limits that hold the losses `hold`."""
     last = max(steps[-1], steps[0] + 1)
     if decades(steps):
         axes.set_xscale("log")
-        axes.set_xlim(max(steps[0], last / SPAN), last)
+        axes.set_xlim(max(steps[0], last / _SPAN), last)
     else:
         axes.set_xlim(steps[0], last)
     low, high = hold.min(), hold.max()

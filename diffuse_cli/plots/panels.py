@@ -1,16 +1,14 @@
-"""One cloud of samples [n, d] in one panel, drawn the way a person would want to see it.
-
-What is drawn follows from d and the view:
+"""One cloud of samples [n, d] in one panel. The kind of drawing follows from d and the view:
 
     d = 1           a histogram, as a density
     d = 2           a scatter with equal scales
     d = 3           a scatter in space
     d > 3           a scatter of the first two principal coordinates of a reference cloud
     view "curves"   a sample is a function on [0, 1]: a few curves, and the histogram of the values of all samples, or
-                    of one curve that is followed from panel to panel
+                    of one curve that is drawn in every panel
 
-A `Scene` holds what all panels of a figure must share to be compared: limits, bins, projection, which samples are
-shown. It is made once from all the clouds, then `draw_cloud` draws each of them.
+A `Scene` holds what all panels of a figure must share to be comparable: limits, bins, projection, the samples that are
+drawn. `make_scene` computes it from all clouds, then `draw_cloud` draws each of them.
 """
 
 import itertools
@@ -26,25 +24,27 @@ from diffuse_cli.errors import DiffuseError, UsageError, unknown
 from diffuse_cli.plots.point_colors import PointColors, principal_axes
 from diffuse_cli.plots.style import Theme
 
-VIEWS = ("points", "curves")
-MOST_POINTS = 4000  # in one panel: more are no easier to see, and slow to draw
-RASTERISE_ABOVE = 5000  # points in one figure: as vectors they would make an SVG heavy and slow to open
-SMALL = 8.5
+_VIEWS = ("points", "curves")
+MOST_POINTS_SHOWN = 4000  # points in one panel: more are not easier to see, and slow to draw
+_RASTERISE_ABOVE = 5000  # points in one figure: as vectors they would make an SVG large and slow to open
+SMALL_TEXT = 8.5  # points: the font size of notes in a panel
 NORMAL_LABELS = (r"$\mathcal{N}(0, 1)$", r"$\mathcal{N}(0, I)$, $2\sigma$")
-NORMAL_LINE = {"linewidth": 0.9, "label": NORMAL_LABELS[0]}
-NORMAL_CIRCLE = {"linewidth": 0.7, "dashes": (5, 4), "label": NORMAL_LABELS[1]}
-DIFFERENT_UNITS = 6  # columns whose ranges differ by more than this
+_NORMAL_LINE = {"linewidth": 0.9, "label": NORMAL_LABELS[0]}
+_NORMAL_CIRCLE = {"linewidth": 0.7, "dashes": (5, 4), "label": NORMAL_LABELS[1]}
+_DIFFERENT_UNITS = 6  # ratio of the ranges of two columns above which each axis has its own scale
 BESIDE = (1.03, 0.0, 0.3, 1.0)  # the histogram of the values of curves, in fractions of the axes of the curves
 
 
 class Scene(NamedTuple):
     """What the panels of one figure share.
 
-    limits [axes, 2]: of the value for a histogram, of u and the value for curves, of each coordinate for points.
-    free: whether the two axes of a plane have scales of their own, being in different units.
-    basis: mean [d] and axes [d, 2] of the projection; edges [bins + 1]: of the histogram; top: the highest density;
-    most: how many points a panel shows at most; curves: which samples are drawn as curves; followed: the one of them
-    whose values the histogram shows, None for those of all samples; side: the width of a panel in inches.
+    kind: "histogram", "plane", "space", "projected" or "curves". limits [axes, 2]: of the value for a histogram, of u
+    and the value for curves, of each coordinate for points. free: whether the two axes of a plane have different
+    scales, because their units differ. basis: mean [d] and axes [d, 2] of the projection, or None.
+    edges [bins + 1]: the bins of the histogram. top: the upper end of its axis. most: how many points a panel shows at
+    most. curves: the indices of the samples that are drawn as curves. followed: the index of the one whose values the
+    histogram shows, None for the values of all samples. side: the width of a panel in inches. rasterise: whether points
+    are pixels in an SVG or PDF too.
     """
 
     kind: str
@@ -71,14 +71,17 @@ class Scene(NamedTuple):
 
     @property
     def middle(self) -> float:
-        """Where the middle of a panel lies, as a fraction of its axes: curves have their histogram at the right."""
+        """The middle of a panel as a fraction of its axes' width: curves have a histogram beyond their right end."""
         return (BESIDE[0] + BESIDE[2]) / 2 if self.kind == "curves" else 0.5
 
 
 def kind_of(view: str, dim: int) -> str:
-    """How samples of `dim` values are drawn: "histogram", "plane", "space", "projected" or "curves"."""
-    if view not in VIEWS:
-        raise unknown("view", view, VIEWS)
+    """How samples of `dim` values are drawn: "histogram", "plane", "space", "projected" or "curves".
+
+    Raises UsageError for an unknown view, and for the view "curves" of samples of one value.
+    """
+    if view not in _VIEWS:
+        raise unknown("view", view, _VIEWS)
     if view == "curves":
         if dim < 2:
             raise UsageError("the view 'curves' needs samples of at least 2 values; these have 1. Known: points.")
@@ -104,16 +107,20 @@ def make_scene(
     side: float,
     theme: Theme,
     square: bool = False,
-    most: int = MOST_POINTS,
+    most: int = MOST_POINTS_SHOWN,
     curves: int = 4,
     follow: bool = False,
     frame: np.ndarray | None = None,
 ) -> Scene:
-    """Decide what all panels share. clouds: each [n, d]; reference [m, d]: whose principal axes and order are used.
+    """The Scene of a figure of these clouds.
 
-    side: the width of a panel in inches, by which points are sized; square: the same scale and range in both directions
-    of a plane; most: how many points a panel shows at most; curves: how many curves; follow: whether one of them is
-    followed; frame [k, d]: whose samples the limits hold, by default those of all clouds.
+    clouds: each [n, d]. reference [m, d]: the cloud whose principal axes and order are used. view: "points" or
+    "curves". side: the width of a panel in inches, which decides the size of points. square: whether both axes of a
+    plane have the same scale and range. most: how many points a panel shows at most. curves: how many curves are drawn.
+    follow: whether the histogram shows the values of one curve. frame [k, d]: the points that the limits hold, by
+    default those of all clouds.
+
+    Raises UsageError like `kind_of`.
     """
     kind = kind_of(view, reference.shape[1])
     basis = principal_axes(reference, 2) if kind == "projected" else None
@@ -137,52 +144,54 @@ def make_scene(
         curves=some,
         followed=followed,
         side=side,
-        rasterise=min(count, most) * len(clouds) > RASTERISE_ABOVE,
+        rasterise=min(count, most) * len(clouds) > _RASTERISE_ABOVE,
         theme=theme,
     )
 
 
 def _highest(clouds: list[np.ndarray], followed: int | None, edges: np.ndarray) -> float:
-    """The top of the histograms' axis, with a little room above."""
-    return 1.06 * max(density(cloud if followed is None else cloud[followed], edges).max() for cloud in clouds)
+    """The upper end of the histograms' axis: the highest density of any cloud, and 6 % more."""
+    return 1.06 * max(
+        histogram_density(cloud if followed is None else cloud[followed], edges).max() for cloud in clouds
+    )
 
 
 def add_panel(figure: Figure, place: SubplotSpec, scene: Scene) -> Axes:
-    """Empty axes of the right sort for a scene at a place of a grid."""
+    """Empty axes at a place of a grid, in three dimensions if the scene is a space."""
     return figure.add_subplot(place, projection="3d" if scene.kind == "space" else None)
 
 
-def draw_cloud(axes: Axes, cloud: np.ndarray, scene: Scene, hues: PointColors, *, normal: bool = False) -> None:
-    """Draw one cloud [n, d] with its colours. `normal` adds the standard normal law: a line, or a circle of 2 sigma."""
+def draw_cloud(axes: Axes, cloud: np.ndarray, scene: Scene, colors: PointColors, *, normal: bool = False) -> None:
+    """Draw one cloud [n, d] with its colours. `normal` adds the standard normal density, a line or circle."""
     if scene.kind == "histogram":
-        _draw_histogram(axes, cloud[:, 0], scene, hues, normal)
+        _draw_histogram(axes, cloud[:, 0], scene, colors, normal)
     elif scene.kind == "curves":
-        _draw_curves(axes, cloud, scene, hues, normal)
+        _draw_curves(axes, cloud, scene, colors, normal)
     elif scene.kind == "space":
-        _draw_space(axes, cloud, scene, hues)
+        _draw_space(axes, cloud, scene, colors)
     else:
-        _draw_plane(axes, cloud, scene, hues, normal)
+        _draw_plane(axes, cloud, scene, colors, normal)
     words = note_left_out(cloud, scene)
     if words:
-        axes.annotate(words, (0.97, 0.97), xycoords="axes fraction", ha="right", va="top", fontsize=SMALL)
+        axes.annotate(words, (0.97, 0.97), xycoords="axes fraction", ha="right", va="top", fontsize=SMALL_TEXT)
 
 
-def density(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """The density of all finite `values` over the bins between `edges` [bins + 1]; its area is 1."""
+def histogram_density(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """The density [bins] of all finite `values` in the bins between `edges` [bins + 1]; its integral is 1."""
     counts = np.histogram(values[np.isfinite(values)], edges)[0]
     return counts / (max(counts.sum(), 1) * np.diff(edges))
 
 
-def bands(values: np.ndarray, scene: Scene, hues: PointColors) -> np.ndarray:
-    """The edges [groups + 1, bins], from 0 upwards, of a histogram of `values` [n] that is stacked by colour."""
+def bands(values: np.ndarray, scene: Scene, colors: PointColors) -> np.ndarray:
+    """The heights [groups + 1, bins] between the bands of a histogram of `values` [n] that is stacked by colour."""
     inside = np.isfinite(values) & (values >= scene.edges[0]) & (values <= scene.edges[-1])
-    parts = [inside & (hues.group == group) for group in range(len(hues.palette))]
-    heights = [density(values[part], scene.edges) * part.sum() / max(inside.sum(), 1) for part in parts]
+    parts = [inside & (colors.group == group) for group in range(len(colors.palette))]
+    heights = [histogram_density(values[part], scene.edges) * part.sum() / max(inside.sum(), 1) for part in parts]
     return np.cumsum([np.zeros(len(scene.edges) - 1), *heights], axis=0)
 
 
 def normal_density(x: np.ndarray) -> np.ndarray:
-    """The density of N(0, 1)."""
+    """The density of N(0, 1) at x […]."""
     return np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi)
 
 
@@ -195,14 +204,14 @@ def spread(cloud: np.ndarray, count: int) -> np.ndarray:
 
 
 def coordinates(cloud: np.ndarray, basis: tuple[np.ndarray, np.ndarray] | None) -> np.ndarray:
-    """Samples […, d] in the coordinates that a panel shows: their own, or those of a scene's basis, […, 2]."""
+    """The coordinates of samples […, d] that a panel shows: unchanged, or projected by a scene's basis, […, 2]."""
     return cloud if basis is None else (cloud - basis[0]) @ basis[1]
 
 
 def _limits(kind: str, clouds: list[np.ndarray], square: bool) -> tuple[np.ndarray, bool]:
-    """Limits [axes, 2] that hold every sample, unless a few lie so far out that they would flatten all the others.
+    """Limits [axes, 2] that hold every sample, except a few that lie so far out that they would flatten all others.
 
-    Also whether the axes of a plane need scales of their own: with one scale, one of them would hardly be seen.
+    Also whether the two axes of a plane need different scales, because with one scale one of them would be too short.
     """
     values = np.concatenate(clouds)
     if kind == "curves":
@@ -211,7 +220,7 @@ def _limits(kind: str, clouds: list[np.ndarray], square: bool) -> tuple[np.ndarr
         return np.array([_interval(column, 0.005, 0.0) for column in values.T]), False
     limits = np.array([_interval(column, 0.0025, 0.35) for column in values.T])
     sides = np.ptp(limits, axis=1)
-    if kind == "plane" and not square and sides.max() > DIFFERENT_UNITS * sides.min():
+    if kind == "plane" and not square and sides.max() > _DIFFERENT_UNITS * sides.min():
         return limits, True
     if kind in ("plane", "projected"):
         least = sides.max() if square else sides.max() * np.array([0.6, 0.45])
@@ -221,18 +230,18 @@ def _limits(kind: str, clouds: list[np.ndarray], square: bool) -> tuple[np.ndarr
 
 
 def _interval(values: np.ndarray, tail: float, reach: float) -> tuple[float, float]:
-    """The range of `values`, but at most `reach` times the width of their central part beyond it, and some air."""
+    """The range of `values`, but at most `reach` times the width of their central part beyond it, and a margin."""
     values = values[np.isfinite(values)]
     low, high = np.quantile(values, [tail, 1 - tail])
     reach = reach * (high - low)
     low, high = max(low - reach, values.min()), min(high + reach, values.max())
-    # Data of a single value still needs a width to be drawn in.
+    # Values that are all equal need an interval of some width too.
     pad = 0.05 * (high - low) or 0.5 * max(abs(high), 1.0)
     return low - pad, high + pad
 
 
 def note_left_out(cloud: np.ndarray, scene: Scene) -> str:
-    """What a panel cannot show, in words: samples that lie beyond its limits, or are not finite."""
+    """A note that counts the samples [n, d] that a panel cannot show: outside its limits, or not finite."""
     values = coordinates(cloud, scene.basis)
     values = values[np.isfinite(values).all(axis=1)]
     words = [f"{len(cloud) - len(values)} not finite"] if len(values) < len(cloud) else []
@@ -244,7 +253,7 @@ def note_left_out(cloud: np.ndarray, scene: Scene) -> str:
 
 
 def shown(count: int, scene: Scene) -> np.ndarray:
-    """The indices of the points that a panel shows, of `count`."""
+    """The indices [at most scene.most] of the points that a panel shows, of `count` points."""
     # A fixed draw, not every k-th sample: a file may be sorted, or have a period.
     if count <= scene.most:
         return np.arange(count)
@@ -257,36 +266,36 @@ def _marks(count: int, side: float) -> tuple[float, float]:
     return area, float(np.clip(0.45 + 0.13 * area, 0.45, 0.85))
 
 
-def _draw_plane(axes: Axes, cloud: np.ndarray, scene: Scene, hues: PointColors, normal: bool) -> None:
+def _draw_plane(axes: Axes, cloud: np.ndarray, scene: Scene, colors: PointColors, normal: bool) -> None:
     points, some = coordinates(cloud, scene.basis), shown(len(cloud), scene)
     size, alpha = _marks(len(some), scene.side)
     if normal:
         turn = np.linspace(0, 2 * np.pi, 200)
         x, y = coordinates(np.zeros((1, cloud.shape[1])), scene.basis)[0]
-        axes.plot(x + 2 * np.cos(turn), y + 2 * np.sin(turn), color=scene.theme.muted, **NORMAL_CIRCLE)
-    axes.scatter(*points[some].T, s=size, c=hues.of(some), alpha=alpha, rasterized=scene.rasterise, zorder=1)
+        axes.plot(x + 2 * np.cos(turn), y + 2 * np.sin(turn), color=scene.theme.muted, **_NORMAL_CIRCLE)
+    axes.scatter(*points[some].T, s=size, c=colors.of(some), alpha=alpha, rasterized=scene.rasterise, zorder=1)
     frame_plane(axes, scene)
 
 
 def frame_plane(axes: Axes, scene: Scene) -> None:
-    """Give a plane its limits, scales and names."""
+    """Set the limits, scales and axis names of a plane."""
     names = ("PC 1", "PC 2") if scene.basis else ("$x_1$", "$x_2$")
     axes.set(xlim=scene.limits[0], ylim=scene.limits[1], xlabel=names[0], ylabel=names[1])
     axes.set_aspect("auto" if scene.free else "equal", adjustable="box")
     axes.locator_params(nbins=6, steps=[1, 2, 5, 10])
 
 
-def _draw_space(axes: Axes, points: np.ndarray, scene: Scene, hues: PointColors) -> None:
+def _draw_space(axes: Axes, points: np.ndarray, scene: Scene, colors: PointColors) -> None:
     some = shown(len(points), scene)
     size, alpha = _marks(len(some), scene.side)
-    # No fading with depth: a point keeps its colour whichever way it goes.
+    # No shading by depth: a point keeps its colour when it moves towards the back.
     looks = {"s": size, "alpha": alpha, "rasterized": scene.rasterise, "depthshade": False}
-    axes.scatter(*points[some].T, c=hues.of(some), **looks)
+    axes.scatter(*points[some].T, c=colors.of(some), **looks)
     frame_space(axes, scene)
 
 
 def keep_outer_labels(axes: Axes, *, left: bool, bottom: bool = True) -> None:
-    """Of panels that share their limits only those at the left and at the bottom carry tick labels and names."""
+    """Remove tick labels and axis names, except at the left and bottom panels of a grid that shares its limits."""
     if not left:
         axes.set_ylabel("")
         axes.tick_params(labelleft=False)
@@ -296,7 +305,7 @@ def keep_outer_labels(axes: Axes, *, left: bool, bottom: bool = True) -> None:
 
 
 def frame_space(axes: Axes, scene: Scene) -> None:
-    """Give a space its limits and the place it is seen from; its box fills the panel."""
+    """Set the limits and the viewing direction of a space, and let its box fill the panel."""
     axes.set(xlim=scene.limits[0], ylim=scene.limits[1], zlim=scene.limits[2])
     axes.set_proj_type("ortho")
     axes.view_init(elev=14, azim=-68)
@@ -308,7 +317,7 @@ def frame_space(axes: Axes, scene: Scene) -> None:
 
 
 def _fill_panel(axes: Axes, limits: np.ndarray) -> None:
-    """Scale the box of a space [3, 2], whatever its proportions, to the largest that the panel holds."""
+    """Scale the box with the limits [3, 2] to the largest size that the panel holds."""
     sides = np.ptp(limits, axis=1)
     axes.set_box_aspect(sides)
     corners = np.array(list(itertools.product(*limits)))
@@ -317,38 +326,38 @@ def _fill_panel(axes: Axes, limits: np.ndarray) -> None:
     axes.set_box_aspect(sides, zoom=0.97 / reach)
 
 
-def _draw_histogram(axes: Axes, values: np.ndarray, scene: Scene, hues: PointColors, normal: bool) -> None:
-    """Stacked by colour: the outline is the density of all values, the bands say where its parts come from."""
-    edges = bands(values, scene, hues)
-    for base, top, colour in zip(edges[:-1], edges[1:], hues.palette, strict=True):
-        axes.stairs(top, scene.edges, baseline=base, fill=True, color=colour, linewidth=0)
+def _draw_histogram(axes: Axes, values: np.ndarray, scene: Scene, colors: PointColors, normal: bool) -> None:
+    """A histogram stacked by colour: its outline is the density of all values, its bands are the groups."""
+    edges = bands(values, scene, colors)
+    for base, top, color in zip(edges[:-1], edges[1:], colors.palette, strict=True):
+        axes.stairs(top, scene.edges, baseline=base, fill=True, color=color, linewidth=0)
     if normal:
         grid = np.linspace(*scene.limits[0], 200)
-        axes.plot(grid, normal_density(grid), color=scene.theme.ink, **NORMAL_LINE)
+        axes.plot(grid, normal_density(grid), color=scene.theme.ink, **_NORMAL_LINE)
     axes.set(xlim=scene.limits[0], ylim=(0, scene.top), xlabel="$x$", yticks=[])
     axes.spines[["left", "right", "top"]].set_visible(False)
     axes.locator_params(axis="x", nbins=6, steps=[1, 2, 5, 10])
 
 
-def _draw_curves(axes: Axes, samples: np.ndarray, scene: Scene, hues: PointColors, normal: bool) -> None:
+def _draw_curves(axes: Axes, samples: np.ndarray, scene: Scene, colors: PointColors, normal: bool) -> None:
     u = np.linspace(0, 1, samples.shape[1])
     for index in scene.curves:
         look = {"linewidth": 0.9} if scene.followed is None else {"linewidth": 0.7, "alpha": 0.45}
-        if index == scene.followed:  # its values are the dots, and the histogram is theirs
+        if index == scene.followed:  # the histogram is that of its values, which are drawn as dots
             look = {"linewidth": 1.1, "marker": ".", "markersize": 2.5, "zorder": 3}
-        axes.plot(u, samples[index], color=hues.of(index), **look)
+        axes.plot(u, samples[index], color=colors.of(index), **look)
     axes.set(xlim=scene.limits[0], ylim=scene.limits[1], xlabel="$u$", ylabel="$x(u)$", xticks=[0, 1])
     axes.locator_params(axis="y", nbins=6, steps=[1, 2, 5, 10])
     axes.spines[["right", "top"]].set_visible(False)
     beside = axes.inset_axes(BESIDE, sharey=axes)
-    colour = hues.palette[0] if len(hues.palette) == 1 else scene.theme.fill
+    color = colors.palette[0] if len(colors.palette) == 1 else scene.theme.fill
     if scene.followed is not None:
-        colour = hues.of(scene.followed)
-    heights = density(samples if scene.followed is None else samples[scene.followed], scene.edges)
-    beside.stairs(heights, scene.edges, orientation="horizontal", fill=True, color=colour, alpha=0.6, linewidth=0)
+        color = colors.of(scene.followed)
+    heights = histogram_density(samples if scene.followed is None else samples[scene.followed], scene.edges)
+    beside.stairs(heights, scene.edges, orientation="horizontal", fill=True, color=color, alpha=0.6, linewidth=0)
     if normal:
         grid = np.linspace(*scene.limits[1], 200)
-        beside.plot(normal_density(grid), grid, color=scene.theme.ink, **NORMAL_LINE)
+        beside.plot(normal_density(grid), grid, color=scene.theme.ink, **_NORMAL_LINE)
     beside.set(xlim=(0, scene.top), xticks=[])
     beside.tick_params(axis="y", left=False, labelleft=False)
     beside.spines[["right", "top", "bottom"]].set_visible(False)

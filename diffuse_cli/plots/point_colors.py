@@ -1,4 +1,4 @@
-"""The colours of points: one colour for a point in every panel, so that the eye can follow it through a figure."""
+"""The colours of points: a point has the same colour in every panel, so that it can be followed through a figure."""
 
 from typing import NamedTuple
 
@@ -8,8 +8,8 @@ from matplotlib.colors import to_rgba
 from diffuse_cli.errors import UsageError
 from diffuse_cli.plots.style import Theme
 
-SHADES = 64
-HISTOGRAM_SHADES = 8  # the bands of a stacked histogram: more would be too thin to see
+RAMP_SHADES = 64  # of points that are coloured by an order
+HISTOGRAM_SHADES = 8  # bands of a stacked histogram: more would be too thin to see
 
 
 class PointColors(NamedTuple):
@@ -23,13 +23,13 @@ class PointColors(NamedTuple):
         return self.palette[self.group[index]]
 
 
-def one_color(colour: str, count: int) -> PointColors:
-    """The same colour for all."""
-    return PointColors(np.zeros(count, int), np.array([to_rgba(colour)]))
+def one_color(color: str, count: int) -> PointColors:
+    """The same colour for all of `count` points."""
+    return PointColors(np.zeros(count, int), np.array([to_rgba(color)]))
 
 
-def by_rank(values: np.ndarray, theme: Theme, shades: int = SHADES) -> PointColors:
-    """Colours along the theme's ramp by the rank of `values` [n]: every shade is used by equally many points."""
+def by_rank(values: np.ndarray, theme: Theme, shades: int = RAMP_SHADES) -> PointColors:
+    """Colours along the theme's ramp by the rank of `values` [n]: each shade has the same number of points."""
     shades = max(min(shades, len(values)), 1)
     rank = np.argsort(np.argsort(values, kind="stable"), kind="stable")
     palette = theme.ramp(np.linspace(0, 1, shades)) if shades > 1 else theme.ramp([0.5])
@@ -37,34 +37,38 @@ def by_rank(values: np.ndarray, theme: Theme, shades: int = SHADES) -> PointColo
 
 
 def by_label(labels: np.ndarray, theme: Theme) -> PointColors:
-    """One colour for each distinct value of `labels` [n]; steps of the ramp where there are too many for that."""
+    """One of the theme's class colours for each distinct value of `labels` [n]; shades of the ramp for more than 7."""
     kinds, group = np.unique(labels, return_inverse=True)
     if len(kinds) <= len(theme.classes):
-        palette = np.array([to_rgba(colour) for colour in theme.classes[: len(kinds)]])
+        palette = np.array([to_rgba(color) for color in theme.classes[: len(kinds)]])
     else:
         palette = theme.ramp(np.linspace(0, 1, len(kinds)))
     return PointColors(group.reshape(-1), palette)
 
 
-def point_colors(clean: np.ndarray, colour_by: np.ndarray | None, theme: Theme, shades: int = SHADES) -> PointColors:
-    """The colours of a cloud's points, from its clean end [n, d] or from `colour_by` [n].
+def point_colors(
+    clean: np.ndarray, color_by: np.ndarray | None, theme: Theme, shades: int = RAMP_SHADES
+) -> PointColors:
+    """The colours of a cloud's points, by their clean places [n, d] or by `color_by` [n].
 
-    By default a point's colour says where it lies along the first principal axis of the clean cloud. Whole numbers and
-    words in `colour_by` are labels; other numbers give an order. Raises UsageError where `colour_by` is not [n].
+    By default the colour of a point shows its rank along the first principal axis of the clean cloud. Whole numbers and
+    words in `color_by` are labels; other numbers give an order.
+
+    Raises UsageError where `color_by` is not [n].
     """
-    if colour_by is None:
+    if color_by is None:
         mean, axes = principal_axes(clean, 1)
         return by_rank((clean - mean) @ axes[:, 0], theme, shades)
-    colour_by = np.asarray(colour_by)
-    if colour_by.shape != (len(clean),):
-        raise UsageError(f"colour_by has shape {colour_by.shape}; it needs one value for each of {len(clean)} points.")
-    return by_rank(colour_by, theme, shades) if colour_by.dtype.kind == "f" else by_label(colour_by, theme)
+    color_by = np.asarray(color_by)
+    if color_by.shape != (len(clean),):
+        raise UsageError(f"color_by has shape {color_by.shape}; it needs one value for each of {len(clean)} points.")
+    return by_rank(color_by, theme, shades) if color_by.dtype.kind == "f" else by_label(color_by, theme)
 
 
 def principal_axes(cloud: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """The mean [d] of a cloud [n, d] and its first `count` principal axes [d, count], the widest first.
 
-    The sign of an axis is arbitrary in itself; here its largest entry is positive, so that a figure is reproducible.
+    The sign of a principal axis is arbitrary; here its largest entry is positive, so that a figure is reproducible.
     """
     finite = cloud[np.isfinite(cloud).all(axis=1)]
     mean = finite.mean(axis=0)

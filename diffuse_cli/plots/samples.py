@@ -1,4 +1,4 @@
-"""The model beside the data: what came out, and what it should look like."""
+"""Samples of a model beside the data."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -6,20 +6,20 @@ from matplotlib.figure import Figure
 from diffuse_cli.errors import UsageError
 from diffuse_cli.plots.layout import arrange, panel_rows
 from diffuse_cli.plots.panels import (
-    MOST_POINTS,
+    MOST_POINTS_SHOWN,
     add_panel,
     checked_cloud,
-    density,
     draw_cloud,
+    histogram_density,
     keep_outer_labels,
     make_scene,
     spread,
 )
 from diffuse_cli.plots.point_colors import one_color
-from diffuse_cli.plots.style import HouseFigure, Theme, heading, house_style, new_figure, settle
+from diffuse_cli.plots.style import Theme, ThemedFigure, default_style, heading, new_figure, settle
 
-FEWEST = 500
-CURVES = 5
+_FEWEST = 500  # points in a panel, even if the other one has fewer
+_CURVES = 5
 
 
 def samples_figure(
@@ -32,19 +32,19 @@ def samples_figure(
     dark: bool = False,
     width: float | None = None,
 ) -> Figure:
-    """Samples of the model and the data with the same limits, in data units. Data is always blue, the model orange.
+    """Samples of the model and the data with the same limits, in data units. The data are blue, the model orange.
 
     model [n, d], data [m, d]. In one dimension both histograms share one panel, and `exact` (x [k], p [k]) adds the
-    exact density of the data as a line. Otherwise there is a panel for each, with the same number of points where there
-    are enough, so that their densities can be compared by eye; data of more than 3 columns is projected on the first
-    two principal axes of the data. view: "points", or "curves" where a sample is a function on [0, 1].
+    exact density of the data as a line. Otherwise there are two panels, with the same number of points if both clouds
+    have enough, so that their densities can be compared by eye. Data of more than 3 columns are projected on their
+    first two principal axes. view: "points", or "curves" where a sample is a function on [0, 1].
 
-    Raises UsageError where shapes do not agree, DiffuseError where nothing is finite.
+    Raises UsageError where shapes do not agree or `width` is too small, DiffuseError where no point is finite.
     """
     model, data = checked_cloud(model, "model"), checked_cloud(data, "data")
     if model.shape[1] != data.shape[1]:
         raise UsageError(f"a sample of the model has {model.shape[1]} values, one of the data {data.shape[1]}.")
-    with house_style(dark=dark, width=width) as theme:
+    with default_style(dark=dark, width=width) as theme:
         if data.shape[1] == 1 and view == "points":
             return _overlay(model, data, exact, subject, theme)
         return _side_by_side(model, data, view, subject, theme)
@@ -52,14 +52,14 @@ def samples_figure(
 
 def _overlay(
     model: np.ndarray, data: np.ndarray, exact: tuple[np.ndarray, np.ndarray] | None, subject: str, theme: Theme
-) -> HouseFigure:
+) -> ThemedFigure:
     side = 4.4
     scene = make_scene([data, model], reference=data, view="points", side=side, theme=theme)
     figure = new_figure(side + 0.4, 3.4, theme)
     axes = add_panel(figure, figure.add_gridspec(1, 1)[0, 0], scene)
     draw_cloud(axes, data, scene, one_color(theme.data, len(data)))
     axes.patches[-1].set(alpha=0.4, label="data")
-    heights = density(model, scene.edges)
+    heights = histogram_density(model, scene.edges)
     axes.stairs(heights, scene.edges, baseline=None, color=theme.model, linewidth=1.5, label="model")
     if exact is not None:
         x, p = (np.asarray(part, dtype=float).reshape(-1) for part in exact)
@@ -70,19 +70,19 @@ def _overlay(
     return settle(figure)
 
 
-def _side_by_side(model: np.ndarray, data: np.ndarray, view: str, subject: str, theme: Theme) -> HouseFigure:
+def _side_by_side(model: np.ndarray, data: np.ndarray, view: str, subject: str, theme: Theme) -> ThemedFigure:
     side = 3.1
-    most = min(MOST_POINTS, max(FEWEST, min(len(model), len(data))))
+    most = min(MOST_POINTS_SHOWN, max(_FEWEST, min(len(model), len(data))))
     scene = make_scene([data, model], reference=data, frame=data, view=view, side=side, theme=theme, most=most)
-    made = panel_rows(1, 2, scene, theme)
-    for column, (name, cloud, colour) in enumerate((("Data", data, theme.data), ("Model", model, theme.model))):
-        axes = add_panel(made.figure, made.grid[0, column], scene)
-        draw_cloud(axes, cloud, scene._replace(curves=spread(cloud, CURVES)), one_color(colour, len(cloud)))
-        axes.set_title(name, color=colour, x=scene.middle)
+    layout = panel_rows(1, 2, scene, theme)
+    for column, (name, cloud, color) in enumerate((("Data", data, theme.data), ("Model", model, theme.model))):
+        axes = add_panel(layout.figure, layout.grid[0, column], scene)
+        draw_cloud(axes, cloud, scene._replace(curves=spread(cloud, _CURVES)), one_color(color, len(cloud)))
+        axes.set_title(name, color=color, x=scene.middle)
         if scene.kind != "space":
             keep_outer_labels(axes, left=column == 0)
-    if scene.kind == "curves":  # the law of the data's values once more, as the line that the model's should follow
-        values = density(data, scene.edges)
+    if scene.kind == "curves":  # the histogram of the data, as a line over that of the model
+        values = histogram_density(data, scene.edges)
         outline = {"orientation": "horizontal", "baseline": None, "color": theme.data, "linewidth": 0.9}
         axes.child_axes[0].stairs(values, scene.edges, **outline)
-    return arrange(made, "Samples", subject)
+    return arrange(layout, "Samples", subject)

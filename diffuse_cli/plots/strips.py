@@ -1,4 +1,4 @@
-"""Strips of panels: noise coming over the data from left to right, or the samples coming out of the noise."""
+"""Strips of panels, one for each noise level: the forward process from data to noise, or the reverse process."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,12 +18,12 @@ from diffuse_cli.plots.panels import (
     kind_of,
     make_scene,
 )
-from diffuse_cli.plots.point_colors import HISTOGRAM_SHADES, SHADES, PointColors, point_colors
-from diffuse_cli.plots.style import HouseFigure, house_style
+from diffuse_cli.plots.point_colors import HISTOGRAM_SHADES, RAMP_SHADES, PointColors, point_colors
+from diffuse_cli.plots.style import ThemedFigure, default_style
 
-MOST_PANELS = 12
-ONE_ROW = 6
-SIDES = {1: 3.4, 2: 2.9, 3: 2.5, 4: 2.1, 5: 1.8, 6: 1.6}
+_MOST_PANELS = 12
+_ONE_ROW = 6  # panels at most; more stand in two rows
+PANEL_SIDES = {1: 3.4, 2: 2.9, 3: 2.5, 4: 2.1, 5: 1.8, 6: 1.6}
 
 
 def forward_strip(
@@ -33,7 +33,7 @@ def forward_strip(
     t: np.ndarray | None = None,
     titles: list[str] | None = None,
     view: str = "points",
-    colour_by: np.ndarray | None = None,
+    color_by: np.ndarray | None = None,
     subject: str = "",
     dark: bool = False,
     width: float | None = None,
@@ -42,17 +42,17 @@ def forward_strip(
 
     frames [k, n, d]: the same n samples at k noise levels, 1 <= k <= 12, in model units (where the noise is N(0, I)).
     log_snr [k]: the log-SNR of each frame, +inf for clean data. t [k]: the time of each frame, written in its title;
-    whole numbers are steps of a chain, words stand as they are. titles [k]: takes the place of the titles made from t
-    and log_snr.
-    view: "points", or "curves" where a sample is a function on [0, 1]: a few of them, and beside them the histogram of
-    the values of one, as it closes on the standard normal density.
-    colour_by [n]: labels (whole numbers or words) or an order (floats) to colour the points by; without it, the place
-    along the first principal axis of the data. subject: said after the title, such as the data's name.
+    whole numbers are steps of a chain, words are written unchanged. titles [k]: titles of the frames, instead of those
+    from t and log_snr.
+    view: "points", or "curves" where a sample is a function on [0, 1]: a few curves, and beside them the histogram of
+    the values of one of them, which approaches the standard normal density.
+    color_by [n]: labels (whole numbers or words) or an order (floats) to colour the points by; by default their place
+    along the first principal axis of the data. subject: written after the title, such as the dataset's name.
 
-    Raises UsageError where shapes do not agree, DiffuseError where nothing is finite.
+    Raises UsageError where shapes do not agree or `width` is too small, DiffuseError where no point is finite.
     """
     heads = _titles(log_snr, t, titles)
-    return _strip(frames, heads, 0, "Forward: data → noise", view, colour_by, subject, Look(dark, width))
+    return _strip(frames, heads, 0, "Forward: data → noise", view, color_by, subject, Look(dark, width))
 
 
 def reverse_strip(
@@ -62,18 +62,20 @@ def reverse_strip(
     t: np.ndarray | None = None,
     titles: list[str] | None = None,
     view: str = "points",
-    colour_by: np.ndarray | None = None,
+    color_by: np.ndarray | None = None,
     subject: str = "",
     dark: bool = False,
     width: float | None = None,
 ) -> Figure:
     """The reverse process as a strip: noise at the left, samples of the model at the right.
 
-    The arguments are those of `forward`, with frames and levels from noise to data. A sample has the colour of its
-    place in the last frame, so the first frame shows which part of the noise becomes which part of the data.
+    The arguments are those of `forward_strip`, with frames and levels from noise to data. The colour of a sample shows
+    its place in the last frame, so the first frame shows which part of the noise becomes which part of the data.
+
+    Raises UsageError where shapes do not agree or `width` is too small, DiffuseError where no point is finite.
     """
     heads = _titles(log_snr, t, titles)
-    return _strip(frames, heads, -1, "Reverse: noise → data", view, colour_by, subject, Look(dark, width))
+    return _strip(frames, heads, -1, "Reverse: noise → data", view, color_by, subject, Look(dark, width))
 
 
 def both_strips(
@@ -88,30 +90,29 @@ def both_strips(
     dark: bool = False,
     width: float | None = None,
 ) -> Figure:
-    """The forward process above the reverse one, at the same noise levels: what stands below should look like what
-    stands above it.
+    """The forward process above the reverse one, at the same noise levels, at which both should look alike.
 
-    ahead, back [k, n, d]: the data under noise, and what is to become samples, both from data at the left to noise at
-    the right, so that the lower row happens from right to left. All else is as for `forward`; a point has the colour of
-    its place at the clean end of its own row.
+    ahead [k, n, d]: noised data. back [k, n, d]: the states of the reverse process. Both are given from data (left) to
+    noise (right), so the lower row is read from right to left. The other arguments are those of `forward_strip`; the
+    colour of a point shows its place at the clean end of its row.
 
-    Raises UsageError where shapes do not agree, DiffuseError where nothing is finite.
+    Raises UsageError where shapes do not agree or `width` is too small, DiffuseError where no point is finite.
     """
     heads = _titles(log_snr, t, titles)
     rows = [_checked(frames, len(heads)) for frames in (ahead, back)]
     kind = kind_of(view, rows[0].shape[2])
-    with house_style(dark=dark, width=width) as theme:
+    with default_style(dark=dark, width=width) as theme:
         columns = len(heads)
-        clouds, side = [*rows[0], *rows[1]], SIDES.get(columns, SIDES[ONE_ROW])
+        clouds, side = [*rows[0], *rows[1]], PANEL_SIDES.get(columns, PANEL_SIDES[_ONE_ROW])
         scene = make_scene(clouds, reference=rows[0][0], view=view, side=side, theme=theme, square=True, follow=True)
-        made = panel_rows(2, columns, scene, theme, above=_above(heads), again=0.0)
+        layout = panel_rows(2, columns, scene, theme, above=_above(heads), again=0.0)
         for row, (name, frames) in enumerate(zip(("forward →", "← reverse"), rows, strict=True)):
-            panels = [add_panel(made.figure, made.grid[row, column], scene) for column in range(columns)]
-            hues = point_colors(frames[0], None, theme, _shades(kind))
-            draw_row(panels, frames, [heads, columns * [""]][row], scene, hues, last_row=row == 1)
+            panels = [add_panel(layout.figure, layout.grid[row, column], scene) for column in range(columns)]
+            colors = point_colors(frames[0], None, theme, _shades(kind))
+            draw_row(panels, frames, [heads, columns * [""]][row], scene, colors, last_row=row == 1)
             if kind != "space":
                 panels[0].set_ylabel(f"{name}\n{panels[0].get_ylabel()}")
-        return arrange(made, "Forward above, reverse below", subject, _normal_line(panels[-1]))
+        return arrange(layout, "Forward above, reverse below", subject, _normal_line(panels[-1]))
 
 
 def draw_row(
@@ -119,17 +120,18 @@ def draw_row(
     frames: np.ndarray,
     titles: list[str],
     scene: Scene,
-    hues: PointColors,
+    colors: PointColors,
     *,
     last_row: bool = True,
     normal: bool = True,
 ) -> None:
-    """Draw one row of a strip: frames [k, n, d] into k panels. Only the outer panels carry tick labels and names.
+    """Draw one row of a strip: frames [k, n, d] into k panels. Only the outer panels get tick labels and axis names.
 
-    `normal` adds the standard normal law to each.
+    last_row: whether the panels are the lowest of their columns. normal: whether each panel shows the standard normal
+    density too.
     """
     for column, (axes, frame, title) in enumerate(zip(panels, frames, titles, strict=True)):
-        draw_cloud(axes, frame, scene, hues, normal=normal)
+        draw_cloud(axes, frame, scene, colors, normal=normal)
         draw_title(axes, title, scene)
         if scene.kind == "space":
             continue
@@ -137,7 +139,7 @@ def draw_row(
 
 
 def draw_title(axes: Axes, title: str, scene: Scene) -> None:
-    """The first line as a title, the second fainter below it, each on its own base line all along the row."""
+    """Write the title of a panel: its first line, and below it the second in a fainter colour."""
     first, _, second = title.partition("\n")
     axes.set_title(first, x=scene.middle, pad=18 if second else 5)
     if second:
@@ -151,29 +153,29 @@ def _strip(
     clean: int,
     title: str,
     view: str,
-    colour_by: np.ndarray | None,
+    color_by: np.ndarray | None,
     subject: str,
     look: Look,
-) -> HouseFigure:
+) -> ThemedFigure:
     frames = _checked(frames, len(titles))
     kind = kind_of(view, frames.shape[2])
     rows = _rows(len(frames))
-    with house_style(**look._asdict()) as theme:
-        side = SIDES[len(rows[0])]
+    with default_style(**look._asdict()) as theme:
+        side = PANEL_SIDES[len(rows[0])]
         reference = frames[clean]
         scene = make_scene(
             list(frames), reference=reference, view=view, side=side, theme=theme, square=True, follow=True
         )
-        hues = point_colors(frames[clean], colour_by, theme, _shades(kind))
-        made = panel_rows(len(rows), len(rows[0]), scene, theme, above=_above(titles))
+        colors = point_colors(frames[clean], color_by, theme, _shades(kind))
+        layout = panel_rows(len(rows), len(rows[0]), scene, theme, above=_above(titles))
         for row, chosen in enumerate(rows):
-            panels = [add_panel(made.figure, made.grid[row, column], scene) for column in range(len(chosen))]
-            draw_row(panels, frames[chosen], [titles[i] for i in chosen], scene, hues, last_row=row == len(rows) - 1)
-        return arrange(made, title, subject, _normal_line(panels[-1]))
+            panels = [add_panel(layout.figure, layout.grid[row, column], scene) for column in range(len(chosen))]
+            draw_row(panels, frames[chosen], [titles[i] for i in chosen], scene, colors, last_row=row == len(rows) - 1)
+        return arrange(layout, title, subject, _normal_line(panels[-1]))
 
 
 def _shades(kind: str) -> int:
-    return HISTOGRAM_SHADES if kind == "histogram" else SHADES
+    return HISTOGRAM_SHADES if kind == "histogram" else RAMP_SHADES
 
 
 def _above(titles: list[str]) -> float:
@@ -182,14 +184,14 @@ def _above(titles: list[str]) -> float:
 
 
 def _normal_line(panel: Axes) -> list[Line2D]:
-    """The line of a panel that shows the normal law, if it does, which needs a key."""
+    """The entries of the key: the line of the standard normal density in a panel, if it has one."""
     lines = [line for axes in (panel, *panel.child_axes) for line in axes.lines]
     return [line for line in lines if line.get_label() in NORMAL_LABELS][:1]
 
 
 def _rows(count: int) -> list[list[int]]:
-    """Which frames stand in which row: one row while it is readable, else two, the first at least as long."""
-    if count <= ONE_ROW:
+    """The indices of the frames of each row: one row of up to six, else two, the first at least as long."""
+    if count <= _ONE_ROW:
         return [list(range(count))]
     half = (count + 1) // 2
     return [list(range(half)), list(range(half, count))]
@@ -197,8 +199,8 @@ def _rows(count: int) -> list[list[int]]:
 
 def _checked(frames: np.ndarray, levels: int) -> np.ndarray:
     frames = np.asarray(frames, dtype=float)
-    if frames.ndim != 3 or not 1 <= len(frames) <= MOST_PANELS:
-        raise UsageError(f"frames has shape {frames.shape}; a strip needs [k, n, d] with 1 to {MOST_PANELS} frames.")
+    if frames.ndim != 3 or not 1 <= len(frames) <= _MOST_PANELS:
+        raise UsageError(f"frames has shape {frames.shape}; a strip needs [k, n, d] with 1 to {_MOST_PANELS} frames.")
     if len(frames) != levels:
         raise UsageError(f"{len(frames)} frames but {levels} titles or noise levels; a strip needs one for each frame.")
     for number, frame in enumerate(frames):
@@ -211,7 +213,10 @@ def _titles(log_snr: np.ndarray, t: np.ndarray | None, titles: list[str] | None)
 
 
 def level_titles(log_snr: np.ndarray, t: np.ndarray | None) -> list[str]:
-    """A title for each noise level [k]: its time, if that is given, and the signal left, one below the other."""
+    """A title for each noise level [k]: its time t, if given, and below it alpha_bar.
+
+    Raises UsageError where `t` and `log_snr` have different lengths.
+    """
     levels = np.atleast_1d(np.asarray(log_snr, dtype=float))
     with np.errstate(over="ignore"):
         below = [rf"$\bar\alpha_t = {shortened(value)}$" for value in 1 / (1 + np.exp(-levels))]
@@ -226,7 +231,7 @@ def level_titles(log_snr: np.ndarray, t: np.ndarray | None) -> list[str]:
 
 
 def shortened(value: float) -> str:
-    """A number of [0, 1] in mathtext, with as many decimals as tell it from 0 and from 1."""
+    """A number in [0, 1] as mathtext, with enough decimals to differ from 0 and from 1."""
     if value in (0.0, 1.0) or value > 1 - 5e-5:
         return f"{round(value)}"
     for decimals in (2, 3, 4):

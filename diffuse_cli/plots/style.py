@@ -1,8 +1,8 @@
-"""The house style, all of it: fonts, colours, the light and the dark theme, how a figure is made and how it is saved.
+"""The default style of figures: fonts, colours, the light and the dark theme, creating and saving a figure.
 
-Colours follow Okabe & Ito (2008), which colour-blind readers can tell apart. Data and model keep their two colours in
-every figure, and differ in lightness too, so that they stay apart on a grey print. Only fonts that come with matplotlib
-are used: the same arrays give the same bytes on another machine.
+Colours follow Okabe & Ito (2008); colour-blind readers can distinguish them. Data and model have the same two colours
+in every figure, which differ in lightness too, so that a grey print shows the difference. Only fonts that come with
+matplotlib are used, so that the same arrays give the same bytes on another machine.
 """
 
 import contextlib
@@ -24,19 +24,19 @@ from diffuse_cli import files
 from diffuse_cli.errors import UsageError
 from diffuse_cli.plots.formats import check_path
 
-NOTEBOOK_DPI = 110
-LAYOUT_PASSES = 4
-AT_REST = 0.004  # of the figure: a panel that moves by less has found its place
-LETTER = 0.082  # inches: how wide a letter of a figure's title is on average
+_NOTEBOOK_DPI = 110
+_LAYOUT_PASSES = 4
+_AT_REST = 0.004  # of the figure: the layout is final when no panel moves by more than this
+_LETTER = 0.082  # inches: the mean width of a letter of a figure's title
 MARGIN = 0.08  # inches
 TITLE_LINE = 0.22  # inches: the height of a line of that title
 
 
 class Theme(NamedTuple):
-    """The colours of a figure, and how many inches wide it was asked to be, if it was.
+    """The colours of a figure, and its width in inches if the caller has chosen one.
 
-    `ramp` shows an order, from dark to light; `classes` shows kinds, ordered so that the first few differ in lightness
-    as well as in hue.
+    `ramp` shows an order, from dark to light; `classes` are colours of categories, ordered so that the first few differ
+    in lightness as well as in hue.
     """
 
     name: str
@@ -52,9 +52,9 @@ class Theme(NamedTuple):
     width: float | None = None
 
     def across(self, natural: float, *, least: float = 0.75) -> float:
-        """How wide a figure is whose natural width is `natural` inches. Its text keeps its size, so it has limits.
+        """The width in inches of a figure whose natural width is `natural` inches.
 
-        Raises UsageError where less than `least` of that was asked for.
+        Raises UsageError where the theme's width is below `least` times the natural one: text does not shrink.
         """
         if self.width is not None and self.width < least * natural:
             raise too_narrow(self.width, least * natural)
@@ -62,13 +62,13 @@ class Theme(NamedTuple):
 
 
 def too_narrow(width: float, least: float) -> UsageError:
-    """The error for a figure that was asked to be narrower than its text and panels need, in inches."""
+    """The error for a figure whose chosen width is less than the `least` one that its text and panels need, inches."""
     needed = math.ceil(10 * least) / 10
     return UsageError(f"a width of {width:g} inches is too narrow for this figure, which needs {needed:g} or more")
 
 
 def _ramp(name: str, start: float, stop: float) -> Colormap:
-    """A part of a perceptual map of matplotlib: without the end that fades into the background."""
+    """A part of a perceptual colour map of matplotlib, without the end that is close to the background."""
     return ListedColormap(matplotlib.colormaps[name](np.linspace(start, stop, 256)), name=f"{name} {start}-{stop}")
 
 
@@ -151,77 +151,79 @@ def _rc(theme: Theme) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def house_style(*, dark: bool = False, width: float | None = None) -> Iterator[Theme]:
-    """Draw in the house style inside the `with`, whatever the reader's matplotlibrc says; then all is as before."""
+def default_style(*, dark: bool = False, width: float | None = None) -> Iterator[Theme]:
+    """A context in which figures are drawn in the default style; matplotlib's settings are restored at its end."""
     theme = (DARK if dark else LIGHT)._replace(width=width)
     with matplotlib.style.context(["default", _rc(theme)], after_reset=True):
         yield theme
 
 
-class HouseFigure(Figure):
-    """A `Figure` that carries its theme, so that it looks the same however and whenever it is drawn.
+class ThemedFigure(Figure):
+    """A `Figure` that holds its theme, so that it looks the same whenever it is drawn.
 
-    matplotlib reads settings while drawing too (ticks made late, the salt of SVG ids). A notebook shows it as it is,
-    without pyplot and without a magic command.
+    matplotlib reads settings while drawing too (for late ticks, and for the salt of SVG ids). A notebook shows the
+    figure without pyplot and without a magic command.
     """
 
     theme = LIGHT
 
     def draw(self, renderer) -> None:
-        """Draw with the settings the figure was made with."""
-        with house_style(dark=self.theme.name == "dark"):
+        """Draw with the settings with which the figure was created."""
+        with default_style(dark=self.theme.name == "dark"):
             super().draw(renderer)
 
     def _repr_png_(self) -> bytes:
-        return _render(self, "png", dpi=NOTEBOOK_DPI)
+        return _render(self, "png", dpi=_NOTEBOOK_DPI)
 
 
-def new_figure(width: float, height: float, theme: Theme, *, layout: str = "constrained") -> HouseFigure:
-    """An empty figure of `width` by `height` inches, or larger or smaller by as much as the theme's own width asks.
+def new_figure(width: float, height: float, theme: Theme, *, layout: str = "constrained") -> ThemedFigure:
+    """An empty figure of `width` by `height` inches, or of the theme's width if it has one.
 
-    Call it inside `house_style`, and `settle` once all is drawn.
+    Call it inside `default_style`, and `settle` once all is drawn.
+
+    Raises UsageError where the theme's width is too small for the figure.
     """
     across = theme.across(width)
-    figure = HouseFigure(figsize=(across, height * max(across / width, 1.0)), layout=layout)
+    figure = ThemedFigure(figsize=(across, height * max(across / width, 1.0)), layout=layout)
     figure.theme = theme
     return figure
 
 
-def settle(figure: HouseFigure) -> HouseFigure:
-    """Lay a drawn figure out and keep that layout: the same in every format, however often it is saved.
+def settle(figure: ThemedFigure) -> ThemedFigure:
+    """Compute the layout of a drawn figure and freeze it, so that it is the same in every file.
 
-    The layout engine moves towards its goal with each call, and one call may still cut a text by a pixel or two. Later
-    changes to the figure do not move its panels; `figure.set_layout_engine("constrained")` sets them free again.
+    The layout engine converges over several calls; after one call a text may still be cut by a pixel or two. Later
+    changes of the figure do not move its panels, unless `figure.set_layout_engine("constrained")` is called.
     """
     places = np.zeros((len(figure.axes), 4))
-    for _ in range(LAYOUT_PASSES):
+    for _ in range(_LAYOUT_PASSES):
         before = places
         figure.get_layout_engine().execute(figure)
         places = np.array([axes.get_position(original=True).bounds for axes in figure.axes])
-        if np.abs(places - before).max() < AT_REST:
+        if np.abs(places - before).max() < _AT_REST:
             break
     figure.set_layout_engine("none")
     return figure
 
 
 def heading(figure: Figure, text: str, subject: str = "", *, beside: float = 0.0) -> Text:
-    """Title the whole figure at its upper left: what is shown, then of what. Wraps where the figure is narrow.
+    """Write the title of the figure at its upper left: `text`, then `subject`. It wraps where the figure is narrow.
 
-    beside: how many inches at the upper right are kept free, for a legend.
+    beside: inches at the upper right that stay free for a key.
     """
     line = f"{text}  ·  {subject}" if subject else text
     width = figure.get_figwidth() - 2 * MARGIN
-    if len(line) > (width - beside) / LETTER:
-        lines = textwrap.wrap(text, max(int((width - beside) / LETTER), 12))
-        line = "\n".join(lines + textwrap.wrap(subject, max(int(width / LETTER), 12)))
+    if len(line) > (width - beside) / _LETTER:
+        lines = textwrap.wrap(text, max(int((width - beside) / _LETTER), 12))
+        line = "\n".join(lines + textwrap.wrap(subject, max(int(width / _LETTER), 12)))
     return figure.suptitle(line, x=MARGIN / figure.get_figwidth(), ha="left", linespacing=1.25)
 
 
 def save_figure(figure: Figure, path: str | os.PathLike, *, dpi: float = 200) -> Path:
     """Write a figure as .png, .svg or .pdf, and return the path. The same figure gives the same bytes each time.
 
-    The file appears whole or not at all: it is written beside its place and then moved. `dpi` is the resolution of a
-    PNG, and of clouds of many points inside SVG and PDF.
+    The file appears complete or not at all: it is written under another name and then moved. `dpi` is the resolution of
+    a PNG, and of clouds of many points inside SVG and PDF.
 
     Raises UsageError for another ending, DiffuseError where the folder is missing or cannot be written to.
     """
@@ -240,6 +242,6 @@ def _render(figure: Figure, kind: str, *, dpi: float) -> bytes:
     }
     theme = getattr(figure, "theme", LIGHT)
     content = BytesIO()
-    with house_style(dark=theme.name == "dark"):
+    with default_style(dark=theme.name == "dark"):
         figure.savefig(content, format=kind, dpi=dpi, metadata=fixed[kind])
     return content.getvalue()

@@ -1,4 +1,4 @@
-"""Paths: where each of a few hundred points goes between noise and data."""
+"""The paths of a few hundred points between noise and data."""
 
 from typing import NamedTuple
 
@@ -11,8 +11,7 @@ from matplotlib.lines import Line2D
 from mpl_toolkits.mplot3d.art3d import Line3DCollection
 
 from diffuse_cli.errors import UsageError
-from diffuse_cli.plots import background as behind
-from diffuse_cli.plots.background import Background
+from diffuse_cli.plots.background import Background, draw_background
 from diffuse_cli.plots.layout import ONE_LINE, arrange, panel_rows
 from diffuse_cli.plots.panels import (
     Scene,
@@ -25,19 +24,19 @@ from diffuse_cli.plots.panels import (
     make_scene,
 )
 from diffuse_cli.plots.point_colors import PointColors, point_colors
-from diffuse_cli.plots.style import HouseFigure, Theme, heading, house_style, new_figure, settle
+from diffuse_cli.plots.style import Theme, ThemedFigure, default_style, heading, new_figure, settle
 
-SIDE = 4.8  # inches of the one panel; of one of several it is MANY
-MANY = 3.3
-MOST_PANELS = 4
-HEAVY = 3000  # pieces of lines in a panel, which as vectors would be slow to open
-LINE = {"linewidth": 0.7, "alpha": 0.6}
-APART = 80  # paths of a single value that can be told apart; of more each is fainter
-START, END = 9.0, 7.0  # sizes of the marks, square points
+_SIDE = 4.8  # inches: the width of a single panel
+_MANY = 3.3  # inches: the width of one of several panels
+_MOST_PANELS = 4
+HEAVY = 3000  # pieces of lines: in a panel with more of them paths are pixels, since vectors would be slow to open
+_LINE = {"linewidth": 0.7, "alpha": 0.6}
+_APART = 80  # paths of a single value: with more of them each is drawn fainter
+_START, _END = 9.0, 7.0  # areas of the marks, square points
 
 
 class Paths(NamedTuple):
-    """x [k, n, d]: the same n points at k times t [k], in the order in which they go."""
+    """x [k, n, d]: the same n points at k times t [k], in the order in which they move."""
 
     x: np.ndarray
     t: np.ndarray
@@ -46,42 +45,43 @@ class Paths(NamedTuple):
 def trajectories_figure(
     paths: dict[str, Paths],
     *,
-    colour_by: np.ndarray | str = "time",
-    backdrop: Background | None = None,
+    color_by: np.ndarray | str = "time",
+    background: Background | None = None,
     subject: str = "",
     dark: bool = False,
     width: float | None = None,
 ) -> Figure:
-    """The paths of points from noise to data, a panel for each name, with a ring where one starts and a dot at its end.
+    """The paths of points from noise to data, a panel for each name; a ring marks the start of a path, a dot its end.
 
-    paths: 1 to 4 of them, in model units. In the plane and in space a path is a line; a single value is drawn over
-    time; samples of more than three values are projected on the first two principal axes of the first one's ends.
-    colour_by: "time", or "place" for where a path ends along the first principal axis of the ends, or n labels.
-    backdrop: a density behind the plane, or behind time (x) and value (y).
+    paths: name -> Paths, 1 to 4 of them, in model units. In the plane and in space a path is a line; a single value is
+    drawn over time; samples of more than three values are projected on the first two principal axes of the ends of the
+    first Paths.
+    color_by: "time", or "place" for the place of a path's end along the first principal axis of all ends, or n labels.
+    background: a density behind the plane, or behind time (x) and value (y).
 
-    Raises UsageError where shapes do not agree, DiffuseError where nothing is finite.
+    Raises UsageError where shapes do not agree or `width` is too small, DiffuseError where no end is finite.
     """
     paths = {name: _checked(name, *each) for name, each in paths.items()}
-    if not 1 <= len(paths) <= MOST_PANELS:
-        raise UsageError(f"there are {len(paths)} sets of paths; a figure takes 1 to {MOST_PANELS}.")
+    if not 1 <= len(paths) <= _MOST_PANELS:
+        raise UsageError(f"there are {len(paths)} sets of paths; a figure takes 1 to {_MOST_PANELS}.")
     first = next(iter(paths.values()))
-    with house_style(dark=dark, width=width) as theme:
+    with default_style(dark=dark, width=width) as theme:
         if first.x.shape[2] == 1:
-            return _over_time(paths, colour_by, backdrop, subject, theme)
+            return _over_time(paths, color_by, background, subject, theme)
         frames = [frame for each in paths.values() for frame in (each.x[0], each.x[-1])]
-        side = SIDE if len(paths) == 1 else MANY
+        side = _SIDE if len(paths) == 1 else _MANY
         scene = make_scene(frames, reference=first.x[-1], view="points", side=side, theme=theme, square=True)
-        made = panel_rows(1, len(paths), scene, theme, above=ONE_LINE if len(paths) > 1 else 0.05)
+        layout = panel_rows(1, len(paths), scene, theme, above=ONE_LINE if len(paths) > 1 else 0.05)
         for column, (name, each) in enumerate(paths.items()):
-            axes = add_panel(made.figure, made.grid[0, column], scene)
-            _draw(axes, coordinates(each.x, scene.basis), _hues(each, colour_by, theme), scene)
+            axes = add_panel(layout.figure, layout.grid[0, column], scene)
+            _draw(axes, coordinates(each.x, scene.basis), _path_colors(each, color_by, theme), scene)
             if len(paths) > 1:
                 axes.set_title(name)
-            if backdrop is not None and scene.kind != "space":
-                behind.draw_background(axes, backdrop, theme)
+            if background is not None and scene.kind != "space":
+                draw_background(axes, background, theme)
             if scene.kind != "space":
                 keep_outer_labels(axes, left=column == 0)
-        return arrange(made, "Trajectories: noise → data", subject, _keys(theme, colour_by))
+        return arrange(layout, "Trajectories: noise → data", subject, _keys(theme, color_by))
 
 
 def _checked(name: str, x: np.ndarray, t: np.ndarray) -> Paths:
@@ -92,46 +92,46 @@ def _checked(name: str, x: np.ndarray, t: np.ndarray) -> Paths:
     return Paths(x, t)
 
 
-def _by_time(colour_by: np.ndarray | str) -> bool:
-    return isinstance(colour_by, str) and colour_by == "time"
+def _by_time(color_by: np.ndarray | str) -> bool:
+    return isinstance(color_by, str) and color_by == "time"
 
 
-def _hues(paths: Paths, colour_by: np.ndarray | str, theme: Theme) -> PointColors | None:
-    """The colour of each path; None where it changes along the path."""
-    if _by_time(colour_by):
+def _path_colors(paths: Paths, color_by: np.ndarray | str, theme: Theme) -> PointColors | None:
+    """The colour of each path; None if colours change along the path."""
+    if _by_time(color_by):
         return None
-    return point_colors(paths.x[-1], None if isinstance(colour_by, str) else colour_by, theme)
+    return point_colors(paths.x[-1], None if isinstance(color_by, str) else color_by, theme)
 
 
-def _draw(axes: Axes, x: np.ndarray, hues: PointColors | None, scene: Scene) -> None:
-    """Paths [k, n, 2 or 3], their starts and their ends."""
-    _add_lines(axes, x, hues, scene.theme)
-    _mark(axes, x[0], x[-1], hues, scene.theme)
+def _draw(axes: Axes, x: np.ndarray, colors: PointColors | None, scene: Scene) -> None:
+    """Draw paths [k, n, 2 or 3], their starts and their ends."""
+    _add_lines(axes, x, colors, scene.theme)
+    _mark(axes, x[0], x[-1], colors, scene.theme)
     (frame_space if scene.kind == "space" else frame_plane)(axes, scene)
 
 
-def _add_lines(axes: Axes, x: np.ndarray, hues: PointColors | None, theme: Theme) -> None:
-    """Paths [k, n, 2 or 3] as lines: a colour for each, or where there is none the ramp along its way."""
+def _add_lines(axes: Axes, x: np.ndarray, colors: PointColors | None, theme: Theme) -> None:
+    """Draw paths [k, n, 2 or 3] as lines: a colour for each path, or without colours the ramp along the path."""
     k, n, d = x.shape
-    if hues is None:
+    if colors is None:
         pieces = np.stack([x[:-1], x[1:]], axis=2).reshape(-1, 2, d)
-        colours = np.repeat(theme.ramp((np.arange(k - 1) + 0.5) / (k - 1)), n, axis=0)
+        line_colors = np.repeat(theme.ramp((np.arange(k - 1) + 0.5) / (k - 1)), n, axis=0)
     else:
-        pieces, colours = x.swapaxes(0, 1), hues.of(np.arange(n))
-    lines = (Line3DCollection if d == 3 else LineCollection)(pieces, colors=colours, **LINE)
-    lines.set(rasterized=(k - 1) * n > HEAVY, zorder=1, capstyle="butt")  # round ends would show as beads
+        pieces, line_colors = x.swapaxes(0, 1), colors.of(np.arange(n))
+    lines = (Line3DCollection if d == 3 else LineCollection)(pieces, colors=line_colors, **_LINE)
+    lines.set(rasterized=(k - 1) * n > HEAVY, zorder=1, capstyle="butt")  # round caps would be visible as dots
     axes.add_collection(lines, autolim=False)
 
 
-def _mark(axes: Axes, start: np.ndarray, end: np.ndarray, hues: PointColors | None, theme: Theme) -> None:
-    of = (theme.ramp([0.0]), theme.ramp([1.0])) if hues is None else 2 * (hues.of(np.arange(len(end))),)
+def _mark(axes: Axes, start: np.ndarray, end: np.ndarray, colors: PointColors | None, theme: Theme) -> None:
+    of = (theme.ramp([0.0]), theme.ramp([1.0])) if colors is None else 2 * (colors.of(np.arange(len(end))),)
     deep = {"depthshade": False} if end.shape[1] == 3 else {}
-    axes.scatter(*start.T, s=START, facecolors="none", edgecolors=of[0], linewidths=0.6, zorder=2, **deep)
-    axes.scatter(*end.T, s=END, c=of[1], zorder=3, **deep)
+    axes.scatter(*start.T, s=_START, facecolors="none", edgecolors=of[0], linewidths=0.6, zorder=2, **deep)
+    axes.scatter(*end.T, s=_END, c=of[1], zorder=3, **deep)
 
 
-def _keys(theme: Theme, colour_by: np.ndarray | str) -> list[Artist]:
-    start, end = (theme.ramp([0.0])[0], theme.ramp([1.0])[0]) if _by_time(colour_by) else (theme.muted, theme.muted)
+def _keys(theme: Theme, color_by: np.ndarray | str) -> list[Artist]:
+    start, end = (theme.ramp([0.0])[0], theme.ramp([1.0])[0]) if _by_time(color_by) else (theme.muted, theme.muted)
     look = {"linestyle": "none", "markersize": 4.5}
     return [
         Line2D([], [], marker="o", markerfacecolor="none", markeredgecolor=start, label="noise", **look),
@@ -140,26 +140,26 @@ def _keys(theme: Theme, colour_by: np.ndarray | str) -> list[Artist]:
 
 
 def _over_time(
-    paths: dict[str, Paths], colour_by: np.ndarray | str, backdrop: Background | None, subject: str, theme: Theme
-) -> HouseFigure:
-    """Paths of one value over time, which runs from noise at the left to data at the right."""
-    side = 6.2 if len(paths) == 1 else MANY
+    paths: dict[str, Paths], color_by: np.ndarray | str, background: Background | None, subject: str, theme: Theme
+) -> ThemedFigure:
+    """Paths of one value over time, from noise at the left to data at the right."""
+    side = 6.2 if len(paths) == 1 else _MANY
     figure = new_figure(side * len(paths) + 0.6, 3.6, theme)
     panels = figure.subplots(1, len(paths), squeeze=False, sharey=True)[0]
     reach = max(np.nanmax(np.abs(each.x)) for each in paths.values())
     for axes, (name, each) in zip(panels, paths.items(), strict=True):
         x = np.stack([np.broadcast_to(each.t[:, None], each.x.shape[:2]), each.x[:, :, 0]], axis=2)
-        hues = _hues(each, colour_by, theme)
-        _add_lines(axes, x, hues, theme)
-        axes.collections[-1].set_alpha(min(LINE["alpha"], APART / each.x.shape[1]))
-        _mark(axes, x[0], x[-1], hues, theme)
+        colors = _path_colors(each, color_by, theme)
+        _add_lines(axes, x, colors, theme)
+        axes.collections[-1].set_alpha(min(_LINE["alpha"], _APART / each.x.shape[1]))
+        _mark(axes, x[0], x[-1], colors, theme)
         axes.set(xlim=(max(each.t) + 0.01, min(each.t) - 0.01), ylim=(-1.05 * reach, 1.05 * reach), xlabel="$t$")
         axes.spines[["right", "top"]].set_visible(False)
         if len(paths) > 1:
             axes.set_title(name)
-        if backdrop is not None:
-            behind.draw_background(axes, backdrop, theme, strong=True)
+        if background is not None:
+            draw_background(axes, background, theme, strong=True)
     panels[0].set_ylabel("$x$")
     heading(figure, "Trajectories: noise → data", subject)
-    figure.legend(handles=_keys(theme, colour_by), loc="outside lower center", ncols=2)
+    figure.legend(handles=_keys(theme, color_by), loc="outside lower center", ncols=2)
     return settle(figure)

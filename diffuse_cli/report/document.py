@@ -45,16 +45,16 @@ def gather_document(
     Raises DiffuseError for samples that are not finite.
     """
     ways = scene.travel(model, dataset, methods, count, seed)
-    how = scene.drawing_of(model, ways)
+    drawing = scene.drawing_of(model, ways)
     return {
         "name": model.name,
         "summary": facts.summary(model.config, trained=history is not None),
-        "themes": {theme.name: _colours(theme) for theme in (LIGHT, DARK)},
+        "themes": {theme.name: _colors(theme) for theme in (LIGHT, DARK)},
         "schedule": scene.schedule_curve(model.process),
-        "scene": scene.document(model, methods, ways, how),
+        "scene": scene.scene_document(model, methods, ways, drawing),
         "asked": asked if asked and asked > count else None,
-        "density": layers.density_layer(model, dataset, how),
-        "field": layers.field_layer(model, dataset, how),
+        "density": layers.density_layer(model, dataset, drawing),
+        "field": layers.field_layer(model, dataset, drawing),
         "loss": history and facts.loss_facts(history.log),
         "metrics": judged and facts.metric_facts(judged, methods),
         "samplers": facts.sampler_lines(methods),
@@ -75,7 +75,7 @@ def _made(history: History | None) -> list[list[str]]:
     ]
 
 
-def _colours(theme: Theme) -> dict[str, Any]:
+def _colors(theme: Theme) -> dict[str, Any]:
     plain = {name: getattr(theme, name) for name in ("paper", "ink", "muted", "frame", "data", "model", "fill")}
-    shades = [(number + 0.5) / scene.SHADES for number in range(scene.SHADES)]
-    return {**plain, "ramp": [to_hex(colour) for colour in theme.ramp(shades)]}
+    shades = [(number + 0.5) / scene.PAGE_SHADES for number in range(scene.PAGE_SHADES)]
+    return {**plain, "ramp": [to_hex(color) for color in theme.ramp(shades)]}

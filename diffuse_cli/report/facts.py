@@ -18,7 +18,7 @@ from diffuse_cli.models.model import Model
 from diffuse_cli.plots.loss import decades, smoothed_loss
 
 JUDGED = 2000  # samples of each method
-REPEATS = 20  # of each noise floor
+_REPEATS = 20  # of each noise floor
 _PROCESS = ("dataset", "schedule", "timesteps", "scaling", "zero_terminal_snr")
 _MOST_LOSSES = 600  # of a line: as many as its picture has pixels
 
@@ -32,7 +32,7 @@ class Judged(NamedTuple):
 
 def judged(model: Model, dataset: Dataset, methods: list[Method], seed: int) -> Judged:
     """Judge JUDGED samples of each method. Raises like `quality.evaluate`."""
-    found = quality.evaluate_model(model, dataset, methods[0], n=JUDGED, seed=seed, repeats=REPEATS)
+    found = quality.evaluate_model(model, dataset, methods[0], n=JUDGED, seed=seed, repeats=_REPEATS)
     others = [
         {} if found.floor is None else found.floor.scores(model.standard.to_model(drawn.samples))
         for drawn in (draw_samples(model, method, JUDGED, seed) for method in methods[1:])

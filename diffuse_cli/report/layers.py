@@ -13,11 +13,11 @@ from diffuse_cli.figures import grids
 from diffuse_cli.figures.grids import ReferenceLaw
 from diffuse_cli.models.model import Model
 from diffuse_cli.report.packing import text_of
-from diffuse_cli.report.scene import Shown
+from diffuse_cli.report.scene import Drawing
 
 LEVELS = 20
-CELLS = {"histogram": (240,), "plane": (80, 80)}  # of the density
-ARROWS = 19  # along either side of a plane
+_CELLS = {"histogram": (240,), "plane": (80, 80)}  # of the density
+_ARROWS = 19  # along either side of a plane
 _SHARPEST = 0.4  # cells: a density less blurred than this would show the grid and not itself
 
 
@@ -29,20 +29,20 @@ def layer_levels(process: Process, sharpest: float = 0.0) -> np.ndarray:
     return log_snr_of(np.linspace(first, ends[1], LEVELS))
 
 
-def density_layer(model: Model, dataset: Dataset, how: Shown) -> dict[str, Any] | None:
+def density_layer(model: Model, dataset: Dataset, drawing: Drawing) -> dict[str, Any] | None:
     """The density of noised data at the centres of cells, of one or two columns; None where there are more.
 
     Each level of a plane is a share of its own highest value, its square root in 8 bits; on a line all are shares of
     the highest of all, in 16 bits.
     """
-    if how.kind not in CELLS:
+    if drawing.kind not in _CELLS:
         return None
-    ground, cells = grids.reference_law(model.config, dataset), CELLS[how.kind]
-    width = float(np.ptp(how.limits[0])) / cells[0]
+    ground, cells = grids.reference_law(model.config, dataset), _CELLS[drawing.kind]
+    width = float(np.ptp(drawing.limits[0])) / cells[0]
     at = layer_levels(model.process, np.arctan(_SHARPEST * width))
-    places = likelihood.grid(how.limits[:, 0], how.limits[:, 1], cells)[1]
+    places = likelihood.grid(drawing.limits[:, 0], drawing.limits[:, 1], cells)[1]
     found = grids.densities_on_grid(ground.law, at, places)
-    plane = how.kind == "plane"
+    plane = drawing.kind == "plane"
     top = found.reshape(LEVELS, -1).max(axis=1) if plane else np.full(LEVELS, found.max())
     share = found / top.reshape(-1, *[1] * len(cells))
     coded = np.rint(255 * np.sqrt(share)).astype(np.uint8) if plane else np.rint(65535 * share).astype("<u2")
@@ -55,24 +55,24 @@ def density_layer(model: Model, dataset: Dataset, how: Shown) -> dict[str, Any] 
     }
 
 
-def field_layer(model: Model, dataset: Dataset, how: Shown) -> dict[str, Any] | None:
+def field_layer(model: Model, dataset: Dataset, drawing: Drawing) -> dict[str, Any] | None:
     """v = alpha eps − sigma x0 of the model on a coarse grid of the plane, and the exact one's where it is known and
     the same: the flow between pairs is another.
 
     In the space of the frames v is the velocity dx/d(angle) of the flow, and with x it says the noise that is seen,
     eps = sigma x + alpha v, so that the score is −eps / sigma. None for other than two columns.
     """
-    if how.kind != "plane":
+    if drawing.kind != "plane":
         return None
     at = layer_levels(model.process)
-    places = likelihood.grid(how.limits[:, 0], how.limits[:, 1], (ARROWS, ARROWS))[1]
+    places = likelihood.grid(drawing.limits[:, 0], drawing.limits[:, 1], (_ARROWS, _ARROWS))[1]
     found = {"model": grids.fields_on_grid(model.for_sampling(), parameterizations.v(), at, places)}
     ground = grids.reference_law(model.config, dataset)
     if not ground.smoothed and model.trained and model.kind == "denoiser":
         found["exact"] = grids.fields_on_grid(_denoiser(ground), parameterizations.v(), at, places)
     return {
         "angle": angle_of(at).tolist(),
-        "cells": ARROWS,
+        "cells": _ARROWS,
         "score": model.kind == "denoiser",
         "values": {name: text_of(_squeezed(v)) for name, v in found.items()},
     }

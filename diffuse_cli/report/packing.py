@@ -16,6 +16,6 @@ def text_of(array: np.ndarray) -> str:
     return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
 
 
-def size(numbers: int) -> int:
+def packed_size(numbers: int) -> int:
     """How many letters `packed` needs for so many numbers."""
     return -(-2 * numbers // 3) * 4

@@ -13,14 +13,14 @@ from diffuse_cli.models.model import Model
 from diffuse_cli.plots.panels import kind_of
 from diffuse_cli.plots.point_colors import by_rank, principal_axes
 from diffuse_cli.plots.style import LIGHT
-from diffuse_cli.report.packing import packed, size, text_of
+from diffuse_cli.report.packing import packed, packed_size, text_of
 
-FRAMES = 41  # of a sampler's way; between them the page interpolates
-CURVES = 40  # more of them hide each other
-COLUMNS = 128  # values of a curve that are drawn
+SAMPLER_FRAMES = 41  # of a sampler's way; between them the page interpolates
+_CURVES = 40  # more of them hide each other
+_COLUMNS = 128  # values of a curve that are drawn
 _NOISE = 1.570796326794  # an angle just below π/2
-KNOTS = 1001  # at which the page reads the schedule
-SHADES = 32
+_KNOTS = 1001  # at which the page reads the schedule
+PAGE_SHADES = 32
 _LETTERS = 1_400_000  # of the page for the points of all samplers
 _AXES = {"histogram": 1, "plane": 2, "projected": 2, "space": 3}
 
@@ -32,7 +32,7 @@ class Ways(NamedTuple):
     samplers: list[Trajectory]
 
 
-class Shown(NamedTuple):
+class Drawing(NamedTuple):
     """How samples are drawn. kind: as plots.panels.kind_of; axes [d, a]: what is drawn of a sample x [d] is x @ axes.
 
     limits [a, 2]: of the panels; for curves [1, 2], of the value. It is linear, so that it may be applied to x0 and
@@ -54,10 +54,10 @@ def most(model: Model, methods: list[Method]) -> int:
     """How many samples of a model fit into a page beside each other, by these methods."""
     kind = kind_of(model.view, model.dim)
     if kind == "curves":
-        return CURVES
-    frames = 2 + sum(min(method.steps + 1, FRAMES) for method in methods)  # two: data and noise
+        return _CURVES
+    frames = 2 + sum(min(method.steps + 1, SAMPLER_FRAMES) for method in methods)  # two: data and noise
     shades = 2 + len(methods)  # by the noise, and by the end of each way
-    return int(_LETTERS / (size(3 * frames * _AXES[kind]) / 3 + shades * 4 / 3))
+    return int(_LETTERS / (packed_size(3 * frames * _AXES[kind]) / 3 + shades * 4 / 3))
 
 
 def travel(model: Model, dataset: Dataset, methods: list[Method], count: int, seed: int) -> Ways:
@@ -75,14 +75,14 @@ def thinned(way: Trajectory) -> Trajectory:
     A way back is travelled from its end.
     """
     way = way.at(np.concatenate([[True], np.diff(way.t) > 0]))
-    return way.at(np.unique(np.rint(np.linspace(0, len(way.t) - 1, FRAMES)).astype(int)))
+    return way.at(np.unique(np.rint(np.linspace(0, len(way.t) - 1, SAMPLER_FRAMES)).astype(int)))
 
 
-def drawing_of(model: Model, ways: Ways) -> Shown:
+def drawing_of(model: Model, ways: Ways) -> Drawing:
     """How the samples of all these ways can be drawn in panels of equal scale."""
     kind = kind_of(model.view, model.dim)
     if kind == "curves":
-        axes = np.eye(model.dim)[:, np.unique(np.linspace(0, model.dim - 1, COLUMNS).astype(int))]
+        axes = np.eye(model.dim)[:, np.unique(np.linspace(0, model.dim - 1, _COLUMNS).astype(int))]
     else:
         axes = np.eye(model.dim)[:, : _AXES[kind]] if kind != "projected" else principal_axes(ways.data.x[0], 2)[1]
     clouds = [way.x @ axes for way in (ways.data, *ways.samplers)]
@@ -90,10 +90,10 @@ def drawing_of(model: Model, ways: Ways) -> Shown:
     low, high = np.quantile(values, [0.0015, 0.9985], axis=0)
     half = 0.54 * max(float((high - low).max()), 1e-3)
     middle = (low + high) / 2
-    return Shown(kind, axes, np.stack([middle - half, middle + half], axis=1))
+    return Drawing(kind, axes, np.stack([middle - half, middle + half], axis=1))
 
 
-def document(model: Model, methods: list[Method], ways: Ways, how: Shown) -> dict[str, Any]:
+def scene_document(model: Model, methods: list[Method], ways: Ways, drawing: Drawing) -> dict[str, Any]:
     """What the page needs to draw the points.
 
     Of the data's way it has clean samples and noises, from which x = alpha x0 + sigma eps follows at any time; of a
@@ -103,21 +103,21 @@ def document(model: Model, methods: list[Method], ways: Ways, how: Shown) -> dic
     first = {
         "title": "forward",
         "note": "data turning into noise",
-        "x0": packed(ways.data.x[0] @ how.axes, *how.bounds),
-        "eps": packed(eps @ how.axes, *how.bounds),
+        "x0": packed(ways.data.x[0] @ drawing.axes, *drawing.bounds),
+        "eps": packed(eps @ drawing.axes, *drawing.bounds),
         "by_end": _groups(ways.data.x[0]),
     }
-    rest = [_sampler(method, way, how) for method, way in zip(methods, ways.samplers, strict=True)]
+    rest = [_sampler(method, way, drawing) for method, way in zip(methods, ways.samplers, strict=True)]
     return {
-        "kind": how.kind,
+        "kind": drawing.kind,
         "count": len(eps),
-        "axes": how.axes.shape[1],
-        "limits": how.limits.tolist(),
-        "bounds": how.bounds,
+        "axes": drawing.axes.shape[1],
+        "limits": drawing.limits.tolist(),
+        "bounds": drawing.bounds,
         "by_start": _groups(eps),
-        "shades": SHADES,
+        "shades": PAGE_SHADES,
         "panels": [first, *rest],
-        "data_units": _data_units(model, how),
+        "data_units": _data_units(model, drawing),
     }
 
 
@@ -128,20 +128,20 @@ def noises(data: Trajectory) -> np.ndarray:
 
 
 def schedule_curve(process: Process) -> dict[str, Any]:
-    """The angle [KNOTS] at equally spaced times from 0 to 1: alpha is its cosine and sigma its sine."""
-    log_snr = process.schedule(jnp.linspace(0, 1, KNOTS, dtype=jnp.float32))
+    """The angle [_KNOTS] at equally spaced times from 0 to 1: alpha is its cosine and sigma its sine."""
+    log_snr = process.schedule(jnp.linspace(0, 1, _KNOTS, dtype=jnp.float32))
     below = np.minimum(angle_of(log_snr), _NOISE)  # rounded up, an angle might lie beyond noise alone
     return {"angle": [round(each, 12) for each in below.tolist()]}
 
 
-def _sampler(method: Method, way: Trajectory, how: Shown) -> dict[str, Any]:
+def _sampler(method: Method, way: Trajectory, drawing: Drawing) -> dict[str, Any]:
     frames = thinned(way)
     return {
         "title": method.sampler,
         "note": f"{method.steps:,} steps, grid {method.grid}",
         "t": [round(each, 6) for each in frames.t.tolist()],
         "levels": sorted({round(each, 4) for each in way.t.tolist()}),
-        "x": packed(frames.x @ how.axes, *how.bounds),
+        "x": packed(frames.x @ drawing.axes, *drawing.bounds),
         "by_end": _groups(way.x[0]),
     }
 
@@ -149,11 +149,11 @@ def _sampler(method: Method, way: Trajectory, how: Shown) -> dict[str, Any]:
 def _groups(cloud: np.ndarray) -> str:
     """The shade of each point by its rank along the first principal axis of its cloud [n, d], as in the figures."""
     mean, axes = principal_axes(cloud, 1)
-    return text_of(by_rank((cloud - mean) @ axes[:, 0], LIGHT, SHADES).group.astype(np.uint8))
+    return text_of(by_rank((cloud - mean) @ axes[:, 0], LIGHT, PAGE_SHADES).group.astype(np.uint8))
 
 
-def _data_units(model: Model, how: Shown) -> dict[str, Any] | None:
+def _data_units(model: Model, drawing: Drawing) -> dict[str, Any] | None:
     """How a drawn coordinate becomes one in data units, where each is a column of its own."""
-    if how.kind in ("projected", "curves"):
+    if drawing.kind in ("projected", "curves"):
         return None
     return {"mean": model.standard.mean.tolist(), "scale": model.standard.scale.tolist()}

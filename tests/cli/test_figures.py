@@ -30,7 +30,7 @@ def test_what_can_be_chosen_is_what_can_be_drawn():
     choices = {param.name: getattr(param.type, "choices", None) for param in plot_field.plot_field_command.params}
     assert list(choices["kind"]) == list(fields.NAMES)
     assert list(choices["style"]) == list(field.STYLES)
-    assert (plot_field.MOST_TIMES, plot_samples.MOST) == (field.MOST_PANELS, collection.MOST)
+    assert (plot_field.MOST_TIMES, plot_samples.MOST) == (field.MOST_FIELDS, collection.MOST_SETS)
 
 
 @pytest.mark.parametrize("command", LATER)

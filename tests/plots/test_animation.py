@@ -189,11 +189,11 @@ def test_colours_come_from_the_clean_end_of_each_way():
 
 def test_what_is_said_is_of_the_frame():
     animation = animation_of_points(stages())
-    readout = film(animation)._readout
+    time_bar = film(animation)._time_bar
     said = []
     for index in (0, 3, 4, 7):
         animation[index]
-        said.append(([text.get_text() for text in readout._numbers], readout._mark.get_marker()))
+        said.append(([text.get_text() for text in time_bar._numbers], time_bar._mark.get_marker()))
     first, last = (["0.000", "∞", "1.000"], ["1.000", "−14.3", "0.000"])
     assert said == [(first, ">"), (last, ">"), (last, "<"), (first, "<")]
 

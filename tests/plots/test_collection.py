@@ -42,8 +42,8 @@ def test_data_and_model_share_limits_and_have_their_colours():
     data, model, other = figure.axes
     assert (data.get_xlim(), data.get_ylim()) == (model.get_xlim(), model.get_ylim())
     assert data.get_xlim() != other.get_xlim()
-    for axes, colour in ((data, LIGHT.data), (model, LIGHT.model)):
-        np.testing.assert_allclose(scatters(axes)[0].get_facecolors()[0, :3], to_rgb(colour))
+    for axes, color in ((data, LIGHT.data), (model, LIGHT.model)):
+        np.testing.assert_allclose(scatters(axes)[0].get_facecolors()[0, :3], to_rgb(color))
 
 
 def test_what_cannot_be_drawn_is_told():

@@ -20,8 +20,8 @@ def a_field(levels, *, model=True, exact=True):
     truth = np.stack([-(1 + k) * places for k in range(levels)])
     usual = 1.0 + np.arange(levels)
     own = truth + np.array([0.1, 0.0])
-    backdrops = [Background(X, Y, np.exp(-(places**2).sum(axis=-1)))] * levels
-    return Field(X, Y, own if model else None, truth if exact else None, usual, np.full(levels, 0.1), backdrops)
+    backgrounds = [Background(X, Y, np.exp(-(places**2).sum(axis=-1)))] * levels
+    return Field(X, Y, own if model else None, truth if exact else None, usual, np.full(levels, 0.1), backgrounds)
 
 
 def draw(found, **look):
@@ -45,12 +45,12 @@ def test_rows_are_model_exact_and_difference_in_their_colours():
     found = a_field(2)
     panels = draw(found).axes
     rows = [panels[:2], panels[2:4], panels[4:]]
-    for row, name, colour in zip(
+    for row, name, color in zip(
         rows, ("model", "exact", "difference"), (LIGHT.model, LIGHT.data, LIGHT.ink), strict=True
     ):
         assert row[0].get_ylabel().startswith(name)
         assert row[1].get_ylabel() == ""
-        np.testing.assert_allclose(quivers(row[0])[0].get_facecolors()[0, :3], to_rgb(colour))
+        np.testing.assert_allclose(quivers(row[0])[0].get_facecolors()[0, :3], to_rgb(color))
     assert rows[2][0].get_title() == "10 % of exact"
     assert [axes.get_title() for axes in rows[0]] == ["$t = 0.10$", "$t = 1.00$"]
 

@@ -5,27 +5,27 @@ from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.plots.panels import (
     add_panel,
     checked_cloud,
-    density,
     draw_cloud,
+    histogram_density,
     kind_of,
     make_scene,
     normal_density,
     spread,
 )
 from diffuse_cli.plots.point_colors import by_label, by_rank, one_color, point_colors, principal_axes
-from diffuse_cli.plots.style import LIGHT, house_style, new_figure
+from diffuse_cli.plots.style import LIGHT, default_style, new_figure
 
 from .drawing import VIEWS, cloud, scatters
 
 
-def panel(points, view="points", *, hues=None, reference=None, **options):
+def panel(points, view="points", *, colors=None, reference=None, **options):
     """The axes of one cloud, and the scene it was drawn in."""
-    with house_style() as theme:
+    with default_style() as theme:
         reference = points if reference is None else reference
         scene = make_scene([points], reference=reference, view=view, side=2.0, theme=theme, **options)
         figure = new_figure(3, 3, theme)
         axes = add_panel(figure, figure.add_gridspec(1, 1)[0, 0], scene)
-        draw_cloud(axes, points, scene, hues or one_color(theme.data, len(points)), normal=True)
+        draw_cloud(axes, points, scene, colors or one_color(theme.data, len(points)), normal=True)
     return axes, scene
 
 
@@ -59,7 +59,7 @@ def test_a_cloud_without_a_finite_sample_is_told():
 def test_density_has_area_one():
     edges = np.linspace(-6, 6, 40)
     values = np.concatenate([cloud(500, 1)[:, 0], [np.nan, np.inf]])
-    assert (density(values, edges) * np.diff(edges)).sum() == pytest.approx(1.0)
+    assert (histogram_density(values, edges) * np.diff(edges)).sum() == pytest.approx(1.0)
     grid = np.linspace(-9, 9, 4001)
     assert np.trapezoid(normal_density(grid), grid) == pytest.approx(1.0)
 
@@ -67,11 +67,11 @@ def test_density_has_area_one():
 @pytest.mark.parametrize("groups", [1, 3, 8])
 def test_a_stacked_histogram_has_area_one_and_its_bands_their_share(groups):
     points = cloud(400, 1)
-    hues = by_rank(points[:, 0], LIGHT, groups)
-    axes, scene = panel(points, hues=hues)
+    colors = by_rank(points[:, 0], LIGHT, groups)
+    axes, scene = panel(points, colors=colors)
     bands = [patch.get_data() for patch in axes.patches]
     areas = [((band.values - band.baseline) * np.diff(band.edges)).sum() for band in bands]
-    np.testing.assert_allclose(areas, np.bincount(hues.group) / len(points), atol=0.01)
+    np.testing.assert_allclose(areas, np.bincount(colors.group) / len(points), atol=0.01)
     assert (bands[-1].values * np.diff(scene.edges)).sum() == pytest.approx(1.0)
 
 
@@ -103,7 +103,7 @@ def test_the_histogram_of_a_followed_curve_is_of_its_values_alone():
     points = cloud(100, 16)
     axes, scene = panel(points, "curves", curves=3, follow=True)
     heights = axes.child_axes[0].patches[0].get_data().values
-    np.testing.assert_allclose(heights, density(points[scene.followed], scene.edges))
+    np.testing.assert_allclose(heights, histogram_density(points[scene.followed], scene.edges))
     assert scene.followed == scene.curves[-1]
     dotted = [line for line in axes.lines if line.get_marker() == "."]
     np.testing.assert_array_equal(dotted[0].get_ydata(), points[scene.followed])
@@ -198,23 +198,23 @@ def test_one_sample_can_be_drawn(dim):
 
 
 def test_every_shade_is_used_equally():
-    hues = by_rank(np.random.default_rng(0).normal(size=640), LIGHT, 64)
-    np.testing.assert_array_equal(np.bincount(hues.group), 10)
+    colors = by_rank(np.random.default_rng(0).normal(size=640), LIGHT, 64)
+    np.testing.assert_array_equal(np.bincount(colors.group), 10)
 
 
 def test_colour_follows_the_first_axis_of_the_clean_cloud():
     points = cloud(100, 2)
     mean, axes = principal_axes(points, 1)
     along = (points - mean) @ axes[:, 0]
-    hues = point_colors(points, None, LIGHT)
-    assert (np.diff(hues.group[np.argsort(along)]) >= 0).all()
+    colors = point_colors(points, None, LIGHT)
+    assert (np.diff(colors.group[np.argsort(along)]) >= 0).all()
 
 
 def test_labels_get_one_colour_each():
     labels = np.array(["b", "a", "b", "c"])
-    hues = by_label(labels, LIGHT)
-    np.testing.assert_array_equal(hues.group, [1, 0, 1, 2])
-    assert len(np.unique(hues.palette, axis=0)) == 3
+    colors = by_label(labels, LIGHT)
+    np.testing.assert_array_equal(colors.group, [1, 0, 1, 2])
+    assert len(np.unique(colors.palette, axis=0)) == 3
     assert len(np.unique(by_label(np.arange(20), LIGHT).palette, axis=0)) == 20
 
 

@@ -26,9 +26,9 @@ def test_model_and_data_share_limits_and_nothing_is_cut(kind, view, dim, dark):
 def test_data_and_model_have_their_own_colours(dark):
     theme = DARK if dark else LIGHT
     figure = samples_figure(cloud(60, 2, 1), cloud(60, 2), dark=dark)
-    for axes, name, colour in zip(figure.axes, ("Data", "Model"), (theme.data, theme.model), strict=True):
+    for axes, name, color in zip(figure.axes, ("Data", "Model"), (theme.data, theme.model), strict=True):
         assert axes.get_title() == name
-        np.testing.assert_allclose(scatters(axes)[0].get_facecolors()[0, :3], to_rgb(colour))
+        np.testing.assert_allclose(scatters(axes)[0].get_facecolors()[0, :3], to_rgb(color))
 
 
 def test_one_dimension_overlays_two_histograms_of_area_one():

@@ -61,8 +61,8 @@ def test_lines_differ_in_colour_and_in_pattern():
         assert len({line.get_color() for line in axes.lines}) == 6
         assert [line.is_dashed() for line in axes.lines] == [bool(dashes) for dashes in DASHES]
     assert len(set(DASHES)) == 6
-    colours = [[line.get_color() for line in axes.lines] for axes in figure.axes]
-    assert colours[0] == colours[1] == colours[2]
+    colors = [[line.get_color() for line in axes.lines] for axes in figure.axes]
+    assert colors[0] == colors[1] == colors[2]
 
 
 def test_the_panels_show_what_they_say():

@@ -115,9 +115,9 @@ def test_a_point_keeps_its_colour(make, dim):
 def test_curves_keep_their_colour_and_stay_the_same_samples():
     frames, log_snr, t = noised(3, 40, 16)
     figure = forward_strip(frames, log_snr, t=t, view="curves")
-    colours = [[line.get_color() for line in axes.lines] for axes in figure.axes]
-    for other in colours[1:]:
-        np.testing.assert_array_equal(other, colours[0])
+    colors = [[line.get_color() for line in axes.lines] for axes in figure.axes]
+    for other in colors[1:]:
+        np.testing.assert_array_equal(other, colors[0])
     shown = [np.flatnonzero((frames[0] == line.get_ydata()).all(axis=1))[0] for line in figure.axes[0].lines]
     for axes, frame in zip(figure.axes, frames, strict=True):
         np.testing.assert_array_equal([line.get_ydata() for line in axes.lines], frame[shown])

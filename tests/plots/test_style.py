@@ -8,14 +8,14 @@ import pytest
 from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.plots.samples import samples_figure
 from diffuse_cli.plots.strips import forward_strip
-from diffuse_cli.plots.style import DARK, LIGHT, heading, house_style, new_figure, save_figure
+from diffuse_cli.plots.style import DARK, LIGHT, default_style, heading, new_figure, save_figure
 
 from .drawing import cloud, drawn, noised, pieces
 
 
-def lightness(colour):
+def lightness(color):
     """Relative luminance: what is left of a colour on a grey print."""
-    rgb = np.array(matplotlib.colors.to_rgb(colour))
+    rgb = np.array(matplotlib.colors.to_rgb(color))
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     return float(linear @ [0.2126, 0.7152, 0.0722])
 
@@ -29,15 +29,15 @@ def contrast(one, other):
 def test_colours_can_be_seen_and_told_apart_in_grey(theme):
     for text in (theme.ink, theme.muted):
         assert contrast(text, theme.paper) > 4.5
-    for colour in (theme.data, theme.model, *theme.classes, *theme.ramp([0.0, 0.5, 1.0])):
-        assert contrast(colour, theme.paper) > 1.8
+    for color in (theme.data, theme.model, *theme.classes, *theme.ramp([0.0, 0.5, 1.0])):
+        assert contrast(color, theme.paper) > 1.8
     assert contrast(theme.data, theme.model) > 1.5
     assert contrast(*theme.classes[:2]) > 1.5
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=lambda theme: theme.name)
 def test_the_ramp_only_gets_lighter(theme):
-    values = [lightness(colour) for colour in theme.ramp(np.linspace(0, 1, 40))]
+    values = [lightness(color) for color in theme.ramp(np.linspace(0, 1, 40))]
     assert (np.diff(values) > 0).all()
 
 
@@ -58,7 +58,7 @@ def test_a_readers_settings_do_not_change_a_figure(tmp_path):
 
 def test_settings_are_restored_after_an_error():
     before = dict(matplotlib.rcParams)
-    with pytest.raises(ZeroDivisionError), house_style():
+    with pytest.raises(ZeroDivisionError), default_style():
         1 / 0  # noqa: B018
     assert dict(matplotlib.rcParams) == before
 
@@ -135,7 +135,7 @@ def test_an_older_file_is_replaced(tmp_path):
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_a_notebook_shows_the_figure_in_its_theme(dark):
-    with house_style(dark=dark) as theme:
+    with default_style(dark=dark) as theme:
         figure = new_figure(2, 1, theme)
     assert figure._repr_png_().startswith(b"\x89PNG")
     corner = np.asarray(drawn(figure).buffer_rgba())[0, 0, :3] / 255
@@ -144,7 +144,7 @@ def test_a_notebook_shows_the_figure_in_its_theme(dark):
 
 @pytest.mark.parametrize("width", [3.0, 5.0, 9.0])
 def test_a_long_title_is_wrapped_not_cut(width):
-    with house_style() as theme:
+    with default_style() as theme:
         figure = new_figure(width, 3, theme)
         figure.add_subplot()
         heading(figure, "Forward: data → noise", "two moons with noise 0.05, cosine schedule of 1000 steps, seed 3")
@@ -155,12 +155,12 @@ def test_a_long_title_is_wrapped_not_cut(width):
 
 @pytest.mark.parametrize("width", [None, 6.0, 11.0])
 def test_a_figure_is_as_wide_as_asked(width):
-    with house_style(width=width) as theme:
+    with default_style(width=width) as theme:
         figure = new_figure(8.0, 3.0, theme)
     assert figure.get_figwidth() == (width or 8.0)
     assert figure.get_figheight() == pytest.approx(3.0 * max((width or 8.0) / 8.0, 1.0))
 
 
 def test_a_figure_has_a_least_width():
-    with house_style(width=5.9) as theme, pytest.raises(UsageError, match=r"5.9 inches is too narrow.* 6 or more"):
+    with default_style(width=5.9) as theme, pytest.raises(UsageError, match=r"5.9 inches is too narrow.* 6 or more"):
         new_figure(8.0, 3.0, theme)

@@ -37,19 +37,19 @@ def test_by_time_every_piece_of_every_path_is_drawn():
     pieces = np.array(lines(axes).get_segments()).reshape(4, 7, 2, 2)
     np.testing.assert_array_equal(pieces[:, :, 0], given.x[:-1])
     np.testing.assert_array_equal(pieces[:, :, 1], given.x[1:])
-    colours = lines(axes).get_colors().reshape(4, 7, 4)
-    np.testing.assert_array_equal(colours, np.repeat(colours[:, :1], 7, axis=1))
-    assert len(np.unique(colours[:, 0], axis=0)) == 4
+    colors = lines(axes).get_colors().reshape(4, 7, 4)
+    np.testing.assert_array_equal(colors, np.repeat(colors[:, :1], 7, axis=1))
+    assert len(np.unique(colors[:, 0], axis=0)) == 4
 
 
-@pytest.mark.parametrize("colour_by", ["place", np.arange(7) % 2])
-def test_by_anything_else_a_path_has_one_colour(colour_by):
+@pytest.mark.parametrize("color_by", ["place", np.arange(7) % 2])
+def test_by_anything_else_a_path_has_one_colour(color_by):
     given = paths(count=7, steps=5)
-    axes = trajectories_figure({"ddim": given}, colour_by=colour_by).axes[0]
+    axes = trajectories_figure({"ddim": given}, color_by=color_by).axes[0]
     np.testing.assert_array_equal(np.array(lines(axes).get_segments()), given.x.swapaxes(0, 1))
     ends = scatters(axes)[1].get_facecolors()
     np.testing.assert_allclose(lines(axes).get_colors()[:, :3], ends[:, :3])
-    assert len(np.unique(ends, axis=0)) == (2 if isinstance(colour_by, np.ndarray) else 7)
+    assert len(np.unique(ends, axis=0)) == (2 if isinstance(color_by, np.ndarray) else 7)
 
 
 def test_a_ring_at_the_start_and_a_dot_at_the_end():
@@ -63,7 +63,7 @@ def test_a_ring_at_the_start_and_a_dot_at_the_end():
 
 def test_a_single_value_is_drawn_over_time_from_noise_at_the_left():
     given = paths(count=5, dim=1)
-    axes = trajectories_figure({"ddim": given}, colour_by="place").axes[0]
+    axes = trajectories_figure({"ddim": given}, color_by="place").axes[0]
     line = np.array(lines(axes).get_segments())
     np.testing.assert_allclose(line[..., 0], np.tile(given.t, (5, 1)))
     np.testing.assert_allclose(line[..., 1], given.x[:, :, 0].T)
@@ -76,11 +76,11 @@ def test_many_pieces_are_rasterised():
     assert lines(trajectories_figure({"ddim": large}).axes[0]).get_rasterized()
 
 
-def test_the_backdrop_lies_behind_and_moves_no_limits():
+def test_the_background_lies_behind_and_moves_no_limits():
     x, y = np.linspace(-9, 9, 20), np.linspace(-8, 8, 30)
     p = np.exp(-(x[:, None] ** 2) - y**2)
     plain = trajectories_figure({"ddim": paths()}).axes[0]
-    axes = trajectories_figure({"ddim": paths()}, backdrop=Background(x, y, p)).axes[0]
+    axes = trajectories_figure({"ddim": paths()}, background=Background(x, y, p)).axes[0]
     (image,) = axes.images
     assert image.get_zorder() < lines(axes).get_zorder()
     assert (axes.get_xlim(), axes.get_ylim()) == (plain.get_xlim(), plain.get_ylim())
@@ -104,6 +104,6 @@ def test_what_cannot_be_drawn_is_told(given, error, words):
         trajectories_figure(given)
 
 
-def test_a_backdrop_of_another_shape_is_told():
+def test_a_background_of_another_shape_is_told():
     with pytest.raises(UsageError, match="20 by 30"):
-        trajectories_figure({"a": paths()}, backdrop=Background(np.arange(20), np.arange(30), np.ones((30, 20))))
+        trajectories_figure({"a": paths()}, background=Background(np.arange(20), np.arange(30), np.ones((30, 20))))

@@ -33,8 +33,8 @@ def unpacked(text, bounds, *shape):
 def moons():
     model, data = exact("moons")
     ways = scene.travel(model, data, METHODS, 50, 3)
-    how = scene.drawing_of(model, ways)
-    return model, ways, how, scene.document(model, METHODS, ways, how)
+    drawing = scene.drawing_of(model, ways)
+    return model, ways, drawing, scene.scene_document(model, METHODS, ways, drawing)
 
 
 def test_packing_keeps_16_bits():
@@ -43,16 +43,16 @@ def test_packing_keeps_16_bits():
         unpacked(packing.packed(values, -2, 3), (-2, 3), -1), values, atol=0.5 * 5 / 65535 + 1e-12
     )
     np.testing.assert_array_equal(unpacked(packing.packed(np.array([-9.0, 9.0]), -2, 3), (-2, 3), -1), [-2, 3])
-    assert [len(packing.packed(np.zeros(n), 0, 1)) for n in range(9)] == [packing.size(n) for n in range(9)]
+    assert [len(packing.packed(np.zeros(n), 0, 1)) for n in range(9)] == [packing.packed_size(n) for n in range(9)]
 
 
 def test_frames_are_the_journeys(moons):
-    _, ways, how, document = moons
+    _, ways, drawing, document = moons
     step = (document["bounds"][1] - document["bounds"][0]) / 65535
     for panel, way in zip(document["panels"][1:], ways.samplers, strict=True):
         frames = scene.thinned(way)
         found = unpacked(panel["x"], document["bounds"], len(panel["t"]), 50, 2)
-        np.testing.assert_allclose(found, np.clip(frames.x, *how.bounds), atol=0.51 * step)
+        np.testing.assert_allclose(found, np.clip(frames.x, *drawing.bounds), atol=0.51 * step)
         np.testing.assert_allclose(panel["t"], frames.t, atol=1e-6)
         assert (panel["t"][0], panel["t"][-1]) == (0, 1)
 
@@ -67,7 +67,7 @@ def test_the_forward_panel_is_the_forward_journey_and_ends_where_all_others_star
         np.testing.assert_allclose(way.x[-1], eps, atol=1e-3)
 
 
-@pytest.mark.parametrize(("steps", "frames"), [(6, 7), (70, scene.FRAMES)])
+@pytest.mark.parametrize(("steps", "frames"), [(6, 7), (70, scene.SAMPLER_FRAMES)])
 def test_long_ways_are_thinned_and_keep_their_ends(steps, frames):
     t = np.linspace(0, 1, steps + 1)
     found = scene.thinned(Trajectory(t[:, None, None], -t, t))
@@ -91,9 +91,9 @@ def test_as_many_points_as_fit(dataset, samplers, steps):
     count = scene.most(model, methods)
     columns = {"moons": 2, "bimodal": 1, "s_curve:dim=3": 3, "curves": 64}[dataset]
     assert count >= (40 if dataset == "curves" else 700)
-    frames = 2 + samplers * min(steps + 1, scene.FRAMES)  # data and noise beside the ways of samplers
-    shades = (2 + samplers) * packing.size(count) / 2
-    letters = packing.size(count * columns * frames) + shades
+    frames = 2 + samplers * min(steps + 1, scene.SAMPLER_FRAMES)  # data and noise beside the ways of samplers
+    shades = (2 + samplers) * packing.packed_size(count) / 2
+    letters = packing.packed_size(count * columns * frames) + shades
     assert letters <= 1_700_000
     assert dataset == "curves" or letters > 1_350_000  # and no fewer than do
 
@@ -116,25 +116,25 @@ def test_colours_are_shades_of_equal_use(moons):
     for text in (document["by_start"], *(panel["by_end"] for panel in document["panels"])):
         shades = np.frombuffer(base64.b64decode(text), np.uint8)
         assert len(shades) == 50
-        assert set(np.bincount(shades, minlength=scene.SHADES)) <= {1, 2}
+        assert set(np.bincount(shades, minlength=scene.PAGE_SHADES)) <= {1, 2}
 
 
 def test_the_density_of_a_plane_is_that_of_the_law(moons):
-    model, _, how, _ = moons
+    model, _, drawing, _ = moons
     data = model.dataset()
-    found = layers.density_layer(model, data, how)
+    found = layers.density_layer(model, data, drawing)
     values = np.frombuffer(base64.b64decode(found["values"]), np.uint8).reshape(layers.LEVELS, 80, 80)
     assert not found["smoothed"]
     # At the noisy end it is N(0, I), symmetric about the cell at the origin; its rows run along x.
-    x, y = (np.linspace(*limits, 161)[1::2] for limits in how.limits)
+    x, y = (np.linspace(*limits, 161)[1::2] for limits in drawing.limits)
     normal = np.exp(-0.25 * (x[None, :] ** 2 + y[:, None] ** 2))
     np.testing.assert_allclose(values[-1] / 255, normal / normal.max(), atol=0.01)
 
 
 def test_the_field_points_where_the_law_says():
     model, data = exact("moons")
-    how = scene.Shown("plane", np.eye(2), np.array([[-3.0, 3.0], [-3.0, 3.0]]))
-    found = layers.field_layer(model, data, how)
+    drawing = scene.Drawing("plane", np.eye(2), np.array([[-3.0, 3.0], [-3.0, 3.0]]))
+    found = layers.field_layer(model, data, drawing)
     assert set(found["values"]) == {"model"}  # which is exact by itself
     arrows = np.frombuffer(base64.b64decode(found["values"]["model"]), "<i2").reshape(layers.LEVELS, 19, 19, 2) / 32767
     # At the noisy end v = alpha eps - sigma x0, where x0 is the mean of the data, 0, and so is alpha.
@@ -148,6 +148,6 @@ def test_the_field_points_where_the_law_says():
 def test_a_file_has_a_smoothed_density_and_no_true_field(tmp_path):
     np.savetxt(tmp_path / "p.csv", np.random.default_rng(0).normal(size=(60, 2)), delimiter=",")
     model, data = exact(f"file:{tmp_path / 'p.csv'}")
-    how = scene.Shown("plane", np.eye(2), np.array([[-3.0, 3.0], [-3.0, 3.0]]))
-    assert layers.density_layer(model, data, how)["smoothed"]
-    assert set(layers.field_layer(model, data, how)["values"]) == {"model"}
+    drawing = scene.Drawing("plane", np.eye(2), np.array([[-3.0, 3.0], [-3.0, 3.0]]))
+    assert layers.density_layer(model, data, drawing)["smoothed"]
+    assert set(layers.field_layer(model, data, drawing)["values"]) == {"model"}

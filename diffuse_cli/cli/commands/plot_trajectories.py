@@ -19,7 +19,7 @@ Examples:
 @options.model_options
 @options.method_options
 @options.option(
-    "colour_by",
+    "color_by",
     "--color-by",
     "--colour-by",
     type=click.Choice(["time", "place", "class"]),
@@ -34,7 +34,7 @@ Examples:
 @options.common
 @click.pass_context
 def plot_trajectories_command(
-    ctx: click.Context, colour_by: str, count: int, seed: int, out: Path | None, look: Look, dpi: int, **_choices: Any
+    ctx: click.Context, color_by: str, count: int, seed: int, out: Path | None, look: Look, dpi: int, **_choices: Any
 ) -> None:
     """Draw the paths that points take from noise to data, over the density of the data.
 
@@ -47,11 +47,11 @@ def plot_trajectories_command(
     model = options.open_model(ctx)
     method = options.gather_method(ctx, model.config)
     # In space nothing lies behind the paths, and a run needs no data then.
-    dataset = model.dataset() if model.dim != 3 or colour_by == "class" else None
-    if colour_by == "class":
+    dataset = model.dataset() if model.dim != 3 or color_by == "class" else None
+    if color_by == "class":
         grids.check_classes(model.config, dataset)
     drawn = draw.draw_samples(model, method, count, seed, trajectory=True)
-    figure = trajectories.plot_trajectories(model, method, drawn, dataset, colour_by=colour_by, look=look)
-    name = "trajectories" + (f"-by-{colour_by}" if colour_by != "time" else "")
+    figure = trajectories.plot_trajectories(model, method, drawn, dataset, color_by=color_by, look=look)
+    name = "trajectories" + (f"-by-{color_by}" if color_by != "time" else "")
     name += options.of_method(method, model.config)
     options.write_figure(figure, out or options.run_figure(model.folder, name, look), dpi)

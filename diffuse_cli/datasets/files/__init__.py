@@ -1,4 +1,4 @@
 """Reading a user's points: CSV and other text, .npy, .npz.
 
-Everything here may change as long as what was read before is still read as it was.
+Everything here may change as long as every file that could be read before still gives the same points.
 """

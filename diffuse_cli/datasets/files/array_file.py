@@ -1,4 +1,4 @@
-"""Tables of numbers in NumPy's own files, .npy and .npz. Nothing is ever unpickled: a data file must not run code."""
+"""Tables of numbers in NumPy files, .npy and .npz. Nothing is unpickled: a data file must not run code."""
 
 import zipfile
 import zlib
@@ -15,7 +15,7 @@ _UNREADABLE = (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplemen
 
 
 def read_array(path: Path, source: str, *, key: str | None, columns: str | None) -> Table:
-    """Read an array of shape [n, d], or [n] for one column. Of an .npz file with several arrays, `key` names the one.
+    """Read an array of shape [n, d], or [n] for one column. `key` names the array of an .npz file that has several.
 
     `columns` is as in `choose_columns`. The points may still hold nan and infinity.
 
@@ -33,13 +33,13 @@ def read_array(path: Path, source: str, *, key: str | None, columns: str | None)
 
     table = _as_table(array, source)
     chosen = choose_columns(columns, None, table.shape[1], source)
-    with np.errstate(over="ignore"):  # what is too large for float64 becomes infinite, and is refused as such
+    with np.errstate(over="ignore"):  # numbers too large for float64 become infinite, and are refused later
         points = table[:, chosen].astype(np.float64)
     return Table(points, source, chosen, table.shape[1])
 
 
 def _load(stream: BinaryIO, source: str, key: str | None) -> tuple[np.ndarray, str]:
-    """The array, and how to call it."""
+    """The array, and its name for messages."""
     try:
         loaded = np.load(stream, allow_pickle=False)
         if isinstance(loaded, np.lib.npyio.NpzFile):
@@ -56,16 +56,16 @@ def _load(stream: BinaryIO, source: str, key: str | None) -> tuple[np.ndarray, s
 
 
 def _which(loaded: "np.lib.npyio.NpzFile", key: str | None, source: str) -> str:
-    known = list(loaded.files)
-    if not known:
+    names = list(loaded.files)
+    if not names:
         raise DiffuseError(f"{source} holds no arrays.")
     if key is not None:
-        if key not in known:
-            raise unknown(f"array in {source}:", key, known)
+        if key not in names:
+            raise unknown(f"array in {source}:", key, names)
         return key
-    if len(known) > 1:
-        raise UsageError(f"{source} holds {len(known)} arrays; say which with key=…: {', '.join(known)}.")
-    return known[0]
+    if len(names) > 1:
+        raise UsageError(f"{source} holds {len(names)} arrays; say which with key=…: {', '.join(names)}.")
+    return names[0]
 
 
 def _as_table(array: np.ndarray, source: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A user's own points, from a text table or a NumPy file."""
+"""Points from a user's file, a text table or a NumPy file."""
 
 import os
 from collections.abc import Callable
@@ -12,25 +12,32 @@ from diffuse_cli.datasets.files.table import Table, all_but
 from diffuse_cli.datasets.files.text_file import Header, read_text
 from diffuse_cli.errors import DiffuseError, UsageError
 
-TEXT, ARRAY = (".csv", ".tsv", ".txt"), (".npy", ".npz")
+_TEXT, _ARRAY = (".csv", ".tsv", ".txt"), (".npy", ".npz")
 
-MOST_COLUMNS = 256
-LARGEST = 1e30  # beyond it squares, and then single precision, overflow
+_MOST_COLUMNS = 256
+_LARGEST = 1e30  # beyond it squares, and then single precision, overflow
 
 
 def file(*, path: str, columns: str | None = None, header: Header = "auto", key: str | None = None) -> Dataset:
     """The points in a file: .csv, .tsv or .txt (see `read_text`), .npy or .npz (see `read_array`).
 
-    path: the file; ~ is the home folder. columns: which ones to take, and in what order, as names or numbers from 1
-    joined by +, like x+y or 1+3. header: whether a text file's first line is names, if that cannot be seen. key: which
-    array of an .npz file.
+    path: the file; ~ is the home folder. columns: the columns to read, in this order, as names or numbers from 1 joined
+    by +, like x+y or 1+3. header: whether the first line of a text file is names, if that cannot be recognised. key:
+    the array of an .npz file.
 
-    There is no law to draw from but the points themselves: `points` is [n, d], and `draw` picks rows of it at random,
-    with replacement. Nobody knows its density, so there is no `exact`. Each column is standardised on its own, since
-    columns may be measured in different units.
+    `points` of the Dataset is [n, d], and `draw` picks rows of it at random, with replacement. The density is unknown,
+    so `exact` is None. Each column has its own scale, since columns may have different units.
 
-    Raises DiffuseError, one sentence that says what is wrong and where, if the file cannot be read or does not hold at
-    least 2 points of 1 to 256 finite, varying coordinates; UsageError for an option that has no meaning for the file.
+    Raises DiffuseError, with the place of the fault, if the file cannot be read or does not hold at least 2 points of 1
+    to 256 finite, varying coordinates; UsageError for an option that has no meaning for the file.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "points.csv")
+    ...     _ = path.write_text("x,y\\n0,1\\n1,3\\n")
+    ...     dataset = file(path=str(path))
+    >>> dataset.standard.mean
+    array([0.5, 2. ])
     """
     table = _read(path, columns, header, key)
     if len(table.points) == 1:
@@ -48,7 +55,7 @@ def file(*, path: str, columns: str | None = None, header: Header = "auto", key:
 def read_points(
     *, path: str, columns: str | None = None, header: Header = "auto", key: str | None = None
 ) -> np.ndarray:
-    """The points [n, d] in a file, float64, read like those of `file`, but a single one will do and they need not vary.
+    """The points [n, d] in a file, float64. They are read as by `file`, but one point is enough and none need vary.
 
     Raises DiffuseError and UsageError like `file`.
     """
@@ -66,7 +73,7 @@ def _read(path: str, columns: str | None, header: Header, key: str | None) -> Ta
 def _open(path: str, columns: str | None, header: Header, key: str | None) -> Table:
     try:
         place = Path(path).expanduser()
-    except RuntimeError as error:  # ~someone who is not there
+    except RuntimeError as error:  # ~name of a user that does not exist
         raise DiffuseError(f"cannot read {path}: {error}") from error
     try:
         if place.is_dir():
@@ -74,18 +81,18 @@ def _open(path: str, columns: str | None, header: Header, key: str | None) -> Ta
         if not place.exists():
             raise DiffuseError(_missing(place, path))
         suffix = place.suffix.lower()
-        if suffix in TEXT:
+        if suffix in _TEXT:
             if key is not None:
                 raise UsageError(f"{path}: key={key} chooses an array of an .npz file, and this is a text file.")
             return read_text(place, path, header=header, columns=columns)
-        if suffix in ARRAY:
+        if suffix in _ARRAY:
             if header != "auto":
                 raise UsageError(f"{path}: header={header} is for text files; a NumPy file has no line of names.")
             return read_array(place, path, key=key, columns=columns)
     except OSError as error:
         raise DiffuseError(f"cannot read {path}: {error.strerror or error}.") from error
     what = f"files that end in {suffix}" if suffix else "files without an ending"
-    raise DiffuseError(f"{path}: {what} cannot be read; known are {', '.join(TEXT + ARRAY)}.")
+    raise DiffuseError(f"{path}: {what} cannot be read; known are {', '.join(_TEXT + _ARRAY)}.")
 
 
 def _missing(place: Path, path: str) -> str:
@@ -98,17 +105,19 @@ def _missing(place: Path, path: str) -> str:
 
 
 def _examples(folder: Path) -> str:
-    names = sorted(name for name in os.listdir(folder) if Path(name).suffix.lower() in TEXT + ARRAY)
-    return f", like {folder / names[0]}" if names else f" that ends in {', '.join(TEXT + ARRAY)}"
+    names = sorted(name for name in os.listdir(folder) if Path(name).suffix.lower() in _TEXT + _ARRAY)
+    return f", like {folder / names[0]}" if names else f" that ends in {', '.join(_TEXT + _ARRAY)}"
 
 
 def _check_shape(table: Table) -> None:
     rows, columns = table.points.shape
     if rows == 0 or columns == 0:
         raise DiffuseError(f"{table.source} holds no points: {rows} rows, {columns} columns.")
-    if columns > MOST_COLUMNS:
-        advice = "transpose it if each column is a point" if rows <= MOST_COLUMNS else "choose some with columns=1+2+…"
-        raise DiffuseError(f"{table.source} has {columns} columns, and at most {MOST_COLUMNS} can be learnt; {advice}.")
+    if columns > _MOST_COLUMNS:
+        advice = "transpose it if each column is a point" if rows <= _MOST_COLUMNS else "choose some with columns=1+2+…"
+        raise DiffuseError(
+            f"{table.source} has {columns} columns, and at most {_MOST_COLUMNS} can be learnt; {advice}."
+        )
 
 
 def _check_values(table: Table) -> None:
@@ -121,19 +130,19 @@ def _check_values(table: Table) -> None:
     refuse(
         ~np.isfinite(table.points), lambda value: f"{value:g} is not a finite number; fill the gap or remove the row"
     )
-    refuse(np.abs(table.points) > LARGEST, lambda value: f"{value:g} is too large; the limit is ±{LARGEST:g}")
+    refuse(np.abs(table.points) > _LARGEST, lambda value: f"{value:g} is too large; the limit is ±{_LARGEST:g}")
 
 
 def _check_spread(table: Table, scale: np.ndarray) -> None:
     """Refuse columns that do not vary, or so little that their variance is lost in underflow."""
-    flat = np.flatnonzero((np.ptp(table.points, axis=0) == 0) | (scale < 1 / LARGEST))
+    flat = np.flatnonzero((np.ptp(table.points, axis=0) == 0) | (scale < 1 / _LARGEST))
     if not len(flat):
         return
     listed = ", ".join(table.column(column) for column in flat[:8]) + (", …" if len(flat) > 8 else "")
     advice = ""
     if len(flat) < len(scale):
         varying = set(range(len(scale))) - set(flat.tolist())
-        kept = [table.columns[column] for column in varying]
-        choice = all_but([index for index in range(table.width) if index not in kept], table.width)
+        kept_columns = [table.columns[column] for column in varying]
+        choice = all_but([index for index in range(table.width) if index not in kept_columns], table.width)
         advice = f"; leave {'it' if len(flat) == 1 else 'them'} out" + (f" with {choice}" if choice else "")
     raise DiffuseError(f"{table.source}: {listed} {'does' if len(flat) == 1 else 'do'} not vary{advice}.")

@@ -1,4 +1,4 @@
-"""A table of numbers read from a file, with what is needed to tell a user where in it something is wrong."""
+"""A table of numbers read from a file, with the line numbers and column names that error messages refer to."""
 
 from typing import NamedTuple
 
@@ -8,12 +8,12 @@ from diffuse_cli.errors import UsageError
 
 
 class Table(NamedTuple):
-    """Points [n, d], float64, and where they stand in their file.
+    """Points [n, d], float64, and their places in the file.
 
     source: the file as the user wrote it, with the array's name where it holds several.
     columns: for each of the d columns, its place in the file (from 0). width: how many columns the file has.
     names: the names of the file's columns, if it has them.
-    row: what a row is called there, and lines: the number of each; None if they are numbered from 1.
+    row: the word for a row in messages. lines: the number of each row; None if they are numbered from 1.
     """
 
     points: np.ndarray
@@ -35,13 +35,13 @@ class Table(NamedTuple):
 
 
 def describe_column(index: int, names: list[str] | None) -> str:
-    """`column 2 (y)`: people count from 1."""
+    """`column 2 (y)` for index 1: columns are counted from 1 in messages."""
     name = names[index] if names is not None and index < len(names) else ""
     return f"column {index + 1} ({name})" if name else f"column {index + 1}"
 
 
 def all_but(leave_out: list[int], width: int) -> str:
-    """The option that chooses every other column, `columns=1+2+4`; empty if those are none, or too many to write."""
+    """The option that chooses all columns not in `leave_out`, `columns=1+2+4`; empty for none or more than 16."""
     rest = [str(index + 1) for index in range(width) if index not in leave_out]
     return f"columns={'+'.join(rest)}" if 0 < len(rest) <= 16 else ""
 
@@ -49,7 +49,7 @@ def all_but(leave_out: list[int], width: int) -> str:
 def choose_columns(wanted: str | None, names: list[str] | None, width: int, source: str) -> list[int]:
     """The places (from 0) of the columns that `wanted` asks for: names or numbers from 1, joined by `+`; None is all.
 
-    Raises UsageError for a column that is not there, is asked for twice, or has a name that others have too.
+    Raises UsageError for a column that does not exist, is given twice, or shares its name with another column.
     """
     if wanted is None:
         return list(range(width))

@@ -21,7 +21,7 @@ _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
 def read_text(path: Path, source: str, *, header: Header, columns: str | None) -> Table:
     """Read a text file of numbers; blank lines and lines that begin with # are skipped.
 
-    The delimiter is a tab in a .tsv file, and otherwise the first of tab, semicolon, comma and spaces that is found.
+    The delimiter is a tab in a .tsv file, and otherwise the first of tab, semicolon, comma and spaces that occurs.
     The first line is taken as names if no chosen cell of it is a number; `header` overrides that. `columns` is as in
     `choose_columns`. The points may still hold nan and infinity.
 
@@ -34,8 +34,8 @@ def read_text(path: Path, source: str, *, header: Header, columns: str | None) -
     first_line, first = next(rows)
     names = [cell.strip() for cell in first] if _has_names(first, header, columns) else None
     if names is None and columns is not None and not _only_numbers(columns):
-        said = "header=no says it has none" if header == "no" else f"line {first_line} holds numbers"
-        raise UsageError(f"{source}: columns={columns} needs a line of names, but {said}; choose by number.")
+        reason = "header=no says it has none" if header == "no" else f"line {first_line} holds numbers"
+        raise UsageError(f"{source}: columns={columns} needs a line of names, but {reason}; choose by number.")
     chosen = choose_columns(columns, names, len(first), source)
 
     if names is None:
@@ -68,21 +68,21 @@ def _lines(path: Path, source: str) -> list[tuple[int, str]]:
         line = content.count(b"\n", 0, error.start) + 1
         raise DiffuseError(f"{source}, line {line}: this is not UTF-8 text; save the table as CSV in UTF-8.") from error
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    kept = [(n, line) for n, line in enumerate(lines, 1) if line.strip() and not line.lstrip().startswith("#")]
-    if not kept:
+    rows = [(n, line) for n, line in enumerate(lines, 1) if line.strip() and not line.lstrip().startswith("#")]
+    if not rows:
         raise DiffuseError(f"{source} holds no rows of numbers.")
-    return kept
+    return rows
 
 
 def _delimiter(lines: list[str]) -> str:
-    """What stands between the cells, judged by the last of `lines`: the second line of a file is never its names."""
+    """The character between cells, from the last of `lines`: the second line of a file is never names."""
     line = _QUOTED.sub("", lines[-1]).strip()
-    found = next((mark for mark in "\t;," if mark in line), None)
-    return found or (" " if re.search(r"\s", line) else ",")
+    delimiter = next((mark for mark in "\t;," if mark in line), None)
+    return delimiter or (" " if re.search(r"\s", line) else ",")
 
 
 def _cells(numbered: list[tuple[int, str]], delimiter: str, source: str) -> Iterator[tuple[int, list[str]]]:
-    """Each row's cells, with the number of the line on which the row ends."""
+    """The cells of each row, with the number of the line on which the row ends."""
     texts = (text.strip() if delimiter == " " else text for _, text in numbered)
     reader = csv.reader(texts, delimiter=delimiter, skipinitialspace=True)
     try:
@@ -94,7 +94,7 @@ def _cells(numbered: list[tuple[int, str]], delimiter: str, source: str) -> Iter
 
 
 def _has_names(first: list[str], header: Header, columns: str | None) -> bool:
-    """Whether the first row is names: what `header` says, or else what its cells look like."""
+    """Whether the first row is names: by `header`, or with "auto" by its cells."""
     if header != "auto":
         return header == "yes"
     if columns is not None and not _only_numbers(columns):
@@ -109,7 +109,7 @@ def _only_numbers(columns: str) -> bool:
 
 
 def _number(cell: str) -> float:
-    if "_" in cell:  # float() reads 1_000, which no table means
+    if "_" in cell:  # float() accepts 1_000, which is no number in a table
         raise ValueError
     return float(cell)
 
@@ -134,7 +134,7 @@ def _fault(cell: str) -> str:
 
 
 def _advice(cells: list[str], bad: int, delimiter: str, header: Header, *, at_first: bool, named: bool) -> str:
-    """What would put a wrong cell right, where that can be told."""
+    """What the user can do about a wrong cell; empty if unknown."""
     if _DECIMAL_COMMA.fullmatch(cells[bad].strip()) and delimiter != ",":
         return "; write decimals with a point"
     if not at_first:
