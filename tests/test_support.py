@@ -63,6 +63,21 @@ def test_a_budget_keeps_what_was_not_counted_and_drops_what_is_gone():
     assert after["jax"] == budget.version()
 
 
+def test_what_fails_is_a_number_exceeded_and_not_another_jax_or_tests_without_numbers():
+    numbers = {"jax": budget.version(), "fast": {"a": 10, "b": 10}, "slow": {"a": 10}}
+    for kinds, counted, fails in [
+        ({"fast"}, {"a": 10}, False),
+        ({"fast"}, {"a": 20}, True),
+        ({"fast", "slow"}, {"a": 20, "b": 10}, False),
+        ({"fast", "slow"}, {"a": 20, "b": 20}, True),
+        ({"rounding"}, {"a": 20}, False),
+    ]:
+        lines, failed = budget._check(numbers, kinds, counted)
+        assert failed == fails, (kinds, counted)
+        assert bool(lines) == (fails or kinds == {"rounding"})
+    assert not budget._check(numbers | {"jax": "0.1"}, {"fast"}, {"a": 20})[1]
+
+
 def test_budget_names_no_file_that_is_gone():
     numbers = tomllib.loads(budget.PATH.read_text())
     files = {file for kind in selection.KINDS for file in numbers.get(kind, {})}

@@ -40,7 +40,7 @@ def rewritten(budget, section, counted, exists):
     """The budget with the files just counted, and without those that are gone or compile nothing."""
     programs = {**budget.get(section, {}), **counted}
     kept = {file: programs[file] for file in sorted(programs) if programs[file] and exists(file)}
-    return {"jax": version(), **{kind: budget.get(kind, {}) for kind in selection.KINDS}, section: kept}
+    return {"jax": version(), **{kind: budget[kind] for kind in selection.KINDS if kind in budget}, section: kept}
 
 
 def pytest_addoption(parser):
@@ -57,36 +57,37 @@ def pytest_sessionfinish(session, exitstatus):
     budget = tomllib.loads(PATH.read_text()) if PATH.is_file() else {}
     if config.getoption("--write-budget"):
         lines, failed = _write(config, exitstatus, budget, counted)
-    elif not selection.are_whole(config):
+    elif not selection.are_whole(config) or not selection.kinds(config):
         return
-    elif budget.get("jax") != version():
-        lines, failed = [f"not held to {PATH.name}, which is of jax {budget.get('jax')}"], False
     else:
-        sections = [budget.get(kind, {}) for kind in selection.kinds(config)]
-        allowed = {file: sum(s.get(file, 0) for s in sections) for file in set().union(*sections)}
-        lines = list(excess(counted, allowed))
-        failed = bool(lines)
-        if failed:
-            lines.append("If they are worth it: " + " ".join(["pytest --write-budget", *_marks(config)]))
+        lines, failed = _check(budget, selection.kinds(config), counted)
     config.stash[_LINES] = lines
     if failed and exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-def _marks(config):
-    return [f"-m {config.option.markexpr}"] if config.option.markexpr else []
+def _check(budget, kinds, counted):
+    """What to say, and whether the run fails by it."""
+    write = "pytest --write-budget" + "".join(f" -m {kind}" for kind in kinds - {"fast"})
+    if budget.get("jax") != version():
+        return [f"not held to {PATH.name}, which is of jax {budget.get('jax')}"], False
+    if not all(kind in budget for kind in kinds):
+        return [f"{PATH.name} has no numbers of these tests yet; they come by: {write}"], False
+    files = {file for kind in kinds for file in budget[kind]}
+    lines = list(excess(counted, {file: sum(budget[kind].get(file, 0) for kind in kinds) for file in files}))
+    return [*lines, f"if they are worth it: {write}"] if lines else [], bool(lines)
 
 
 def _write(config, exitstatus, budget, counted):
     kinds = selection.kinds(config)
-    if exitstatus != pytest.ExitCode.OK or not selection.are_whole(config) or len(kinds) != 1:
-        return ["budget not written: that takes files run whole, without failures, by one of the markers"], True
+    one = len(kinds) == 1 and config.option.markexpr in ("", *kinds)
+    if exitstatus != pytest.ExitCode.OK or not selection.are_whole(config) or not one:
+        return ["budget not written: that takes whole files without failures, and no -m or one marker"], True
     budget = rewritten(budget, *kinds, counted, lambda file: (config.rootpath / file).is_file())
     PATH.write_text(_HEAD + tomli_w.dumps(budget))
     return [f"written to {PATH.relative_to(config.rootpath)}"], False
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    lines = config.stash.get(_LINES, [])
-    for line in lines:
+    for line in config.stash.get(_LINES, []):
         terminalreporter.write_line(line)
