@@ -1,5 +1,6 @@
 """How the tests themselves are run: what is picked, what is counted, and that a run can be ended."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -185,10 +186,15 @@ def test_a_signal_ends_a_run_at_once(tmp_path, test, number, workers):
         env=environment | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
-    while not any(tmp_path.glob(began)):
-        assert process.poll() is None, process.communicate()[0]
-        time.sleep(0.05)
-    process.send_signal(number)
-    out, _ = process.communicate(timeout=30)
-    assert process.returncode == pytest.ExitCode.INTERRUPTED, out
+    try:
+        while not any(tmp_path.glob(began)):
+            assert process.poll() is None, process.communicate()[0]
+            time.sleep(0.05)
+        process.send_signal(number)
+        out, _ = process.communicate(timeout=30)
+        assert process.returncode == pytest.ExitCode.INTERRUPTED, out
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
