@@ -55,7 +55,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="Whether the network also says how uncertain it is; learned by the losses kl and hybrid."),
     ] = "fixed"
     loss: Annotated[str, Meta(description="What training minimises.")] = "simple"
-    time: Annotated[bool, Meta(description="Tell the network how much noise there is.")] = True
+    noise_conditioning: Annotated[bool, Meta(description="Tell the network how much noise there is.")] = True
     width: Annotated[
         Count | None,
         Meta(description="Units in each hidden layer.  [default: 64, or twice the columns if that is more]"),
@@ -94,6 +94,24 @@ CHOICES = {
     "sampler",
     "grid",
 }  # fields that hold a choice of that kind
+OLD_NAMES = {"time": "noise_conditioning"}  # which configs and checkpoints may still have, and the names of today
+
+
+def new_name(key: str) -> str:
+    """The name that a setting has today.
+
+    >>> new_name("time"), new_name("lr")
+    ('noise_conditioning', 'lr')
+    """
+    return OLD_NAMES.get(key, key)
+
+
+def renamed(values: Mapping[str, Any], source: str = "settings") -> dict[str, Any]:
+    """The same values under the names of today. Raises UsageError naming `source` where both names of one are there."""
+    for old, new in OLD_NAMES.items():
+        if old in values and new in values:
+            raise UsageError(f"{source}: {old} is the older name of {new}; give one of them")
+    return {new_name(key): value for key, value in values.items()}
 
 
 def field_parts(name: str) -> tuple[Any, dict[str, Any]]:
@@ -110,16 +128,17 @@ def field_parts(name: str) -> tuple[Any, dict[str, Any]]:
 
 
 def make(values: Mapping[str, Any], source: str = "settings") -> Config:
-    """A Config from a mapping, every key and value checked.
+    """A Config from a mapping, every key and value checked. Older names of settings are known.
 
     Raises UsageError naming `source` and the first wrong key or value, and what would be right.
     """
+    values = renamed(values, source)
     for key in values:
         if key not in FIELDS:
             error = unknown("setting", key, FIELDS)
             raise UsageError(f"{source}: {error}")
     try:
-        config = msgspec.convert(dict(values), Config)
+        config = msgspec.convert(values, Config)
     except msgspec.ValidationError as error:
         raise UsageError(f"{source}: {error}") from error
     for name in FIELDS:
@@ -134,6 +153,7 @@ def make(values: Mapping[str, Any], source: str = "settings") -> Config:
 
 def convert(key: str, text: str, source: str) -> Any:
     """A setting's value from text. Raises UsageError naming `source` if it has no meaning."""
+    key = new_name(key)
     if key not in FIELDS:
         raise UsageError(f"{source}: {unknown('setting', key, FIELDS)}")
     try:
@@ -179,7 +199,7 @@ def read(source: str) -> dict[str, Any]:
     except OSError as error:
         raise DiffuseError(f"cannot read {path}: {error.strerror}") from error
     make(values, str(path))
-    return values
+    return renamed(values)
 
 
 def presets() -> dict[str, Path]:

@@ -18,9 +18,12 @@ import numpy as np
 from jax import Array
 
 from diffuse_cli import catalog
+from diffuse_cli.config import Config
+from diffuse_cli.diffusion import exact
 from diffuse_cli.diffusion.denoisers import Predict
 from diffuse_cli.diffusion.process import Level, Process
 from diffuse_cli.errors import DiffuseError, UsageError
+from diffuse_cli.models import build
 from diffuse_cli.samplers.base import Adaptive, Sampler, State
 from diffuse_cli.samplers.loop import carry
 
@@ -111,6 +114,15 @@ def stretch(predict: Predict, process: Process, x0: np.ndarray, times: tuple[flo
         if not np.isfinite(end).all():
             raise DiffuseError("the exact flow could not be solved here; choose times closer to each other")
         return Stretch(predict, process, tuple(ends.tolist()), start, end, distance(end, looser))
+
+
+def exact_stretch(config: Config, times: tuple[float, float], *, points: int) -> Stretch:
+    """The `stretch` of so many points of the data of a Config, under their exact denoiser. Raises UsageError for a set
+    whose law is not known, and like `stretch`."""
+    dataset = build.build_dataset(config)
+    predict = jax.tree_util.Partial(exact.denoiser(build.law_of(config, dataset)))
+    x0 = dataset.standard.to_model(dataset.draw(np.random.default_rng(config.seed), points))
+    return stretch(predict, build.build_process(config), x0, times, config.seed)
 
 
 def order(found: Stretch, sampler: Sampler, steps: Sequence[int]) -> Order:

@@ -8,72 +8,47 @@ import gc
 import importlib
 import signal
 import sys
-from typing import Any
+from collections.abc import Sequence
+from typing import NamedTuple, NoReturn
 
 import click
 from click.shell_completion import CompletionItem
 
 from diffuse_cli.cli import signals
 from diffuse_cli.errors import DiffuseError
+from diffuse_cli.figures.table import FIGURES, FigureRow
 
-COMMANDS = {  # name: (where, one line for the list of commands)
-    "train": (
-        "diffuse_cli.cli.commands.train:train",
-        "Train a denoiser on a dataset; leaves a run folder with figures.",
-    ),
-    "sample": ("diffuse_cli.cli.commands.sample:sample_command", "Draw samples from a run with any sampler."),
-    "plot-forward": (
-        "diffuse_cli.cli.commands.plot_forward:plot_forward_command",
-        "Draw data turning into noise; needs no run.",
-    ),
-    "plot-reverse": (
-        "diffuse_cli.cli.commands.plot_reverse:plot_reverse_command",
-        "Draw noise turning into data under a run.",
-    ),
-    "plot-samples": (
-        "diffuse_cli.cli.commands.plot_samples:plot_samples_command",
-        "Draw several runs or datasets in one grid.",
-    ),
-    "plot-trajectories": (
-        "diffuse_cli.cli.commands.plot_trajectories:plot_trajectories_command",
-        "Draw the paths of points from noise to data.",
-    ),
-    "plot-field": (
-        "diffuse_cli.cli.commands.plot_field:plot_field_command",
-        "Draw the field of a run beside the exact one.",
-    ),
-    "plot-density": (
-        "diffuse_cli.cli.commands.plot_density:plot_density_command",
-        "Draw the density of a run beside the exact one.",
-    ),
-    "plot-schedule": (
-        "diffuse_cli.cli.commands.plot_schedule:plot_schedule_command",
-        "Draw noise schedules beside each other.",
-    ),
-    "plot-loss": ("diffuse_cli.cli.commands.plot_loss:plot_loss_command", "Draw a run's loss."),
-    "animate": (
-        "diffuse_cli.cli.commands.animate:animate",
-        "Animate data turning into noise and back: GIF, WebP or MP4.",
-    ),
-    "report": ("diffuse_cli.cli.commands.report:report", "Make one offline HTML page of a run, with a time slider."),
-    "explain": (
-        "diffuse_cli.cli.commands.explain:explain",
-        "Follow one point: question, answer, and what can be known.",
-    ),
-    "doctor": ("diffuse_cli.cli.commands.doctor:doctor", "Say whether a schedule is right for its data; needs no run."),
-    "evaluate": ("diffuse_cli.cli.commands.evaluate:evaluate", "Judge a run, each figure beside its noise floor."),
-    "compare": (
-        "diffuse_cli.cli.commands.compare:compare",
-        "Compare samplers at the same numbers of network evaluations.",
-    ),
-    "likelihood": (
-        "diffuse_cli.cli.commands.likelihood:likelihood",
-        "Log-likelihood of points under a run, by the flow ODE.",
-    ),
-    "verify": ("diffuse_cli.cli.commands.verify:verify", "Verify that each solver converges as fast as theory says."),
-    "list": ("diffuse_cli.cli.commands.list_choices:list_choices", "Show what there is to choose from."),
-    "runs": ("diffuse_cli.cli.commands.list_runs:list_runs", "Show the runs there are."),
-    "info": ("diffuse_cli.cli.commands.info:info", "Show a run's settings, versions and history."),
+_HERE = "diffuse_cli.cli.commands"
+
+
+class CommandEntry(NamedTuple):
+    """A command: where it is ('module:function' in commands/, none where it is made from a row of FIGURES), and one
+    line for the list of commands."""
+
+    where: str | None
+    summary: str
+
+
+def _of_row(name: str, row: FigureRow) -> CommandEntry:
+    module = name.replace("-", "_")
+    return CommandEntry(f"{module}:{module}_command" if row.subject == "several" else None, row.summary)
+
+
+COMMANDS = {
+    "train": CommandEntry("train:train", "Train a denoiser on a dataset; leaves a run folder with figures."),
+    "sample": CommandEntry("sample:sample_command", "Draw samples from a run with any sampler."),
+    **{name: _of_row(name, row) for name, row in FIGURES.items()},
+    "animate": CommandEntry("animate:animate", "Animate data turning into noise and back: GIF, WebP or MP4."),
+    "report": CommandEntry("report:report", "Make one offline HTML page of a run, with a time slider."),
+    "explain": CommandEntry("explain:explain", "Follow one point: question, answer, and what can be known."),
+    "doctor": CommandEntry("doctor:doctor", "Say whether a schedule is right for its data; needs no run."),
+    "evaluate": CommandEntry("evaluate:evaluate", "Judge a run, each figure beside its noise floor."),
+    "compare": CommandEntry("compare:compare", "Compare samplers at the same numbers of network evaluations."),
+    "likelihood": CommandEntry("likelihood:likelihood", "Log-likelihood of points under a run, by the flow ODE."),
+    "verify": CommandEntry("verify:verify", "Verify that each solver converges as fast as theory says."),
+    "list": CommandEntry("list_choices:list_choices", "Show what there is to choose from."),
+    "runs": CommandEntry("list_runs:list_runs", "Show the runs there are."),
+    "info": CommandEntry("info:info", "Show a run's settings, versions and history."),
 }
 
 
@@ -86,27 +61,46 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        module, _, attribute = COMMANDS[name][0].partition(":")
-        return getattr(importlib.import_module(module), attribute)
+        where = COMMANDS[name].where
+        if where is None:
+            from diffuse_cli.cli.figure_command import figure_command
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+            return figure_command(name)
+        module, _, function = where.partition(":")
+        command: click.Command = getattr(importlib.import_module(f"{_HERE}.{module}"), function)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in COMMANDS and not args[0].startswith("-"):
             raise click.NoSuchCommand(args[0], possibilities=COMMANDS, ctx=ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+            formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        found = [(name, summary) for name, (_, summary) in COMMANDS.items() if name.startswith(incomplete)]
-        return [CompletionItem(name, help=summary) for name, summary in found]
+        return [
+            CompletionItem(name, help=entry.summary) for name, entry in COMMANDS.items() if name.startswith(incomplete)
+        ]
 
-    def main(self, args: list[str] | None = None, prog_name: str | None = None, **extra: Any) -> Any:
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = False,
+        windows_expand_args: bool = True,
+        **extra: object,
+    ) -> NoReturn:
         """Run, and end the process with the exit status that the README lists. `--debug` lets tracebacks through."""
         given = sys.argv[1:] if args is None else list(args)
         try:
-            status = super().main(given, "diffuse", **{**extra, "standalone_mode": False})
+            status = super().main(
+                given, "diffuse", complete_var, standalone_mode=False, windows_expand_args=windows_expand_args, **extra
+            )
         except click.ClickException as error:
             error.show()
             sys.exit(error.exit_code)

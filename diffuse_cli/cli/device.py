@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 from diffuse_cli.errors import DiffuseError, UsageError
@@ -15,10 +16,10 @@ def start_jax(device: str = "auto") -> None:
         os.environ["JAX_PLATFORMS"] = "cpu"
     import jax
 
-    _keep_compiled_code(jax)
+    _keep_compiled_code()
     if device in _EXTRA:
         try:
-            jax.config.update("jax_default_device", jax.devices(device)[0])
+            _configure("jax_default_device", jax.devices(device)[0])
         except RuntimeError as error:
             raise DiffuseError(f"jax sees no {device} here; for one, {_EXTRA[device]}") from error
     else:
@@ -40,22 +41,30 @@ def describe() -> str:
     return "\n".join([*lines, f"device {found[0].platform} ({len(found)} x {found[0].device_kind})"])
 
 
-def _keep_compiled_code(jax) -> None:
+def _configure(name: str, value: object) -> None:
+    import jax
+
+    update: Callable[[str, object], None] = jax.config.update  # which has no types
+    update(name, value)
+
+
+def _keep_compiled_code() -> None:
     """Let jax keep what it compiles, which takes longer than training does.
 
     Its entries are code that will be run, so the folder is the user's own and private; where that cannot be had,
     nothing is kept. It is keyed by what the code was compiled for.
     """
-    import jaxlib
+    import jax
+    from jaxlib.version import __version__
 
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = base / "diffuse" / f"jaxlib-{jaxlib.__version__}-{socket.gethostname()}"
+    folder = base / "diffuse" / f"jaxlib-{__version__}-{socket.gethostname()}"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         private = folder.stat().st_uid == os.getuid() and not folder.stat().st_mode & 0o077
     except (OSError, RuntimeError):
         return
-    if private and jax.config.jax_compilation_cache_dir is None:
-        jax.config.update("jax_compilation_cache_dir", str(folder))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    if private and jax.config.values["jax_compilation_cache_dir"] is None:
+        _configure("jax_compilation_cache_dir", str(folder))
+        _configure("jax_persistent_cache_min_compile_time_secs", 0)
+        _configure("jax_persistent_cache_min_entry_size_bytes", -1)

@@ -99,12 +99,14 @@ def _counts(points: np.ndarray, shown: Window, rows: int) -> np.ndarray:
     """How many points are in each cell [rows, columns], the upper row first."""
     x, y = points[np.isfinite(points).all(axis=1)].T
     sides = [(shown.low[1], shown.high[1]), (shown.low[0], shown.high[0])]
-    return np.histogram2d(y, x, (rows, shown.columns), sides)[0][::-1]
+    counts: np.ndarray = np.histogram2d(y, x, (rows, shown.columns), sides)[0]
+    return counts[::-1]
 
 
 def _strength(counts: np.ndarray) -> np.ndarray:
     """From 0 for no points to 1 for the most; the root, since a few points should be seen beside many."""
-    return np.sqrt(counts / max(counts.max(), 1))
+    strength: np.ndarray = np.sqrt(counts / max(counts.max(), 1))
+    return strength
 
 
 def _colour(strength: float) -> Color:

@@ -1,6 +1,7 @@
 """A first look at what came of a run, in block characters, where results go to a terminal. Elsewhere nothing."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
@@ -38,7 +39,7 @@ def show_samples(samples: np.ndarray, dataset: "Dataset", view: str, *, seed: in
     console.print(grid)
 
 
-def course(records: list[dict[str, Any]]) -> str:
+def course(records: Sequence[Mapping[str, float]]) -> str:
     """The loss in the records of a log as a sparkline, to be put after words; nothing off a terminal."""
     if not terminal.shows_pictures() or len(records) < 3:
         return ""

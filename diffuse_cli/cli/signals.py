@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 _taken_over = False
 
@@ -38,7 +39,7 @@ def held() -> Iterator[Interrupted]:
         yield interrupted
         return
 
-    def hold(number, _frame):
+    def hold(number: int, _frame: FrameType | None) -> None:
         if interrupted.signal is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         interrupted.signal = number

@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import click
 
@@ -25,7 +24,7 @@ def warn(text: str) -> None:
     click.echo(f"Warning: {text}", err=True)
 
 
-def print_json(document: Any) -> None:
+def print_json(document: object) -> None:
     """Exactly one JSON document on stdout. JSON knows finite numbers only; others become null."""
     click.echo(json.dumps(finite(document), indent=2, allow_nan=False))
 
@@ -46,7 +45,7 @@ def shows_pictures() -> bool:
 def print_table(
     rows: Iterable[Iterable[str]], *, header: Iterable[str] | None = None, title: str | None = None
 ) -> None:
-    """Rows of text in aligned columns, as wide as they need to be where nobody's screen limits them."""
+    """Rows of text in aligned columns, as wide as they need to be where no screen limits them."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -56,11 +55,11 @@ def print_table(
         box=box.SIMPLE_HEAD if header else None, show_header=header is not None, title=title, title_style="bold"
     )
     table.title_justify = "left"
-    rows = [list(row) for row in rows]
-    for heading in header or [""] * len(rows[0]) if rows else ():
-        table.add_column(heading, overflow="fold")  # a name cut short is no use to anybody
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+    cells = [list(row) for row in rows]
+    for heading in header or [""] * len(cells[0]) if cells else ():
+        table.add_column(heading, overflow="fold")  # a name cut short is of no use
+    for row in cells:
+        table.add_row(*map(Text, row))
     console = Console(highlight=False)
     if not console.is_terminal:  # a file or a pipe has no width
         console.width = 10_000
@@ -68,7 +67,7 @@ def print_table(
 
 
 @contextmanager
-def progress_bar(total: int, done: int) -> Iterator[Any]:
+def progress_bar(total: int, done: int) -> Iterator[Callable[[int, int, float, float], None]]:
     """A bar on stderr for training; yields update(step, total, loss, steps_per_second). Nothing off a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn

@@ -7,6 +7,7 @@ from diffuse_cli.datasets.dataset import Dataset
 from diffuse_cli.diffusion import likelihood
 from diffuse_cli.figures import grids
 from diffuse_cli.figures.grids import check_flat
+from diffuse_cli.figures.options import DensityOptions
 from diffuse_cli.models import build
 from diffuse_cli.models.model import Model
 from diffuse_cli.plots import density as density_plot
@@ -22,6 +23,11 @@ CELLS = 120  # of what is drawn as a line or an image
 
 
 DRAWS = 2048  # of noised data, by which a field is measured
+
+
+def density_of_model(model: Model, asked: DensityOptions, look: Look) -> Figure:
+    """plot-density: `plot_density` beside the model's data."""
+    return plot_density(model, model.dataset(), look=look)
 
 
 def plot_density(model: Model, dataset: Dataset, *, look: Look = DEFAULT_LOOK) -> Figure:

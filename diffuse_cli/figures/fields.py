@@ -10,8 +10,9 @@ from diffuse_cli.diffusion import exact, likelihood
 from diffuse_cli.diffusion.denoisers import Predict
 from diffuse_cli.diffusion.parameterizations import Parameterization
 from diffuse_cli.errors import UsageError
-from diffuse_cli.figures import grids
+from diffuse_cli.figures import grids, paths
 from diffuse_cli.figures.grids import check_flat
+from diffuse_cli.figures.options import FieldOptions
 from diffuse_cli.models import build
 from diffuse_cli.models.model import Model
 from diffuse_cli.plots import field as field_plot
@@ -27,6 +28,9 @@ NAMES = {  # of the fields that can be drawn, in the field's notation
 }
 
 
+_TIMES = (0.02, 0.1, 0.3, 0.7)
+
+
 FLOWS = ("v", "velocity")  # what a model has that is not a denoiser
 
 
@@ -40,6 +44,12 @@ CELLS = 120  # of what is drawn as a line or an image
 
 
 DRAWS = 2048  # of noised data, by which a field is measured
+
+
+def field_of_model(model: Model, asked: FieldOptions, look: Look) -> Figure:
+    """plot-field: `plot_field` at the times asked for. Raises UsageError for what are no times of the chain."""
+    times = paths.chain_times(asked.times, _TIMES, timesteps=model.process.timesteps, most=field_plot.MOST_PANELS)
+    return plot_field(model, model.dataset(), np.array(times), kind=asked.field, style=asked.style, look=look)
 
 
 def plot_field(

@@ -1,11 +1,17 @@
 """The loss of a run, from its log."""
 
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from diffuse_cli.figures.options import LossOptions
+from diffuse_cli.models import run_folder
 from diffuse_cli.plots.drawing_process import Drawing
 from diffuse_cli.plots.formats import DEFAULT_LOOK, Look
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class Losses(NamedTuple):
@@ -29,6 +35,11 @@ def losses_of_log(records: list[dict[str, Any]]) -> Losses:
         np.array([record["held_out"] for record in judged]),
         known[-1]["held_out"] - known[-1]["excess"] if known else None,
     )
+
+
+def loss_of_run(folder: Path, asked: LossOptions, look: Look) -> "Figure":
+    """plot-loss: the loss in the log of a run. Raises DiffuseError where there is none."""
+    return loss_drawing(folder.name, run_folder.read_log(folder), look=look)()
 
 
 def loss_drawing(run_name: str, records: list[dict[str, Any]], *, look: Look = DEFAULT_LOOK) -> Drawing:

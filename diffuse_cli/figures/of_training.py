@@ -43,9 +43,9 @@ class TrainingFigures:
         forward = forward_drawing(config, process, self._dataset, frames=FRAMES, count=POINTS, seed=config.seed)
         self._save("forward", forward)
 
-    def begin_loss(self, run: run_folder.Run) -> None:
+    def begin_loss(self, model: Model) -> None:
         """Have the loss drawn, as it is after training."""
-        self._save("loss", loss_drawing(run.name, run_folder.read_log(run.folder)))
+        self._save("loss", loss_drawing(model.name, run_folder.read_log(model.folder)))
 
     def begin_samples(self, model: Model, drawn: Drawn) -> None:
         """Have the samples drawn, and the way to them. model: the denoiser of the run; drawn: its `default_draw`."""

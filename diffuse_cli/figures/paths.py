@@ -12,6 +12,7 @@ import numpy as np
 
 from diffuse_cli.datasets.dataset import Dataset
 from diffuse_cli.diffusion.process import Level, Process
+from diffuse_cli.errors import UsageError
 from diffuse_cli.models.draw import Drawn, Method, build_method
 from diffuse_cli.models.model import Model
 from diffuse_cli.samplers import loop as sampling
@@ -62,6 +63,26 @@ def in_unit_variance(path: np.ndarray, levels: Level) -> np.ndarray:
     """A path [k, n, d] with every frame scaled as under variance preservation."""
     norm = np.hypot(np.asarray(levels.alpha), np.asarray(levels.sigma))
     return np.asarray(path) / norm[:, None, None]
+
+
+def chain_times(
+    asked: tuple[float, ...] | None, default: tuple[float, ...], *, timesteps: int, most: int
+) -> tuple[float, ...]:
+    """The times that a figure shows of a chain: those asked for, or else the default ones, none before 1/timesteps.
+
+    Raises UsageError for what are no times of the chain, or more than a figure shows.
+
+    >>> chain_times(None, (0.1, 0.3, 0.8), timesteps=4, most=6)
+    (0.25, 0.3, 0.8)
+    """
+    first = 1 / timesteps
+    if asked is None:
+        return tuple(sorted({max(t, first) for t in default}))
+    if wrong := [t for t in asked if not first <= t <= 1]:
+        raise UsageError(f"--times {wrong[0]:g}: the chain's times go from 1/T = {first:g} to 1")
+    if len(asked) > most:
+        raise UsageError(f"--times has {len(asked)} numbers; {most} are the most that a figure shows")
+    return asked
 
 
 def times_of(process: Process, log_snr: np.ndarray) -> np.ndarray:

@@ -6,8 +6,9 @@ from matplotlib.figure import Figure
 from diffuse_cli.datasets.dataset import Dataset
 from diffuse_cli.diffusion import likelihood
 from diffuse_cli.figures import grids, paths
+from diffuse_cli.figures.options import TrajectoryOptions
 from diffuse_cli.figures.paths import Trajectory
-from diffuse_cli.models.draw import Drawn, Method
+from diffuse_cli.models.draw import Drawn, Method, draw_samples
 from diffuse_cli.models.model import Model
 from diffuse_cli.plots import trajectories as paths_plot
 from diffuse_cli.plots.background import Background
@@ -16,6 +17,18 @@ from diffuse_cli.plots.point_colors import principal_axes
 
 _POINTS = 2000  # that a density of many columns is estimated from
 CELLS = 128  # of a density, along each axis
+
+
+def trajectories_of_model(model: Model, method: Method, asked: TrajectoryOptions, look: Look) -> Figure:
+    """plot-trajectories: the paths of samples. Raises UsageError where they are to be coloured by class and there is
+    none, DiffuseError where the data of a run have gone, which paths in space do not need."""
+    dataset = None
+    if model.dim != 3 or asked.color_by == "class":
+        dataset = model.dataset()
+        if asked.color_by == "class":
+            grids.check_classes(model.config, dataset)
+    drawn = draw_samples(model, method, asked.count, asked.seed, trajectory=True)
+    return plot_trajectories(model, method, drawn, dataset, color_by=asked.color_by, look=look)
 
 
 def plot_trajectories(

@@ -223,7 +223,9 @@ def _check_loss(config: Config, loss: Loss, *, learns_schedule: bool) -> None:
 def _network(config: Config, dim: int, key: jax.Array, *, learns_schedule: bool) -> MLP:
     """The network of a Config, newly initialised; its `course` is the curve of a learned schedule."""
     outputs, rngs = 2 if config.variance == "learned" else 1, nnx.Rngs(params=key)
-    made = MLP(dim, width=_width(config, dim), depth=config.depth, outputs=outputs, time=config.time, rngs=rngs)
+    made = MLP(
+        dim, width=_width(config, dim), depth=config.depth, outputs=outputs, time=config.noise_conditioning, rngs=rngs
+    )
     if learns_schedule:
         made.course = Monotone()
     return made

@@ -17,6 +17,7 @@ from diffuse_cli.diffusion.parameterizations import Parameterization
 from diffuse_cli.diffusion.process import Process
 from diffuse_cli.models import build, run_folder
 from diffuse_cli.models.run_folder import Run
+from diffuse_cli.networks.denoiser import Weights, predictor
 
 
 class Model(NamedTuple):
@@ -62,20 +63,42 @@ class Model(NamedTuple):
 
 def model_of_run(run: Run, *, trust: bool = True) -> Model:
     """The trained denoiser of a run."""
-    predict = run.predict()
-    return Model(
-        name=run.name,
+    return trained_model(
+        run.experiment._replace(config=run.config),
+        run.average(),
         folder=run.folder,
-        config=run.config,
         dataset=lambda: run_folder.dataset_of_run(run, trust=trust),
-        process=run.experiment.process,
-        parameterization=run.experiment.parameterization,
         standard=run.standard,
         view=run.view,
-        predict=predict,
         box=(run.low, run.high),
-        predict_with_variance=predict if run.config.variance == "learned" else None,
-        kind=run.experiment.loss.kind,
+    )
+
+
+def trained_model(
+    experiment: build.Experiment,
+    weights: Weights,
+    *,
+    folder: Path,
+    dataset: Callable[[], Dataset],
+    standard: Standardiser,
+    view: str,
+    box: tuple[np.ndarray, np.ndarray],
+) -> Model:
+    """The trained denoiser of an experiment with these weights."""
+    config, predict = experiment.config, predictor(experiment.structure, weights, experiment.parameterization)
+    return Model(
+        name=folder.name,
+        folder=folder,
+        config=config,
+        dataset=dataset,
+        process=experiment.process,
+        parameterization=experiment.parameterization,
+        standard=standard,
+        view=view,
+        predict=predict,
+        box=box,
+        predict_with_variance=predict if config.variance == "learned" else None,
+        kind=experiment.loss.kind,
     )
 
 

@@ -15,12 +15,11 @@ import numpy as np
 from diffuse_cli import config, files
 from diffuse_cli.config import Config
 from diffuse_cli.datasets.dataset import Dataset, Standardiser
-from diffuse_cli.diffusion.denoisers import Predict
 from diffuse_cli.diffusion.process import Process
 from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.models import build, checkpoint
 from diffuse_cli.models.build import Experiment
-from diffuse_cli.networks.denoiser import Weights, predictor
+from diffuse_cli.networks.denoiser import Weights
 
 NEWEST, BEST = "checkpoint.safetensors", "best.safetensors"
 
@@ -52,10 +51,9 @@ class Run(NamedTuple):
         """Optimiser steps taken."""
         return int(self.metadata["step"])
 
-    def predict(self) -> Predict:
-        """The trained denoiser, with the averaged weights."""
-        weights = _average(self.experiment, self.tensors)
-        return predictor(self.experiment.structure, weights, self.experiment.parameterization)
+    def average(self) -> Weights:
+        """The averaged weights, which are the ones sampled from."""
+        return _average(self.experiment, self.tensors)
 
 
 def _average(made: Experiment, tensors: dict[str, np.ndarray]) -> Weights:
@@ -185,7 +183,7 @@ def save_run(
 ) -> None:
     """Write one checkpoint: the training state's parts by name, the data's constants, and the settings in its header.
 
-    `state` is a NamedTuple of pytrees; an `average` among its fields is what `Run.predict` reads.
+    `state` is a NamedTuple of pytrees; an `average` among its fields is what `Run.average` reads.
     """
     tensors = {"standard.mean": standard.mean, "standard.scale": standard.scale, "bounds.low": low, "bounds.high": high}
     for part, tree in zip(state._fields, jax.device_get(state), strict=True):

@@ -11,10 +11,10 @@ import jax
 import msgspec
 import numpy as np
 
-from diffuse_cli.config import Config
 from diffuse_cli.datasets.dataset import Dataset
 from diffuse_cli.errors import DivergedError
 from diffuse_cli.models import build, checkpoint, run_folder
+from diffuse_cli.models.model import Model, trained_model
 from diffuse_cli.training import loop
 
 EVALUATIONS = 20  # held-out losses and checkpoints in a run, closer at the start, where the loss falls
@@ -37,14 +37,14 @@ class Trainer:
     def __init__(
         self,
         folder: Path,
-        config: Config,
+        experiment: build.Experiment,
         dataset: Dataset,
         *,
         budget: float | None = None,
         resume: run_folder.Run | None = None,
     ):
-        self.folder, self.config, self.dataset, self.budget = folder, config, dataset, budget
-        self.experiment = build.build_experiment(config, dataset.dim)
+        self.folder, self.experiment, self.dataset, self.budget = folder, experiment, dataset, budget
+        self.config = config = experiment.config
         self.data, self.law = build.draw_data(config, dataset), build.truth_of(dataset)
         self.low, self.high = (end(self.data.train, axis=0) for end in (np.min, np.max))
         self.state = loop.initial_state(self.experiment) if resume is None else _restore(self.experiment, resume)
@@ -98,6 +98,19 @@ class Trainer:
     def _knows_least(self) -> bool:
         """Whether the least possible loss is known; that of a schedule which is learned changes with it."""
         return self.law is not None and not self.experiment.learns_schedule
+
+    def model(self) -> Model:
+        """The denoiser as it is now, with the averaged weights."""
+        experiment = build.with_learned_schedule(self.experiment, self.state.average)
+        return trained_model(
+            experiment._replace(config=self.config),
+            self.state.average,
+            folder=self.folder,
+            dataset=lambda: self.dataset,
+            standard=self.dataset.standard,
+            view=self.dataset.view,
+            box=(self.low, self.high),
+        )
 
     def save(self, file: str = run_folder.NEWEST) -> None:
         """Write a checkpoint of the state now.

@@ -1,7 +1,7 @@
 """diffuse animate"""
 
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import click
 
@@ -9,8 +9,8 @@ from diffuse_cli.cli import options, signals, terminal
 from diffuse_cli.errors import UsageError
 from diffuse_cli.plots.formats import Look, check_animation_path
 
-MOST_PIXELS = 500_000_000  # of all frames together, which are held at once: some two gigabytes
-EPILOG = """\b
+_MOST_PIXELS = 500_000_000  # of all frames together, which are held at once: some two gigabytes
+_EPILOG = """\b
 Examples:
   diffuse animate
   diffuse animate --run moons --sampler ddpm --steps 1000 --direction reverse --out reverse.mp4
@@ -18,8 +18,8 @@ Examples:
   diffuse animate --exact --dataset swiss_roll:dim=3 --direction forward --tail 0 --out roll.webp"""
 
 
-@click.command(epilog=EPILOG)
-@options.model_options
+@click.command(epilog=_EPILOG)
+@options.model_option
 @options.method_options
 @options.option(
     "--direction",
@@ -49,15 +49,15 @@ Examples:
 @options.seed
 @options.option("--size", type=click.IntRange(160, 2160), default=480, show_default=True, help="The width in pixels.")
 @options.option("--dark", is_flag=True, help="Light on dark.")
-@options.out(
-    check_animation_path, "Where to: .gif, .webp, or .mp4, which needs ffmpeg.", where="the figures/ of the run"
+@options.out_option(
+    check_animation_path, "Where to: .gif, .webp, or .mp4, which needs ffmpeg.", shown="the figures/ of the run"
 )
 @options.device
 @options.common
-@click.pass_context
 def animate(
-    ctx: click.Context,
-    direction: str,
+    opener: options.ModelOption,
+    sampling: options.MethodOption,
+    direction: Literal["forward", "reverse", "both"],
     frames: int,
     fps: float,
     ease: bool,
@@ -67,7 +67,6 @@ def animate(
     size: int,
     dark: bool,
     out: Path | None,
-    **_choices: Any,
 ) -> None:
     """Animate points on their way: data into noise, noise into samples of a run or the exact denoiser, or both.
 
@@ -77,15 +76,24 @@ def animate(
     """
     from diffuse_cli.figures import animation
 
-    if frames * size**2 > MOST_PIXELS:
+    if frames * size**2 > _MOST_PIXELS:
         raise UsageError(f"{frames} frames of {size} pixels are too much for one file; give fewer, or a smaller --size")
     signals.at_once()
-    model = options.open_model(ctx)
-    method = options.gather_method(ctx, model.config)
-    looks = {"ease": ease, "tail": tail, "size": size, "fps": fps, "dark": dark}
-    made = animation.animate_model(model, method, direction=direction, frames=frames, count=count, seed=seed, **looks)
-    name = "animation" + (f"-{direction}" if direction != "both" else "") + options.of_method(method, model.config)
-    out = out or options.run_figure(model.folder, name, Look(dark), ending=".gif")
-    with terminal.counter(len(made), "frames") as report:
-        path = made.save(out, report=report)
-    click.echo(path)
+    model = opener.open()
+    moving = animation.animate_model(
+        model,
+        sampling.method(model.config),
+        direction=direction,
+        frames=frames,
+        count=count,
+        seed=seed,
+        ease=ease,
+        tail=tail,
+        size=size,
+        fps=fps,
+        dark=dark,
+    )
+    name = "animation" + (f"-{direction}" if direction != "both" else "") + sampling.suffix(model.config)
+    out = out or options.place_in_run(model.folder, name, Look(dark), ending=".gif")
+    with terminal.counter(len(moving), "frames") as report:
+        click.echo(moving.save(out, report=report))

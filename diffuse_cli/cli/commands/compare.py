@@ -1,12 +1,10 @@
 """diffuse compare"""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from diffuse_cli.cli import options, signals, terminal
-from diffuse_cli.cli.numbers import Counts
 from diffuse_cli.errors import UsageError
 from diffuse_cli.plots.formats import Look
 
@@ -17,30 +15,30 @@ if TYPE_CHECKING:
     from diffuse_cli.analysis.sampler_comparison import Cell, Comparison
     from diffuse_cli.models.model import Model
 
-EPILOG = """\b
+_EPILOG = """\b
 Examples:
   diffuse compare
   diffuse compare --run moons --sampler ddim --sampler dpmpp_3m --evals 8,16,32
   diffuse compare --exact --dataset moons -n 4000
   diffuse compare --metric energy --json > compare.json"""
 
-SAMPLERS = ("ddim", "heun", "dpmpp_2m", "unipc", "ddpm")
-MOST = 10_000  # evaluations
+_SAMPLERS = ("ddim", "heun", "dpmpp_2m", "unipc", "ddpm")
+_MOST = 10_000  # evaluations
 
 
-@click.command(epilog=EPILOG)
-@options.model_options
+@click.command(epilog=_EPILOG)
+@options.model_option
 @options.option(
     "samplers",
     "--sampler",
     type=options.ChoiceParam("sampler"),
     multiple=True,
-    default=SAMPLERS,
-    help=f"A sampler; may be repeated.  [default: {', '.join(SAMPLERS)}]",
+    default=_SAMPLERS,
+    help=f"A sampler; may be repeated.  [default: {', '.join(_SAMPLERS)}]",
 )
 @options.option(
     "--evals",
-    type=Counts(MOST),
+    type=options.Counts(_MOST),
     default="5,10,20,50,100",
     show_default=True,
     help="Budgets of network evaluations; each sampler takes as many steps as fit.",
@@ -53,18 +51,17 @@ MOST = 10_000  # evaluations
 @options.repeats
 @options.option(
     "--ends",
-    type=click.IntRange(1, MOST),
+    type=click.IntRange(1, _MOST),
     metavar="BUDGET",
     help="Which of the budgets the figure of end points shows.  [default: the second]",
 )
-@options.figure_out(where="the figures/ of the run")
+@options.figure_output("the figures/ of the run")
 @options.as_json
 @options.seed
 @options.device
 @options.common
-@click.pass_context
 def compare(
-    ctx: click.Context,
+    opener: options.ModelOption,
     samplers: tuple[str, ...],
     evals: tuple[int, ...],
     grid: str | None,
@@ -72,12 +69,9 @@ def compare(
     metric: str,
     repeats: int,
     ends: int | None,
-    out: Path | None,
-    look: Look,
-    dpi: int,
+    output: options.FigureOutput,
     as_json: bool,
     seed: int,
-    **_choices: Any,
 ) -> None:
     """Compare samplers at the same numbers of network evaluations, all from the same noise.
 
@@ -106,27 +100,27 @@ def compare(
     signals.at_once()
     tasks, small = sampler_comparison.plan_comparison(dict.fromkeys(samplers), evals, grid)
     ends = _one_of(evals, ends)
-    model = options.open_model(ctx)
+    model = opener.open()
     for each in small:
         terminal.note(f"{each.sampler} is left out at {each.budget} evaluations: it needs {each.least}")
-    judged = {"n": count, "metric": metric, "seed": seed}
     found = sampler_comparison.compare_samplers(
-        model, model.dataset(), tasks, repeats=repeats, begin=_announce, **judged
+        model, model.dataset(), tasks, repeats=repeats, begin=_announce, n=count, metric=metric, seed=seed
     )
-    document = {"run": str(model.folder), "dataset": model.config.dataset} | judged | _document(found)
-    document["left_out"] = [each._asdict() for each in small]
+    files: list[str] = []
     if not as_json:
         _print(found, metric)
-    if not as_json or out is not None:  # a script that wants figures says where
-        document["figures"] = _save(_draw(model, found, metric, ends, look), model, out, look, dpi)
-    if as_json:
-        terminal.print_json(document)
-    else:
-        click.echo("\n".join(document["figures"]))
+    if not as_json or output.file is not None:  # a script that wants figures says where
+        files = _save(_draw(model, found, metric, ends, output.look), model, output)
+    if not as_json:
+        click.echo("\n".join(files))
+        return
+    judged = {"run": str(model.folder), "dataset": model.config.dataset, "n": count, "metric": metric, "seed": seed}
+    left_out = {"left_out": [each._asdict() for each in small]}
+    terminal.print_json(judged | _document(found) | left_out | ({"figures": files} if files else {}))
 
 
 def _one_of(evals: tuple[int, ...], ends: int | None) -> int:
-    """Which budget's ends are drawn: where few evaluations show their cost, unless somebody says."""
+    """Which budget's ends are drawn: --ends, or else where few evaluations show their cost."""
     if ends is not None and ends not in evals:
         raise UsageError(f"--ends {ends} is none of the budgets {', '.join(map(str, evals))}")
     return ends or evals[min(1, len(evals) - 1)]
@@ -136,7 +130,7 @@ def _announce(sampler: str, steps: list[int]) -> None:
     terminal.note(f"{sampler} in {', '.join(map(str, steps))} steps")
 
 
-def _document(found: "Comparison") -> dict[str, Any]:
+def _document(found: "Comparison") -> dict[str, object]:
     return {
         "floor": {"floor": found.floor[0], "floor_std": found.floor[1], "interval": list(found.interval)},
         "exact": {"points": len(found.exact), "evals": found.exact_evals},
@@ -193,8 +187,16 @@ def _draw(model: "Model", found: "Comparison", metric: str, ends: int, look: Loo
         )
         for name, cells in by_sampler.items()
     }
-    look = {"subject": model.name, **look._asdict()}
-    figures = [("", plot.quality_figure(lines, metric=metric, floor=found.floor[0], interval=found.interval, **look))]
+    quality = plot.quality_figure(
+        lines,
+        metric=metric,
+        floor=found.floor[0],
+        interval=found.interval,
+        subject=model.name,
+        dark=look.dark,
+        width=look.width,
+    )
+    figures = [("", quality)]
     clouds = {"exact flow": plot.Ends(found.exact, f"{found.exact_evals:.0f} evaluations", False)}
     clouds |= {
         name: plot.Ends(cell.ends, _words(cell), cell.gaps is not None)
@@ -203,7 +205,8 @@ def _draw(model: "Model", found: "Comparison", metric: str, ends: int, look: Loo
         if cell is not None and cell.ends is not None
     }
     if len(clouds) > 1 and np.isfinite(found.exact).all():
-        figures.append(("-ends", plot.ends_figure(clouds, view=model.view, **look)))
+        compared = plot.ends_figure(clouds, view=model.view, subject=model.name, dark=look.dark, width=look.width)
+        figures.append(("-ends", compared))
     return figures
 
 
@@ -219,8 +222,6 @@ def _words(cell: "Cell") -> str:
     return f"{cell.evals} evaluations, {gap}"
 
 
-def _save(figures: "list[tuple[str, Figure]]", model: "Model", out: Path | None, look: Look, dpi: int) -> list[str]:
-    from diffuse_cli.plots import style
-
-    out = out or options.run_figure(model.folder, "compare", look)
-    return [str(style.save_figure(figure, out.with_stem(out.stem + suffix), dpi=dpi)) for suffix, figure in figures]
+def _save(figures: "list[tuple[str, Figure]]", model: "Model", output: options.FigureOutput) -> list[str]:
+    file = output.place(model.folder, "compare")
+    return [str(output.save(figure, file.with_stem(file.stem + suffix))) for suffix, figure in figures]

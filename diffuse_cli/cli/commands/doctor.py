@@ -1,7 +1,6 @@
 """diffuse doctor"""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,35 +10,23 @@ if TYPE_CHECKING:
     from diffuse_cli.analysis.schedule_check import Diagnosis
     from diffuse_cli.analysis.schedule_fixes import Remedy
 
-EPILOG = """\b
+_EPILOG = """\b
 Examples:
   diffuse doctor --dataset moons --schedule linear --timesteps 1000
   diffuse doctor --config made_easy
   diffuse doctor --run moons --json
   diffuse doctor --dataset file:points.csv --schedule sigmoid:end=0.01"""
 
-SETTINGS = ("dataset", "schedule", "timesteps")
 
-
-@click.command(epilog=EPILOG)
-@options.settings(*SETTINGS)
-@options.option(
-    "run_name",
-    "--run",
-    metavar="NAME|PATH|latest",
-    help="Judge the settings of a run.  [default: none is needed]",
-    shell_complete=options.complete_run,
-)
-@options.outputs
+@click.command(epilog=_EPILOG)
+@options.settings_options("dataset", "schedule", "timesteps")
+@options.optional_run("Judge the settings of a run.  [default: none is needed]")
 @options.trust
 @options.as_json
 @options.seed
 @options.device
 @options.common
-@click.pass_context
-def doctor(
-    ctx: click.Context, run_name: str | None, outputs: Path, trust: bool, as_json: bool, seed: int, **_settings: Any
-) -> None:
+def doctor(settings: options.Settings, run: options.RunOption | None, trust: bool, as_json: bool, seed: int) -> None:
     """Say whether a schedule is right for its data, and what would be. Needs no run.
 
     Does it end in what sampling starts from, does it start as fine as the data are, and how many of its T steps are of
@@ -66,34 +53,36 @@ def doctor(
     from diffuse_cli.analysis import schedule_check, schedule_fixes
     from diffuse_cli.models import build, run_folder
 
-    run = None if run_name is None else run_folder.open_run(run_folder.find_run(outputs, run_name), trust=trust)
-    settings = options.gather_settings(ctx, run and run.config, only=SETTINGS)
-    trust = trust or run is None  # whoever types a name of own code trusts it
-    process = run_folder.process_of_run(settings, run, trust=trust)
-    own = run is not None and settings.dataset == run.config.dataset
-    dataset = run_folder.dataset_of_run(run, trust=trust) if own else build.build_dataset(settings, trust=trust)
+    judged = None if run is None else run.open(trust=trust)
+    config = settings.config(None if judged is None else judged.config)
+    trust = trust or judged is None  # a name of own code that is typed here is trusted
+    process = run_folder.process_of_run(config, judged, trust=trust)
+    if judged is not None and config.dataset == judged.config.dataset:
+        dataset = run_folder.dataset_of_run(judged, trust=trust)
+    else:
+        dataset = build.build_dataset(config, trust=trust)
     to_model = dataset.standard.to_model
     if dataset.points is None:
         x0 = to_model(dataset.draw(np.random.default_rng(seed), schedule_check.DRAWS))
-        subject = schedule_check.study_law(build.law_of(settings, dataset), x0, seed=seed)
+        subject = schedule_check.study_law(build.law_of(config, dataset), x0, seed=seed)
     else:
         subject = schedule_check.study_points(to_model(dataset.points), seed=seed)
     found = schedule_check.diagnose(subject, process)
-    changes = schedule_fixes.remedies(subject, settings.schedule, settings.timesteps, found)
-    said = {"dataset": settings.dataset, "schedule": settings.schedule, "timesteps": settings.timesteps}
+    changes = schedule_fixes.remedies(subject, config.schedule, config.timesteps, found)
+    head: dict[str, object] = {"dataset": config.dataset, "schedule": config.schedule, "timesteps": config.timesteps}
     if as_json:
-        terminal.print_json(said | _document(found) | {"remedies": [_remedy_document(change) for change in changes]})
+        terminal.print_json(head | _document(found) | {"remedies": [_remedy_document(change) for change in changes]})
         return
     if subject.finite:
-        said["judged by"] = "the mixture on its points"
-    terminal.print_table([(key, str(value)) for key, value in said.items()] + _rows(found))
+        head["judged by"] = "the mixture on its points"
+    terminal.print_table([(key, str(value)) for key, value in head.items()] + _rows(found))
     click.echo(f"\n{_verdict(found, changes)}")
     if changes:
         header = ("change", "KL, nats", "noise known at t = 1/T", "useless steps", "what is left")
         terminal.print_table([_remedy_row(change) for change in changes], header=header)
 
 
-def _document(found: "Diagnosis") -> dict[str, Any]:
+def _document(found: "Diagnosis") -> dict[str, object]:
     end, start = found.last, found.first
     return {
         "verdict": found.problems[0] if found.problems else "fits",
@@ -116,7 +105,7 @@ def _document(found: "Diagnosis") -> dict[str, Any]:
     }
 
 
-def _remedy_document(change: "Remedy") -> dict[str, Any]:
+def _remedy_document(change: "Remedy") -> dict[str, object]:
     after = change.diagnosis
     return {
         "flags": change.flags,

@@ -1,6 +1,6 @@
 """diffuse evaluate"""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,7 +10,7 @@ from diffuse_cli.cli import options, signals, terminal
 if TYPE_CHECKING:
     from diffuse_cli.analysis.quality import Quality
 
-EPILOG = """\b
+_EPILOG = """\b
 Examples:
   diffuse evaluate
   diffuse evaluate --run moons --sampler ddim --steps 10 --metric w2 --metric energy
@@ -18,11 +18,11 @@ Examples:
   diffuse evaluate --json > quality.json"""
 
 
-_FEW = 1000
+_FEW = 1000  # points: too few to tell a good model from a perfect one
 
 
-@click.command(epilog=EPILOG)
-@options.model_options
+@click.command(epilog=_EPILOG)
+@options.model_option
 @options.method_options
 @options.count(100, 10_000, "samples")
 @options.option(
@@ -37,15 +37,14 @@ _FEW = 1000
 @options.seed
 @options.device
 @options.common
-@click.pass_context
 def evaluate(
-    ctx: click.Context,
+    opener: options.ModelOption,
+    sampling: options.MethodOption,
     count: int,
     metrics: tuple[str, ...],
     repeats: int,
     as_json: bool,
     seed: int,
-    **_choices: Any,
 ) -> None:
     """Judge a run: each figure beside what a perfect model would have.
 
@@ -72,9 +71,9 @@ def evaluate(
     from diffuse_cli.cli import preview
 
     signals.at_once()
-    model = options.open_model(ctx)
+    model = opener.open()
     dataset = model.dataset()
-    method = options.gather_method(ctx, model.config)
+    method = sampling.method(model.config)
     terminal.note(f"Judging {model.name} by {count:,} samples of {method.sampler} in {method.steps} steps")
     found = quality.evaluate_model(model, dataset, method, metrics, n=count, seed=seed, repeats=repeats)
     if found.compared < _FEW:
@@ -98,7 +97,7 @@ def evaluate(
     _print(found)
 
 
-def _document(found: "Quality") -> dict[str, Any]:
+def _document(found: "Quality") -> dict[str, object]:
     excess = found.excess
     return {
         "metrics": {name: score._asdict() for name, score in found.scores.items()},

@@ -1,58 +1,61 @@
 """diffuse explain"""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from diffuse_cli import catalog
 from diffuse_cli.cli import options, signals, terminal
-from diffuse_cli.cli.numbers import Numbers
 from diffuse_cli.errors import UsageError
 from diffuse_cli.plots.formats import Look
 
 if TYPE_CHECKING:
     import numpy as np
+    from matplotlib.figure import Figure
 
     from diffuse_cli.analysis.one_point import Explanation
     from diffuse_cli.datasets.dataset import Dataset
     from diffuse_cli.diffusion.exact import Law
     from diffuse_cli.models.model import Model
 
-EPILOG = """\b
+_EPILOG = """\b
 Examples:
   diffuse explain
   diffuse explain --run moons --point 0.5,1.0 --times 0.1,0.5
   diffuse explain --exact --dataset bimodal --out explain.pdf
   diffuse explain --json"""
 
-MOST_TIMES = 12  # as many as a figure takes
-FEW = 3  # columns whose values a table shows; of more it shows norms
-CLOUD = 2000
-PLACES = 4000  # on a line
-ROUNDING = 1e-12
-FARTHEST = 1e4  # model space: beyond it, exact answers are differences of numbers too large for them
+_TIMES = (0.1, 0.3, 0.5, 0.8)
+_MOST_TIMES = 12  # as many as a figure takes
+_FEW = 3  # columns whose values a table shows; of more it shows norms
+_CLOUD = 2000
+_PLACES = 4000  # on a line
+_ROUNDING = 1e-12
+_FARTHEST = 1e4  # model space: beyond it, exact answers are differences of numbers too large for them
 
 
-@click.command(epilog=EPILOG)
-@options.model_options
-@options.option("--point", type=Numbers(), help="The clean point, data units.  [default: the first held-out one]")
-@options.times_option("0.1,0.3,0.5,0.8", MOST_TIMES)
-@options.figure_out(where="the figures/ of the run")
+@click.command(epilog=_EPILOG)
+@options.model_option
+@options.option(
+    "--point", type=options.Numbers(), help="The clean point, data units.  [default: the first held-out one]"
+)
+@options.option(
+    "--times",
+    type=options.Numbers(),
+    help=f"At which t, from 1/T to 1; {_MOST_TIMES} at most.  [default: {','.join(map(str, _TIMES))}]",
+)
+@options.figure_output("the figures/ of the run")
 @options.as_json
 @options.seed
 @options.device
 @options.common
-@click.pass_context
 def explain(
-    ctx: click.Context,
+    opener: options.ModelOption,
     point: tuple[float, ...] | None,
-    out: Path | None,
-    look: Look,
-    dpi: int,
+    times: tuple[float, ...] | None,
+    output: options.FigureOutput,
     as_json: bool,
     seed: int,
-    **_choices: Any,
 ) -> None:
     """Follow one clean point: what the network is asked at a few times, what it answers, and what can be known.
 
@@ -74,29 +77,26 @@ def explain(
     import numpy as np
 
     from diffuse_cli.analysis import one_point
+    from diffuse_cli.figures.paths import chain_times
     from diffuse_cli.models import build
 
     signals.at_once()
-    model = options.open_model(ctx)
-    times = options.gather_times(ctx, model.process.timesteps, MOST_TIMES)
+    model = opener.open()
+    t = np.array(chain_times(times, _TIMES, timesteps=model.process.timesteps, most=_MOST_TIMES))
     dataset = model.dataset()
     x0 = _clean_point(point, model, dataset)
     law, eps = build.law_of(model.config, dataset), np.random.default_rng((seed, 1)).standard_normal(model.dim)
-    found = one_point.explain_point(model.predict, model.parameterization, law, model.process, x0, eps, np.array(times))
+    found = one_point.explain_point(model.predict, model.parameterization, law, model.process, x0, eps, t)
     posterior = build.law_name(dataset)
     document = _document(model, found, posterior)
-    if as_json and out is None:  # a script that wants a figure says where
-        terminal.print_json(document)
-        return
-    figure = _draw(model, dataset, law, found, seed, look)
+    if not as_json or output.file is not None:  # a script that wants a figure says where
+        figure = _draw(model, dataset, law, found, seed, output.look)
+        document["figure"] = str(output.save(figure, output.place(model.folder, "explain")))
     if as_json:
-        from diffuse_cli.plots import style
-
-        terminal.print_json(document | {"figure": str(style.save_figure(figure, out, dpi=dpi))})
-        return
-    out = out or options.run_figure(model.folder, "explain", look)
-    _print(model, found, posterior)
-    options.write_figure(figure, out, dpi)
+        terminal.print_json(document)
+    else:
+        _print(model, found, posterior)
+        click.echo(document["figure"])
 
 
 def _clean_point(point: tuple[float, ...] | None, model: "Model", dataset: "Dataset") -> "np.ndarray":
@@ -112,9 +112,9 @@ def _clean_point(point: tuple[float, ...] | None, model: "Model", dataset: "Data
             f"--point has {_count(len(point))}, but a point of {model.config.dataset} has {_count(model.dim)}"
         )
     x0 = model.standard.to_model(np.array(point))
-    if not np.abs(x0).max() < FARTHEST:
+    if not np.abs(x0).max() < _FARTHEST:
         raise UsageError(
-            f"--point lies {np.abs(x0).max():.2g} standard deviations from the data; the limit is {FARTHEST:g}"
+            f"--point lies {np.abs(x0).max():.2g} standard deviations from the data; the limit is {_FARTHEST:g}"
         )
     return x0
 
@@ -123,34 +123,35 @@ def _count(n: int) -> str:
     return f"{n} value{'s' if n > 1 else ''}"
 
 
-def _draw(model: "Model", dataset: "Dataset", law: "Law", found: "Explanation", seed: int, look: Look) -> Any:
+def _draw(model: "Model", dataset: "Dataset", law: "Law", found: "Explanation", seed: int, look: Look) -> "Figure":
     import numpy as np
 
     from diffuse_cli.analysis.one_point import on_a_line
     from diffuse_cli.models import build
     from diffuse_cli.plots import explain as plot
 
-    cloud = dataset.standard.to_model(dataset.draw(np.random.default_rng(seed), CLOUD))
+    cloud = dataset.standard.to_model(dataset.draw(np.random.default_rng(seed), _CLOUD))
     density = None
     if model.dim == 1:
         held = np.concatenate([cloud[:, 0], found.x0, found.x[:, 0]])
-        places = np.linspace(held.min() - 0.5, held.max() + 0.5, PLACES)
+        places = np.linspace(held.min() - 0.5, held.max() + 0.5, _PLACES)
         density = plot.Density(places, *on_a_line(law, model.process, found, places))
     return plot.explanation_figure(
         plot.Panels(found.x0, found.x, found.x0_hat, found.mean, found.covariance),
         cloud,
         t=found.t,
-        log_snr=found.level.log_snr,
+        log_snr=np.asarray(found.level.log_snr),
         density=density,
         view=model.view,
         answer="answer",
         exact=build.law_name(dataset),
         subject=f"{model.name}, {catalog.short_name(model.config.schedule)} schedule",
-        **look._asdict(),
+        dark=look.dark,
+        width=look.width,
     )
 
 
-def _document(model: "Model", found: "Explanation", posterior: str) -> dict[str, Any]:
+def _document(model: "Model", found: "Explanation", posterior: str) -> dict[str, object]:
     each = {
         "t": found.t,
         **found.level._asdict(),
@@ -180,7 +181,9 @@ def _document(model: "Model", found: "Explanation", posterior: str) -> dict[str,
 
 
 def _print(model: "Model", found: "Explanation", posterior: str) -> None:
-    few = model.dim <= FEW
+    import numpy as np
+
+    few = model.dim <= _FEW
 
     def row(name: str, values: "np.ndarray") -> tuple[str, ...]:
         return (name if few or values.ndim == 1 else f"|{name}|", *map(_written, values))
@@ -192,8 +195,8 @@ def _print(model: "Model", found: "Explanation", posterior: str) -> None:
     click.echo(f"One point of {model.config.dataset}, under {model.name}; {units}")
     terminal.print_table(head)
     rows = [
-        row("alpha", found.level.alpha),
-        row("sigma", found.level.sigma),
+        row("alpha", np.asarray(found.level.alpha)),
+        row("sigma", np.asarray(found.level.sigma)),
         row("x_t = alpha x0 + sigma eps", found.x),
         row(f"target ({model.config.prediction})", found.target),
         row("answer", found.answer),
@@ -213,7 +216,7 @@ def _written(value: "np.ndarray") -> str:
     import numpy as np
 
     if value.ndim == 0:
-        return f"{value:.4g}" if abs(value) > ROUNDING else "0"
-    if len(value) > FEW:
+        return f"{value:.4g}" if abs(value) > _ROUNDING else "0"
+    if len(value) > _FEW:
         return f"{np.linalg.norm(value):.4g}"
     return f"{value[0]:.3f}" if len(value) == 1 else f"({', '.join(f'{part:.3f}' for part in value)})"

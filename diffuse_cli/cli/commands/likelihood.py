@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -10,7 +10,15 @@ from diffuse_cli import catalog
 from diffuse_cli.analysis import quality_tables
 from diffuse_cli.cli import options, signals, terminal
 
-EPILOG = """\b
+if TYPE_CHECKING:
+    import numpy as np
+
+    from diffuse_cli.analysis.quality import Bound, Solved, Solver
+    from diffuse_cli.diffusion.exact import Law
+    from diffuse_cli.diffusion.likelihood import Mass
+    from diffuse_cli.models.model import Model
+
+_EPILOG = """\b
 Examples:
   diffuse likelihood
   diffuse likelihood --run moons --points mine.csv --out log_p.csv
@@ -18,14 +26,46 @@ Examples:
   diffuse likelihood --run ddpm --bound
   diffuse likelihood --exact --dataset two_spirals"""
 
+_INTEGRAL = "integral of p over a grid"
+_ABOUT = """Log-likelihood of points under a run, by the probability-flow ODE.
 
-@click.command(epilog=EPILOG)
-@options.model_options
+The ODE turns noise into data without chance, so the change of density along it is known: log p of a point is that
+of the noise it comes from plus the divergence along the way. log p is in nats and data units. Without --points,
+data that were not trained on are taken, and the mean is set beside the entropy of the truth.
+
+The integral of p over a grid should be 1, give or take what the grid may be too coarse for: it checks solver and
+network at once. A point at which the solver gives up has no log p; it is written as nan, and the command fails.
+
+--bound adds what the chain of T steps has in place of a likelihood: the bound on -log p that DDPM is derived from,
+for each variance that its reverse steps can have. It says what each part costs in nats: the prior, the steps
+between, and the reconstruction at t = 1/T. On data it is above their entropy, and for a good denoiser above the
+ODE's NLL, by what T steps cannot do.
+
+\b
+Keys of --json:
+  run, points, n        what was judged
+  value, entropy, gap   NLL, nats, data units; entropy and gap are null
+                        where the truth is not known
+  stderr                of the gap, or else of the value
+  failed                points at which the solver gave up
+  bits_per_dimension    of the value
+  mass                  the integral of p, with mass_error, mass_failed
+                        (cells) and mass_resolved (by the grid)
+  bound                 by variance: prior, diffusion, reconstruction,
+                        value (their sum), stderr, above_nll with its
+                        above_nll_stderr, and steps: the terms of
+                        t = 1/T, ..., 1
+  tolerance, evals, probes   of the solver"""
+
+
+@click.command(help=_ABOUT, epilog=_EPILOG)
+@options.model_option
 @options.option(
     "--points",
     metavar="FILE[,columns=…]",
     help="Points in data units: .csv, .tsv, .txt, .npy or .npz.  [default: data held out from training]",
 )
+@options.with_source("count")
 @options.count(2, 10_000, "held-out points")
 @options.option(
     "--out",
@@ -53,11 +93,10 @@ Examples:
 @options.seed
 @options.device
 @options.common
-@click.pass_context
 def likelihood(
-    ctx: click.Context,
+    opener: options.ModelOption,
     points: str | None,
-    count: int,
+    count: options.Given[int],
     out: Path | None,
     tolerance: float | None,
     max_steps: int | None,
@@ -66,75 +105,55 @@ def likelihood(
     bound: bool,
     as_json: bool,
     seed: int,
-    **_choices: Any,
 ) -> None:
-    """Log-likelihood of points under a run, by the probability-flow ODE.
-
-    The ODE turns noise into data without chance, so the change of density along it is known: log p of a point is that
-    of the noise it comes from plus the divergence along the way. log p is in nats and data units. Without --points,
-    data that were not trained on are taken, and the mean is set beside the entropy of the truth.
-
-    The integral of p over a grid should be 1, give or take what the grid may be too coarse for: it checks solver and
-    network at once. A point at which the solver gives up has no log p; it is written as nan, and the command fails.
-
-    --bound adds what the chain of T steps has in place of a likelihood: the bound on -log p that DDPM is derived from,
-    for each variance that its reverse steps can have. It says what each part costs in nats: the prior, the steps
-    between, and the reconstruction at t = 1/T. On data it is above their entropy, and for a good denoiser above the
-    ODE's NLL, by what T steps cannot do.
-
-    \b
-    Keys of --json:
-      run, points, n        what was judged
-      value, entropy, gap   NLL, nats, data units; entropy and gap are null
-                            where the truth is not known
-      stderr                of the gap, or else of the value
-      failed                points at which the solver gave up
-      bits_per_dimension    of the value
-      mass                  the integral of p, with mass_error, mass_failed
-                            (cells) and mass_resolved (by the grid)
-      bound                 by variance: prior, diffusion, reconstruction,
-                            value (their sum), stderr, above_nll with its
-                            above_nll_stderr, and steps: the terms of
-                            t = 1/T, ..., 1
-      tolerance, evals, probes   of the solver
-    """
     from diffuse_cli.analysis import quality
     from diffuse_cli.diffusion.likelihood import MAX_STEPS, TOLERANCE
     from diffuse_cli.errors import DiffuseError
-    from diffuse_cli.models import build, sample_files
+    from diffuse_cli.models import sample_files
 
     signals.at_once()
-    _check(ctx, points, out)
-    model = options.open_model(ctx)
+    _check(points, count, out, {"--json": as_json, "--bound": bound})
+    model = opener.open()
     solver = quality.Solver(tolerance or TOLERANCE, max_steps or MAX_STEPS, probes, seed)
-    given = None if points is None else _read(points, model.dim, model.name)
+    law, x0 = _points(model, points, count.value, seed)
     terminal.note(f"Solving the probability-flow ODE of {model.name}" + ", and its bound" * bound)
-    if given is None:
-        dataset = model.dataset()
-        law, x0 = build.truth_of(dataset), quality.held_out(model, dataset, count, seed)
-    else:
-        law, x0 = None, model.standard.to_model(given)
-    bounds = quality.variational_bounds(model, x0, seed) if bound else {}
-    found = quality.negative_log_likelihood(model, law, x0, solver)
-    integral = _integral(model, solver) if mass and model.dim <= 2 and out != sample_files.STDOUT else None
+    solved = quality.negative_log_likelihood(model, law, x0, solver)
+    on_stdout = out == sample_files.STDOUT
+    result = _Result(
+        solved,
+        _integral(model, solver) if mass and model.dim <= 2 and not on_stdout else None,
+        quality.variational_bounds(model, x0, seed) if bound else {},
+        solver.tolerance,
+        points or "held out",
+    )
     if out is not None:
-        sample_files.write_log_p(out, model.standard.to_data(x0), found.log_p, found.log_p_stderr)
-    judged = {"run": str(model.folder), "points": points or "held out", "n": len(x0)}
-    said = judged | _document(model.dim, found, integral, bounds) | {"tolerance": solver.tolerance}
+        sample_files.write_log_p(out, model.standard.to_data(x0), solved.log_p, solved.log_p_stderr)
     if as_json:
-        terminal.print_json(said)
-    elif out != sample_files.STDOUT:
-        terminal.print_table(_rows(said, found))
-        if bounds:
-            _print_bounds(said["bound"], model.process.timesteps)
-    if found.nll.failed:
+        terminal.print_json({"run": str(model.folder)} | _document(result, model.dim))
+    elif not on_stdout:
+        terminal.print_table(_rows(result, model.dim))
+        if bound:
+            _print_bounds(result, model.process.timesteps)
+    if solved.nll.failed:
         raise DiffuseError(
-            f"the solver gave up at {found.nll.failed:,} of {len(x0):,} points after {solver.max_steps} steps; "
+            f"the solver gave up at {solved.nll.failed:,} of {len(x0):,} points after {solver.max_steps} steps; "
             "try a larger --max-steps or --tolerance"
         )
 
 
-def _check(ctx: click.Context, points: str | None, out: Path | None) -> None:
+class _Result(NamedTuple):
+    """The likelihood of points; the integral of p, None if it was not taken; the bounds by variance; the tolerance of
+    the solver; and which points."""
+
+    solved: "Solved"
+    integral: "Mass | None"
+    bounds: "dict[str, Bound]"
+    tolerance: float
+    points: str
+
+
+def _check(points: str | None, count: options.Given[int], out: Path | None, others: dict[str, bool]) -> None:
+    """Raises UsageError for options that exclude each other; `others`: flags whose output goes to stdout too."""
     from diffuse_cli.errors import UsageError
     from diffuse_cli.models import sample_files
 
@@ -142,29 +161,40 @@ def _check(ctx: click.Context, points: str | None, out: Path | None) -> None:
         sample_files.check_samples_path(out)
         if points is not None and Path(points.partition(",")[0]).absolute() == out.absolute():
             raise UsageError(f"--out {out} is where --points are read from; it would be replaced")
-        for name, flag in (("as_json", "--json"), ("bound", "--bound")):
-            if out == sample_files.STDOUT and ctx.params[name]:
+        for flag, given in others.items():
+            if out == sample_files.STDOUT and given:
                 raise UsageError(f"with --out - the table is all there is on stdout; leave out {flag}")
-    if points is not None and options.on_command_line(ctx, "count"):
+    if points is not None and count.typed:
         raise UsageError("-n says how many held-out points; with --points all of the file's are taken")
 
 
-def _integral(model: Any, solver: Any) -> Any:
+def _points(model: "Model", file: str | None, count: int, seed: int) -> "tuple[Law | None, np.ndarray]":
+    """The points to judge [n, d], model space: of a file, or else held out from training; with their law, if known."""
+    from diffuse_cli.analysis import quality
+    from diffuse_cli.models import build
+
+    if file is not None:
+        return None, model.standard.to_model(_read(file, model.dim, model.name))
+    dataset = model.dataset()
+    return build.truth_of(dataset), quality.held_out(model, dataset, count, seed)
+
+
+def _integral(model: "Model", solver: "Solver") -> "Mass | None":
     """The Mass of p over a grid, with a note where it tells nothing; None where the data reach too far for one."""
     from diffuse_cli.analysis import quality
     from diffuse_cli.diffusion.likelihood import SPACING
 
-    found = quality.mass_on_grid(model, solver)
-    if found is None:
+    integral = quality.mass_on_grid(model, solver)
+    if integral is None:
         terminal.note("The data reach too far for a grid, so p is not integrated")
-    elif not found.failed and not found.resolved:
+    elif not integral.failed and not integral.resolved:
         terminal.note(
             f"p has detail finer than the grid, which is {SPACING:g} wide in model space, so its integral says little"
         )
-    return found
+    return integral
 
 
-def _read(text: str, dim: int, name: str) -> Any:
+def _read(text: str, dim: int, name: str) -> "np.ndarray":
     """The points [n, dim] of --points, in the grammar of the dataset `file`."""
     from diffuse_cli.datasets.files.points import read_points
     from diffuse_cli.errors import DiffuseError
@@ -180,18 +210,20 @@ def _bits(nats: float | None, dim: int) -> float | None:
     return None if nats is None else nats / (dim * math.log(2))
 
 
-def _document(dim: int, found: Any, integral: Any, bounds: dict[str, Any]) -> dict[str, Any]:
-    said = found.nll._asdict() | {"bits_per_dimension": _bits(found.nll.value, dim), "mass": None}
+def _document(result: _Result, dim: int) -> dict[str, object]:
+    solved, integral = result.solved, result.integral
+    document: dict[str, object] = {"points": result.points}
+    document |= solved.nll._asdict() | {"bits_per_dimension": _bits(solved.nll.value, dim), "mass": None}
     if integral is not None:
-        said |= {"mass": integral.value, "mass_error": integral.error, "mass_resolved": integral.resolved}
-        said |= {"mass_failed": integral.failed}
-    if bounds:
-        said["bound"] = {variance: _bound_document(each, found) for variance, each in bounds.items()}
-    return said | {"evals": found.evals, "probes": found.probes}
+        document |= {"mass": integral.value, "mass_error": integral.error, "mass_resolved": integral.resolved}
+        document |= {"mass_failed": integral.failed}
+    if result.bounds:
+        document["bound"] = {variance: _bound_document(bound, solved) for variance, bound in result.bounds.items()}
+    return document | {"evals": solved.evals, "probes": solved.probes, "tolerance": result.tolerance}
 
 
-def _bound_document(bound: Any, found: Any) -> dict[str, Any]:
-    above, spread = (None, None) if found.nll.failed else bound.above(found.log_p)
+def _bound_document(bound: "Bound", solved: "Solved") -> dict[str, object]:
+    above, spread = _above(bound, solved)
     return {
         "prior": bound.prior,
         "diffusion": bound.diffusion,
@@ -204,38 +236,44 @@ def _bound_document(bound: Any, found: Any) -> dict[str, Any]:
     }
 
 
-def _print_bounds(bounds: dict[str, dict[str, Any]], timesteps: int) -> None:
+def _above(bound: "Bound", solved: "Solved") -> tuple[float | None, float | None]:
+    """By how much the bound is above the NLL, and the standard error of that; None where the NLL is not known."""
+    return (None, None) if solved.nll.failed else bound.above(solved.log_p)
+
+
+def _print_bounds(result: _Result, timesteps: int) -> None:
     """One column for each variance."""
+    bounds = result.bounds.values()
     parts = {
-        "prior, KL at t = 1": "prior",
-        f"diffusion, {timesteps - 1:,} steps": "diffusion",
-        f"reconstruction, t = 1/{timesteps}": "reconstruction",
-        "bound on −log p": "value",
+        "prior, KL at t = 1": [bound.prior for bound in bounds],
+        f"diffusion, {timesteps - 1:,} steps": [bound.diffusion for bound in bounds],
+        f"reconstruction, t = 1/{timesteps}": [bound.reconstruction for bound in bounds],
+        "bound on −log p": [float(bound.value.mean()) for bound in bounds],
     }
-    rows = [(label, *(f"{each[key]:.4f}" for each in bounds.values())) for label, key in parts.items()]
-    rows.append(("above the NLL by", *(_with_error(each) for each in bounds.values())))
+    rows = [(label, *(f"{value:.4f}" for value in values)) for label, values in parts.items()]
+    rows.append(("above the NLL by", *(_with_error(*_above(bound, result.solved)) for bound in bounds)))
     click.echo()
-    terminal.print_table(rows, header=("nats, by variance of a step", *bounds))
+    terminal.print_table(rows, header=("nats, by variance of a step", *result.bounds))
 
 
-def _with_error(bound: dict[str, Any]) -> str:
-    if bound["above_nll"] is None:
+def _with_error(value: float | None, stderr: float | None) -> str:
+    if value is None:
         return "unknown"
-    spread = "" if bound["above_nll_stderr"] is None else f" ± {bound['above_nll_stderr']:.4f}"
-    return f"{bound['above_nll']:.4f}{spread}"
+    return f"{value:.4f}" + ("" if stderr is None else f" ± {stderr:.4f}")
 
 
-def _rows(said: dict[str, Any], found: Any) -> list[tuple[str, str]]:
-    divergence = "exact divergence" if not found.probes else f"divergence from {found.probes} random directions"
-    rows = [("points", f"{said['n']:,}, {said['points']}"), *quality_tables.nll_rows(found.nll)]
-    if found.nll.value is not None:
-        rows.append(("per dimension", f"{said['bits_per_dimension']:.4f} bits"))
-    if found.probes:
-        rows.append(("standard error of one log p", f"{found.log_p_stderr.mean():.2g} nats from the directions, mean"))
-    if failed := said.get("mass_failed"):
-        rows.append(("integral of p over a grid", f"unknown: the ODE solver failed at {failed:,} of its cells"))
-    elif said["mass"] is not None:
-        rough = "" if said["mass_resolved"] else ", on too coarse a grid"
-        rows.append(("integral of p over a grid", f"{said['mass']:.4f} ± {said['mass_error']:.1g}{rough}"))
-    rows.append(("solver", f"tolerance {said['tolerance']:g}, {said['evals']} evaluations a point, {divergence}"))
+def _rows(result: _Result, dim: int) -> list[tuple[str, str]]:
+    solved, integral = result.solved, result.integral
+    divergence = "exact divergence" if not solved.probes else f"divergence from {solved.probes} random directions"
+    rows = [("points", f"{solved.nll.n:,}, {result.points}"), *quality_tables.nll_rows(solved.nll)]
+    if (bits := _bits(solved.nll.value, dim)) is not None:
+        rows.append(("per dimension", f"{bits:.4f} bits"))
+    if solved.probes:
+        rows.append(("standard error of one log p", f"{solved.log_p_stderr.mean():.2g} nats from the directions, mean"))
+    if integral is not None and integral.failed:
+        rows.append((_INTEGRAL, f"unknown: the ODE solver failed at {integral.failed:,} of its cells"))
+    elif integral is not None:
+        rough = "" if integral.resolved else ", on too coarse a grid"
+        rows.append((_INTEGRAL, f"{integral.value:.4f} ± {integral.error:.1g}{rough}"))
+    rows.append(("solver", f"tolerance {result.tolerance:g}, {solved.evals} evaluations a point, {divergence}"))
     return rows

@@ -9,16 +9,16 @@ from diffuse_cli.catalog import CATALOG
 from diffuse_cli.cli import options, terminal
 from diffuse_cli.errors import unknown
 
-EPILOG = """\b
+_EPILOG = """\b
 Examples:
   diffuse list
   diffuse list datasets
   diffuse list samplers --json"""
 
-PLURALS = {"loss": "losses", "levels": "levels"}
+_PLURALS = {"loss": "losses", "levels": "levels"}
 
 
-@click.command("list", epilog=EPILOG)
+@click.command("list", epilog=_EPILOG)
 @click.argument("kind", required=False)
 @options.as_json
 @options.common
@@ -28,7 +28,7 @@ def list_choices(kind: str | None, as_json: bool) -> None:
     KIND is datasets, schedules, scalings, predictions, losses, levels, samplers, grids, metrics or presets; all of them
     if left out.
     """
-    kinds = {PLURALS.get(name, f"{name}s"): name for name in [*CATALOG, "preset"]}
+    kinds = {_PLURALS.get(name, f"{name}s"): name for name in [*CATALOG, "preset"]}
     if kind is not None:
         wanted = kind.lower()
         found = next((plural for plural, name in kinds.items() if wanted in (plural, name)), None)

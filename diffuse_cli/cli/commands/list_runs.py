@@ -7,13 +7,13 @@ import click
 
 from diffuse_cli.cli import options, terminal
 
-EPILOG = """\b
+_EPILOG = """\b
 Examples:
   diffuse runs
   diffuse runs --outputs elsewhere --json"""
 
 
-@click.command("runs", epilog=EPILOG)
+@click.command("runs", epilog=_EPILOG)
 @options.outputs
 @options.as_json
 @options.common

@@ -1,23 +1,19 @@
 """diffuse plot-samples"""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from diffuse_cli.cli import options, signals
+from diffuse_cli.cli.figure_command import figure_options, named_after_row
 from diffuse_cli.errors import UsageError
-from diffuse_cli.plots.formats import Look
+from diffuse_cli.figures.options import SamplesOptions
+from diffuse_cli.figures.table import FIGURES
 
-MOST = 12  # as many as a figure takes
-EPILOG = """\b
-Examples:
-  diffuse plot-samples
-  diffuse plot-samples --dataset s_curve --dataset swiss_roll --dataset moons
-  diffuse plot-samples --run moons --run rings --sampler ddim --steps 20 --out samples.pdf"""
+_MOST_COLUMNS = 12  # as many as a figure takes
 
 
-@click.command(epilog=EPILOG)
+@named_after_row("plot-samples")
 @options.several_runs("A run, its data above its samples; may be repeated.  [default: latest, without --dataset]")
 @options.option(
     "datasets",
@@ -26,59 +22,48 @@ Examples:
     multiple=True,
     help="A dataset; may be repeated.",
 )
-@options.trust
 @options.method_options
-@options.count(2, 2000, "points of each")
-@options.seed
-@options.figure_out(Path("samples.png"))
+@figure_options(FIGURES["plot-samples"])
+@options.figure_output("samples.png")
 @options.device
 @options.common
-@click.pass_context
 def plot_samples_command(
-    ctx: click.Context,
-    run_names: tuple[str, ...],
+    runs: options.RunsOption,
     datasets: tuple[str, ...],
-    outputs: Path,
-    trust: bool,
-    count: int,
-    seed: int,
-    out: Path,
-    look: Look,
-    dpi: int,
-    **_choices: Any,
+    sampling: options.MethodOption,
+    asked: SamplesOptions,
+    output: options.FigureOutput,
 ) -> None:
-    """Draw several runs or datasets in one grid, each on its own scale: the data, and below them the samples."""
     import numpy as np
 
     from diffuse_cli import catalog
     from diffuse_cli.figures import samples
-    from diffuse_cli.models import run_folder
     from diffuse_cli.models.model import model_of_run
     from diffuse_cli.plots.collection import Column, collection_figure
 
     signals.at_once()
-    names = run_names or (() if datasets else ("latest",))
-    _check(ctx, names, datasets)
-    opened = [
-        model_of_run(run_folder.open_run(run_folder.find_run(outputs, name), trust=trust), trust=trust)
-        for name in names
-    ]
+    if not runs.names and not datasets:
+        runs = runs._replace(names=("latest",))
+    _check(runs, datasets, sampling)
     columns: list[tuple[str, Column]] = []
-    for model in opened:
-        method = options.gather_method(ctx, model.config)
-        columns.append((model.name, samples.samples_column(model, method, model.dataset(), count=count, seed=seed)))
+    for model in [model_of_run(run, trust=runs.trust) for run in runs.open()]:
+        column = samples.samples_column(
+            model, sampling.method(model.config), model.dataset(), count=asked.count, seed=asked.seed
+        )
+        columns.append((model.name, column))
     for choice in datasets:
         dataset = catalog.build("dataset", choice)
-        drawn = dataset.draw(np.random.default_rng(seed), count)
+        drawn = dataset.draw(np.random.default_rng(asked.seed), asked.count)
         columns.append((catalog.short_name(choice), Column(drawn, view=dataset.view)))
-    options.write_figure(collection_figure(columns, **look._asdict()), out, dpi)
+    figure = collection_figure(columns, dark=output.look.dark, width=output.look.width)
+    click.echo(output.save(figure, output.file or Path("samples.png")))
 
 
-def _check(ctx: click.Context, run_names: tuple[str, ...], datasets: tuple[str, ...]) -> None:
+def _check(runs: options.RunsOption, datasets: tuple[str, ...], sampling: options.MethodOption) -> None:
     """Raises UsageError for too many panels, and for a method where there is nothing to sample from."""
-    if (count := len(run_names) + len(datasets)) > MOST:
-        raise UsageError(f"{count} panels do not fit beside each other; give at most {MOST} runs and datasets")
-    said = [name for name in ("sampler", "sampler_steps", "grid") if options.on_command_line(ctx, name)]
-    if said and not run_names:
-        flags = " and ".join("--steps" if name == "sampler_steps" else f"--{name}" for name in said)
-        raise UsageError(f"{flags}: datasets are drawn from directly; give a --run to sample from")
+    if (panels := len(runs.names) + len(datasets)) > _MOST_COLUMNS:
+        raise UsageError(
+            f"{panels} panels do not fit beside each other; give at most {_MOST_COLUMNS} runs and datasets"
+        )
+    if not runs.names and (flags := sampling.typed()):
+        raise UsageError(f"{' and '.join(flags)}: datasets are drawn from directly; give a --run to sample from")

@@ -1,13 +1,12 @@
 """diffuse sample"""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from diffuse_cli.cli import options, signals, terminal
 
-EPILOG = """\b
+_EPILOG = """\b
 Examples:
   diffuse sample --steps 50 --sampler ddim
   diffuse sample --run moons -n 10000 --sampler ddpm --steps 1000 --out samples.csv
@@ -15,8 +14,8 @@ Examples:
   diffuse sample --exact --dataset swiss_roll --schedule cosine --sampler ddim --steps 20 --plot"""
 
 
-@click.command(epilog=EPILOG)
-@options.model_options
+@click.command(epilog=_EPILOG)
+@options.model_option
 @options.method_options
 @options.count(1, 2000, "samples")
 @options.option(
@@ -32,16 +31,15 @@ Examples:
 @options.seed
 @options.device
 @options.common
-@click.pass_context
 def sample_command(
-    ctx: click.Context,
+    opener: options.ModelOption,
+    sampling: options.MethodOption,
     count: int,
     out: Path | None,
     trajectory: bool,
     plot: bool,
     as_json: bool,
     seed: int,
-    **_choices: Any,
 ) -> None:
     """Draw samples from a run, or from the exact denoiser of a dataset.
 
@@ -57,32 +55,35 @@ def sample_command(
         sample_files.check_samples_path(out, trajectory=trajectory)
         if out == sample_files.STDOUT and (plot or as_json):
             raise UsageError("with --out - the samples are all there is on stdout; leave out --plot and --json")
-    model = options.open_model(ctx)
+    model = opener.open()
     dataset = model.dataset() if plot else None  # a file may have gone: better told now
-    method = options.gather_method(ctx, model.config)
+    method = sampling.method(model.config)
     file = out or model.folder / "samples" / f"{method.label}-{count}-seed{seed}{'-path' if trajectory else ''}.npz"
     drawn = draw.draw_samples(model, method, count, seed, trajectory=trajectory)
     if out is None:
         file.parent.mkdir(parents=True, exist_ok=True)
     sample_files.write_samples(file, drawn, model.standard)
-    said = {
+    document = {
         "run": str(model.folder),
         "n": count,
         "sampler": method.sampler,
         "grid": method.grid,
         "steps": method.steps,
+        "evals": drawn.evals,
+        "seed": seed,
+        "seconds": round(drawn.seconds, 3),
+        "file": str(file),
     }
-    said |= {"evals": drawn.evals, "seed": seed, "seconds": round(drawn.seconds, 3), "file": str(file)}
-    if plot:
+    if dataset is not None:
         from diffuse_cli.figures import samples
         from diffuse_cli.plots import style
 
         figure = samples.samples_drawing(model, method, drawn, dataset)()
-        said["figure"] = str(style.save_figure(figure, file.with_suffix(".png")))
+        document["figure"] = str(style.save_figure(figure, file.with_suffix(".png")))
     if as_json:
-        terminal.print_json(said)
+        terminal.print_json(document)
     elif file != sample_files.STDOUT:
-        click.echo("\n".join(said[key] for key in ("file", "figure") if key in said))
+        click.echo("\n".join(str(document[key]) for key in ("file", "figure") if key in document))
     terminal.note(
         f"{count:,} samples by {method.sampler} in {method.steps} steps, "
         f"{drawn.evals} network evaluations each, {drawn.seconds:.2f} s"

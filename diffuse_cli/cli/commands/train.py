@@ -3,8 +3,9 @@
 import shlex
 import shutil
 import time
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -17,12 +18,13 @@ if TYPE_CHECKING:
     from diffuse_cli.config import Config
     from diffuse_cli.datasets.dataset import Dataset
     from diffuse_cli.figures.of_training import TrainingFigures
+    from diffuse_cli.models.build import Experiment
     from diffuse_cli.models.run_folder import Run
     from diffuse_cli.training.trainer import Trainer
 
 _EXIT = {2: 130, 15: 143}  # what a shell says of SIGINT and SIGTERM
 
-EPILOG = """\b
+_EPILOG = """\b
 Examples:
   diffuse train --dataset moons
   diffuse train --dataset file:points.csv --budget 2m --name mine
@@ -30,12 +32,14 @@ Examples:
   diffuse train --resume mine --steps 20000"""
 
 
-@click.command(epilog=EPILOG)
-@options.settings(
+@click.command(epilog=_EPILOG)
+@options.settings_options(
     "dataset", "steps", "batch_size", "lr", "width", "depth", "schedule", "timesteps", "scaling", "zero_terminal_snr",
-    "prediction", "variance", "loss", "levels", "time", "ema", "train_size", "sampler", "sampler_steps", "grid", "seed",
+    "prediction", "variance", "loss", "levels", "noise_conditioning", "ema", "train_size", "sampler", "sampler_steps",
+    "grid", "seed",
 )  # fmt: skip
 @options.option("--budget", type=options.Duration(), help="Train for this long instead of --steps, like 30s or 5m.")
+@options.with_source("name")
 @options.option("--name", help="Name of the run's folder.  [default: the dataset's]")
 @options.option(
     "--resume",
@@ -46,20 +50,20 @@ Examples:
 @options.trust
 @options.outputs
 @options.device
+@options.option("--figures/--no-figures", default=True, show_default=True, help="Draw the four figures of the run.")
 @options.option("--dry-run", is_flag=True, help="Print the settings as TOML, itself a valid --config, and stop.")
 @options.as_json
 @options.common
-@click.pass_context
 def train(
-    ctx: click.Context,
+    settings: options.Settings,
     budget: float | None,
-    name: str | None,
+    name: options.Given[str | None],
     resume: str | None,
     trust: bool,
     outputs: Path,
+    figures: bool,
     dry_run: bool,
     as_json: bool,
-    **_settings: Any,
 ) -> None:
     """Train a denoiser on a dataset.
 
@@ -69,55 +73,59 @@ def train(
     began = time.perf_counter()
     from diffuse_cli.plots.drawing_process import DrawingProcess
 
-    process = None if dry_run else ctx.with_resource(DrawingProcess())  # it has as much to import as this one
+    process = None
+    if figures and not dry_run:  # it starts here, since it has as much to import as this one
+        process = click.get_current_context().with_resource(DrawingProcess())
 
     from diffuse_cli.figures.of_training import TrainingFigures
     from diffuse_cli.models import build, run_folder
 
-    if budget is not None and options.on_command_line(ctx, "steps"):
+    if budget is not None and settings.typed("steps"):
         raise UsageError("--budget settles the number of steps; give either --steps or --budget")
     before = None
     if resume is None:
-        settings, trust = options.gather_settings(ctx), True  # whoever types a name of own code trusts it
+        chosen, trust = settings.config(), True  # a name of own code that is typed here is trusted
+        dataset = build.build_dataset(chosen, trust=trust)
     else:
         path = run_folder.find_run(outputs, resume)
         if path.is_file():
             raise UsageError(f"{path} is a checkpoint; only a whole run can be continued: --resume {path.parent}")
         before = run_folder.open_run(path, trust=trust)
-        settings = _resumed_settings(ctx, before)
-    dataset = (
-        build.build_dataset(settings, trust=trust) if before is None else run_folder.dataset_of_run(before, trust=trust)
-    )
-    settings = build.fill_in_settings(settings, dataset)
-    build.build_experiment(settings, dataset.dim, trust=trust)  # says what is wrong before anything is written
+        chosen = _resumed_settings(settings, name, budget, before)
+        dataset = run_folder.dataset_of_run(before, trust=trust)
+    chosen = build.fill_in_settings(chosen, dataset)
+    experiment = build.build_experiment(chosen, dataset.dim, trust=trust)
     if dry_run:
-        click.echo(config.dump(settings), nl=False)
+        click.echo(config.dump(chosen), nl=False)
         return
     if before is None:
-        _warn_if_it_ends_too_early(settings, dataset)
-    folder = before.folder if before else run_folder.create_run_folder(outputs, name, _default_name(ctx, settings))
+        _warn_if_it_ends_too_early(experiment, dataset)
+        folder = run_folder.create_run_folder(outputs, name.value, _default_name(settings, chosen))
+    else:
+        folder = before.folder
     try:
-        with TrainingFigures(process, folder, dataset) as figures:
-            session = _train(ctx, folder, settings, dataset, budget, before, figures)
-            _finish(session, figures, dataset, began, as_json)
+        with nullcontext() if process is None else TrainingFigures(process, folder, dataset) as drawing:
+            trainer = _train(folder, experiment, dataset, budget, before, drawing)
+            _finish(trainer, dataset, drawing, began, as_json=as_json)
     finally:
         if before is None and not (folder / run_folder.NEWEST).exists():  # nothing worth keeping came of it
             shutil.rmtree(folder)
 
 
-def _warn_if_it_ends_too_early(settings: "Config", dataset: "Dataset") -> None:
+def _warn_if_it_ends_too_early(experiment: "Experiment", dataset: "Dataset") -> None:
     """Sampling starts from the prior; what x_T still knows of the data is then lost, however good the network."""
+    import jax.numpy as jnp
     import numpy as np
 
     from diffuse_cli.analysis import schedule_check
     from diffuse_cli.diffusion import exact
     from diffuse_cli.models import build
 
-    process = build.build_process(settings)
+    process, settings = experiment.process, experiment.config
     if schedule_check.kl_bound(process) * dataset.dim < schedule_check.TOO_EARLY:
         return
     draws = dataset.standard.to_model(dataset.draw(np.random.default_rng(0), 512))
-    law = build.truth_of(dataset) or exact.mixture(draws, 0.0)
+    law = build.truth_of(dataset) or exact.mixture(jnp.asarray(draws, jnp.float32), 0.0)
     kl = schedule_check.kl_to_prior(process, law, draws).value
     if kl > schedule_check.TOO_EARLY:
         words = {"dataset": settings.dataset, "schedule": settings.schedule, "timesteps": str(settings.timesteps)}
@@ -128,61 +136,61 @@ def _warn_if_it_ends_too_early(settings: "Config", dataset: "Dataset") -> None:
         )
 
 
-def _default_name(ctx: click.Context, settings: "Config") -> str:
-    """What a run is called if nobody says: its preset or config file, unless a dataset was chosen beside it."""
+def _default_name(settings: options.Settings, chosen: "Config") -> str:
+    """What a run without --name is called: its preset or config file, unless a dataset was chosen beside it."""
     from diffuse_cli.models import build
 
-    model = ctx.params["config_source"]
-    if model and not options.on_command_line(ctx, "dataset"):
-        return Path(model).stem.replace("-", "_")
-    return build.default_run_name(settings)
+    if settings.file and not settings.typed("dataset"):
+        return Path(settings.file).stem.replace("-", "_")
+    return build.default_run_name(chosen)
 
 
-def _resumed_settings(ctx: click.Context, before: "Run") -> "Config":
+def _resumed_settings(
+    settings: options.Settings, name: options.Given[str | None], budget: float | None, before: "Run"
+) -> "Config":
     """The run's own settings: only its length may change, anything else would make it another run."""
-    given = [key for key in config.FIELDS if key in ctx.params and key != "steps" and options.on_command_line(ctx, key)]
-    given += [key for key in ("config_source", "changes", "name") if options.on_command_line(ctx, key)]
-    if given:
-        flags = {"config_source": "--config", "changes": "--set"}
-        what = ", ".join(flags.get(key, f"--{key.replace('_', '-')}") for key in given)
-        raise UsageError(f"a resumed run keeps its settings and name; leave out {what} (only its length can change)")
+    flags = [flag for flag in settings.command_line.flags() if flag != "--steps"] + ["--name"] * name.typed
+    if flags:
+        raise UsageError(
+            f"a resumed run keeps its settings and name; leave out {', '.join(flags)} (only its length can change)"
+        )
     if not (before.folder / "log.jsonl").is_file():
         raise DiffuseError(f"{before.folder} is not a whole run: it has no log.jsonl")
-    steps = ctx.params["steps"] if options.on_command_line(ctx, "steps") else before.config.steps
-    if ctx.params["budget"] is None and steps <= before.step:
+    steps = settings.command_line.by_flag.get("steps")
+    steps = steps if isinstance(steps, int) else before.config.steps
+    if budget is None and steps <= before.step:
         raise UsageError(f"{before.name} has taken {before.step} steps already; to train it further give more --steps")
     return config.make({**msgspec.structs.asdict(before.config), "steps": steps})
 
 
 def _train(
-    ctx: click.Context,
     folder: Path,
-    settings: "Config",
+    experiment: "Experiment",
     dataset: "Dataset",
     budget: float | None,
     before: "Run | None",
-    figures: "TrainingFigures",
+    drawing: "TrainingFigures | None",
 ) -> "Trainer":
     """Train under a progress bar. On a signal: save, say how to go on, and exit."""
     from diffuse_cli.training.trainer import Trainer
 
     with signals.held() as interrupted:
-        session = Trainer(folder, settings, dataset, budget=budget, resume=before)
-        if not session.experiment.learns_schedule:
-            figures.begin_forward(settings, session.experiment.process)
-        length = f"{session.total - session.step:,} steps" if budget is None else f"{budget:g} s"
-        terminal.note(f"{'Continuing' if before else 'Training'} {folder} on {settings.dataset}: {length}")
-        with terminal.progress_bar(session.total, session.step) as bar:
-            for update in session.run():
+        trainer = Trainer(folder, experiment, dataset, budget=budget, resume=before)
+        if drawing is not None and not experiment.learns_schedule:
+            drawing.begin_forward(experiment.config, experiment.process)
+        length = f"{trainer.total - trainer.step:,} steps" if budget is None else f"{budget:g} s"
+        terminal.note(f"{'Continuing' if before else 'Training'} {folder} on {experiment.config.dataset}: {length}")
+        with terminal.progress_bar(trainer.total, trainer.step) as bar:
+            for update in trainer.run():
                 bar(update.step, update.total, update.loss, update.steps_per_second)
                 if interrupted.signal is not None and update.step < update.total:
-                    session.save()
+                    trainer.save()
                     break
             else:
-                return session
+                return trainer
     again = shlex.join(["diffuse", "train", "--resume", _name_of(folder)])
-    click.echo(f"Interrupted at step {session.step:,}, with a checkpoint. Continue with: {again}", err=True)
-    ctx.exit(_EXIT[interrupted.signal])
+    click.echo(f"Interrupted at step {trainer.step:,}, with a checkpoint. Continue with: {again}", err=True)
+    raise click.exceptions.Exit(_EXIT[interrupted.signal or 0])
 
 
 def _name_of(folder: Path) -> str:
@@ -190,55 +198,83 @@ def _name_of(folder: Path) -> str:
     return folder.name if folder.parent == Path("outputs") else str(folder)
 
 
-def _finish(session: "Trainer", figures: "TrainingFigures", dataset: "Dataset", began: float, as_json: bool) -> None:
-    """Draw the figures and print what came of it."""
+def _finish(
+    trainer: "Trainer", dataset: "Dataset", drawing: "TrainingFigures | None", began: float, *, as_json: bool
+) -> None:
+    """Have the figures drawn, and print what came of it."""
+    import numpy as np
+
     from diffuse_cli.analysis import quality
     from diffuse_cli.cli import preview
     from diffuse_cli.figures.of_training import default_draw
-    from diffuse_cli.models import run_folder
-    from diffuse_cli.models.model import model_of_run
 
-    folder = session.folder
-    run = run_folder.open_run(folder, trust=True)
-    model, excess = model_of_run(run), None
+    model, excess, samples, files = trainer.model(), None, None, []
     try:
-        figures.begin_loss(run)
-        if session.experiment.learns_schedule:
-            figures.begin_forward(run.config, run.experiment.process)
-        drawn = default_draw(model)
-        figures.begin_samples(model, drawn)
-        if session.law is not None:
-            excess = quality.excess_of(model, session.law, session.data.held_out).total.item()
-        paths = figures.paths()
+        if drawing is not None:
+            drawing.begin_loss(model)
+            if trainer.experiment.learns_schedule:
+                drawing.begin_forward(model.config, model.process)
+        if drawing is not None or (terminal.shows_pictures() and not as_json):
+            samples = default_draw(model)
+        if drawing is not None and samples is not None:
+            drawing.begin_samples(model, samples)
+        if trainer.law is not None:
+            excess = quality.excess_of(model, trainer.law, np.asarray(trainer.data.held_out)).total.item()
+        if drawing is not None:
+            files = drawing.paths()
     except KeyboardInterrupt:
-        click.echo(f"The run in {folder} is complete; only its figures are not all drawn.", err=True)
+        click.echo(f"The run in {trainer.folder} is complete; only its figures are not all drawn.", err=True)
         raise
     seconds = time.perf_counter() - began
     if as_json:
-        said = {"run": str(folder), "steps": session.step, "steps_per_second": round(session.speed, 1)}
-        said |= {"train_seconds": round(session.seconds, 2), "seconds": round(seconds, 2), "loss": session.loss}
-        said |= {"held_out_loss": session.held_out, "excess_loss": excess, "figures": [str(path) for path in paths]}
-        terminal.print_json(said)
+        terminal.print_json(_document(trainer, seconds, excess, files))
     else:
-        preview.show_samples(drawn.samples, dataset, model.view, seed=model.config.seed + 1)
-        known = (
-            [] if excess is None else [("excess loss", f"{excess:.4f} nats above the best possible, over all levels")]
-        )
-        terminal.print_table(
-            [
-                ("steps", f"{session.step:,}, {session.speed:,.0f} a second"),
-                ("time", f"{session.seconds:.1f} s of training; this command took {seconds:.1f} s"),
-                ("loss", f"{session.loss:.4f}, the last steps' mean{preview.course(run_folder.read_log(folder))}"),
-                ("held-out loss", f"{session.held_out:.4f}, of the averaged weights"),
-                *known,
-                ("run", str(folder)),
-                ("figures", f"{folder / 'figures'}: {', '.join(path.name for path in paths)}"),
-            ]
-        )
-    name = shlex.quote(_name_of(folder))
-    if session.held_out > 1.05 * session.best:
+        if samples is not None:
+            preview.show_samples(samples.samples, dataset, model.view, seed=model.config.seed + 1)
+        _print(trainer, seconds, excess, files)
+    _say_what_next(trainer)
+
+
+def _document(trainer: "Trainer", seconds: float, excess: float | None, files: list[Path]) -> dict[str, object]:
+    return {
+        "run": str(trainer.folder),
+        "steps": trainer.step,
+        "steps_per_second": round(trainer.speed, 1),
+        "train_seconds": round(trainer.seconds, 2),
+        "seconds": round(seconds, 2),
+        "loss": trainer.loss,
+        "held_out_loss": trainer.held_out,
+        "excess_loss": excess,
+        "figures": [str(path) for path in files],
+    }
+
+
+def _print(trainer: "Trainer", seconds: float, excess: float | None, files: list[Path]) -> None:
+    from diffuse_cli.cli import preview
+    from diffuse_cli.models import run_folder
+
+    folder = trainer.folder
+    rows = [
+        ("steps", f"{trainer.step:,}, {trainer.speed:,.0f} a second"),
+        ("time", f"{trainer.seconds:.1f} s of training; this command took {seconds:.1f} s"),
+        ("loss", f"{trainer.loss:.4f}, the last steps' mean{preview.course(run_folder.read_log(folder))}"),
+        ("held-out loss", f"{trainer.held_out:.4f}, of the averaged weights"),
+    ]
+    if excess is not None:
+        rows.append(("excess loss", f"{excess:.4f} nats above the best possible, over all levels"))
+    rows.append(("run", str(folder)))
+    if files:
+        rows.append(("figures", f"{folder / 'figures'}: {', '.join(path.name for path in files)}"))
+    terminal.print_table(rows)
+
+
+def _say_what_next(trainer: "Trainer") -> None:
+    from diffuse_cli.models import run_folder
+
+    name = shlex.quote(_name_of(trainer.folder))
+    if trainer.held_out > 1.05 * trainer.best:
         terminal.warn(
-            f"the held-out loss was lower on the way ({session.best:.4f}): it learns its training points by heart. "
+            f"the held-out loss was lower on the way ({trainer.best:.4f}): the model is overfitting. "
             f"--run {name}/{run_folder.BEST} is the network from there"
         )
     terminal.note(

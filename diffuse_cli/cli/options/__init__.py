@@ -1,0 +1,68 @@
+"""Options that commands share. A decorator hands a command one typed object, so its signature says what it takes.
+
+Names, flags and defaults are fixed, because scripts use them; how they are read may change.
+"""
+
+from diffuse_cli.cli.options.common import (
+    Given,
+    as_json,
+    common,
+    count,
+    device,
+    repeats,
+    seed,
+    trust,
+    with_source,
+)
+from diffuse_cli.cli.options.model import (
+    MethodOption,
+    ModelOption,
+    RunOption,
+    RunsOption,
+    complete_run,
+    method_options,
+    model_option,
+    optional_run,
+    outputs,
+    run_option,
+    several_runs,
+)
+from diffuse_cli.cli.options.output import FigureOutput, figure_output, out_option, place_in_run
+from diffuse_cli.cli.options.settings import Settings, gathered, setting, settings_options
+from diffuse_cli.cli.options.types import ChoiceParam, Counts, Duration, Numbers, option
+
+__all__ = [
+    "ChoiceParam",
+    "Counts",
+    "Duration",
+    "FigureOutput",
+    "Given",
+    "MethodOption",
+    "ModelOption",
+    "Numbers",
+    "RunOption",
+    "RunsOption",
+    "Settings",
+    "as_json",
+    "common",
+    "complete_run",
+    "count",
+    "device",
+    "figure_output",
+    "gathered",
+    "method_options",
+    "model_option",
+    "option",
+    "optional_run",
+    "out_option",
+    "outputs",
+    "place_in_run",
+    "repeats",
+    "run_option",
+    "seed",
+    "setting",
+    "settings_options",
+    "several_runs",
+    "trust",
+    "with_source",
+]

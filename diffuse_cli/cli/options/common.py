@@ -1,0 +1,113 @@
+"""Options that commands of every kind take: --quiet and --debug, --device, --seed, -n, --json."""
+
+import functools
+from typing import Generic, NamedTuple, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from diffuse_cli.cli.options.types import Command, Decorator, grouped, option
+from diffuse_cli.figures.options import MOST_POINTS
+
+T = TypeVar("T")
+
+
+class Given(NamedTuple, Generic[T]):
+    """The value of an option, and where it comes from."""
+
+    value: T
+    source: ParameterSource | None
+
+    @property
+    def typed(self) -> bool:
+        """Whether it stands on the command line itself, and not only in the environment."""
+        return self.source is ParameterSource.COMMANDLINE
+
+
+def source_of(name: str) -> ParameterSource | None:
+    """Where the option of this name has its value from."""
+    return click.get_current_context().get_parameter_source(name)
+
+
+def with_source(name: str) -> Decorator:
+    """Hand over the option of this name as Given."""
+    return grouped(name, lambda **values: Given(values[name], source_of(name)), names=(name,))
+
+
+def as_json(command: Command) -> Command:
+    """`--json`: one document on stdout."""
+    return option("as_json", "--json", is_flag=True, help="Print one JSON document.")(command)
+
+
+def trust(command: Command) -> Command:
+    """`--trust`, for a run that may come from another person."""
+    return option("--trust", is_flag=True, help="Let the run name its maker's own code, which will be imported.")(
+        command
+    )
+
+
+def repeats(command: Command) -> Command:
+    """`--repeats`, for a command that sets figures beside their noise floors."""
+    return option(
+        "--repeats",
+        type=click.IntRange(2, 1000),
+        default=20,
+        show_default=True,
+        help="Pairs of draws of the truth behind each noise floor.",
+    )(command)
+
+
+def count(at_least: int, default: int | None, of_what: str, *, shown: str | None = None) -> Decorator:
+    """`-n`, how many; `shown` says what holds where the default is None."""
+    return option(
+        "-n",
+        "--count",
+        type=click.IntRange(at_least, MOST_POINTS),
+        default=default,
+        show_default=shown or True,
+        help=f"How many {of_what}.",
+    )
+
+
+def seed(command: Command) -> Command:
+    """`--seed`, for a command that draws."""
+    return option(
+        "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of what is drawn."
+    )(command)
+
+
+def device(command: Command) -> Command:
+    """`--device`: starts jax there before the command begins."""
+
+    @functools.wraps(command)
+    def started(*, device: str, **values: object) -> None:
+        from diffuse_cli.cli.device import start_jax
+
+        start_jax(device)
+        command(**values)
+
+    return option(
+        "--device",
+        type=click.Choice(["auto", "cpu", "gpu", "tpu"]),
+        default="auto",
+        show_default=True,
+        help="Where to compute.",
+    )(started)
+
+
+def common(command: Command) -> Command:
+    """`--quiet` and `--debug`, which every command takes."""
+
+    @functools.wraps(command)
+    def set_up(*, quiet: bool, debug: bool, **values: object) -> None:
+        from diffuse_cli.cli import terminal
+
+        terminal.quiet = quiet  # --debug is read where errors are caught
+        command(**values)
+
+    for decorate in (
+        option("--debug", is_flag=True, help="Show the traceback of an error."),
+        option("--quiet", "-q", is_flag=True, help="No progress, no notes; results and errors only."),
+    ):
+        set_up = decorate(set_up)
+    return set_up

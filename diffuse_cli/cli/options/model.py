@@ -1,0 +1,261 @@
+"""Which run, which model, which method: options that are handed over as objects that open what they name."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+from click.core import ParameterSource
+
+from diffuse_cli.cli.options.common import source_of, trust
+from diffuse_cli.cli.options.settings import Settings, gathered, setting
+from diffuse_cli.cli.options.types import Command, Decorator, grouped, option
+from diffuse_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from diffuse_cli.config import Config
+    from diffuse_cli.models.draw import Method
+    from diffuse_cli.models.model import Model
+    from diffuse_cli.models.run_folder import Run
+
+_RUNS = "the run's"  # where a method or a law comes from unless it is given
+_MODEL, _METHOD = ("dataset", "schedule", "timesteps"), ("sampler", "sampler_steps", "grid")
+_WEIGHTS: dict[ParameterSource | None, int] = {ParameterSource.COMMANDLINE: 2, ParameterSource.ENVIRONMENT: 1}
+
+
+class RunOption(NamedTuple):
+    """Which run: `--run` and `--outputs`."""
+
+    name: str
+    outputs: Path
+
+    def path(self) -> Path:
+        """The folder or the checkpoint file. Raises DiffuseError where there is none."""
+        from diffuse_cli.models import run_folder
+
+        return run_folder.find_run(self.outputs, self.name)
+
+    def open(self, *, trust: bool) -> "Run":
+        """The run. Raises DiffuseError for a damaged or foreign checkpoint."""
+        from diffuse_cli.models import run_folder
+
+        return run_folder.open_run(self.path(), trust=trust)
+
+
+class RunsOption(NamedTuple):
+    """Which runs: `--run`, perhaps several times, `--outputs` and `--trust`."""
+
+    names: tuple[str, ...]
+    outputs: Path
+    trust: bool
+
+    def open(self) -> "list[Run]":
+        """The runs. Raises DiffuseError like RunOption.open."""
+        return [RunOption(name, self.outputs).open(trust=self.trust) for name in self.names]
+
+
+class ModelOption(NamedTuple):
+    """What to draw from or to judge: `--run`, or `--exact` with `--dataset`, `--schedule` and `--timesteps`."""
+
+    run: RunOption
+    run_source: ParameterSource | None
+    trust: bool
+    exact: bool
+    settings: Settings
+
+    def open(self) -> "Model":
+        """The Model, as `open_with_run` opens it."""
+        return self.open_with_run()[0]
+
+    def open_with_run(self) -> "tuple[Model, Run | None]":
+        """The Model, and the Run that it is or is the exact twin of, or None.
+
+        With `--exact --dataset D` no run is opened; with `--exact` alone it is the exact twin of the run. Without
+        `--exact` the environment's dataset, schedule and timesteps are ignored.
+
+        Raises UsageError where a run is asked to have others than its own, DiffuseError where it cannot be opened.
+        """
+        from diffuse_cli.models.model import model_of_run
+
+        if typed := [] if self.exact else self.settings.typed(*_MODEL):
+            flags = " and ".join(f"--{name}" for name in typed)
+            raise UsageError(f"a run has its own {flags}; the exact denoiser may have another: give --exact too")
+        run = None if self.exact and self._names_data() else self.run.open(trust=self.trust)
+        if run is not None and not self.exact:
+            return model_of_run(run, trust=self.trust), run
+        return self._exact(run), run
+
+    def _names_data(self) -> bool:
+        """Whether the data of an exact denoiser are those of `--dataset`, and not those of `--run`.
+
+        A flag outweighs the environment. Raises UsageError if both are in one of these places.
+        """
+        dataset = _WEIGHTS.get(self.settings.source("dataset"), 0)
+        run = _WEIGHTS.get(self.run_source, 0)
+        if dataset == run > 0:
+            raise UsageError("--run and --dataset are two answers to which data; give one of them")
+        return dataset > run
+
+    def _exact(self, run: "Run | None") -> "Model":
+        from diffuse_cli.cli import terminal
+        from diffuse_cli.models import build, run_folder
+        from diffuse_cli.models.model import exact_model
+
+        trusted = self.trust or run is None  # a name of own code that is typed here is trusted
+        if run is None:
+            settings = self.settings.config()
+            dataset = build.build_dataset(settings, trust=trusted)
+        else:
+            settings = self.settings.without("dataset").config(run.config)
+            dataset = run_folder.dataset_of_run(run, trust=trusted)
+        if dataset.points is not None:
+            terminal.note(
+                "The exact denoiser of a file has memorised it: its law is the mixture on the training points, "
+                "which a network should not learn."
+            )
+        process = run_folder.process_of_run(settings, run, trust=trusted)
+        return exact_model(settings, dataset, self.run.outputs, process=process, trust=trusted)
+
+    def words(self, run: "Run | None", config: "Config") -> list[str]:
+        """The words of a command line that opens the same model again; `config` is the model's."""
+        words = ["--exact"] if self.exact else []
+        if run is None:
+            words += ["--dataset", config.dataset, "--schedule", config.schedule, "--timesteps", str(config.timesteps)]
+        else:
+            words += ["--run", run.name if self.run.name == "latest" else self.run.name]
+            for name in self.settings.typed("schedule", "timesteps"):
+                words += [f"--{name}", str(self.settings.given(name))]
+            words += ["--trust"] if self.trust else []
+        return words + (["--outputs", str(self.run.outputs)] if self.run.outputs != Path("outputs") else [])
+
+
+class MethodOption(NamedTuple):
+    """How to sample: `--sampler`, `--steps` and `--grid`, over what the run has."""
+
+    settings: Settings
+
+    def method(self, base: "Config") -> "Method":
+        """The Method, over that of a model's Config."""
+        from diffuse_cli.models.draw import default_method
+
+        return default_method(self.settings.config(base))
+
+    def suffix(self, base: "Config") -> str:
+        """What the name of a figure says of the method, after the rest: nothing if it is the run's own."""
+        from diffuse_cli.models.draw import default_method
+
+        method = self.method(base)
+        return "" if method == default_method(base) else f"-{method.label}"
+
+    def typed(self) -> list[str]:
+        """The flags of these that stand on the command line."""
+        return ["--steps" if name == "sampler_steps" else f"--{name}" for name in self.settings.typed(*_METHOD)]
+
+
+def complete_run(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """The names of runs that begin like this, for the shell."""
+    folder = Path(ctx.params.get("outputs") or os.environ.get("DIFFUSE_OUTPUTS") or "outputs")
+    return sorted(path.parent.name for path in folder.glob(f"{incomplete}*/checkpoint.safetensors"))
+
+
+def outputs(command: Command) -> Command:
+    """`--outputs`, the folder of runs."""
+    return option(
+        "--outputs",
+        envvar="DIFFUSE_OUTPUTS",
+        type=click.Path(path_type=Path),
+        default=Path("outputs"),
+        show_default=True,
+        help="The folder of runs.",
+    )(command)
+
+
+def run_option(command: Command) -> Command:
+    """`--run` and `--outputs`: which run, handed over as `run`, a RunOption."""
+    return grouped("run", lambda run_name, outputs: RunOption(run_name, outputs), _run_flag, outputs)(command)
+
+
+def optional_run(words: str) -> Decorator:
+    """`--run` and `--outputs`, handed over as `run`: a RunOption, or None where no run is named."""
+    return grouped(
+        "run",
+        lambda run_name, outputs: run_name and RunOption(run_name, outputs),
+        option("run_name", "--run", metavar="NAME|PATH|latest", help=words, shell_complete=complete_run),
+        outputs,
+    )
+
+
+def several_runs(words: str) -> Decorator:
+    """`--run`, which may be repeated, `--outputs` and `--trust`: which runs, handed over as `runs`, a RunsOption."""
+    return grouped(
+        "runs",
+        lambda run_names, outputs, trust: RunsOption(run_names, outputs, trust),
+        option(
+            "run_names",
+            "--run",
+            metavar="NAME|PATH|latest",
+            multiple=True,
+            help=words,
+            shell_complete=complete_run,
+        ),
+        outputs,
+        trust,
+    )
+
+
+def model_option(command: Command) -> Command:
+    """`--run` and `--outputs`, or `--exact` with `--dataset`, `--schedule` and `--timesteps`, and `--trust`: what to
+    draw from or to judge, handed over as `opener`, a ModelOption."""
+
+    def gather(run_name: str, outputs: Path, trust: bool, exact: bool, settings: Settings) -> ModelOption:
+        return ModelOption(RunOption(run_name, outputs), source_of("run_name"), trust, exact, settings)
+
+    return grouped(
+        "opener",
+        gather,
+        _run_flag,
+        outputs,
+        trust,
+        option(
+            "--exact",
+            is_flag=True,
+            help="The closed-form denoiser of the data in place of a trained one. Without it, the dataset, schedule "
+            "and timesteps of the environment are ignored.",
+        ),
+        gathered(
+            "settings",
+            _MODEL,
+            setting("dataset", default=_RUNS, help_text="With --exact: the data; then no run is needed."),
+            setting("schedule", default=_RUNS, help_text="With --exact: the noise schedule."),
+            setting("timesteps", default=_RUNS, help_text="With --exact: length of the discrete chain."),
+        ),
+    )(command)
+
+
+def method_options(command: Command) -> Command:
+    """`--sampler`, `--steps` and `--grid`: how to sample, handed over as `sampling`, a MethodOption."""
+    return grouped(
+        "sampling",
+        lambda method_settings: MethodOption(method_settings),
+        gathered(
+            "method_settings",
+            _METHOD,
+            setting("sampler", default=_RUNS, help_text="How to sample, like ddpm or ddim:eta=0.5."),
+            setting("sampler_steps", "--steps", default=_RUNS, help_text="How many steps."),
+            setting(
+                "grid", default="the run's, or what suits the sampler", help_text="How the noise levels are spaced."
+            ),
+        ),
+    )(command)
+
+
+def _run_flag(command: Command) -> Command:
+    return option(
+        "run_name",
+        "--run",
+        metavar="NAME|PATH|latest",
+        default="latest",
+        show_default=True,
+        help="Which run, or a checkpoint file.",
+        shell_complete=complete_run,
+    )(command)

@@ -1,0 +1,75 @@
+"""Where results go and how figures look."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from diffuse_cli.cli.options.types import Decorator, grouped, option
+from diffuse_cli.plots.formats import Look, check_path
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class FigureOutput(NamedTuple):
+    """Where a figure goes and how it looks: `--out`, `--dark`, `--width` and `--dpi`."""
+
+    file: Path | None
+    look: Look
+    dpi: int
+
+    def place(self, folder: Path, name: str) -> Path:
+        """Where a figure of a run or an exact denoiser goes: --out, else `folder`/figures/`name`.png."""
+        return self.file or place_in_run(folder, name, self.look)
+
+    def save(self, figure: "Figure", path: Path) -> Path:
+        """Write a figure; the path."""
+        from diffuse_cli.plots import style
+
+        return style.save_figure(figure, path, dpi=self.dpi)
+
+
+def place_in_run(folder: Path, name: str, look: Look, *, ending: str = ".png") -> Path:
+    """The place of a figure in the folder of a run or an exact denoiser, which is made if need be."""
+    path = folder / "figures" / f"{name}{'-dark' if look.dark else ''}{ending}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def out_option(check: Callable[[Path], object], words: str, *, shown: str) -> Decorator:
+    """`--out`, a file that `check` finds fit before any work is done; `shown` says where results go without it."""
+
+    def checked(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path | None:
+        if path is not None and not ctx.resilient_parsing:
+            check(path)
+        return path
+
+    return option(
+        "--out",
+        "-o",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        callback=checked,
+        help=f"{words}  [default: {shown}]",
+    )
+
+
+def figure_output(shown: str) -> Decorator:
+    """`--out`, `--dark`, `--width` and `--dpi` of a figure, handed over as `output`, a FigureOutput; `shown` says where
+    it goes without --out."""
+    return grouped(
+        "output",
+        lambda out, dark, width, dpi: FigureOutput(out, Look(dark, width), dpi),
+        out_option(check_path, "Where to: .png, .svg or .pdf.", shown=shown),
+        option("--dark", is_flag=True, help="Light on dark."),
+        option(
+            "--width",
+            type=click.FloatRange(1, 40),
+            metavar="INCHES",
+            show_default="what suits it",
+            help="How wide; text keeps its size.",
+        ),
+        option("--dpi", type=click.IntRange(20, 1200), default=200, show_default=True, help="Resolution of a .png."),
+    )

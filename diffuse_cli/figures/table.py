@@ -1,0 +1,202 @@
+"""Every plot-* command of the command line, a row each: what it shows, the function that draws it, words and examples.
+
+A row is enough: the command with --out, --dark, --width and --dpi, its part of docs/commands.md and docs/gallery.md,
+and the tests of all figures follow from it. Functions are named in text, so that help needs neither jax nor matplotlib.
+"""
+
+from typing import Literal, NamedTuple
+
+from diffuse_cli.figures import options
+from diffuse_cli.figures.options import FigureOptions
+
+
+class Picture(NamedTuple):
+    """A picture of the gallery: the words behind the command that draws it, the file in docs/gallery, what it shows,
+    and a sentence before it."""
+
+    words: str
+    file: str
+    shows: str
+    before: str = ""
+
+
+class FigureRow(NamedTuple):
+    """A figure of the command line.
+
+    `subject` is what `draw` ('module:function' in this room) takes first: "model", a Model; "samples", a Model and a
+    Method; "run", the folder of a run; "settings", a Config. Then come the figure's options, an instance of `options`,
+    and a Look; it returns a Figure. A row whose subject is "several" has a command file, which is all that draws it.
+    """
+
+    summary: str
+    subject: Literal["model", "samples", "run", "settings", "several"]
+    about: str
+    examples: tuple[str, ...]
+    pictures: tuple[Picture, ...]
+    options: type[FigureOptions]
+    draw: str = ""
+
+
+FIGURES: dict[str, FigureRow] = {
+    "plot-forward": FigureRow(
+        "Draw data turning into noise; needs no run.",
+        subject="settings",
+        draw="strips:forward_of_settings",
+        options=options.ForwardOptions,
+        about="Draw data turning into noise, the same points in every frame. Needs no run.",
+        examples=(
+            "",
+            "--dataset s_curve --schedule sigmoid:start=1e-5,end=5e-3 --timesteps 100",
+            "--dataset file:points.csv --frames 5 --out forward.svg",
+        ),
+        pictures=(
+            Picture("--dataset swiss_roll --frames 6", "forward.png", "a swiss roll turns into noise"),
+            Picture(
+                "--dataset curves --frames 5",
+                "forward-curves.png",
+                "a curve turns into noise",
+                "A curve as one vector: the curve that is followed, and the histogram of its values as it closes on "
+                "the normal law.",
+            ),
+        ),
+    ),
+    "plot-reverse": FigureRow(
+        "Draw noise turning into data under a run.",
+        subject="samples",
+        draw="strips:reverse_of_model",
+        options=options.ReverseOptions,
+        about="Draw noise turning into data under a run or the exact denoiser, the same points in every frame.",
+        examples=(
+            "",
+            "--run moons --sampler ddpm --steps 1000 --frames 6 --out reverse.pdf",
+            "--exact --dataset two_spirals --schedule linear",
+        ),
+        pictures=(
+            Picture("--run moons --rows both", "both.png", "forward above, reverse below"),
+            Picture(
+                "--exact --dataset s_curve:dim=3 --frames 5",
+                "reverse-3d.png",
+                "an S-curve in space comes out of noise",
+                "In three dimensions, with the exact denoiser and no training:",
+            ),
+        ),
+    ),
+    "plot-samples": FigureRow(
+        "Draw several runs or datasets in one grid.",
+        subject="several",
+        options=options.SamplesOptions,
+        about="Draw several runs or datasets in one grid, each on its own scale: the data, and below them the samples.",
+        examples=(
+            "",
+            "--dataset s_curve --dataset swiss_roll --dataset moons",
+            "--run moons --run rings --sampler ddim --steps 20 --out samples.pdf",
+        ),
+        pictures=(
+            Picture("--dataset s_curve --dataset swiss_roll --dataset moons", "datasets.png", "three datasets"),
+            Picture(
+                "--dataset rings --dataset two_spirals --dataset checkerboard --dataset pinwheel --dataset tree "
+                "--dataset heart --dataset swiss_roll:dim=3 --dataset bimodal --dataset curves --dark",
+                "datasets-dark.png",
+                "nine datasets, dark",
+            ),
+            Picture("--run moons --run pinwheel --run bimodal", "samples-of-runs.png", "data above, samples below"),
+        ),
+    ),
+    "plot-trajectories": FigureRow(
+        "Draw the paths of points from noise to data.",
+        subject="samples",
+        draw="trajectories:trajectories_of_model",
+        options=options.TrajectoryOptions,
+        about="""Draw the paths that points take from noise to data, over the density of the data.
+
+        A single value is drawn over time; data of more than three columns on their first two principal axes.""",
+        examples=(
+            "",
+            "--run moons --sampler ddpm --steps 200 -n 50",
+            "--exact --dataset eight_gaussians --color-by class --out paths.pdf",
+        ),
+        pictures=(
+            Picture("--run pinwheel", "trajectories.png", "paths to a pinwheel"),
+            Picture(
+                "--exact --dataset tree --sampler ddpm --steps 400 -n 12 --color-by class --dark",
+                "trajectories-ddpm.png",
+                "random paths to a tree",
+                "A random sampler, by class:",
+            ),
+            Picture(
+                "--run bimodal -n 60",
+                "trajectories-1d.png",
+                "paths of one value over time",
+                "One value: its density over time, and paths over it.",
+            ),
+        ),
+    ),
+    "plot-field": FigureRow(
+        "Draw the field of a run beside the exact one.",
+        subject="model",
+        draw="fields:field_of_model",
+        options=options.FieldOptions,
+        about="""Draw the field of a run at a few times: the model's, the exact one, and their difference.
+
+        The number over a difference is its root mean square where the data are, as a share of the exact field's. For
+        data of one or two columns.""",
+        examples=(
+            "",
+            "--run moons --field velocity --style streams --times 0.1,0.4,0.9",
+            "--exact --dataset checkerboard --out field.svg",
+        ),
+        pictures=(
+            Picture("--run pinwheel", "field.png", "the score of a pinwheel"),
+            Picture(
+                "--exact --dataset moons --field velocity --style streams --times 0.05,0.2,0.4,0.6,0.9 --dark",
+                "field-streams.png",
+                "streams of velocity",
+            ),
+            Picture("--run bimodal", "field-1d.png", "the score on a line"),
+        ),
+    ),
+    "plot-density": FigureRow(
+        "Draw the density of a run beside the exact one.",
+        subject="model",
+        draw="densities:density_of_model",
+        options=options.DensityOptions,
+        about="""Draw how probable a run finds each place, beside the exact density at the same levels, and their
+        difference.
+
+        The model's is its likelihood by the probability-flow ODE. For data of one or two columns; beside a file stands
+        a smooth estimate from its points.""",
+        examples=("", "--run moons --out density.pdf", "--exact --dataset pinwheel --dark"),
+        pictures=(Picture("--run pinwheel", "density.png", "a model's density beside the exact one"),),
+    ),
+    "plot-schedule": FigureRow(
+        "Draw noise schedules beside each other.",
+        subject="several",
+        options=options.ScheduleOptions,
+        about="""Draw noise schedules beside each other: the signal left, the noise each step adds, the log-SNR, and
+        the KL.
+
+        The KL between the noised data and pure noise should be nothing at t = 1, from where sampling starts.""",
+        examples=(
+            "",
+            "--schedule cosine --schedule linear --out schedules.pdf",
+            "--schedule sigmoid:start=1e-5,end=5e-3 --timesteps 100",
+            "--run learned --schedule cosine --schedule log_linear",
+        ),
+        pictures=(
+            Picture(
+                "--schedule linear --schedule cosine --schedule sigmoid:start=1e-5,end=5e-3 --timesteps 100",
+                "schedules.png",
+                "three schedules",
+            ),
+        ),
+    ),
+    "plot-loss": FigureRow(
+        "Draw a run's loss.",
+        subject="run",
+        draw="losses:loss_of_run",
+        options=options.LossOptions,
+        about="Draw a run's loss: of the training batches, and of held-out points under the averaged weights.",
+        examples=("", "--run moons --out loss.pdf"),
+        pictures=(Picture("--run moons", "loss.png", "the loss and what of it is irreducible"),),
+    ),
+}
