@@ -12,7 +12,23 @@ from tests.cli.conftest import call
 
 DOCS = Path(__file__).parent.parent / "docs"
 redraw = runpy.run_path(str(DOCS / "redraw.py"))
+generate = runpy.run_path(str(DOCS / "generate.py"))
 BLOCKS = [match.groupdict() for match in redraw["BLOCK"].finditer((DOCS / "gallery.md").read_text())]
+
+
+@pytest.mark.parametrize("page", ["commands.md", "gallery.md", "python.md"])
+def test_what_is_generated_is_up_to_date(page):
+    """If it is not: python docs/generate.py"""
+    assert (DOCS / page).read_text(encoding="utf-8") == generate["pages"]()[page]
+
+
+def test_every_command_has_all_its_options_in_the_page_of_commands():
+    sections = dict(re.findall(r"^## (\S+)\n(.*?)(?=^## |\Z)", (DOCS / "commands.md").read_text(), re.M | re.S))
+    assert list(sections) == list(COMMANDS)
+    for name, section in sections.items():
+        params = cli.get_command(None, name).params
+        flags = {opt for param in params if not getattr(param, "hidden", False) for opt in param.opts if opt[0] == "-"}
+        assert flags <= set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", section)), name
 
 
 def test_the_worked_example_draws_its_figure(tmp_path, monkeypatch):

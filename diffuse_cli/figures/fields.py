@@ -48,7 +48,7 @@ DRAWS = 2048  # of noised data, by which a field is measured
 
 def field_of_model(model: Model, asked: FieldOptions, look: Look) -> Figure:
     """plot-field: `plot_field` at the times asked for. Raises UsageError for what are no times of the chain."""
-    times = paths.chain_times(asked.times, _TIMES, timesteps=model.process.timesteps, most=field_plot.MOST_PANELS)
+    times = paths.chain_times(asked.times, _TIMES, timesteps=model.process.timesteps, most=field_plot.MOST_FIELDS)
     return plot_field(model, model.dataset(), np.array(times), kind=asked.field, style=asked.style, look=look)
 
 

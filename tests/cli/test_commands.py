@@ -127,22 +127,6 @@ def test_sample_needs_no_data(outputs, monkeypatch):
     assert call("sample", "--run", "points", "--out", "s.npy").code == 0
 
 
-@pytest.mark.parametrize("extra", [[], ["--dark"], ["--frames", "3"]])
-@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
-@pytest.mark.parametrize("command", ["plot-forward", "plot-reverse", "plot-loss", "plot-schedule"])
-def test_figures(command, suffix, extra, outputs):
-    if extra[:1] == ["--frames"] and command not in ("plot-forward", "plot-reverse"):
-        extra = ["--dpi", "50"]
-    result = call(command, "--out", f"f.{suffix}", *extra)
-    assert result.code == 0, result.err
-    assert result.out.strip() == f"f.{suffix}"
-    start = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[suffix]
-    first = Path(f"f.{suffix}").read_bytes()
-    assert first.startswith(start)
-    assert call(command, "--out", f"f.{suffix}", *extra).code == 0
-    assert Path(f"f.{suffix}").read_bytes() == first
-
-
 def test_plot_forward_needs_no_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = call("plot-forward", "--config", "made_easy", "--frames", 4, "--dpi", 40)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from diffuse_cli.cli.commands.compare import SAMPLERS
+from diffuse_cli.cli.commands.compare import _SAMPLERS
 from tests.cli.conftest import call
 
 FEW = ["-n", 200, "--repeats", 3]
@@ -27,7 +27,7 @@ def test_the_document_that_scripts_rely_on(outputs):
     assert said["floor"]["interval"][0] is None
     assert said["floor"]["floor"] < said["floor"]["interval"][1]
     assert said["exact"]["points"] == 200
-    assert [(cell["sampler"], cell["budget"]) for cell in said["cells"]] == [(s, b) for s in SAMPLERS for b in (4, 9)]
+    assert [(cell["sampler"], cell["budget"]) for cell in said["cells"]] == [(s, b) for s in _SAMPLERS for b in (4, 9)]
     for cell in said["cells"]:
         assert set(cell) == {
             "sampler", "grid", "budget", "steps", "evals", "value", "indistinguishable", "gap_rms", "gap_median",

@@ -105,10 +105,10 @@ def test_data_on_a_line_and_points_known_by_heart(tmp_path, monkeypatch):
 
 
 def test_as_many_times_as_a_figure_takes():
-    from diffuse_cli.cli.commands.explain import MOST_TIMES
+    from diffuse_cli.cli.commands.explain import _MOST_TIMES
     from diffuse_cli.plots.explain import MOST_EXPLAINED
 
-    assert MOST_TIMES == MOST_EXPLAINED
+    assert _MOST_TIMES == MOST_EXPLAINED
 
 
 def test_the_seed_decides_the_noise(outputs):

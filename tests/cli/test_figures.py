@@ -1,13 +1,23 @@
 """Figures from the command line: whose data they show, and what a user is told who asks for what cannot be."""
 
+import importlib
+import shlex
+import typing
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
+from diffuse_cli.cli import cli
+from diffuse_cli.config import Config
+from diffuse_cli.figures import options
+from diffuse_cli.figures.options import Asked
+from diffuse_cli.figures.table import FIGURES
+from diffuse_cli.models.draw import Method
+from diffuse_cli.models.model import Model
+from diffuse_cli.plots.formats import Look
 from tests.cli.conftest import call
-
-LATER = ["plot-trajectories", "plot-field", "plot-density", "plot-samples"]
 
 
 @pytest.fixture
@@ -22,49 +32,96 @@ def drawn(monkeypatch):
     return figures
 
 
-def test_what_can_be_chosen_is_what_can_be_drawn():
-    from diffuse_cli.cli.commands import plot_field, plot_samples
-    from diffuse_cli.figures import fields
-    from diffuse_cli.plots import collection, field
-
-    choices = {param.name: getattr(param.type, "choices", None) for param in plot_field.plot_field_command.params}
-    assert list(choices["kind"]) == list(fields.NAMES)
-    assert list(choices["style"]) == list(field.STYLES)
-    assert (plot_field.MOST_TIMES, plot_samples.MOST) == (field.MOST_FIELDS, collection.MOST_SETS)
+STARTS = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
+OF_A_MODEL = [name for name, row in FIGURES.items() if row.subject in ("model", "samples")]
 
 
-@pytest.mark.parametrize("command", LATER)
-def test_a_run_has_each_figure_in_every_format(command, outputs):
-    for suffix, start in {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}.items():
-        result = call(command, "--out", f"f.{suffix}", "--dpi", 50)
+# --- every row of the table
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_in_every_format(name, outputs, drawn):
+    """As wide as asked, and the same bytes when it is drawn again."""
+    for suffix, start in STARTS.items():
+        result = call(name, "--out", f"f.{suffix}", "--dpi", 50, "--width", 12)
         assert result.code == 0, result.err
         assert result.out.strip() == f"f.{suffix}"
         assert Path(f"f.{suffix}").read_bytes().startswith(start)
+        assert drawn[-1].get_figwidth() == pytest.approx(12)
+    before = Path("f.svg").read_bytes()
+    assert call(name, "--out", "f.svg", "--dpi", 50, "--width", 12).code == 0
+    assert Path("f.svg").read_bytes() == before
 
 
-@pytest.mark.parametrize("command", LATER[:3])
-def test_it_goes_to_the_figures_of_the_run(command, outputs):
-    result = call(command, "--dark", "--dpi", 50)
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_has_its_place(name, outputs):
+    row = FIGURES[name]
+    result = call(name, "--dpi", 50, "--dark")
     assert result.code == 0, result.err
-    path = Path(result.out.strip())
-    assert path.parent == Path("outputs/small/figures")
-    assert path.name.endswith("-dark.png")
-    assert path.is_file()
+    path, file = Path(result.out.strip()), row.options().file
+    here = row.subject in ("settings", "several")
+    assert path == Path(f"{file}.png" if here else f"outputs/small/figures/{file}-dark.png")
+    assert path.read_bytes().startswith(STARTS["png"])
 
 
-@pytest.mark.parametrize("command", [*LATER[:3], "plot-reverse"])
-def test_an_exact_denoiser_needs_no_run(command, tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", OF_A_MODEL)
+def test_an_exact_denoiser_needs_no_run(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    result = call(command, "--exact", "--dataset", "bimodal", "--out", "f.png", "--dpi", 50)
+    result = call(name, "--exact", "--dataset", "bimodal", "--out", "f.png", "--dpi", 50)
     assert result.code == 0, result.err
 
 
-@pytest.mark.parametrize(
-    "words", ["plot-trajectories -n 9", "plot-field", "plot-samples -n 50", "plot-reverse --frames 3"]
-)
-def test_width_is_in_inches(words, outputs, drawn):
-    assert call(*words.split(), "--width", 9, "--dpi", 50, "--out", "f.png").code == 0
-    assert drawn[-1].get_figwidth() == pytest.approx(9)
+def test_no_figure_goes_where_none_can(tmp_path, monkeypatch):
+    """That is told before anything is opened: there is no run here."""
+    monkeypatch.chdir(tmp_path)
+    told = {(name, out): call(name, "--out", out) for name in FIGURES for out in ("f.gif", "f", "nowhere/f.png")}
+    status = {cell: 1 if "/" in cell[1] else 2 for cell in told}
+    says = {"f.gif": "known: .png, .svg, .pdf", "f": "has no ending", "nowhere/f.png": "does not exist"}
+    wrong = {
+        cell: result for cell, result in told.items() if result.code != status[cell] or says[cell[1]] not in result.err
+    }
+    assert wrong == {}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_row_names_a_function_that_takes_its_options():
+    for name, row in FIGURES.items():
+        fields = row.options.__annotations__
+        assert set(fields) == set(row.options._field_defaults), name
+        assert all(isinstance(hint.__metadata__[0], Asked) for hint in fields.values()), name
+        if row.subject == "several":
+            assert row.draw == "", name
+            continue
+        module, _, function = row.draw.partition(":")
+        draw = getattr(importlib.import_module(f"diffuse_cli.figures.{module}"), function)
+        hints = typing.get_type_hints(draw)
+        assert (hints["asked"], hints["look"], hints["return"]) == (row.options, Look, Figure), name
+        first = {"model": [Model], "samples": [Model, Method], "run": [Path], "settings": [Config]}[row.subject]
+        assert list(hints.values())[:-3] == first, name
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_example_can_be_read(name):
+    row = FIGURES[name]
+    for words in [*row.examples, *(picture.words for picture in row.pictures)]:
+        cli.get_command(None, name).make_context(name, shlex.split(words)).close()
+
+
+def test_a_figure_takes_as_much_as_its_option_says():
+    from diffuse_cli.cli.commands import plot_samples
+    from diffuse_cli.figures import fields
+    from diffuse_cli.plots import collection, field
+
+    hints = typing.get_type_hints(options.FieldOptions)
+    assert list(typing.get_args(hints["field"])) == list(fields.NAMES)
+    assert list(typing.get_args(hints["style"])) == list(field.STYLES)
+    help_text = call("plot-field", "--help").out
+    assert f"{field.MOST_FIELDS} at most" in help_text
+    assert ",".join(map(str, fields._TIMES)) in "".join(help_text.split())
+    assert plot_samples._MOST_COLUMNS == collection.MOST_SETS
+
+
+# --- what they show
 
 
 def test_trajectories_are_those_of_sample(outputs, drawn):
@@ -167,8 +224,6 @@ def test_the_kl_of_a_file_is_the_doctors_too_and_a_run_without_its_file_has_none
         ("plot-field --exact --dataset bimodal --times 0", 2, "from 1/T = 0.001 to 1"),
         ("plot-field --exact --dataset bimodal --times .1,.2,.3,.4,.5,.6,.7", 2, "6 are the most"),
         ("plot-reverse --exact --dataset moons --frames 6 --width 3 --out f.png", 2, "too narrow"),
-        ("plot-samples --out f.gif --dataset moons", 2, ".png, .svg, .pdf"),
-        ("plot-samples --out nowhere/f.png --dataset moons", 1, "does not exist"),
         ("plot-samples", 1, "no run"),
         ("plot-samples --dataset moons --steps 5", 2, "give a --run"),
         ("plot-samples" + 13 * " --dataset moons", 2, "at most 12"),

@@ -65,7 +65,7 @@ def test_every_dataset_trains_and_samples(name, tmp_path, monkeypatch):
             "karras",
         ],
         ["--schedule", "learned", "--loss", "vlb", "--timesteps", 20],
-        ["--no-time", "--zero-terminal-snr", "--scaling", "variance_exploding", "--schedule", "linear"],
+        ["--no-noise-conditioning", "--zero-terminal-snr", "--scaling", "variance_exploding", "--schedule", "linear"],
     ],
     ids=lambda arguments: arguments[1],
 )
@@ -120,6 +120,47 @@ def test_the_environment_does_not_stand_in_the_way_of_resuming(outputs, monkeypa
     result = call("train", "--resume", "small", "--steps", 80)
     assert result.code == 0, result.err
     assert run_folder.open_run(outputs / "small").config.lr != 0.5
+
+
+def test_an_older_name_of_a_setting_still_works(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "old.toml").write_text("time = false\n")
+    ways = [["--no-time"], ["--set", "time=false"], ["--config", "old.toml"], ["--no-noise-conditioning"]]
+    ways += [["--config", "old.toml", "--set", "time=false"]]
+    for words in ways:
+        assert tomllib.loads(call("train", *words, "--dry-run").out)["noise_conditioning"] is False, words
+    for words in (["--config", "old.toml", "--time"], ["--config", "old.toml", "--noise-conditioning"]):
+        assert tomllib.loads(call("train", *words, "--dry-run").out)["noise_conditioning"] is True, words
+    monkeypatch.setenv("DIFFUSE_TRAIN_TIME", "false")
+    assert tomllib.loads(call("train", "--dry-run").out)["noise_conditioning"] is False
+    assert tomllib.loads(call("train", "--noise-conditioning", "--dry-run").out)["noise_conditioning"] is True
+    both = call("train", "--time", "--noise-conditioning", "--dry-run")
+    assert (both.code, "give one of them" in both.err) == (2, True)
+    assert "--time " not in call("train", "--help").out
+
+
+def test_a_checkpoint_with_an_older_name_can_be_opened(outputs):
+    from diffuse_cli.models import checkpoint
+
+    file = outputs / "small" / run_folder.NEWEST
+    tensors, header = checkpoint.load_checkpoint(file)
+    assert "noise_conditioning = true" in header["config"]
+    header["config"] = header["config"].replace("noise_conditioning", "time")
+    checkpoint.save_checkpoint(file, tensors, header)
+    assert run_folder.open_run(file).config.noise_conditioning is True
+
+
+def test_train_builds_one_experiment_and_draws_no_figure_if_none_is_wanted(outputs, monkeypatch):
+    from diffuse_cli.models import build
+
+    built, make = [], build.build_experiment
+    monkeypatch.setattr(build, "build_experiment", lambda *args, **named: built.append(args) or make(*args, **named))
+    for name, flags in {"bare": ["--no-figures"], "whole": []}.items():
+        result = call("train", *SMALL, "--name", name, "--json", *flags)
+        assert result.code == 0, result.err
+        assert len(built) == 1
+        built.clear()
+        assert len(result.json["figures"]) == len(list((outputs / name / "figures").iterdir())) == (0 if flags else 4)
 
 
 def test_dry_run_writes_nothing(tmp_path, monkeypatch):
@@ -202,7 +243,7 @@ def stop_early(outputs, name, arguments, after):
 
     settings = config.make(tomllib.loads(call("train", *arguments, "--dry-run").out))
     folder = run_folder.create_run_folder(outputs, name, "moons")
-    session = Trainer(folder, settings, build.build_dataset(settings))
+    session = Trainer(folder, build.build_experiment(settings, 2), build.build_dataset(settings))
     for update in session.run():
         if update.step >= after:
             session.save()
@@ -234,7 +275,7 @@ def test_an_interrupted_budget_can_be_continued(after, outputs, slow_clock):
 
     settings = config.make({"width": 8, "batch_size": 32})  # 12,000 steps, until the speed is known
     folder = run_folder.create_run_folder(outputs, "timed", "moons")
-    session = Trainer(folder, settings, build.build_dataset(settings), budget=20.0)
+    session = Trainer(folder, build.build_experiment(settings, 2), build.build_dataset(settings), budget=20.0)
     for update in session.run():
         if update.step > after:
             session.save()
@@ -280,11 +321,12 @@ def test_what_nobody_said_is_settled_by_the_data(outputs):
     assert (settings["batch_size"], settings["width"]) == (256, 128)
 
 
-def test_learning_by_heart_is_told(outputs):
+def test_overfitting_is_told(outputs):
     np.savetxt("few.csv", np.random.default_rng(0).normal(size=(40, 3)), delimiter=",")
     result = call("train", "--dataset", "file:few.csv", "--steps", 2000)
     assert result.code == 0, result.err
     assert "Warning: the held-out loss was lower on the way" in result.err
+    assert "overfitting" in result.err
     assert call("sample", "--run", "few/best.safetensors", "--out", "s.npy").code == 0
 
 

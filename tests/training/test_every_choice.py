@@ -26,7 +26,7 @@ CHOICES = [
     {"loss": "flow:ot", "prediction": "velocity", "schedule": "flow"},
     {"schedule": "learned", "loss": "vlb", "timesteps": 20},
     {"zero_terminal_snr": True, "schedule": "linear"},
-    {"time": False, "prediction": "eps"},
+    {"noise_conditioning": False, "prediction": "eps"},
     LEARNED,
     LEARNED | {"loss": "hybrid", "prediction": "x0"},
 ]
@@ -74,7 +74,7 @@ def test_a_loss_without_meaning_is_refused(settings, said):
 
 
 def test_without_time_the_network_sees_no_noise_level():
-    made = built(time=False)
+    made = built(noise_conditioning=False)
     state = loop.initial_state(made)
     from diffuse_cli.networks.denoiser import answer
 
