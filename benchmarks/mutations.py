@@ -1,14 +1,15 @@
-"""Planted faults, and how many of them the fast tests catch: `python benchmarks/mutations.py [--list] [WORD …]`.
+"""Planted faults, and how many of them the fast tests catch: `python benchmarks/mutations.py [OPTION …] [WORD …]`.
 
 faults.toml has the faults: a sign, a factor, an index. Each is planted alone in a copy of the working tree, where the
 test files that are likely to see it run until the first failure. WORDs pick the faults whose file has one of them in
-its path. First the same test files must pass in a copy without a fault, or a failure would say nothing. Exits with 1
-where a fault survives, and with 2 where something else is wrong: a fault whose text is not there any more, tests that
-fail without a fault or cannot be collected.
+its path. First the same test files must pass in a copy without a fault, or a failure would say nothing; --passed says
+that they do. Exits with 1 where a fault survives, and with 2 where something else is wrong: a fault whose text is not
+there any more, tests that fail without a fault or cannot be collected.
 """
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -45,6 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("words", nargs="*", metavar="WORD", help="only faults in files with this in their path")
     parser.add_argument("--list", action="store_true", help="check that all texts are there, and run nothing")
+    parser.add_argument("--passed", action="store_true", help="do not run the tests without a fault first")
     options = parser.parse_args()
     faults = [Fault(**row) for row in tomllib.loads(FAULTS.read_text())["fault"]]
     check(faults)
@@ -53,7 +55,8 @@ def main() -> None:
     if options.list or not faults:
         print(*faults, sep="\n")
         return
-    must_pass(sorted({test for fault in faults for test in fault.tests}))
+    if not options.passed:
+        must_pass(sorted({test for fault in faults for test in fault.tests}))
     survivors = [fault for fault in faults if not is_caught(fault)]
     print(
         f"\n{len(faults) - len(survivors)} of {len(faults)} caught",
@@ -80,8 +83,8 @@ def must_pass(tests: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         copy_tree(Path(folder))
         for test in tests:
-            status, seconds = run_tests(Path(folder), [test])
-            print(f"no fault  {seconds:6.1f} s  {test}", flush=True)
+            status, said = run_tests(Path(folder), [test])
+            print(f"no fault  {test}, {said}", flush=True)
             stop_if([f"tests/{test} does not pass without a fault"] if status != PASSED else [])
 
 
@@ -90,9 +93,9 @@ def is_caught(fault: Fault) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         copy_tree(Path(folder))
         fault.plant(Path(folder))
-        status, seconds = run_tests(Path(folder), fault.tests)
+        status, said = run_tests(Path(folder), fault.tests)
     stop_if([f"the tests could not run: {fault}"] if status not in (PASSED, FAILED) else [])
-    print(f"{'caught' if status else 'SURVIVED':8}  {seconds:6.1f} s  {fault}", flush=True)
+    print(f"{'caught' if status else 'SURVIVED'}  {fault}\n  {said}", flush=True)
     return status != PASSED
 
 
@@ -110,21 +113,24 @@ def copy_tree(to: Path) -> None:
             shutil.copy2(ROOT / name, to / name)
 
 
-def run_tests(tree: Path, tests: list[str]) -> tuple[int, float]:
-    """The exit status of pytest in a tree, and the seconds it took."""
+def run_tests(tree: Path, tests: list[str]) -> tuple[int, str]:
+    """The exit status of pytest in a tree, and in words how long it took and which test failed."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider"]
     started = time.perf_counter()
     try:
-        status = subprocess.run(
+        run = subprocess.run(
             [*command, *(f"tests/{test}" for test in tests)],
             cwd=tree,
             env=os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"},
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
             timeout=LIMIT,
-        ).returncode
+        )
     except subprocess.TimeoutExpired:
-        status = FAILED
-    return status, time.perf_counter() - started
+        return FAILED, f"stopped after {LIMIT} s"
+    failed = re.findall(r"^FAILED (\S+)", run.stdout, re.MULTILINE)
+    return run.returncode, f"{time.perf_counter() - started:.1f} s" + (f", {failed[0]}" if failed else "")
 
 
 def stop_if(wrong: list[str]) -> None:
