@@ -5,11 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from diffuse_cli import catalog
 from diffuse_cli.diffusion import process as p
 from diffuse_cli.diffusion.schedules import cosine, linear
 
-SCALINGS = [p.variance_preserving, p.variance_exploding, p.straight_flow]
-every_scaling = pytest.mark.parametrize("scaling", SCALINGS)
+SCALINGS = {name: catalog.build("scaling", name) for name in catalog.CATALOG["scaling"]}
+every_scaling = pytest.mark.parametrize("scaling", SCALINGS.values(), ids=SCALINGS)
 
 
 @every_scaling
@@ -31,6 +32,8 @@ def test_what_each_scaling_preserves(x64):
     alpha, sigma = p.straight_flow(log_snr)
     np.testing.assert_allclose(alpha + sigma, 1, rtol=1e-14)
     np.testing.assert_array_equal(p.variance_exploding(log_snr)[0], 1)
+    alpha, sigma = p.sub_variance_preserving(log_snr)
+    np.testing.assert_allclose(sigma, 1 - alpha**2, rtol=1e-11)
 
 
 @every_scaling
