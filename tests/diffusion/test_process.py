@@ -98,3 +98,14 @@ def test_levels_asked_once_are_those_of_compiled_code():
         assert isinstance(one, np.ndarray)
         np.testing.assert_array_equal(one, other)
     assert process.levels_at(0.0) == p.CLEAN
+
+
+def test_the_angle_of_a_level_and_back():
+    np.testing.assert_allclose(p.angle_of(np.array([np.inf, 0.0, -np.inf])), [0, np.pi / 4, np.pi / 2], rtol=1e-15)
+    log_snr = np.linspace(-25, 25, 11)
+    np.testing.assert_allclose(p.log_snr_of(p.angle_of(log_snr)), log_snr, atol=1e-9)
+    np.testing.assert_allclose(np.tan(p.angle_of(log_snr)) ** -2, np.exp(log_snr), rtol=1e-9)
+
+
+def test_the_finest_level_is_the_first_of_the_chain(x64):
+    assert p.Process(linear(1000), 1000).finest == pytest.approx(np.log((1 - 1e-4) / 1e-4), rel=1e-9)
