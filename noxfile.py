@@ -54,7 +54,13 @@ def mutations(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Draw the pictures of the gallery again."""
+    """Write again what the documents say of commands and figures."""
+    run_python(session, "docs/generate.py")
+
+
+@nox.session
+def pictures(session: nox.Session) -> None:
+    """Draw the pictures of the gallery again; `-- field` draws those that are named."""
     run_python(session, "docs/redraw.py")
 
 

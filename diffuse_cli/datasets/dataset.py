@@ -25,11 +25,11 @@ class Standardiser(NamedTuple):
     mean: np.ndarray
     scale: np.ndarray
 
-    def to_model(self, x):
+    def to_model(self, x: np.ndarray) -> np.ndarray:
         """Points [..., d] from data units to model space, where their variance is about 1."""
         return (x - self.mean) / self.scale
 
-    def to_data(self, x):
+    def to_data(self, x: np.ndarray) -> np.ndarray:
         """Points [..., d] from model space back to data units."""
         return self.mean + self.scale * x
 
