@@ -5,11 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from diffuse_cli import catalog
 from diffuse_cli.diffusion import process as p
 from diffuse_cli.diffusion.schedules import cosine, linear
 
-SCALINGS = [p.variance_preserving, p.variance_exploding, p.straight_flow]
-every_scaling = pytest.mark.parametrize("scaling", SCALINGS)
+SCALINGS = {name: catalog.build("scaling", name) for name in catalog.CATALOG["scaling"]}
+every_scaling = pytest.mark.parametrize("scaling", SCALINGS.values(), ids=SCALINGS)
 
 
 @every_scaling
@@ -31,6 +32,8 @@ def test_what_each_scaling_preserves(x64):
     alpha, sigma = p.straight_flow(log_snr)
     np.testing.assert_allclose(alpha + sigma, 1, rtol=1e-14)
     np.testing.assert_array_equal(p.variance_exploding(log_snr)[0], 1)
+    alpha, sigma = p.sub_variance_preserving(log_snr)
+    np.testing.assert_allclose(sigma, 1 - alpha**2, rtol=1e-11)
 
 
 @every_scaling
@@ -95,3 +98,14 @@ def test_levels_asked_once_are_those_of_compiled_code():
         assert isinstance(one, np.ndarray)
         np.testing.assert_array_equal(one, other)
     assert process.levels_at(0.0) == p.CLEAN
+
+
+def test_the_angle_of_a_level_and_back():
+    np.testing.assert_allclose(p.angle_of(np.array([np.inf, 0.0, -np.inf])), [0, np.pi / 4, np.pi / 2], rtol=1e-15)
+    log_snr = np.linspace(-25, 25, 11)
+    np.testing.assert_allclose(p.log_snr_of(p.angle_of(log_snr)), log_snr, atol=1e-9)
+    np.testing.assert_allclose(np.tan(p.angle_of(log_snr)) ** -2, np.exp(log_snr), rtol=1e-9)
+
+
+def test_the_finest_level_is_the_first_of_the_chain(x64):
+    assert p.Process(linear(1000), 1000).finest == pytest.approx(np.log((1 - 1e-4) / 1e-4), rel=1e-9)

@@ -56,3 +56,8 @@ def test_the_standard_error_of_less():
     found = [probability_less(rng.random(n), rng.random(m)) for _ in range(400)]
     assert np.std([p for p, _ in found]) == pytest.approx(known, rel=0.15)
     assert np.mean([stderr for _, stderr in found]) == pytest.approx(known, rel=0.02)
+
+
+def test_the_standard_error_of_few_by_hand():
+    # the shares are 1, 1/2, 0 and 1/3, 2/3: variances 1/4 over 3 and 1/18 over 2
+    assert probability_less(np.array([1, 2, 3]), np.array([1.5, 2.5])) == pytest.approx((1 / 2, 1 / 3))
