@@ -91,7 +91,7 @@ class Process(NamedTuple):
 
     def level(self, t: Array) -> Level:
         """The noise level at time t, any shape."""
-        return self.at(self.schedule(jnp.asarray(t)))
+        return self.at(self.schedule(jnp.asarray(t, jnp.result_type(float))))
 
     def levels_at(self, t: np.ndarray) -> Level:
         """The noise levels at times t, any shape, as numpy's: for what is asked once, outside of compiled code.
