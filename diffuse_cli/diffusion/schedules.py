@@ -36,7 +36,8 @@ def from_betas(betas: np.ndarray) -> Schedule:
     timesteps = len(betas)
 
     def schedule(t: Array) -> Array:
-        table = jnp.asarray(log_alpha_bar)
+        # the precision is named, because jax remembers for an array of numpy's the one that it first had
+        table = jnp.asarray(log_alpha_bar, jnp.result_type(float))
         place = t * timesteps
         knot = jnp.clip(jnp.floor(place).astype(int), 0, timesteps - 1)
         value = table[knot] + (place - knot) * (table[knot + 1] - table[knot])
