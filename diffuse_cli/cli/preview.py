@@ -13,10 +13,10 @@ from diffuse_cli.cli import pictures, terminal
 if TYPE_CHECKING:
     from diffuse_cli.datasets.dataset import Dataset
 
-COLUMNS = 36  # characters, of each picture
-LEAST_COLUMNS = 16
-GAP = 3  # characters between two pictures
-MOST_POINTS = 10_000
+_COLUMNS = 36  # characters, of each picture
+_LEAST_COLUMNS = 16
+_GAP = 3  # characters between two pictures
+_SHOWN = 10_000
 
 
 def show_samples(samples: np.ndarray, dataset: "Dataset", view: str, *, seed: int) -> None:
@@ -27,13 +27,13 @@ def show_samples(samples: np.ndarray, dataset: "Dataset", view: str, *, seed: in
     if not terminal.shows_pictures():
         return
     console = Console(highlight=False)
-    columns = min(COLUMNS, (console.width - GAP) // 2)
-    samples = samples[:MOST_POINTS]
+    columns = min(_COLUMNS, (console.width - _GAP) // 2)
+    samples = samples[:_SHOWN]
     clouds = [dataset.draw(np.random.default_rng(seed), len(samples)), samples]
-    if columns < LEAST_COLUMNS or not all(np.isfinite(cloud).all(axis=1).any() for cloud in clouds):
+    if columns < _LEAST_COLUMNS or not all(np.isfinite(cloud).all(axis=1).any() for cloud in clouds):
         return
     said, drawn = _pictures(clouds, view, columns, console)
-    grid = Table.grid(padding=(0, GAP, 0, 0))
+    grid = Table.grid(padding=(0, _GAP, 0, 0))
     grid.add_row(*(Text(words, "bold") for words in said))
     grid.add_row(*drawn)
     console.print(grid)

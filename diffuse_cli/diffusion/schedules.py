@@ -36,6 +36,7 @@ def from_betas(betas: np.ndarray) -> Schedule:
     timesteps = len(betas)
 
     def schedule(t: Array) -> Array:
+        # the precision is named, because jax remembers for an array of numpy's the one that it first had
         table = jnp.asarray(log_alpha_bar, jnp.result_type(float))
         place = t * timesteps
         knot = jnp.clip(jnp.floor(place).astype(int), 0, timesteps - 1)

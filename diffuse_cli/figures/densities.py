@@ -13,16 +13,16 @@ from diffuse_cli.models.model import Model
 from diffuse_cli.plots import density as density_plot
 from diffuse_cli.plots.formats import DEFAULT_LOOK, Look
 
-TOLERANCE = 1e-4  # of that ODE: what is left of it nobody sees
+_TOLERANCE = 1e-4  # of that ODE: what is left of it cannot be seen
 
 
-PLACES = 64  # along each axis, where a model's density costs an ODE at each
+_PLACES = 64  # along each axis, where a model's density costs an ODE at each
 
 
-CELLS = 120  # of what is drawn as a line or an image
+_CELLS = 120  # of what is drawn as a line or an image
 
 
-DRAWS = 2048  # of noised data, by which a field is measured
+_DRAWS = 2048  # of noised data, by which a field is measured
 
 
 def density_of_model(model: Model, asked: DensityOptions, look: Look) -> Figure:
@@ -42,16 +42,16 @@ def plot_density(model: Model, dataset: Dataset, *, look: Look = DEFAULT_LOOK) -
     law, name = ground.law, "smoothed data" if ground.smoothed else "exact"
     if not model.trained:
         law, name = build.law_of(model.config, dataset), build.law_name(dataset)
-    draws = dataset.standard.to_model(dataset.draw(np.random.default_rng(model.config.seed), DRAWS))
+    draws = dataset.standard.to_model(dataset.draw(np.random.default_rng(model.config.seed), _DRAWS))
     margin = 0.12 * np.ptp(draws, axis=0).max()
     low, high = draws.min(axis=0) - margin, draws.max(axis=0) + margin
-    along = PLACES if model.trained and model.dim == 2 else 2 * CELLS
+    along = _PLACES if model.trained and model.dim == 2 else 2 * _CELLS
     cells = tuple(np.ceil(along * (high - low) / (high - low).max()).astype(int))
     axes, places = likelihood.grid(low, high, cells)
     volume = float(np.prod(model.standard.scale))
     modelled = None
     if model.trained:
-        found = likelihood.grid_density(model.predict, model.process, low, high, cells, tolerance=TOLERANCE)
+        found = likelihood.grid_density(model.predict, model.process, low, high, cells, tolerance=_TOLERANCE)
         modelled = np.exp(found.log_p.astype(np.float64)) / volume
     truth = grids.densities_on_grid(law, [model.process.finest], places)[0] / volume
     mean, scale = model.standard

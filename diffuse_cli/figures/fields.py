@@ -31,19 +31,19 @@ NAMES = {  # of the fields that can be drawn, in the field's notation
 _TIMES = (0.02, 0.1, 0.3, 0.7)
 
 
-FLOWS = ("v", "velocity")  # what a model has that is not a denoiser
+_FLOWS = ("v", "velocity")  # what a model has that is not a denoiser
 
 
-ARROWS = 17  # of a field, along each axis
+_ARROWS = 17  # of a field, along each axis
 
 
-STREAMS = 25
+_STREAMS = 25
 
 
-CELLS = 120  # of what is drawn as a line or an image
+_CELLS = 120  # of what is drawn as a line or an image
 
 
-DRAWS = 2048  # of noised data, by which a field is measured
+_DRAWS = 2048  # of noised data, by which a field is measured
 
 
 def field_of_model(model: Model, asked: FieldOptions, look: Look) -> Figure:
@@ -67,7 +67,7 @@ def plot_field(
     that of noised data. Raises UsageError for data of more than two columns, or a field that such a model has not got.
     """
     check_flat(model, "a field", "plot-trajectories draws where its points go")
-    if model.kind != "denoiser" and kind not in FLOWS:
+    if model.kind != "denoiser" and kind not in _FLOWS:
         raise UsageError(
             f"{model.name} has learned the velocity of a flow between pairs, from which no {kind} follows; "
             "give --field velocity"
@@ -75,7 +75,7 @@ def plot_field(
     log_snr = np.asarray(model.process.levels_at(t).log_snr, np.float64)
     points = _noised(dataset, model.config.seed, log_snr)
     line, reach = model.dim == 1, 1.2 * np.quantile(np.abs(points), 0.995)
-    cells = CELLS if line else {"arrows": ARROWS, "streams": STREAMS}[style]
+    cells = _CELLS if line else {"arrows": _ARROWS, "streams": _STREAMS}[style]
     axes, places = _square(model.dim, reach, cells)
     truth = build.truth_of(dataset) if model.trained and model.kind == "denoiser" else None
     exactly = None if truth is None else jax.tree_util.Partial(exact.denoiser(truth))
@@ -100,7 +100,7 @@ def plot_field(
 def _noised(dataset: Dataset, seed: int, log_snr: np.ndarray) -> np.ndarray:
     """Draws of the data at each level [k, n, d]."""
     rng = np.random.default_rng(seed)
-    x0 = dataset.standard.to_model(dataset.draw(rng, DRAWS))
+    x0 = dataset.standard.to_model(dataset.draw(rng, _DRAWS))
     eps = rng.standard_normal(x0.shape)
     return np.stack([float(level.alpha) * x0 + float(level.sigma) * eps for level in map(grids.level_at, log_snr)])
 
@@ -124,6 +124,6 @@ def _measured(
 
 
 def _densities(model: Model, dataset: Dataset, log_snr: np.ndarray, reach: float) -> list[Background] | np.ndarray:
-    axes, places = _square(model.dim, reach, CELLS)
+    axes, places = _square(model.dim, reach, _CELLS)
     p = grids.densities_on_grid(grids.reference_law(model.config, dataset).law, log_snr, places)
     return p if model.dim == 1 else [Background(*axes, each) for each in p]

@@ -29,14 +29,14 @@ _NEARLY_CLEAN = 12.0  # log-SNR at which a sample is told from others: where a l
 
 
 class ReferenceLaw(NamedTuple):
-    """The law whose density is drawn, model space. smoothed: whether it stands in for one that nobody knows."""
+    """The law whose density is drawn, model space. smoothed: whether it stands in for one that is not known."""
 
     law: exact.Law
     smoothed: bool
 
 
 def reference_law(config: Config, dataset: Dataset) -> ReferenceLaw:
-    """The exact law of a dataset; where nobody knows it, a Gaussian on each of the points trained on.
+    """The exact law of a dataset; where that is not known, a Gaussian on each of the points trained on.
 
     Their width is Scott's (1992, eq. 6.42), n^(-1/(d+4)) standard deviations, with n points in d columns.
     """

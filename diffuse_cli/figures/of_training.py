@@ -14,14 +14,14 @@ from diffuse_cli.models.draw import Drawn, default_method, draw_samples
 from diffuse_cli.models.model import Model
 from diffuse_cli.plots.drawing_process import Drawing, DrawingProcess
 
-POINTS = 2000  # in a figure: enough to see a shape, few enough to see the points
-FRAMES = 10
-NAMES = ("loss", "forward", "reverse", "samples")
+_POINTS = 2000  # in a figure: enough to see a shape, few enough to see the points
+_FRAMES = 10
+_ORDER = ("loss", "forward", "reverse", "samples")
 
 
 def default_draw(model: Model) -> Drawn:
     """The samples that the figures show, by the method and the seed of the run's own settings, with their path."""
-    return draw_samples(model, default_method(model.config), POINTS, model.config.seed, trajectory=True)
+    return draw_samples(model, default_method(model.config), _POINTS, model.config.seed, trajectory=True)
 
 
 class TrainingFigures:
@@ -40,7 +40,7 @@ class TrainingFigures:
 
     def begin_forward(self, config: Config, process: Process) -> None:
         """Have the forward process drawn, as it is before training."""
-        forward = forward_drawing(config, process, self._dataset, frames=FRAMES, count=POINTS, seed=config.seed)
+        forward = forward_drawing(config, process, self._dataset, frames=_FRAMES, count=_POINTS, seed=config.seed)
         self._save("forward", forward)
 
     def begin_loss(self, model: Model) -> None:
@@ -50,12 +50,12 @@ class TrainingFigures:
     def begin_samples(self, model: Model, drawn: Drawn) -> None:
         """Have the samples drawn, and the way to them. model: the denoiser of the run; drawn: its `default_draw`."""
         method = default_method(model.config)
-        self._save("reverse", reverse_drawing(model, method, drawn, frames=FRAMES))
+        self._save("reverse", reverse_drawing(model, method, drawn, frames=_FRAMES))
         self._save("samples", samples_drawing(model, method, drawn, self._dataset))
 
     def paths(self) -> list[Path]:
         """Where they are, once they are written. Raises what went wrong with any."""
-        return [self._saved[name].result() for name in NAMES]
+        return [self._saved[name].result() for name in _ORDER]
 
     def _save(self, name: str, drawing: Drawing) -> None:
         self._saved[name] = self._process.save(drawing, self._folder / f"{name}.png")

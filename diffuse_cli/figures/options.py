@@ -24,7 +24,7 @@ class FigureOptions(Protocol):
         """The name of the file that the figure goes to, without an ending."""
 
 
-MOST_POINTS = 100_000_000  # at once, which fill some gigabytes
+MOST_AT_ONCE = 100_000_000  # at once, which fill some gigabytes
 _FRAMES = Asked("How many frames.", 2, 12)
 _SEED = Asked("Seed of what is drawn.", 0, 2**32 - 1)
 
@@ -33,7 +33,7 @@ class ForwardOptions(NamedTuple):
     """Options of plot-forward."""
 
     frames: Annotated[int, _FRAMES] = 10
-    count: Annotated[int, Asked("How many points.", 2, MOST_POINTS, ("-n", "--count"))] = 2000
+    count: Annotated[int, Asked("How many points.", 2, MOST_AT_ONCE, ("-n", "--count"))] = 2000
 
     @property
     def file(self) -> str:
@@ -49,7 +49,7 @@ class ReverseOptions(NamedTuple):
         Asked("With both, the forward process stands above, at the same noise levels."),
     ] = "reverse"
     frames: Annotated[int | None, _FRAMES._replace(shown="10; 6 with --rows both")] = None
-    count: Annotated[int, Asked("How many points.", 2, MOST_POINTS, ("-n", "--count"))] = 2000
+    count: Annotated[int, Asked("How many points.", 2, MOST_AT_ONCE, ("-n", "--count"))] = 2000
     seed: Annotated[int, _SEED] = 0
 
     @property
@@ -61,7 +61,7 @@ class ReverseOptions(NamedTuple):
 class SamplesOptions(NamedTuple):
     """Options of plot-samples, beside which runs and datasets."""
 
-    count: Annotated[int, Asked("How many points of each.", 2, MOST_POINTS, ("-n", "--count"))] = 2000
+    count: Annotated[int, Asked("How many points of each.", 2, MOST_AT_ONCE, ("-n", "--count"))] = 2000
     seed: Annotated[int, _SEED] = 0
 
     @property
@@ -77,7 +77,7 @@ class TrajectoryOptions(NamedTuple):
         Literal["time", "place", "class"],
         Asked("Along each path, by where it ends, or by the class it ends in.", flags=("--color-by", "--colour-by")),
     ] = "time"
-    count: Annotated[int, Asked("How many paths.", 1, MOST_POINTS, ("-n", "--count"))] = 300
+    count: Annotated[int, Asked("How many paths.", 1, MOST_AT_ONCE, ("-n", "--count"))] = 300
     seed: Annotated[int, _SEED] = 0
 
     @property

@@ -16,7 +16,7 @@ from diffuse_cli.plots.formats import DEFAULT_LOOK, Look
 from diffuse_cli.plots.point_colors import principal_axes
 
 _POINTS = 2000  # that a density of many columns is estimated from
-CELLS = 128  # of a density, along each axis
+_CELLS = 128  # of a density, along each axis
 
 
 def trajectories_of_model(model: Model, method: Method, asked: TrajectoryOptions, look: Look) -> Figure:
@@ -62,8 +62,8 @@ def _density_behind(model: Model, dataset: Dataset, way: Trajectory) -> Backgrou
     finest = model.process.finest
     if model.dim == 1:
         reach = 1.1 * np.abs(way.x).max()
-        (values,), places = likelihood.grid([-reach], [reach], (CELLS,))
-        t = np.linspace(0, 1, CELLS)
+        (values,), places = likelihood.grid([-reach], [reach], (_CELLS,))
+        t = np.linspace(0, 1, _CELLS)
         log_snr = np.minimum(model.process.levels_at(t).log_snr, finest)
         return Background(
             t, values, grids.densities_on_grid(grids.reference_law(model.config, dataset).law, log_snr, places)
@@ -75,5 +75,5 @@ def _density_behind(model: Model, dataset: Dataset, way: Trajectory) -> Backgrou
         data = dataset.standard.to_model(dataset.draw(np.random.default_rng(model.config.seed), _POINTS))
         ends, law = (ends - mean) @ axes, grids.smoothed_law((data - mean) @ axes)
     reach = 1.1 * max(np.abs(ends).max(), np.abs(way.x[0]).max())
-    (x, y), places = likelihood.grid([-reach, -reach], [reach, reach], (CELLS, CELLS))
+    (x, y), places = likelihood.grid([-reach, -reach], [reach, reach], (_CELLS, _CELLS))
     return Background(x, y, grids.densities_on_grid(law, np.minimum(clean, finest), places)[0])

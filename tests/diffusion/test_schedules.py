@@ -1,5 +1,6 @@
 """Every schedule in the catalogue: strictly falling, its chain's betas, and what it is in continuous time."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -187,3 +188,14 @@ def test_a_step_earlier_in_single_precision(name):
     log_snr = np.asarray(process.earlier(between).log_snr)
     assert (log_snr < knots[1:-1]).all()
     assert (log_snr > knots[2:]).all()
+
+
+def test_what_was_read_in_double_precision_can_be_read_in_single_again():
+    """Of one schedule, also within compiled code: jax remembers the precision of constants."""
+    names = [name for name in catalog.CATALOG["schedule"] if name not in ("table", "learned")]
+    schedules = [catalog.build("schedule", name, 10) for name in names]
+    t, read = np.linspace(0.1, 1, 4, dtype=np.float32), lambda t: [schedule(t) for schedule in schedules]
+    with jax.enable_x64(True):
+        jax.jit(read)(jnp.asarray(t, float))
+    single = jax.jit(read)(t)
+    assert {name: found.dtype for name, found in zip(names, single, strict=True) if found.dtype != np.float32} == {}

@@ -7,7 +7,7 @@ import click
 from click.core import ParameterSource
 
 from diffuse_cli.cli.options.types import Command, Decorator, grouped, option
-from diffuse_cli.figures.options import MOST_POINTS
+from diffuse_cli.figures.options import MOST_AT_ONCE
 
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ def count(at_least: int, default: int | None, of_what: str, *, shown: str | None
     return option(
         "-n",
         "--count",
-        type=click.IntRange(at_least, MOST_POINTS),
+        type=click.IntRange(at_least, MOST_AT_ONCE),
         default=default,
         show_default=shown or True,
         help=f"How many {of_what}.",
