@@ -1,5 +1,7 @@
 """The errors a user can cause. Each is shown as one line, `Error: …`, and ends the process with its own exit status."""
 
+from collections.abc import Iterable
+
 
 class DiffuseError(Exception):
     """Something failed for a reason the user can act on: a missing file, a broken checkpoint, a full disk."""
@@ -19,7 +21,7 @@ class DivergedError(DiffuseError):
     exit_code = 3
 
 
-def unknown(what: str, given: str, known) -> UsageError:
+def unknown(what: str, given: str, known: Iterable[str]) -> UsageError:
     """The error for a name that is not among the known ones: names the nearest, then all of them."""
     import difflib
 

@@ -76,6 +76,16 @@ def test_every_picture_of_every_page_is_there(page):
         assert (page.parent / picture).is_file(), picture
 
 
+def test_contributing_names_sessions_and_files_that_are_there():
+    root = DOCS.parent
+    text = (root / "CONTRIBUTING.md").read_text()
+    sessions = set(re.findall(r"@nox\.session\ndef (\w+)", (root / "noxfile.py").read_text()))
+    assert set(re.findall(r"nox -s (\w+)", text)) == sessions
+    paths = [word for word in re.findall(r"`([\w./]+)`", text) if "/" in word]
+    assert len(paths) > 10
+    assert [path for path in paths if not (root / path).exists() and not (root / "diffuse_cli" / path).exists()] == []
+
+
 def test_pictures_are_small():
     pictures = [path for path in DOCS.rglob("*") if path.suffix in (".png", ".gif")]
     assert pictures

@@ -82,9 +82,8 @@ def _radii(points: np.ndarray, k: int) -> np.ndarray:
     """The distance [n] from each point to its k-th nearest neighbour among the others; that one lies in the ball."""
     from sklearn.neighbors import NearestNeighbors
 
-    return (1 + 1e-12) * NearestNeighbors(n_neighbors=k).fit(points).kneighbors()[0][
-        :, -1
-    ]  # the factor exceeds rounding
+    distances = np.asarray(NearestNeighbors(n_neighbors=k).fit(points).kneighbors()[0])
+    return (1 + 1e-12) * distances[:, -1]  # the factor exceeds rounding
 
 
 def _inside(centres: np.ndarray, radii: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -146,7 +146,8 @@ def split_floor(
             f"{len(held_out)} held out and {len(real)} in all"
         )
     picked, chosen = (rng.permutation(size)[:n] for size in (count, len(held_out)))
-    splits = (real[rng.permutation(len(real))[: 2 * n]].reshape(2, n, -1) for _ in range(repeats))
+    halves = (rng.permutation(len(real))[: 2 * n].reshape(2, n) for _ in range(repeats))
+    splits = ((real[one], real[other]) for one, other in halves)
     return Floor(metrics, held_out[chosen], _figures(metrics, splits, repeats), picked)
 
 

@@ -22,4 +22,6 @@ def probability_less(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
 def _share_below(values: np.ndarray, limits: np.ndarray) -> np.ndarray:
     """The share of `values` below each of `limits`; equal ones count half."""
     ordered = np.sort(values)
-    return sum(np.searchsorted(ordered, limits, side) for side in ("left", "right")) / (2 * len(values))
+    less = np.searchsorted(ordered, limits, "left")
+    less_or_equal = np.searchsorted(ordered, limits, "right")
+    return (less + less_or_equal) / (2 * len(values))
