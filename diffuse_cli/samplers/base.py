@@ -56,16 +56,20 @@ class Sampler(NamedTuple):
 
 
 class Adaptive(NamedTuple):
-    """A sampler without steps of its own: between the levels it is given it takes as many as the tolerance asks for."""
+    """A sampler whose solver chooses its own steps: as many between two given levels as the tolerance asks for.
+
+    tolerance: the error allowed to one step, absolute and relative; max_steps: after as many a sample has failed. The
+    other fields mean what they mean for a Sampler, and are the same for every tolerance.
+    """
 
     tolerance: float
     max_steps: int
-    # what is asked of a Sampler too
-    grid = "log_snr"
-    order = None
-    lookback = 0
-    stays = needs_variance = False
-    deterministic = True
+    grid: str = "log_snr"
+    order: int | None = None
+    lookback: int = 0
+    allows_equal_levels: bool = False
+    needs_variance: bool = False
+    deterministic: bool = True
 
 
 def without_scale(step: Step) -> Step:
