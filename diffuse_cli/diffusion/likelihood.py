@@ -250,7 +250,7 @@ def _solve(
         z = _directions(key, row, probes, x)
 
         def field(s: Array, state: tuple[Array, Array], _) -> tuple[Array, Array]:
-            speed = partial(probability_flow.velocity_and_divergence, predict, scaling, s)
+            speed = partial(probability_flow.flow_velocity, predict, scaling, s)
             dx, Jz = jax.vmap(lambda direction: jax.jvp(speed, (state[0],), (direction,)), out_axes=(None, 0))(z)
             return dx, jnp.sum(z * Jz, axis=1)
 
