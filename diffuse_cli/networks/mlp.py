@@ -7,6 +7,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from diffuse_cli.networks.embeddings import FourierFeatures
+from diffuse_cli.networks.monotone import Monotone
 
 _POSITION_FREQUENCIES = np.geomspace(0.5, 4.0, 5)  # periods of 8 to 1 units of model space
 _LOG_SNR_FREQUENCIES = np.arange(1, 9) / 2
@@ -18,13 +19,15 @@ _FEW = 8  # up to this many dimensions every coordinate has its own Fourier feat
 class MLP(nnx.Module):
     """(x [n, dim], log_snr [n, 1]) -> [n, outputs dim]: `depth` hidden layers of `width` SiLU units.
 
-    Hidden layers are residual. The last layer starts at zero, so the output of an untrained network is 0. Without `time`
-    the network does not get the noise level (Sun et al. 2025).
+    Hidden layers are residual. The last layer starts at zero, so the output of an untrained network is 0. Without
+    `time` the network does not get the noise level (Sun et al. 2025).
 
     >>> network = MLP(2, width=64, depth=3, rngs=nnx.Rngs(0))
     >>> network(jnp.ones((4, 2)), jnp.zeros((4, 1))).shape
     (4, 2)
     """
+
+    course: Monotone  # the curve of a learned schedule, which only a network that learns one has
 
     def __init__(
         self, dim: int, *, width: int, depth: int, outputs: int = 1, time: bool = True, rngs: nnx.Rngs

@@ -96,17 +96,12 @@ def dpmpp_3m() -> Sampler:
 def deis(*, order: Literal[1, 2, 3] = 3) -> Sampler:
     """DEIS: eps on the polynomial in sigma / alpha through its last `order` values. Zhang & Chen 2023, rho-AB-DEIS.
 
-<<<<<<< HEAD
-    Order 1 is DDIM. Departure: at order 3 the first step is DPM-Solver-2's, at one evaluation more, without which the
-    start costs an order. What it remembers is eps, whose rounding counts sigma times: in single precision it loses a
-    thousandth where it begins at sigma / alpha = 1e4.
-=======
     Order 1 is DDIM. Departure: at order 3 the first step is DPM-Solver-2's, which takes one more evaluation; with
-    DDIM's the order would be 2.
+    DDIM's the order would be 2. The values are those of eps, so rounding errors are multiplied by sigma: in single
+    precision a thousandth is lost where sampling begins at sigma / alpha = 1e4.
 
     >>> deis(order=2).order, deis(order=3).cost(10)
     (2, 11)
->>>>>>> a40eff2 (Plain words, examples and shapes in diffusion, samplers and networks)
     """
 
     def advance(x: _X, h: _Scalar, places: list[_Scalar], values: list[_X], nxt: Level, key: PRNGKeyArray) -> _X:
