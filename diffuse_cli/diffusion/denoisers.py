@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from diffuse_cli.diffusion.process import Level
@@ -33,7 +34,7 @@ class Prediction(NamedTuple):
 Predict = Callable[[Float[Array, "n d"], Level], Prediction]
 
 
-def clipped(predict: Predict, low: Float[Array, " d"], high: Float[Array, " d"]) -> Predict:
+def clipped(predict: Predict, low: Float[Array | np.ndarray, " d"], high: Float[Array | np.ndarray, " d"]) -> Predict:
     """The denoiser with its x0 clipped to the box from low to high, and with the eps that follows from it.
 
     A posterior mean lies within the range of the data, so this changes nothing in an exact denoiser. Where hardly any
@@ -44,7 +45,11 @@ def clipped(predict: Predict, low: Float[Array, " d"], high: Float[Array, " d"])
 
 
 def _clip(
-    predict: Predict, low: Float[Array, " d"], high: Float[Array, " d"], x: Float[Array, "n d"], level: Level
+    predict: Predict,
+    low: Float[Array | np.ndarray, " d"],
+    high: Float[Array | np.ndarray, " d"],
+    x: Float[Array, "n d"],
+    level: Level,
 ) -> Prediction:
     p = predict(x, level)
     x0 = jnp.clip(p.x0, low[None], high[None])

@@ -9,7 +9,7 @@ Arrays of x are [n, d] in model space, where data have about unit variance. A le
 [n, 1], where every row of x has its own level, as in training; or [k], for a whole grid of levels.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -23,38 +23,40 @@ from jaxtyping import Array, Float, PRNGKeyArray
 LOWEST_LOG_SNR = -60.0
 _KNOT_TOLERANCE = 1e-2  # steps of the chain: a level as near to a knot as this is at the knot, up to rounding
 
-Scaling = Callable[
-    [Float[Array, "*level"]], tuple[Float[Array, "*level"], Float[Array, "*level"]]
-]  # log_snr -> (alpha, sigma)
+LogSnr = Float[Array | np.ndarray | float, "*level"]
+Scaling = Callable[[LogSnr], tuple[Float[Array, "*level"], Float[Array, "*level"]]]  # log_snr -> (alpha, sigma)
 
 
 class Level(NamedTuple):
-    """One noise level: x = alpha x0 + sigma eps. The clean level is log_snr = inf, alpha = 1, sigma = 0."""
+    """One noise level: x = alpha x0 + sigma eps. The clean level is log_snr = inf, alpha = 1, sigma = 0.
+
+    Outside of compiled code the fields may also be numpy arrays or plain numbers.
+    """
 
     log_snr: Float[Array, "*level"]
     alpha: Float[Array, "*level"]
     sigma: Float[Array, "*level"]
 
 
-CLEAN = Level(np.inf, 1.0, 0.0)  # under every scaling
+CLEAN = Level._make((np.inf, 1.0, 0.0))  # in every scaling
 
 
-def variance_preserving(log_snr: Float[Array, "*level"]) -> tuple[Float[Array, "*level"], Float[Array, "*level"]]:
+def variance_preserving(log_snr: LogSnr) -> tuple[Float[Array, "*level"], Float[Array, "*level"]]:
     """alpha^2 + sigma^2 = 1. Ho et al. 2020; Kingma et al. 2021, section 3.1."""
     return jnp.sqrt(jax.nn.sigmoid(log_snr)), jnp.sqrt(jax.nn.sigmoid(-log_snr))
 
 
-def variance_exploding(log_snr: Float[Array, "*level"]) -> tuple[Float[Array, "*level"], Float[Array, "*level"]]:
+def variance_exploding(log_snr: LogSnr) -> tuple[Float[Array, "*level"], Float[Array, "*level"]]:
     """alpha = 1. Song & Ermon 2019; Karras et al. 2022."""
     return jnp.ones_like(log_snr), jnp.exp(-log_snr / 2)
 
 
-def straight_flow(log_snr: Float[Array, "*level"]) -> tuple[Float[Array, "*level"], Float[Array, "*level"]]:
+def straight_flow(log_snr: LogSnr) -> tuple[Float[Array, "*level"], Float[Array, "*level"]]:
     """alpha + sigma = 1, the straight line from noise to data. Lipman et al. 2023."""
     return jax.nn.sigmoid(log_snr / 2), jax.nn.sigmoid(-log_snr / 2)
 
 
-def sub_variance_preserving(log_snr: Float[Array, "*level"]) -> tuple[Float[Array, "*level"], Float[Array, "*level"]]:
+def sub_variance_preserving(log_snr: LogSnr) -> tuple[Float[Array, "*level"], Float[Array, "*level"]]:
     """sigma = 1 - alpha^2, less noise than with variance preservation. Song et al. 2021, eq. 14 and appendix B."""
     inverse = jnp.exp(-log_snr / 2)
     alpha = 2 / (inverse + jnp.hypot(inverse, 2.0))
@@ -84,9 +86,9 @@ def preserved(level: Level) -> Level:
     return Level(level.log_snr, *variance_preserving(level.log_snr))
 
 
-def unscaled(log_snr: Float[Array, "*level"]) -> Level:
+def unscaled(log_snr: LogSnr) -> Level:
     """The level with this log-SNR and alpha = 1."""
-    return Level(log_snr, *variance_exploding(log_snr))
+    return Level._make((log_snr, *variance_exploding(log_snr)))
 
 
 class Process(NamedTuple):
@@ -106,16 +108,17 @@ class Process(NamedTuple):
         """The noise level at time t, any shape."""
         return self.at(self.schedule(jnp.asarray(t)))
 
-    def levels_at(self, t: ArrayLike) -> Level:
-        """The noise levels at times t, any shape, as numpy's: for what is asked once, outside of compiled code.
+    def levels_at(self, t: ArrayLike | Sequence[float]) -> Level:
+        """The noise levels at times t, any shape, as numpy arrays; for calls outside of compiled code.
 
-        It is one small program, where `level` there would be one for each operation of the schedule.
+        This compiles one small program, where `level` would compile one for each operation of the schedule.
         """
-        return jax.device_get(_level(self, np.asarray(t, jnp.result_type(float))))
+        levels: Level = jax.device_get(_level(self, np.asarray(t, jnp.result_type(float))))
+        return levels
 
-    def at(self, log_snr: Float[Array, "*level"]) -> Level:
+    def at(self, log_snr: LogSnr) -> Level:
         """The noise level with this log-SNR, any shape."""
-        return Level(log_snr, *self.scaling(log_snr))
+        return Level._make((log_snr, *self.scaling(log_snr)))
 
     def earlier(self, level: Level) -> Level:
         """The level one step of the discrete chain earlier, at t - 1/T; for t up to 1/T, the clean level.
@@ -140,7 +143,7 @@ class Process(NamedTuple):
 
 
 @partial(jax.jit, static_argnames="process")
-def _level(process: Process, t: Array) -> Level:
+def _level(process: Process, t: Float[Array, "*time"]) -> Level:
     return process.level(t)
 
 

@@ -120,9 +120,12 @@ def table(timesteps: int, *, betas: str | None = None, path: str | None = None) 
     >>> round(float(table(2, betas="0.5,0.5")(jnp.array(0.5))), 2)  # log-SNR at t = 0.5
     0.0
     """
-    if (betas is None) == (path is None):
+    if betas is not None and path is None:
+        values = _numbers(betas.split(","), "table")
+    elif path is not None and betas is None:
+        values = read_betas(path)
+    else:
         raise UsageError("the schedule table needs either a path or betas: table:path=betas.csv, or table:0.01,0.02,…")
-    values = read_betas(path) if betas is None else _numbers(betas.split(","), "table")
     if len(values) != timesteps:
         raise UsageError(f"the table has {len(values)} betas, so it needs --timesteps {len(values)}, not {timesteps}")
     return from_betas(values)
@@ -241,8 +244,10 @@ def with_zero_terminal_snr(schedule: Schedule) -> Schedule:
     -30.0
     """
 
+    def lost(t: Float[Array, "*time"]) -> Float[Array, "*time"]:
+        return -jnp.expm1(jax.nn.log_sigmoid(schedule(t)) / 2)  # 1 - alpha
+
     def log_snr(t: Float[Array, "*time"]) -> Float[Array, "*time"]:
-        lost = lambda t: -jnp.expm1(jax.nn.log_sigmoid(schedule(t)) / 2)  # 1 - alpha  # noqa: E731
         share = lost(t) / lost(jnp.ones_like(t))
         left = jnp.maximum(1 - share, np.exp(_NO_SIGNAL / 2))
         return 2 * jnp.log(left) - jnp.log(share) - jnp.log1p(left)

@@ -8,7 +8,7 @@ import jax
 import msgspec
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Float, PRNGKeyArray
 
 from diffuse_cli import catalog
 from diffuse_cli.config import Config

@@ -7,8 +7,8 @@ With alpha = 1 and l = -log sigma, half the log-SNR, the flow from l to l + h is
 (Lu et al. 2022, eq. 3.4; Lu et al. 2022b, eq. 8). Within a step eps or x0 is approximated by a polynomial in u through
 its values at intermediate levels, where the network is evaluated; nothing is carried over from the step before.
 
-As x = x0 + sigma eps, a step by eps is x0 + sigma' eps plus an integral of the change of eps within the step. That change
-is computed as a difference of x0 over sigma, since x and eps have no digits for it where sigma is large.
+As x = x0 + sigma eps, a step by eps is x0 + sigma' eps plus an integral of the change of eps within the step. That
+change is computed as a difference of x0 over sigma, since x and eps have no digits for it where sigma is large.
 """
 
 import jax.numpy as jnp

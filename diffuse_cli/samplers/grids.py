@@ -19,8 +19,9 @@ Grid = Callable[[Process, int], Level]
 
 
 def levels_of(grid: Grid, process: Process, steps: int) -> Level:
-    """The levels of a grid, fields [steps + 1], as numpy's: worked out once, by one small program."""
-    return jax.device_get(_levels(grid, process, steps))
+    """The levels of a grid as numpy arrays, fields [steps + 1]; computed by one small program."""
+    levels: Level = jax.device_get(_levels(grid, process, steps))
+    return levels
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
