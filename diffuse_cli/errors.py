@@ -1,4 +1,4 @@
-"""The errors a user can cause. Each is shown as one line, `Error: …`, and ends the process with its own exit status."""
+"""The errors that a user can cause. The command line shows one line, `Error: …`, and exits with their `exit_code`."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ class DiffuseError(Exception):
 
 
 class UsageError(DiffuseError):
-    """What was asked for has no meaning: an unknown name, an impossible number, options that exclude each other."""
+    """A request that makes no sense: an unknown name, an impossible number, options that exclude each other."""
 
     exit_code = 2
 
@@ -22,7 +22,11 @@ class DivergedError(DiffuseError):
 
 
 def unknown(what: str, given: str, known: Iterable[str]) -> UsageError:
-    """The error for a name that is not among the known ones: names the nearest, then all of them."""
+    """The error for a name that is not among the known ones; it shows the nearest of them, then all.
+
+    >>> print(unknown("sampler", "dimm", ["ddpm", "ddim"]))
+    unknown sampler 'dimm'; did you mean 'ddim'? Known: ddpm, ddim.
+    """
     import difflib
 
     known = list(known)

@@ -11,7 +11,7 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["JAX_NUMPY_RANK_PROMOTION"] = "raise"
 os.environ.setdefault("XDG_CACHE_HOME", str(Path(tempfile.gettempdir()) / f"diffuse-tests-{os.getuid()}"))
 
-pytest_plugins = [f"tests.support.{name}" for name in ("flags", "selection", "meter", "budget", "stopping")]
+pytest_plugins = [f"tests.support.{name}" for name in ("flags", "shapes", "selection", "meter", "budget", "stopping")]
 
 
 @pytest.fixture(autouse=True)

@@ -1,42 +1,56 @@
-"""What a denoiser sees in a noisy sample, and wrappers around denoisers. Samplers call nothing else."""
+"""Denoisers, which are all that a sampler calls: what they return, and functions that wrap one."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+import numpy as np
+from jaxtyping import Array, Float
 
 from diffuse_cli.diffusion.process import Level
 
 
 class Prediction(NamedTuple):
-    """The clean sample and the noise that a denoiser sees in x, both [batch, d]; x = alpha x0 + sigma eps.
+    """What a denoiser estimates from x = alpha x0 + sigma eps.
 
-    x0_var [batch, d] is how uncertain the clean sample is, the variance of each coordinate given x; None where nobody
-    has learned it.
+    x0: the clean sample. eps: the noise. x0_var: the variance of each coordinate of the clean sample given x; None
+    where the denoiser does not know it.
     """
 
-    x0: Array
-    eps: Array
-    x0_var: Array | None = None
+    x0: Float[Array, "n d"]
+    eps: Float[Array, "n d"]
+    x0_var: Float[Array, "n d"] | None = None
+
+    @property
+    def variance(self) -> Float[Array, "n d"]:
+        """x0_var of a denoiser that knows it. Raises ValueError where it does not."""
+        if self.x0_var is None:
+            raise ValueError("this denoiser does not say how uncertain the clean sample is")
+        return self.x0_var
 
 
-Predict = Callable[
-    [Array, Level], Prediction
-]  # a trained denoiser, an exact one, a guided one: all the same to a sampler
+# x [n, d] at a level whose fields are scalars or [n, 1] -> its Prediction: a trained network, an exact denoiser, …
+Predict = Callable[[Float[Array, "n d"], Level], Prediction]
 
 
-def clipped(predict: Predict, low: Array, high: Array) -> Predict:
-    """The denoiser with its x0 kept between low [d] and high [d], and eps made to agree.
+def clipped(predict: Predict, low: Float[Array | np.ndarray, " d"], high: Float[Array | np.ndarray, " d"]) -> Predict:
+    """The denoiser with its x0 clipped to the box from low to high, and with the eps that follows from it.
 
-    The mean of any posterior lies among the data, so an exact denoiser is left as it is. Where hardly any signal is
-    left an error of eps is sigma / alpha times as large in x0, thousands of times, and sampling would carry it on.
+    A posterior mean lies within the range of the data, so this changes nothing in an exact denoiser. Where hardly any
+    signal is left, an error of a network's eps is sigma / alpha times, that is thousands of times, as large in x0, and
+    the following steps of a sampler would keep it.
     """
     return jax.tree_util.Partial(_clip, predict, low, high)
 
 
-def _clip(predict: Predict, low: Array, high: Array, x: Array, level: Level) -> Prediction:
+def _clip(
+    predict: Predict,
+    low: Float[Array | np.ndarray, " d"],
+    high: Float[Array | np.ndarray, " d"],
+    x: Float[Array, "n d"],
+    level: Level,
+) -> Prediction:
     p = predict(x, level)
     x0 = jnp.clip(p.x0, low[None], high[None])
     return p._replace(x0=x0, eps=jnp.where(x0 == p.x0, p.eps, (x - level.alpha * x0) / level.sigma))

@@ -1,15 +1,15 @@
-"""What a perfect network would answer: laws whose density is known in closed form at every noise level.
+"""Exact denoisers: laws (probability distributions) whose density has a closed form at every noise level.
 
-A law says log p of x = alpha x0 + sigma eps at one point [d], in nats, in the space that x0 lives in, and what x says
-of x0 and of eps: their means, and the covariance of x0. The laws here are mixtures of components with closed forms.
-Where there is little signal, all that is known of x0 is what p differs in from pure noise, and x − sigma eps has lost
-it to rounding. So x and its level are brought to variance preservation, the mean m of x0 is taken off, and each
-component is compared on paper with the law N(m, I), whose noised form is N(alpha m, I) at every level: nothing is a
-small difference of large numbers at either end. In single precision x0, eps and the covariance have four digits from
-log-SNR −30 to 30, as far as x itself has them.
+A law computes, at one point x = alpha x0 + sigma eps [d], log p(x) in nats and the posterior moments: the means of x0
+and eps given x, and the covariance of x0. The laws here are mixtures of components with closed forms. With little
+signal, x0 depends only on the difference between p and pure noise, which x − sigma eps loses to rounding. So x and its
+level are brought to variance preservation, the mean m of x0 is subtracted, and each component is compared by formula
+with the law N(m, I), which with noise is N(alpha m, I) at every level: no result is a small difference of large numbers
+at either end. In single precision x0, eps and the covariance have four digits from log-SNR −30 to 30, as far as x has
+them.
 
-A law holds its constants as numpy's, and makes jax's of them where it is asked, in the precision of x: one law then
-serves single and double precision in one process.
+A law keeps its constants as numpy arrays, and converts them to the precision of x at each call: the same law serves
+single and double precision in one process.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Float, Int
 
 from diffuse_cli.diffusion import quadrature, truncated
 from diffuse_cli.diffusion.components import (
@@ -30,7 +31,7 @@ from diffuse_cli.diffusion.components import (
     dot,
     log_ratio_of,
     moments,
-    preserved,
+    seen_of,
     shares_given,
     spread_of,
 )
@@ -38,11 +39,11 @@ from diffuse_cli.diffusion.denoisers import Predict, Prediction
 from diffuse_cli.diffusion.process import Level
 from diffuse_cli.errors import DiffuseError
 
-_TOGETHER = 64  # points at once
+_TOGETHER = 64  # points that are evaluated at once
 _LOG_2PI = float(np.log(2 * np.pi))
-_REACH = 7.0  # standard deviations after which a normal density is nothing, exp(-24)
+_REACH = 7.0  # standard deviations, beyond which a normal density counts as 0: exp(-24)
 _MOST_BLOCKS = 1 << 22
-_SHARP = 1e-9  # of a box's half width: as soft as this is an edge without noise, so that numbers stay finite
+_SHARP = 1e-9  # the least width of the edge of a box, relative to its half width, so that numbers stay finite
 _SPACING = 0.75  # of a quadrature, in standard deviations: its error is then below 1e-5
 
 
@@ -50,19 +51,24 @@ class Law(NamedTuple):
     """The law of alpha x0 + sigma eps at every noise level.
 
     log_density: (x [d], a level of scalars) -> log p(x), a scalar, in nats.
-    entropy: (a level of scalars) -> -E log p(x), a float, in nats; -inf where there is no density, as on a bare curve
-        at the clean level. The level is a concrete one: this is not for traced code.
+    entropy: (a level of scalars) -> -E log p(x), a float, in nats; -inf where there is no density, as on a curve
+        without noise. It cannot be traced by jax. Raises DiffuseError where it would take too much memory or time.
     posterior: (x [d], a level of scalars) -> Moments. Without it they come from log_density by differentiation, which
-        has no digits of x0 left where there is hardly any signal; see `by_differentiation`.
+        leaves no digits of x0 where there is hardly any signal; see `by_differentiation`.
     """
 
-    log_density: Callable[[Array, Level], Array]
+    log_density: Callable[[Float[Array, " d"], Level], Float[Array, ""]]
     entropy: Callable[[Level], float]
-    posterior: Callable[[Array, Level], Moments] | None = None
+    posterior: Callable[[Float[Array, " d"], Level], Moments] | None = None
 
 
-def gaussian(mean: Array, covariance: Array) -> Law:
-    """x0 ~ N(mean [d], covariance [d, d])."""
+def gaussian(mean: Float[ArrayLike, " d"], covariance: Float[ArrayLike, "d d"]) -> Law:
+    """x0 ~ N(mean, covariance).
+
+    >>> law = gaussian(np.zeros(2), np.eye(2))
+    >>> round(law.entropy(Level(np.inf, 1.0, 0.0)), 3)  # log(2 pi e)
+    2.838
+    """
     covariance = np.asarray(covariance, np.float64)
     values = np.maximum(np.linalg.eigvalsh(covariance), 0)
 
@@ -73,15 +79,15 @@ def gaussian(mean: Array, covariance: Array) -> Law:
     return gaussians(np.asarray(mean)[None], covariance[None])._replace(entropy=entropy)
 
 
-def mixture(means: Array, std: float, weights: Array | None = None) -> Law:
-    """x0 is one of means [k, d], with weights [k] (equal unless given), plus std times N(0, I).
+def mixture(means: Float[ArrayLike, "k d"], std: float, weights: Float[ArrayLike, " k"] | None = None) -> Law:
+    """x0 is one of `means`, drawn with `weights` (by default equal), plus std times N(0, I).
 
-    With means at the nodes of quadrature along a curve this is the noisy curve; with std = 0 and the training points as
-    means it is the law that a network learns which has memorised them. Its entropy is known for d = 1 and 2.
+    With the nodes of a quadrature along a curve as means, this is the noisy curve; with std = 0 and the training points
+    as means, it is the law of a network that has memorised them. The entropy is available for d = 1 and 2.
     """
     means, std = np.asarray(means, np.float64), float(std)
 
-    def components(seen: Seen, centres: Array) -> Components:
+    def components(seen: Seen, centres: Float[Array, "d k"]) -> Components:
         spread, at = spread_of(seen, std**2), seen.alpha * centres
         apart = seen.x[:, None] - at
         log_ratio = jnp.sum(log_ratio_of(seen.x[:, None], at, apart, spread), axis=0)
@@ -91,17 +97,28 @@ def mixture(means: Array, std: float, weights: Array | None = None) -> Law:
     return _sum_of(components, means, (), weights, _Extent(means, means, std, std))
 
 
-def gaussians(means: Array, covariances: Array, weights: Array | None = None, narrowest: float | None = None) -> Law:
-    """x0 ~ N(means[i] [d], covariances[i] [d, d]) with i drawn by weights [k] (equal unless given).
+def gaussians(
+    means: Float[ArrayLike, "k d"],
+    covariances: Float[ArrayLike, "k d d"],
+    weights: Float[ArrayLike, " k"] | None = None,
+    narrowest: float | None = None,
+) -> Law:
+    """x0 ~ N(means[i], covariances[i]) with i drawn with `weights` (by default equal).
 
-    Its entropy is known for d = 1 and 2. `narrowest` is the least standard deviation in its density, where Gaussians
-    overlap into something broader than the narrowest of them.
+    The entropy is available for d = 1 and 2. narrowest: the least standard deviation in the density, where Gaussians
+    overlap so that it is more than that of the narrowest component.
     """
     means = np.asarray(means, np.float64)
     values, bases = np.linalg.eigh(np.asarray(covariances, np.float64))
     values = np.maximum(values, 0)
 
-    def components(seen: Seen, centres: Array, values: Array, bases: Array, turned: Array) -> Components:
+    def components(
+        seen: Seen,
+        centres: Float[Array, "d k"],
+        values: Float[Array, "d k"],
+        bases: Float[Array, "d d k"],
+        turned: Float[Array, "d k"],
+    ) -> Components:
         spread, at, along = spread_of(seen, values), seen.alpha * turned, dot("ijk,i->jk", bases, seen.x)
         apart = along - at
         log_ratio = jnp.sum(log_ratio_of(along, at, apart, spread), axis=0)
@@ -113,15 +130,24 @@ def gaussians(means: Array, covariances: Array, weights: Array | None = None, na
     return _sum_of(components, means, (values, bases, turned), weights, _Extent(means, means, narrowest, along_axes))
 
 
-def boxes(low: Array, high: Array, std: float = 0.0, weights: Array | None = None) -> Law:
-    """x0 is uniform on one of the boxes from low [k, d] to high [k, d], by weights [k], plus std times N(0, I).
+def boxes(
+    low: Float[ArrayLike, "k d"],
+    high: Float[ArrayLike, "k d"],
+    std: float = 0.0,
+    weights: Float[ArrayLike, " k"] | None = None,
+) -> Law:
+    """x0 is uniform on one of the boxes from `low` to `high`, drawn with `weights`, plus std times N(0, I).
 
-    Its entropy is known for d = 1 and 2.
+    The entropy is available for d = 1 and 2.
+
+    >>> law = boxes(np.array([[0.0]]), np.array([[2.0]]))
+    >>> round(law.entropy(Level(np.inf, 1.0, 0.0)), 3)  # log 2
+    0.693
     """
     low, high, std = np.asarray(low, np.float64), np.asarray(high, np.float64), float(std)
     halves = (high - low) / 2
 
-    def components(seen: Seen, centres: Array, halves: Array) -> Components:
+    def components(seen: Seen, centres: Float[Array, "d k"], halves: Float[Array, "d k"]) -> Components:
         spread = spread_of(seen, jnp.maximum(std, _SHARP * halves) ** 2)
         x, at = seen.x[:, None], seen.alpha * centres
         inside = truncated.normal((at - x) / spread.root, seen.alpha * halves / spread.root)
@@ -131,7 +157,7 @@ def boxes(low: Array, high: Array, std: float = 0.0, weights: Array | None = Non
             log_ratio_of(x, at, x - at, spread) + inside.tilt,
             inside.log_mass - jnp.log(width) + 0.5 * (x**2 + _LOG_2PI),
         )
-        noise = seen.sigma**2 / spread.variance  # its share in all that blurs the box
+        noise = seen.sigma**2 / spread.variance  # the share of the noise in the variance of the edges
         shift = noise * halves * inside.place + spread.pull * (x - at)
         variance = (noise * halves) ** 2 * inside.spread + spread.within
         return Components(jnp.sum(log_ratio, axis=0), shift, -seen.sigma / spread.root * inside.mean, variance)
@@ -147,91 +173,97 @@ def boxes(low: Array, high: Array, std: float = 0.0, weights: Array | None = Non
 
 
 def product(parts: Sequence[tuple[Sequence[int], Law]]) -> Law:
-    """Independent groups of columns, each with its own law: [(columns, law), …]."""
+    """Independent groups of columns: `parts` is [(columns, law), …], in which every column occurs once."""
     places = np.argsort(np.concatenate([np.asarray(columns) for columns, _ in parts])).astype(np.int32)
 
-    def each(ask: Callable[[Law], Callable], x: Array, level: Level) -> list:
-        return [ask(law)(jnp.stack([x[i] for i in columns]), level) for columns, law in parts]
+    def each(
+        function_of: Callable[[Law], Callable[[Float[Array, " d"], Level], Any]], x: Float[Array, " d"], level: Level
+    ) -> list[Any]:
+        return [function_of(law)(jnp.stack([x[i] for i in columns]), level) for columns, law in parts]
 
-    def posterior(x: Array, level: Level) -> Moments:
-        found = each(_posterior_of, x, level)
-        x0, eps = (jnp.concatenate([getattr(part, name) for part in found])[places] for name in ("x0", "eps"))
-        covariance = jax.scipy.linalg.block_diag(*(part.covariance for part in found))
+    def posterior(x: Float[Array, " d"], level: Level) -> Moments:
+        by_part: list[Moments] = each(_posterior_of, x, level)
+        x0, eps = (jnp.concatenate([getattr(part, name) for part in by_part])[places] for name in ("x0", "eps"))
+        covariance = jax.scipy.linalg.block_diag(*(part.covariance for part in by_part))
         return Moments(x0, eps, covariance[places][:, places])
 
-    return Law(
-        lambda x, level: sum(each(lambda law: law.log_density, x, level)),
-        lambda level: sum(law.entropy(level) for _, law in parts),
-        posterior,
-    )
+    def log_density(x: Float[Array, " d"], level: Level) -> Float[Array, ""]:
+        total: Array = sum(each(lambda law: law.log_density, x, level))
+        return total
+
+    return Law(log_density, lambda level: sum(law.entropy(level) for _, law in parts), posterior)
 
 
-def log_prob(law: Law, x: Array, level: Level) -> Array:
-    """log p at each of x [n, d], [n]. The level's fields are scalars or [n, 1]."""
-    return _at_each(law.log_density, x, level)
+def log_prob(law: Law, x: Float[ArrayLike, "n d"], level: Level) -> Float[Array, " n"]:
+    """log p at each of x, in nats. The fields of the level are scalars or [n, 1]."""
+    log_p: Array = _at_each(law.log_density, x, level)
+    return log_p
 
 
 def denoiser(law: Law, *, variance: bool = False) -> Predict:
-    """The exact denoiser: E[x0 | x] and the noise that goes with it; with `variance` also that of each column of x0."""
+    """The exact denoiser: the means of x0 and eps given x; with `variance` also the variance of each column of x0."""
     at = _posterior_of(law)
 
-    def predict(x: Array, level: Level) -> Prediction:
-        found = _at_each(lambda x, level: at(x, level)[:2], x, level)
-        return Prediction(*found)
+    def predict(x: Float[ArrayLike, "n d"], level: Level) -> Prediction:
+        return Prediction(*_at_each(lambda x, level: at(x, level)[:2], x, level))
 
-    def uncertain(x: Array, level: Level) -> Prediction:
+    def with_variance(x: Float[ArrayLike, "n d"], level: Level) -> Prediction:
         x0, eps, covariance = _at_each(at, x, level)
-        # where x says all, as of points, no variance is left, and none has no logarithm
+        # the variance is 0 where x determines x0, as for separate points, and its logarithm must be finite
         least = 1e-6 * (level.sigma / jnp.hypot(level.alpha, level.sigma)) ** 2
         return Prediction(x0, eps, jnp.maximum(jnp.diagonal(covariance, axis1=1, axis2=2), least))
 
-    return uncertain if variance else predict
+    return with_variance if variance else predict
 
 
-def posterior(law: Law) -> Callable[[Array, Level], tuple[Array, Array]]:
-    """(x [n, d], level) -> the mean [n, d] and the covariance [n, d, d] of x0 given x."""
+def posterior(law: Law) -> Callable[[Float[Array, "n d"], Level], tuple[Float[Array, "n d"], Float[Array, "n d d"]]]:
+    """(x, level) -> the mean and the covariance of x0 given x, at each of x."""
     at = _posterior_of(law)
 
-    def moments(x: Array, level: Level) -> tuple[Array, Array]:
-        found = at(x, level)
-        return found.x0, found.covariance
+    def moments(x: Float[Array, " d"], level: Level) -> tuple[Float[Array, " d"], Float[Array, "d d"]]:
+        given_x = at(x, level)
+        return given_x.x0, given_x.covariance
 
     return partial(_at_each, moments)
 
 
-def by_differentiation(log_density: Callable[[Array, Level], Array]) -> Callable[[Array, Level], Moments]:
-    """The posterior of a law of which nothing but log p is known.
+def by_differentiation(
+    log_density: Callable[[Float[Array, " d"], Level], Float[Array, ""]],
+) -> Callable[[Float[Array, " d"], Level], Moments]:
+    """The posterior of a law, from its log-density alone.
 
     eps = -sigma grad log p,  E[x0 | x] = (x - sigma eps) / alpha,
     Cov[x0 | x] = (sigma / alpha)^2 (I + sigma^2 Hessian log p).
 
     Tweedie's formula of the first and second order; Efron 2011, section 2. Where there is much noise both are small
-    differences of large numbers: rounding is multiplied by sigma / alpha in x0, and by its square in the covariance.
-    So the means are asked at log-SNR −20 at the least and the covariance at −8, in double precision at −60 and −28;
-    single precision errs by some hundredths there.
+    differences of large numbers: rounding errors are multiplied by sigma / alpha in x0, and by its square in the
+    covariance. So the means are taken at log-SNR −20 or more and the covariance at −8 or more, in double precision at
+    −60 and −28; in single precision the errors there are some hundredths.
     """
 
-    def posterior(x: Array, level: Level) -> Moments:
-        rounding = float(jnp.finfo(x.dtype).eps)
-        seen, clear = (
+    def posterior(x: Float[Array, " d"], level: Level) -> Moments:
+        rounding = float(np.finfo(x.dtype).eps)
+        for_means, for_covariance = (
             level._replace(alpha=jnp.maximum(level.alpha, least * level.sigma))
             for least in (400 * rounding, 60 * rounding**0.5)
         )
-        eps = -level.sigma * jax.grad(log_density)(x, seen)
-        curvature = jnp.eye(len(x), dtype=x.dtype) + level.sigma**2 * jax.hessian(log_density)(x, clear)
-        return Moments((x - level.sigma * eps) / seen.alpha, eps, (level.sigma / clear.alpha) ** 2 * curvature)
+        eps = -level.sigma * jax.grad(log_density)(x, for_means)
+        curvature = jnp.eye(len(x), dtype=x.dtype) + level.sigma**2 * jax.hessian(log_density)(x, for_covariance)
+        covariance = (level.sigma / for_covariance.alpha) ** 2 * curvature
+        return Moments((x - level.sigma * eps) / for_means.alpha, eps, covariance)
 
     return posterior
 
 
-def _posterior_of(law: Law) -> Callable[[Array, Level], Moments]:
+def _posterior_of(law: Law) -> Callable[[Float[Array, " d"], Level], Moments]:
     return by_differentiation(law.log_density) if law.posterior is None else law.posterior
 
 
 class _Extent(NamedTuple):
-    """Where the components of a clean law lie: boxes from low to high [k, d] (or points) with Gaussian edges.
+    """Where the components of a law lie without noise: boxes from low to high [k, d] (or points) with Gaussian edges.
 
-    std is that of the edges, a number or along the axes of each, [k, d]; narrowest is the least one in any direction.
+    std: the standard deviation of the edges, a number or one for each axis of each component, [k, d]. narrowest: the
+    least standard deviation in any direction.
     """
 
     low: np.ndarray
@@ -244,33 +276,36 @@ def _sum_of(
     components: Callable[..., Components],
     centres: np.ndarray,
     others: tuple[np.ndarray, ...],
-    weights: Array | None,
+    weights: Float[ArrayLike, " k"] | None,
     extent: _Extent,
 ) -> Law:
-    """The mixture of components(seen, centres, *others), of which there are k. Arrays given here have k rows; what
-    `components` sees has them on the last axis, and the centres [d, k] less the law's mean."""
+    """The mixture of k components(seen, centres, *others).
+
+    `centres` and `others` have k rows. `components` is given them with k as the last axis, and with the mean of the law
+    subtracted from the centres.
+    """
     shares = _shares(weights, len(centres))
     mean = shares @ centres / shares.sum()
-    known = tuple(np.moveaxis(part, 0, -1) for part in (shares, centres - mean, *others))
+    constants = tuple(np.moveaxis(part, 0, -1) for part in (shares, centres - mean, *others))
 
-    def ask(x: Array, level: Level, known: tuple[Array, ...]) -> tuple[Seen, Components, Shares]:
-        shares, *parts = known
-        seen = preserved(x, level, mean)
-        found = components(seen, *parts)
-        return seen, found, shares_given(found.log_ratio, shares)
+    def evaluate(x: Float[Array, " d"], level: Level, constants: Sequence[Array]) -> tuple[Seen, Components, Shares]:
+        shares, *parts = constants
+        seen = seen_of(x, level, mean)
+        each = components(seen, *parts)
+        return seen, each, shares_given(each.log_ratio, shares)
 
-    def log_sum(x: Array, level: Level, known: tuple[Array, ...]) -> Array:
-        seen, _, given = ask(x, level, known)
+    def log_sum(x: Float[Array, " d"], level: Level, constants: Sequence[Array]) -> Float[Array, ""]:
+        seen, _, given = evaluate(x, level, constants)
         return given.log_total - jnp.sum(0.5 * (seen.x**2 + _LOG_2PI) + seen.log_norm)
 
-    def in_type_of(x: Array) -> tuple[Array, ...]:
-        return tuple(jnp.asarray(part, x.dtype) for part in known)
+    def in_type_of(x: Float[Array, " d"]) -> tuple[Array, ...]:
+        return tuple(jnp.asarray(part, x.dtype) for part in constants)
 
-    def posterior(x: Array, level: Level) -> Moments:
-        known = in_type_of(x)
-        seen, found, given = ask(x, level, known)
-        about, eps, covariance = moments(seen, found, given, known[1])
-        return Moments(jnp.asarray(mean, x.dtype) + about, eps, covariance)
+    def posterior(x: Float[Array, " d"], level: Level) -> Moments:
+        typed = in_type_of(x)
+        seen, each, given = evaluate(x, level, typed)
+        about_mean, eps, covariance = moments(seen, each, given, typed[1])
+        return Moments(jnp.asarray(mean, x.dtype) + about_mean, eps, covariance)
 
     def entropy(level: Level) -> float:
         dim = extent.low.shape[1]
@@ -284,10 +319,10 @@ def _sum_of(
         if spacing == 0:
             return -np.inf
 
-        def log_p(x: Array, chosen: Array, counts: Array) -> Array:
+        def log_p(x: Float[Array, "n d"], chosen: Int[Array, " m"], counts: Bool[Array, " m"]) -> Float[Array, " n"]:
             level = Level(*map(jnp.asarray, (log_snr, alpha, sigma)))
-            share, *near = (jnp.asarray(part, x.dtype)[..., chosen] for part in known)
-            near = (jnp.where(counts, share, 0.0), *near)
+            share, *others_near = (jnp.asarray(part, x.dtype)[..., chosen] for part in constants)
+            near = (jnp.where(counts, share, 0.0), *others_near)
             return jax.vmap(lambda x: log_sum(x, level, near))(x)
 
         reach = _REACH * np.sqrt(_variance(level, extent.std))
@@ -296,20 +331,20 @@ def _sum_of(
     return Law(lambda x, level: log_sum(x, level, in_type_of(x)), entropy, posterior)
 
 
-def _shares(weights: Array | None, count: int) -> np.ndarray:
+def _shares(weights: Float[ArrayLike, " k"] | None, count: int) -> np.ndarray:
     return np.full(count, 1 / count) if weights is None else np.asarray(weights)
 
 
 def _variance(level: Level, std: float | np.ndarray) -> np.ndarray:
     """The variance of x whose x0 has standard deviation std, in double precision."""
-    return float(level.alpha) ** 2 * np.square(std) + float(level.sigma) ** 2
+    return np.asarray(float(level.alpha) ** 2 * np.square(std) + float(level.sigma) ** 2)
 
 
 def _entropy_of_blocks(low: np.ndarray, high: np.ndarray, shares: np.ndarray) -> float:
-    """The entropy of boxes without noise, which may overlap: p is constant between one edge and the next."""
+    """The entropy of boxes without noise. They may overlap: p is constant between neighbouring edges."""
     edges = [np.unique(np.concatenate([low[:, i], high[:, i]])) for i in range(low.shape[1])]
     if np.prod([len(edge) for edge in edges]) > _MOST_BLOCKS:
-        raise DiffuseError(f"the entropy of {len(low)} boxes without noise is out of reach; ask at a noisier level")
+        raise DiffuseError(f"the entropy of {len(low)} boxes without noise takes too much memory; take a noisier level")
     middles = np.stack(np.meshgrid(*[(edge[1:] + edge[:-1]) / 2 for edge in edges], indexing="ij"), axis=-1)
     volumes = reduce(np.multiply.outer, [np.diff(edge) for edge in edges])
     density = np.zeros(volumes.shape)
@@ -319,8 +354,11 @@ def _entropy_of_blocks(low: np.ndarray, high: np.ndarray, shares: np.ndarray) ->
     return float(-np.sum((volumes * density)[inside] * np.log(density[inside])))
 
 
-def _at_each(f: Callable[[Array, Level], Any], x: Array, level: Level) -> Any:
-    """f(x [d], a level of scalars) at each of x [n, d], some at a time: a cloud times a law's thousand nodes would fill
-    the memory, and in blocks it stays in the processor's cache, which halves the time."""
-    levels = jax.tree.map(lambda field: jnp.broadcast_to(jnp.reshape(field, -1), (len(x),)), level)
+def _at_each(f: Callable[[Float[Array, " d"], Level], Any], x: Float[ArrayLike, "n d"], level: Level) -> Any:
+    """f(x [d], a level of scalars) at each of x, in blocks of points.
+
+    All points times the thousand nodes of a law would fill the memory; a block stays in the cache of the processor,
+    which halves the time.
+    """
+    levels = jax.tree.map(lambda field: jnp.broadcast_to(jnp.reshape(field, -1), np.shape(x)[:1]), level)
     return jax.lax.map(lambda one: f(*one), (x, levels), batch_size=_TOGETHER)

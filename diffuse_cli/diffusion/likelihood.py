@@ -1,7 +1,7 @@
 """Log-likelihood under a denoiser, by the probability-flow ODE. Song et al. 2021 (score SDE), eq. 39 and appendix D.2.
 
-The flow dx/dphi = v of `diffusion/flow.py` carries a density along, which changes by d log p(x(phi)) / dphi = -div v;
-so from the clean level to the last one
+Along the flow dx/dphi = v of `probability_flow`, the density changes by d log p(x(phi)) / dphi = -div v; so from the
+clean level to the last one
 
     log p(x(0)) = log N(x(phi_T); 0, I) + ∫ div v dphi,    phi from 0 to phi_T.
 """
@@ -13,8 +13,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 from jax.flatten_util import ravel_pytree
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from diffuse_cli.diffusion import probability_flow
 from diffuse_cli.diffusion.denoisers import Predict, Prediction
@@ -22,36 +23,40 @@ from diffuse_cli.diffusion.process import Level, Process, Scaling
 from diffuse_cli.errors import UsageError
 
 TOLERANCE = 1e-5
-MAX_STEPS = 500  # of the default tolerance, where 70 are many
+MAX_STEPS = 500  # with the default tolerance 70 are many
 PROBES = 8
-SPACING = 0.05  # of a grid, model space; of the built-in sets the finest noise is 0.036 there, the usual 0.07
+SPACING = 0.05  # of a grid, model space; the noise of the built-in datasets is at least 0.036 there, and mostly 0.07
 
 _WAVES = 4  # along each column of a grid
-_EXACT_UP_TO = 3  # dimensions: there d products with the Jacobian cost less than an estimate that is any good
-_BLOCK = 128  # points solved together on a CPU: all wait for the slowest, so few, yet enough for fast matrix products
-_LARGE_BLOCK = 1 << 14  # … and on an accelerator, which would wait for its instructions
+_EXACT_UP_TO = 3  # dimensions, up to which d products with the Jacobian cost less than a good estimate
+_BLOCK = 128  # points solved together on a CPU: few, since all wait for the slowest, but enough for matrix products
+_LARGE_BLOCK = 1 << 14  # points solved together on an accelerator, which would otherwise wait for its instructions
 
 
 class Likelihood(NamedTuple):
-    """log_p: [n], nats, model space; NaN where the solver failed.
-    stderr: [n], the standard error of log_p that comes from the probes; 0 where the divergence is exact.
-    evals: network evaluations for one point, the mean; with each came its derivatives in all directions asked for.
-    failed: the number of points without an answer.
-    probes: how many estimated the divergence; 0 for the exact one.
+    """The log-likelihood of n points.
+
+    log_p: in nats, model space; NaN where the solver failed.
+    stderr: the standard error of log_p that comes from the probes; 0 where the divergence is exact.
+    evals: the mean number of network evaluations for one point; each includes the derivatives along all probes.
+    failed: the number of points where the solver failed.
+    probes: the number of probes of the divergence; 0 where it is exact.
     """
 
-    log_p: np.ndarray
-    stderr: np.ndarray
+    log_p: Float[np.ndarray, " n"]
+    stderr: Float[np.ndarray, " n"]
     evals: int
     failed: int
     probes: int
 
 
 class GridDensity(NamedTuple):
-    """axes: the cells' centres along each column, d arrays.
-    log_p: [cells of the first column, of the second], nats, model space; NaN where the solver failed.
-    volume: of one cell.
-    failed: the number of cells without an answer.
+    """A density on a grid of cells in d dimensions, model space.
+
+    axes: the centres of the cells along each column, d arrays.
+    log_p: [cells of the first column, of the second], in nats; NaN where the solver failed.
+    volume: that of one cell.
+    failed: the number of cells where the solver failed.
     """
 
     axes: tuple[np.ndarray, ...]
@@ -61,15 +66,16 @@ class GridDensity(NamedTuple):
 
     @property
     def mass(self) -> float:
-        """∫ p over the grid by the midpoint rule; NaN if any cell is without an answer."""
+        """∫ p over the grid by the midpoint rule; NaN if the solver failed in any cell."""
         return float(np.exp(self.log_p.astype(np.float64)).sum() * self.volume)
 
 
 class Mass(NamedTuple):
-    """∫ p over a grid; NaN where the solver failed at any of its points.
+    """∫ p over a box, computed on a grid.
 
-    error: by how much it may be off because p has detail finer than the grid, estimated.
-    failed: the number of points without an answer.
+    value: the integral; NaN where the solver failed at any point.
+    error: an estimate of the error that comes from detail of p finer than the grid.
+    failed: the number of points where the solver failed.
     """
 
     value: float
@@ -78,52 +84,52 @@ class Mass(NamedTuple):
 
     @property
     def resolved(self) -> bool:
-        """Whether the grid is close enough for p, to a hundredth; one that misses p altogether is not."""
+        """Whether the error is below a hundredth of the value; not so for a grid that misses p altogether."""
         return self.error < 0.01 * self.value
 
 
 def frozen_below(predict: Predict, finest: Level) -> Predict:
-    """The denoiser with its score, a function of x / alpha, taken at `finest` for all cleaner levels as well.
+    """The denoiser whose score, as a function of x / alpha, is that at the level `finest` for all cleaner levels too.
 
-    Less noise than it was trained on a network knows nothing about. eps = -sigma score then falls in proportion to
-    sigma / alpha, so that at the clean level eps is 0 and x0 is x. `finest` has scalar fields.
+    A network is not trained with less noise. eps = -sigma score is then proportional to sigma / alpha, so at the clean
+    level eps is 0 and x0 is x. `finest` has scalar fields.
     """
     return jax.tree_util.Partial(_freeze, predict, finest)
 
 
-def _freeze(predict: Predict, finest: Level, x: Array, level: Level) -> Prediction:
+def _freeze(predict: Predict, finest: Level, x: Float[Array, "n d"], level: Level) -> Prediction:
     below = level.log_snr > finest.log_snr
     asked = jax.tree.map(lambda field, limit: jnp.where(below, limit, field), level, finest)
     p = predict(x * (asked.alpha / level.alpha), asked)
     eps = p.eps * (level.sigma / level.alpha * (asked.alpha / asked.sigma))
-    # not for all levels, since x - sigma eps has no digits left where hardly any signal is
+    # not at all levels, since x - sigma eps has no digits left where there is hardly any signal
     return Prediction(jnp.where(below, (x - level.sigma * eps) / level.alpha, p.x0), eps)
 
 
 def log_likelihood(
     predict: Predict,
     process: Process,
-    x0: Array,
+    x0: ArrayLike,
     *,
     tolerance: float = TOLERANCE,
     max_steps: int = MAX_STEPS,
     probes: int | None = None,
-    key: Array | None = None,
+    key: PRNGKeyArray | None = None,
 ) -> Likelihood:
-    """log p of each of x0 [n, d], model space, nats.
+    """log p of each of x0 [n, d], in nats, model space.
 
-    predict: a pytree (jax.tree_util.Partial); its score is frozen below the finest level, t = 1/T. Other weights of
-        one structure, another schedule, tolerance or number of points compile nothing.
+    predict: a pytree (jax.tree_util.Partial); its score is frozen below the level of t = 1/T. Other weights of the same
+        structure, another schedule, tolerance or number of points compile nothing new.
     tolerance: the error allowed to one step, absolute and relative, in each coordinate and each term of the divergence.
-        Every point has steps of its own. With the default, log p of a network on moons errs by 6e-5 nats in the root
-        mean square, and by less than 1e-3 at each of 10,000 points.
-    max_steps: after as many a point has failed.
-    probes: 0 for the exact divergence; 2 or more to estimate it with as many vectors of random signs for each point,
-        kept along the whole of its path (Hutchinson 1990; Grathwohl et al. 2019, section 3.1). By default 0 up to three
-        dimensions and 8 above. The estimate of log p is unbiased; that of p is not.
-    key: of the probes, key(0) if not given. A point's probes depend on its row in x0, and on no other point.
+        Every point has its own steps. With the default the error of log p, for a network on moons, is 6e-5 nats in the
+        root mean square, and less than 1e-3 at each of 10,000 points.
+    max_steps: a point that needs more steps has failed.
+    probes: 0 for the exact divergence; 2 or more to estimate it with this number of vectors of random signs for each
+        point, the same along its whole path (Hutchinson 1990; Grathwohl et al. 2019, section 3.1). By default 0 up to
+        three dimensions and 8 above. The estimate of log p is unbiased; that of p is not.
+    key: the key of the probes, by default key(0). The probes of a point depend on its row in x0 and on no other point.
 
-    Raises UsageError where the numbers have no meaning.
+    Raises UsageError for an array without rows of points, and for a number out of range.
     """
     x0 = np.asarray(x0, jnp.result_type(float))
     if x0.ndim != 2 or not x0.size:
@@ -144,8 +150,15 @@ def log_likelihood(
     return Likelihood(log_p, stderr, round(probability_flow.EVALS * steps.mean()), int(np.isnan(log_p).sum()), probes)
 
 
-def grid(low: Array, high: Array, cells: tuple[int, ...]) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
-    """The centres of cells from low [d] to high [d]: along each axis, and all places [cells of the first, …, d]."""
+def grid(
+    low: Float[np.ndarray, " d"], high: Float[np.ndarray, " d"], cells: tuple[int, ...]
+) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+    """The centres of cells from `low` to `high`: along each axis, and as points [cells of the first, …, d].
+
+    >>> axes, points = grid(np.array([0.0, 0.0]), np.array([1.0, 1.0]), (2, 4))
+    >>> axes[0].tolist(), points.shape
+    ([0.25, 0.75], (2, 4, 2))
+    """
     axes = tuple(a + (b - a) * (np.arange(n) + 0.5) / n for a, b, n in zip(low, high, cells, strict=True))
     return axes, np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
 
@@ -153,20 +166,20 @@ def grid(low: Array, high: Array, cells: tuple[int, ...]) -> tuple[tuple[np.ndar
 def grid_density(
     predict: Predict,
     process: Process,
-    low: Array,
-    high: Array,
-    cells: tuple[int, ...] | None = None,
+    low: ArrayLike,
+    high: ArrayLike,
+    cells: ArrayLike | None = None,
     *,
     tolerance: float = TOLERANCE,
     max_steps: int = MAX_STEPS,
 ) -> GridDensity:
     """log p at the centres of a grid of cells from low [d] to high [d], model space, d at most 2.
 
-    cells: how many along each column; by default enough to make them at most 0.05 wide. On a density smoothed with
-        standard deviation std, the midpoint rule with this spacing errs by up to 2 exp(-2 (pi std / spacing)^2): a
-        thousandth where the spacing is 1.6 std.
+    cells: how many along each column, [d]; by default so many that they are at most 0.05 wide. On a density smoothed
+        with standard deviation std, the error of the midpoint rule with this spacing is at most
+        2 exp(-2 (pi std / spacing)^2): a thousandth where the spacing is 1.6 std.
 
-    Raises UsageError for more columns, or where low is not below high.
+    Raises UsageError for more than two columns, where low is not below high, and like `log_likelihood`.
     """
     low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
     if len(low) > 2:
@@ -175,36 +188,38 @@ def grid_density(
         raise UsageError(f"a grid runs from low to high, not from {low.tolist()} to {high.tolist()}")
     counts = np.ceil((high - low) / SPACING).astype(int) if cells is None else np.asarray(cells)
     axes, points = grid(low, high, tuple(counts))
-    found = log_likelihood(
+    likelihood = log_likelihood(
         predict, process, points.reshape(-1, len(axes)), tolerance=tolerance, max_steps=max_steps, probes=0
     )
     volume = float(np.prod((high - low) / counts))
-    return GridDensity(axes, found.log_p.reshape(points.shape[:-1]), volume, found.failed)
+    return GridDensity(axes, likelihood.log_p.reshape(points.shape[:-1]), volume, likelihood.failed)
 
 
 def mass(
     predict: Predict,
     process: Process,
-    low: Array,
-    high: Array,
+    low: ArrayLike,
+    high: ArrayLike,
     *,
     tolerance: float = TOLERANCE,
     max_steps: int = MAX_STEPS,
 ) -> Mass:
-    """∫ p from low [d] to high [d], model space, d at most 2, which a grid that holds the data finds to be 1.
+    """∫ p from low [d] to high [d], model space, d at most 2; it is 1 where the box contains the data.
 
-    It is the mean over two grids, each in the gaps of the other, with cells 0.07 wide: in the plane as many points as
-    with one of cells 0.05 wide. What detail finer than a grid does to its sum depends on where its points lie, so half
-    the difference of both sums says how large that is; mostly the mean is far better. One difference may be small by
-    chance, so the largest of several is taken: of the sums of p times slow waves over the grid.
+    This is the mean over two grids, each in the gaps of the other, with cells 0.07 wide: in the plane as many points as
+    one grid with cells 0.05 wide. The error of a sum that comes from detail finer than its grid depends on where the
+    points lie, so half the difference of the two sums estimates it; the mean is mostly far better. One difference may
+    be small by chance, so the largest of several is taken: those of the sums of p times slow waves over the grid.
 
     Raises UsageError like `grid_density`.
     """
     low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
     cells = np.maximum(np.ceil((high - low) / (np.sqrt(2) * SPACING)), 1).astype(int)
     quarter = (high - low) / cells / 4
-    options = {"tolerance": tolerance, "max_steps": max_steps}
-    grids = [grid_density(predict, process, low + by, high + by, cells, **options) for by in (-quarter, quarter)]
+    grids = [
+        grid_density(predict, process, low + by, high + by, cells, tolerance=tolerance, max_steps=max_steps)
+        for by in (-quarter, quarter)
+    ]
     one, other = (_with_waves(grid, low, high) for grid in grids)
     error = float(np.abs(one - other).max() / 2)
     return Mass(float((one + other).flat[0] / 2), error, sum(grid.failed for grid in grids))
@@ -219,7 +234,7 @@ def _with_waves(grid: GridDensity, low: np.ndarray, high: np.ndarray) -> np.ndar
     return sums
 
 
-def _in_blocks(solve: Callable[[Array, Array], tuple[Array, ...]], x0: np.ndarray) -> list[np.ndarray]:
+def _in_blocks(solve: Callable[[np.ndarray, np.ndarray], tuple[Array, ...]], x0: np.ndarray) -> list[np.ndarray]:
     """solve(rows, x0) over blocks of one shape, so that any number of points needs one compilation."""
     n = len(x0)
     block = _BLOCK if jax.default_backend() == "cpu" else _LARGE_BLOCK
@@ -232,47 +247,49 @@ def _in_blocks(solve: Callable[[Array, Array], tuple[Array, ...]], x0: np.ndarra
 def _solve(
     predict: Predict,
     scaling: Scaling,
-    ends: Array,
-    tolerance: Array,
-    key: Array,
-    rows: Array,
-    x0: Array,
+    ends: Float[Array, "2"],
+    tolerance: Float[Array, ""],
+    key: PRNGKeyArray,
+    rows: Int[Array, " block"],
+    x0: Float[Array, "block d"],
     *,
     probes: int,
     max_steps: int,
-) -> tuple[Array, Array, Array]:
-    """(log p, its standard error, steps), each [block], at x0 [block, d]. `ends` are the first and last log-SNR."""
+) -> tuple[Float[Array, " block"], Float[Array, " block"], Int[Array, " block"]]:
+    """(log p, its standard error, steps) at each of x0. `ends` are the log-SNR at t = 1/T and at t = 1."""
     finest = Level(ends[0], *scaling(ends[0]))
     predict = frozen_below(predict, finest)
     times = jnp.stack([jnp.zeros_like(ends[1]), probability_flow.time_of(ends[1])])
 
-    def one(row: Array, x: Array) -> tuple[Array, Array, Array]:
+    def one(row: Int[Array, ""], x: Float[Array, " d"]) -> tuple[Float[Array, ""], Float[Array, ""], Int[Array, ""]]:
         z = _directions(key, row, probes, x)
 
-        def field(s: Array, state: tuple[Array, Array], _) -> tuple[Array, Array]:
-            speed = partial(probability_flow.velocity_and_divergence, predict, scaling, s)
+        def field(
+            s: Float[Array, ""], state: tuple[Float[Array, " d"], Float[Array, " m"]], _: None
+        ) -> tuple[Float[Array, " d"], Float[Array, " m"]]:
+            speed = partial(probability_flow.flow_velocity, predict, scaling, s)
             dx, Jz = jax.vmap(lambda direction: jax.jvp(speed, (state[0],), (direction,)), out_axes=(None, 0))(z)
             return dx, jnp.sum(z * Jz, axis=1)
 
         start = (x, jnp.zeros_like(z[:, 0]))
-        path, found, steps = probability_flow.solve_flow(
+        path, solved, steps = probability_flow.solve_flow(
             field, times, start, tolerance, max_steps=max_steps, norm=_largest
         )
         x_T, gained = jax.tree.map(lambda at: at[0], path)
         log_p = jnp.sum(jax.scipy.stats.norm.logpdf(x_T)) + jnp.mean(gained)
-        answered = found & jnp.isfinite(log_p)
+        finite = solved & jnp.isfinite(log_p)
         stderr = jnp.std(gained, ddof=1) / jnp.sqrt(probes) if probes else 0.0
-        return *(jnp.where(answered, value, jnp.nan) for value in (log_p, stderr)), steps
+        return jnp.where(finite, log_p, jnp.nan), jnp.where(finite, stderr, jnp.nan), steps
 
     return jax.vmap(one)(rows, x0)
 
 
-def _largest(errors: tuple[Array, Array]) -> Array:
+def _largest(errors: tuple[Array, Array]) -> Float[Array, ""]:
     return jnp.max(jnp.abs(ravel_pytree(errors)[0]))
 
 
-def _directions(key: Array, row: Array, probes: int, x: Array) -> Array:
-    """z [m, d] such that the mean of z·Jz is tr J: for every J without probes, and with them in expectation."""
+def _directions(key: PRNGKeyArray, row: Int[Array, ""], probes: int, x: Float[Array, " d"]) -> Float[Array, "m d"]:
+    """Vectors z such that the mean of z·Jz is tr J: exactly where probes is 0, and else in expectation."""
     if not probes:
         return jnp.sqrt(len(x)) * jnp.eye(len(x), dtype=x.dtype)
     return jax.random.rademacher(jax.random.fold_in(key, row), (probes, len(x)), x.dtype)

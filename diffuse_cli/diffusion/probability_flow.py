@@ -1,38 +1,38 @@
-"""The probability-flow ODE, in coordinates that suit a solver with steps of its own. Song et al. 2021, eq. 13.
+"""The probability-flow ODE, in coordinates that suit an adaptive solver. Song et al. 2021, eq. 13.
 
-Under variance preservation alpha = cos phi, sigma = sin phi, and with the denoiser's x0 and eps the flow is
+With variance preservation alpha = cos phi, sigma = sin phi, and with the denoiser's x0 and eps the flow is
 
     dx/dphi = v(x, phi) = alpha eps - sigma x0                           (Salimans & Ho 2022, appendix D),
 
-the derivative of x = alpha x0 + sigma eps with x0 and eps held, averaged over the pairs that x may have come from.
-All scalings describe this one flow: x here is x / hypot(alpha, sigma) there, at the level with the same log-SNR, and
-that is where the denoiser is asked.
+the derivative of x = alpha x0 + sigma eps for fixed x0 and eps, averaged over the pairs (x0, eps) that give x.
+All scalings describe this one flow: x here is x / hypot(alpha, sigma) in another scaling, at the same log-SNR, and the
+denoiser is called there.
 
-The solver's time is s, with sigma / alpha = tau = w sinh s: log-SNR where noise outweighs w, sigma where it does not,
-and the clean level is s = 0. Data of standard deviation w flow as cosh s, in units of x / alpha. Steps in phi would
-have to shrink on the way to pure noise, where a network goes on varying with log-SNR, and come to half as many again.
+The time of the solver is s, with sigma / alpha = tau = w sinh s: it is linear in log-SNR where tau is above w, linear
+in tau below, and 0 at the clean level. Data of standard deviation w move as cosh s, in units of x / alpha. In phi the
+solver would need half as many steps again, short ones near pure noise, where a network still varies with log-SNR.
 """
 
 from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
-from jax import Array
+from jaxtyping import Array, Bool, Float, Int
 
 from diffuse_cli.diffusion.denoisers import Predict
 from diffuse_cli.diffusion.process import LOWEST_LOG_SNR, Level, Scaling
 
-_WIDTH = 0.1  # w above
-EVALS = 6  # network evaluations in a step of Tsit5, whose seventh is the next step's first
+_WIDTH = 0.1  # w in the text above
+EVALS = 6  # network evaluations in a step of Tsit5, whose seventh is the first of the next step
 
 
-def time_of(log_snr: Array) -> Array:
-    """The solver's time s of a log-SNR."""
+def time_of(log_snr: Float[Array, "*time"]) -> Float[Array, "*time"]:
+    """The time s of the solver at a log-SNR; 0 at the clean level."""
     return jnp.arcsinh(jnp.exp(-jnp.maximum(log_snr, LOWEST_LOG_SNR) / 2) / _WIDTH)
 
 
-def velocity_and_divergence(predict: Predict, scaling: Scaling, s: Array, x: Array) -> Array:
-    """dx/ds at one point x [d] of the variance-preserving flow."""
+def flow_velocity(predict: Predict, scaling: Scaling, s: Float[Array, ""], x: Float[Array, " d"]) -> Float[Array, " d"]:
+    """dx/ds of the variance-preserving flow at one point x."""
     tau = _WIDTH * jnp.sinh(s)
     log_snr = -2 * jnp.log(tau)
     level = Level(log_snr, *scaling(log_snr))
@@ -43,25 +43,27 @@ def velocity_and_divergence(predict: Predict, scaling: Scaling, s: Array, x: Arr
 
 
 def solve_flow(
-    field: Callable[[Array, Any, None], Any],
-    times: Array,
+    field: Callable[[Any, Any, Any], Any],
+    times: Float[Array, " k"],
     start: Any,
-    tolerance: Array,
+    tolerance: float | Float[Array, ""],
     *,
     max_steps: int,
     every: bool = False,
-    norm: Callable[[Any], Array] | None = None,
-) -> tuple[Any, Array, Array]:
-    """Carry `start` along d/ds = field(s, y, None) from times[0] to times[-1] by Tsit5, in steps of its own choice.
+    norm: Callable[[Any], Float[Array, ""]] | None = None,
+) -> tuple[Any, Bool[Array, ""], Int[Array, ""]]:
+    """Solve dy/ds = field(s, y, None) from times[0], where y is `start` (a pytree), to times[-1], by adaptive Tsit5.
 
-    Returns y at the end, with an axis of 1 before its own, or with `every` at all `times`; whether it was found; and
-    the number of steps. `norm` makes a number of the errors of a step: the root mean square, unless another is given.
+    tolerance: the error allowed to one step, absolute and relative. every: return y at all `times`, not only at the
+    last. norm: makes one number of the errors of a step, by default their root mean square.
+    Returns y with one more axis, of the times, at the front; whether the solver succeeded within `max_steps`; and the
+    number of steps.
     """
-    import diffrax  # half a second, which those who solve no ODE need not wait for
+    import diffrax  # half a second, which a caller who solves no ODE need not wait for
 
-    own = {} if norm is None else {"norm": norm}
-    controller = diffrax.PIDController(rtol=tolerance, atol=tolerance, pcoeff=0.4, icoeff=0.3, **own)
-    found = diffrax.diffeqsolve(
+    options: dict[str, Any] = {} if norm is None else {"norm": norm}
+    controller = diffrax.PIDController(rtol=tolerance, atol=tolerance, pcoeff=0.4, icoeff=0.3, **options)
+    solution = diffrax.diffeqsolve(
         diffrax.ODETerm(field),
         diffrax.Tsit5(),
         t0=times[0],
@@ -72,6 +74,6 @@ def solve_flow(
         stepsize_controller=controller,
         max_steps=max_steps,
         throw=False,
-        adjoint=diffrax.ForwardMode(),  # nothing is kept for a way back
+        adjoint=diffrax.ForwardMode(),  # no gradient is taken of the solution
     )
-    return found.ys, found.result == diffrax.RESULTS.successful, found.stats["num_steps"]
+    return solution.ys, solution.result == diffrax.RESULTS.successful, solution.stats["num_steps"]

@@ -1,5 +1,8 @@
-"""Entropies by the trapezoid rule, which on a smooth density that has died out at the ends converges faster than any
-power of the spacing (Trefethen & Weideman 2014)."""
+"""Entropies by the trapezoid rule.
+
+For a smooth density that is 0 at the ends it converges faster than any power of the spacing (Trefethen & Weideman
+2014).
+"""
 
 import itertools
 from collections import defaultdict
@@ -8,7 +11,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jaxtyping import Array, Bool, Float, Int
 
 from diffuse_cli.errors import DiffuseError
 
@@ -17,16 +20,20 @@ _MOST = 1 << 24  # tiles times components: a minute or so, and 200 MB
 _BLOCK = 1 << 20  # points times components that are evaluated together
 
 
-def entropy(log_p: Callable[[Array, Array, Array], Array], low: np.ndarray, high: np.ndarray, spacing: float) -> float:
-    """-∫ p log p of a mixture, in nats, in double precision whatever the caller's.
+def entropy(
+    log_p: Callable[[Float[Array, "n d"], Int[Array, " m"], Bool[Array, " m"]], Float[Array, " n"]],
+    low: Float[np.ndarray, "k d"],
+    high: Float[np.ndarray, "k d"],
+    spacing: float,
+) -> float:
+    """-∫ p log p of a mixture, in nats; always in double precision.
 
-    log_p: (x [n, d], chosen [m], counts [m]) -> log p(x) [n] with the components `chosen` only, and of those only the
-        ones that count.
-    low, high: boxes [k, d] outside of which each component is nothing. The grid lies in square tiles; only those that
-        a box touches are visited, and there only the components whose boxes do.
-    spacing: of the grid; three quarters of the narrowest standard deviation in p leave an error of some 1e-6.
+    log_p: (x, chosen, counts) -> log p(x) of the mixture of those components in `chosen` whose `counts` is true.
+    low, high: boxes outside of which each component is negligible. The grid is divided into square tiles. Only tiles
+        that a box touches are evaluated, and there only the components of these boxes.
+    spacing: that of the grid; with 3/4 of the smallest standard deviation in p the error is some 1e-6.
 
-    Raises DiffuseError if p is so fine, for its width, that the grid would have too many points.
+    Raises DiffuseError if the spacing is so small, for the width of p, that the grid would have too many points.
     """
     dim = low.shape[1]
     per_side = round(_POINTS ** (1 / dim))
@@ -48,7 +55,7 @@ def entropy(log_p: Callable[[Array, Array, Array], Array], low: np.ndarray, high
 
     within = np.stack(np.meshgrid(*[spacing * np.arange(per_side)] * dim), axis=-1).reshape(-1, dim)
 
-    def surprise(inputs: tuple[Array, Array, Array]) -> Array:
+    def tile_entropy(inputs: tuple[Float[Array, " d"], Int[Array, " m"], Bool[Array, " m"]]) -> Float[Array, ""]:
         corner, *components = inputs
         value = log_p(corner[None] + within, *components)
         return -jnp.sum(jnp.exp(value) * value)
@@ -56,13 +63,15 @@ def entropy(log_p: Callable[[Array, Array, Array], Array], low: np.ndarray, high
     with jax.enable_x64(True):
         corners = side * np.array(list(touching))
         block = max(1, _BLOCK // (_POINTS * most))
-        total = jax.jit(lambda tiles: jax.lax.map(surprise, tiles, batch_size=block).sum())((corners, chosen, counts))
-        return float(total) * spacing**dim
+        total = jax.jit(lambda tiles: jax.lax.map(tile_entropy, tiles, batch_size=block).sum())(
+            (corners, chosen, counts)
+        )
+        return float(total) * float(spacing**dim)
 
 
 def _too_fine(low: np.ndarray, high: np.ndarray, spacing: float) -> str:
     width = (high.max(axis=0) - low.min(axis=0)).max()
     return (
-        f"an entropy by quadrature is out of reach here: steps of {spacing:.2g} on a width of {width:.2g} for "
-        f"{len(low)} components; ask at a noisier level, or give the dataset more noise"
+        f"this entropy is too fine for a quadrature: steps of {spacing:.2g} on a width of {width:.2g} for "
+        f"{len(low)} components; take a noisier level, or give the dataset more noise"
     )

@@ -1,7 +1,8 @@
-"""How training picks its noise levels. Each is (process, key, n) -> Level with fields [n, 1].
+"""How training draws its noise levels. Each factory returns (process, key, n) -> Level with fields [n, 1].
 
-All are stratified: the n draws fall one into each n-th of their distribution, in a fixed order over an unordered batch,
-which leaves each of them distributed as if alone and the batch more even (Kingma et al. 2021, appendix I.1).
+All are stratified: of the n draws one falls into each n-th part of the distribution. The points of a batch are in
+random order, so the level of each still has the whole distribution, and the batch covers it more evenly (Kingma et al.
+2021, appendix I.1).
 """
 
 from collections.abc import Callable
@@ -9,21 +10,28 @@ from typing import Annotated
 
 import jax
 import jax.numpy as jnp
-from jax import Array
 from jax.scipy.special import ndtr, ndtri
+from jaxtyping import Array, Float, PRNGKeyArray
 from msgspec import Meta
 
 from diffuse_cli.diffusion.process import Level, Process
 
-Levels = Callable[[Process, Array, int], Level]
+Levels = Callable[[Process, PRNGKeyArray, int], Level]
 
 
-def _strata(key: Array, n: int) -> Array:
+def _strata(key: PRNGKeyArray, n: int) -> Float[Array, "n 1"]:
+    """n uniform draws from [0, 1], one in each n-th of it, in increasing order."""
     return (jax.random.uniform(key) + jnp.arange(n)[:, None]) / n
 
 
 def discrete_levels() -> Levels:
-    """t = i/T, i uniform on 1…T: the chain's own levels. Ho et al. 2020, algorithm 1."""
+    """t = i/T with i uniform on 1…T: the levels of the discrete chain. Ho et al. 2020, algorithm 1.
+
+    >>> from diffuse_cli.diffusion.process import Schedule
+    >>> process = Process(Schedule(lambda t: 10 - 20 * t), timesteps=4)
+    >>> print(discrete_levels()(process, jax.random.key(0), 4).log_snr[:, 0].round(2))
+    [  5.   0.  -5. -10.]
+    """
 
     def draw(process: Process, key: Array, n: int) -> Level:
         knot = jnp.clip(jnp.ceil(_strata(key, n) * process.timesteps), 1, process.timesteps)
@@ -33,7 +41,13 @@ def discrete_levels() -> Levels:
 
 
 def continuous_levels() -> Levels:
-    """t uniform on [1/T, 1]."""
+    """t uniform on [1/T, 1].
+
+    >>> from diffuse_cli.diffusion.process import Schedule
+    >>> process = Process(Schedule(lambda t: 10 - 20 * t), timesteps=4)
+    >>> print(jnp.diff(continuous_levels()(process, jax.random.key(0), 4).log_snr[:, 0]).round(2))
+    [-3.75 -3.75 -3.75]
+    """
 
     def draw(process: Process, key: Array, n: int) -> Level:
         first = 1 / process.timesteps
@@ -43,7 +57,13 @@ def continuous_levels() -> Levels:
 
 
 def log_snr_levels() -> Levels:
-    """log-SNR uniform between its values at t = 1/T and t = 1: all alike in the bound. Kingma et al. 2021, eq. 17."""
+    """log-SNR uniform between its values at t = 1 and t = 1/T, as in the continuous bound. Kingma et al. 2021, eq. 17.
+
+    >>> from diffuse_cli.diffusion.process import Schedule
+    >>> process = Process(Schedule(lambda t: 10 - 20 * t), timesteps=4)
+    >>> print(jnp.diff(log_snr_levels()(process, jax.random.key(0), 4).log_snr[:, 0]).round(2))
+    [3.75 3.75 3.75]
+    """
 
     def draw(process: Process, key: Array, n: int) -> Level:
         low, high = process.schedule(jnp.array([1.0, 1 / process.timesteps]))
@@ -55,14 +75,20 @@ def log_snr_levels() -> Levels:
 def normal_levels(
     *, mean: Annotated[float, Meta(ge=-20, le=20)] = 3.0, std: Annotated[float, Meta(ge=1, le=20)] = 4.0
 ) -> Levels:
-    """log-SNR normal, cut to what the process visits between t = 1/T and t = 1.
+    """log-SNR normal, truncated to the range of the process between t = 1 and t = 1/T.
 
-    Karras et al. 2022, table 1, in log-SNR: their P_mean, P_std of ln sigma are -mean/2, std/2 here.
+    Karras et al. 2022, table 1, in log-SNR: their P_mean and P_std of ln sigma are -mean/2 and std/2.
+
+    >>> from diffuse_cli.diffusion.process import Schedule
+    >>> process = Process(Schedule(lambda t: 10 - 20 * t), timesteps=4)
+    >>> log_snr = normal_levels(mean=0, std=1)(process, jax.random.key(0), 1000).log_snr
+    >>> round(float(log_snr.mean()), 2), round(float(log_snr.std()), 2)
+    (0.0, 1.0)
     """
 
     def draw(process: Process, key: Array, n: int) -> Level:
         low, high = process.schedule(jnp.array([1.0, 1 / process.timesteps]))
-        side = jnp.where(low > mean, -1.0, 1.0)  # mirrored where only the upper tail is left, which ndtr rounds to 1
+        side = jnp.where(low > mean, -1.0, 1.0)  # mirrored where only the upper tail is left, where ndtr rounds to 1
         first, last = ndtr(side * (low - mean) / std), ndtr(side * (high - mean) / std)
         log_snr = mean + side * std * ndtri(first + (last - first) * _strata(key, n))
         return process.at(jnp.clip(log_snr, low, high))

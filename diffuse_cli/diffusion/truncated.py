@@ -1,4 +1,4 @@
-"""The standard normal between two ends, from a sliver of it to nearly all of it, with all digits of what is small.
+"""The standard normal distribution on an interval, short or long, with all digits of small results.
 
 An interval is its middle m and its half width h, in standard deviations; n = m + h t is the variable and t lies in
 [−1, 1], where its density is in proportion to exp(−m h t − h² t² / 2). Short intervals near the middle of the normal
@@ -11,45 +11,45 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jaxtyping import Array, Bool, Float
 
-_SHORT, _LEVEL = 1.0, 2.0  # up to such an h and |m h| quadrature by these nodes errs by less than 1e-8
-_NODES, _WEIGHTS = (side[3:] for side in np.polynomial.legendre.leggauss(6))  # those on the right; of [−1, 1] all alike
-_TAIL = 5.0  # from there on eight terms of the continued fraction have 8 digits
-_NOTHING = 9.0  # beyond this many standard deviations lies 1e-19
+_SHORT, _LEVEL = 1.0, 2.0  # up to this h and this |m h| the error of the quadrature is below 1e-8
+_NODES, _WEIGHTS = (side[3:] for side in np.polynomial.legendre.leggauss(6))  # the positive nodes; the rule is even
+_TAIL = 5.0  # from here on eight terms of the continued fraction give 8 digits
+_NOTHING = 9.0  # beyond this many standard deviations the probability is 1e-19
 _LOG_2PI = float(np.log(2 * np.pi))
 
 
 class Truncated(NamedTuple):
-    """log_mass: log P(n in the interval). mean: E n. place, spread: the mean and the variance of t.
+    """The standard normal n given that it is in the interval. All fields have the shape of m and h.
 
-    short: whether the interval is one of the short ones; of those `tilt` is log(mass / (2 h phi(m))), else it is 0.
-    All have the shape of m and h.
+    log_mass: the log of the probability of the interval. mean: the mean of n. place, spread: the mean and the variance
+    of t. short: whether the interval counts as short; if so, tilt is log(mass / (2 h phi(m))), else 0.
     """
 
-    log_mass: Array
-    mean: Array
-    place: Array
-    spread: Array
-    short: Array
-    tilt: Array
+    log_mass: Float[Array, "*shape"]
+    mean: Float[Array, "*shape"]
+    place: Float[Array, "*shape"]
+    spread: Float[Array, "*shape"]
+    short: Bool[Array, "*shape"]
+    tilt: Float[Array, "*shape"]
 
 
-def normal(m: Array, h: Array) -> Truncated:
-    """N(0, 1) between m − h and m + h, h not negative.
+def normal(m: Float[Array, "*shape"], h: Float[Array, "*shape"]) -> Truncated:
+    """N(0, 1) on the interval from m − h to m + h, h not negative.
 
-    >>> found = normal(jnp.float32(0.0), jnp.float32(50.0))
-    >>> float(found.log_mass), float(found.mean)
+    >>> inside = normal(jnp.float32(0.0), jnp.float32(50.0))
+    >>> float(inside.log_mass), float(inside.mean)
     (0.0, 0.0)
     """
     short = (h <= _SHORT) & (jnp.abs(m * h) <= _LEVEL)
-    # each formula is given only what it is meant for, so that derivatives of the other one stay finite
+    # each formula only gets the arguments it is meant for, so that its derivatives are finite
     near = _short(jnp.where(short, m, 0.0), jnp.where(short, h, 0.5))
     far = _long(jnp.where(short, 0.0, m), jnp.where(short, 2.0, h))
     return Truncated(*(jnp.where(short, a, b) for a, b in zip(near, far, strict=True)))
 
 
-def _short(m: Array, h: Array) -> Truncated:
+def _short(m: Float[Array, "*shape"], h: Float[Array, "*shape"]) -> Truncated:
     slope, bend = m * h, h**2 / 2
     even, odd, square = jnp.zeros_like(h), jnp.zeros_like(h), jnp.zeros_like(h)
     for t, weight in zip(_NODES.tolist(), _WEIGHTS.tolist(), strict=True):
@@ -62,7 +62,7 @@ def _short(m: Array, h: Array) -> Truncated:
     return Truncated(log_mass, m + h * place, place, square / (1 + even) - place**2, jnp.ones_like(h, bool), tilt)
 
 
-def _long(m: Array, h: Array) -> Truncated:
+def _long(m: Float[Array, "*shape"], h: Float[Array, "*shape"]) -> Truncated:
     side = jnp.where(m < 0, -1.0, 1.0).astype(m.dtype)
     middle = side * m
     a, b = middle - h, middle + h  # a may be negative, b is not
@@ -89,14 +89,14 @@ def _long(m: Array, h: Array) -> Truncated:
     return Truncated(log_mass, side * mean, side * place, spread, jnp.zeros_like(h, bool), jnp.zeros_like(h))
 
 
-def _mills(a: Array) -> Array:
-    """(1 − Phi(a)) / phi(a) in a tail, by Laplace's continued fraction 1 / (a + 1 / (a + 2 / (a + …))), summed up."""
+def _mills(a: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """(1 − Phi(a)) / phi(a) in a tail, by Laplace's continued fraction 1 / (a + 1 / (a + 2 / (a + …)))."""
     u = a**-2
     return jnp.polyval(jnp.asarray(_ABOVE, a.dtype), u) / (a * jnp.polyval(jnp.asarray(_BELOW, a.dtype), u))
 
 
 def _fraction(terms: int) -> tuple[np.ndarray, np.ndarray]:
-    """Above and below the line, as polynomials of 1 / a², of a times the continued fraction of so many terms."""
+    """Numerator and denominator, as polynomials of 1 / a², of a times the continued fraction with so many terms."""
     above, below = np.poly1d([1.0]), np.poly1d([1.0])
     for k in range(terms, 0, -1):  # 1 + k u / (what follows)
         above, below = above + k * np.poly1d([1.0, 0.0]) * below, above

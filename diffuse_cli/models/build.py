@@ -1,4 +1,4 @@
-"""From a Config to the objects it names."""
+"""From a Config to the objects that it names."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ import jax
 import msgspec
 import numpy as np
 from flax import nnx
-from jax import Array
+from jaxtyping import Float, PRNGKeyArray
 
 from diffuse_cli import catalog
 from diffuse_cli.config import Config
@@ -20,24 +20,24 @@ from diffuse_cli.diffusion.process import Process, Schedule
 from diffuse_cli.diffusion.schedules import read_betas, with_zero_terminal_snr
 from diffuse_cli.diffusion.training_levels import Levels
 from diffuse_cli.errors import UsageError
-from diffuse_cli.networks.denoiser import Weights, split
+from diffuse_cli.networks.denoiser import Structure, Weights, split
 from diffuse_cli.networks.mlp import MLP
 from diffuse_cli.networks.monotone import Monotone
 
-_DRAWN = 1 << 17  # training points drawn unless the settings say
-_HELD_OUT = 4096
-_BATCH = 256
+_TRAIN_SIZE = 1 << 17  # training points, unless the settings give another number
+_HELD_OUT = 4096  # points, at most
+_BATCH = 256  # points in a batch, unless the settings give another number
 
 
 class Experiment(NamedTuple):
-    """All that a Config says, except the data and the weights. `structure` is the network's."""
+    """Everything that a Config names, except the data and the weights. `structure` is that of the network."""
 
     config: Config
     process: Process
     parameterization: Parameterization
     loss: Loss
     levels: Levels
-    structure: nnx.GraphDef
+    structure: Structure
     dim: int
 
     @property
@@ -47,34 +47,43 @@ class Experiment(NamedTuple):
 
 
 def build_process(config: Config, *, trust: bool = True) -> Process:
-    """The forward process of a Config."""
+    """The forward process of a Config.
+
+    `trust` allows names of a user's own code, here and in the functions below. Raises UsageError for a choice that is
+    unknown or wrong, and for a zero terminal SNR of a learned schedule, DiffuseError for a file of betas that cannot be
+    read.
+    """
     schedule = catalog.build("schedule", config.schedule, config.timesteps, trust=trust)
-    if not isinstance(schedule, Schedule):  # a function of the user's own need not say its scaling
+    if not isinstance(schedule, Schedule):  # a user's own function of t, without a scaling
         schedule = Schedule(schedule)
     scaling = schedule.scaling if config.scaling is None else catalog.build("scaling", config.scaling, trust=trust)
     if config.zero_terminal_snr:
         if schedule.with_curve is not None:
-            raise UsageError(f"the ends of {config.schedule} are its own: for --zero-terminal-snr, learned:last=-30")
+            raise UsageError(
+                f"the ends of {config.schedule} are set by its options: in place of --zero-terminal-snr, give "
+                "--schedule learned:last=-30"
+            )
         schedule = with_zero_terminal_snr(schedule)
     return Process(schedule, config.timesteps, scaling)
 
 
 def build_parameterization(config: Config, process: Process, *, trust: bool = True) -> Parameterization:
-    """What the network of a Config is asked for."""
+    """What the network of a Config predicts. Raises UsageError for a choice that is unknown or wrong."""
     mean = catalog.build("prediction", config.prediction, process, trust=trust)
     return with_variance(mean) if config.variance == "learned" else mean
 
 
 def build_dataset(config: Config, *, trust: bool = True) -> Dataset:
-    """The dataset of a Config. Reads the user's file where it is one."""
-    return catalog.build("dataset", config.dataset, trust=trust)
+    """The dataset of a Config; a file is read. Raises UsageError for a wrong choice, DiffuseError for a bad file."""
+    dataset: Dataset = catalog.build("dataset", config.dataset, trust=trust)
+    return dataset
 
 
 def fill_in_settings(config: Config, dataset: Dataset) -> Config:
-    """The Config with what depends on the dataset filled in, so that the run it leaves can be repeated from anywhere.
+    """The Config with everything that depends on the dataset filled in, so that a run can be repeated from any folder.
 
-    The path of a user's file is made absolute; width and batch size, if nobody said, are settled. Raises UsageError if
-    a file has too few rows for what was said.
+    The path of a file of points becomes absolute, a file of betas is replaced by its betas, and a missing width or
+    batch size is set. Raises UsageError if a file has too few rows, DiffuseError if a file of betas cannot be read.
     """
     choice = catalog.parse("dataset", config.dataset)
     if choice.name == "file":
@@ -86,14 +95,14 @@ def fill_in_settings(config: Config, dataset: Dataset) -> Config:
     return msgspec.structs.replace(
         config,
         dataset=str(choice),
-        schedule=_with_own_table(config.schedule),
+        schedule=_with_its_betas(config.schedule),
         width=_width(config, dataset.dim),
         batch_size=config.batch_size or min(_BATCH, rows),
     )
 
 
-def _with_own_table(schedule: str) -> str:
-    """A schedule read from a file, with the betas themselves in it: the file may go."""
+def _with_its_betas(schedule: str) -> str:
+    """The choice of a schedule with the betas themselves in place of the path of their file."""
     choice = catalog.parse("schedule", schedule)
     if choice.name != "table" or "path" not in choice.options:
         return schedule
@@ -101,77 +110,82 @@ def _with_own_table(schedule: str) -> str:
 
 
 def split_sizes(config: Config, dataset: Dataset) -> tuple[int, int]:
-    """How many points to train on, and how many to hold out.
+    """The numbers of training points and of held-out points.
 
-    Of a user's file a tenth of the rows, at least one and at most 4096, is held out. Raises UsageError if the Config
-    asks for more rows than are left.
+    A tenth of the rows of a user's file is held out, at least one and at most 4096. Raises UsageError if the Config
+    asks for more training points than there are other rows.
     """
     if dataset.points is None:
-        return config.train_size or _DRAWN, _HELD_OUT
+        return config.train_size or _TRAIN_SIZE, _HELD_OUT
     rows = len(dataset.points)
     held_out = max(1, min(_HELD_OUT, rows // 10))
     size = config.train_size or rows - held_out
     if size > rows - held_out:
-        raise UsageError(f"train_size is {size}, but of the file's {rows} rows {held_out} are held out")
+        raise UsageError(f"train_size is {size}, but the file has {rows} rows, of which {held_out} are held out")
     return size, held_out
 
 
 class Data(NamedTuple):
-    """Points [n, d] in model space: to learn from, and to be judged on."""
+    """Points in model space: those to train on, and those to evaluate on."""
 
-    train: Array
-    held_out: Array
+    train: Float[np.ndarray, "n d"]
+    held_out: Float[np.ndarray, "m d"]
 
 
 def draw_data(config: Config, dataset: Dataset) -> Data:
-    """The training and held-out points of a run, the same for the same seed. Raises UsageError like `sizes`."""
+    """The training and held-out points of a run, the same for the same seed. Raises UsageError like `split_sizes`."""
     rng = np.random.default_rng(config.seed)
-    size, kept = split_sizes(config, dataset)
+    size, held_out_size = split_sizes(config, dataset)
     if dataset.points is None:
-        train, held_out = dataset.draw(rng, size), dataset.draw(rng, kept)
+        train, held_out = dataset.draw(rng, size), dataset.draw(rng, held_out_size)
     else:
         order = rng.permutation(len(dataset.points))
-        train, held_out = dataset.points[order[kept : kept + size]], dataset.points[order[:kept]]
+        train_rows, held_out_rows = order[held_out_size : held_out_size + size], order[:held_out_size]
+        train, held_out = dataset.points[train_rows], dataset.points[held_out_rows]
     return Data(*(np.asarray(dataset.standard.to_model(points), np.float32) for points in (train, held_out)))
 
 
 def law_of(config: Config, dataset: Dataset) -> exact.Law:
-    """The dataset's exact law in model space; of a user's file, the mixture on the points it is trained on.
+    """The exact law of a dataset in model space; for a user's file, the mixture on the points that are trained on.
 
-    Raises UsageError for a set of the user's own code that does not say its density.
+    Raises UsageError for a dataset of a user's own code that has no density, and like `split_sizes`.
     """
     if dataset.points is not None:
         return exact.mixture(draw_data(config, dataset).train, 0.0)
     if dataset.exact is None:
-        raise UsageError(f"{config.dataset} does not say its density (Dataset.exact), so nothing exact is known of it")
+        raise UsageError(f"{config.dataset} has no density (Dataset.exact is None), so it has no exact denoiser")
     return dataset.exact()
 
 
 def law_name(dataset: Dataset) -> str:
-    """What the answers of `law_of` are called: of a file's points, those of somebody who knows them by heart."""
+    """The label of results of `law_of`: 'exact', or 'memorised' for a file, whose law is the mixture on its points."""
     return "exact" if dataset.points is None else "memorised"
 
 
 def truth_of(dataset: Dataset) -> exact.Law | None:
-    """The law that a network is judged against, model space; None where nobody knows it, as of a user's file."""
+    """The law that a network is compared with, model space; None where it is unknown, as for a user's file."""
     return None if dataset.exact is None else dataset.exact()
 
 
 def default_run_name(config: Config) -> str:
-    """What a run is called if nobody says: its dataset, or its file without the ending."""
+    """The name of a run that is not given one: its dataset, or its file without the ending."""
     choice = catalog.parse("dataset", config.dataset)
     name = Path(choice.options.get("path", "file")).stem if choice.name == "file" else choice.name
     return re.sub(r"[^\w.-]+", "_", name).strip(".") or "run"
 
 
 def build_experiment(config: Config, dim: int, *, trust: bool = True) -> Experiment:
-    """Make everything a Config names, for data of `dim` columns. Raises UsageError for what has no meaning."""
+    """Build everything that a Config names, for data of `dim` columns.
+
+    Raises UsageError for a choice that is unknown or wrong, and for choices that do not go together; DiffuseError for a
+    file of betas that cannot be read.
+    """
 
     def choose(kind: str) -> Any:
         choice = getattr(config, kind)
         return choice and catalog.build(kind, choice, trust=trust)
 
-    for kind in ("sampler", "grid"):  # used only when the run is sampled from, but what is wrong is better told now
+    for kind in ("sampler", "grid"):  # used only when the run is sampled from, but a mistake is better reported now
         choose(kind)
     config = msgspec.structs.replace(config, width=_width(config, dim), batch_size=config.batch_size or _BATCH)
     process = build_process(config, trust=trust)
@@ -191,11 +205,12 @@ def build_experiment(config: Config, dim: int, *, trust: bool = True) -> Experim
 
 
 def with_learned_schedule(experiment: Experiment, weights: Weights) -> Experiment:
-    """The experiment with the schedule that these weights have learned; itself where none is learned."""
-    if not experiment.learns_schedule:
+    """The experiment with the schedule of these weights; the same experiment where no schedule is learned."""
+    config, with_curve = experiment.config, experiment.process.schedule.with_curve
+    if with_curve is None:
         return experiment
-    config, schedule = experiment.config, experiment.process.schedule
-    process = experiment.process._replace(schedule=schedule.with_curve(nnx.merge(experiment.structure, weights).course))
+    schedule = with_curve(nnx.merge(experiment.structure, weights).course)
+    process = experiment.process._replace(schedule=schedule)
     return experiment._replace(
         process=process,
         parameterization=build_parameterization(config, process),
@@ -204,10 +219,10 @@ def with_learned_schedule(experiment: Experiment, weights: Weights) -> Experimen
 
 
 def _check_loss(config: Config, loss: Loss, *, learns_schedule: bool) -> None:
-    """Raises UsageError where a loss has no meaning with what else was chosen."""
+    """Raises UsageError where the loss does not go with the other choices."""
     if learns_schedule and not loss.bounds:
         raise UsageError(
-            f"a schedule is learned through the variational bound, which the loss {config.loss} is not; "
+            f"a schedule is learned by the variational bound, and the loss {config.loss} is another; "
             "give --loss vlb, or kl"
         )
     if loss.learns_variance and config.variance != "learned":
@@ -216,27 +231,27 @@ def _check_loss(config: Config, loss: Loss, *, learns_schedule: bool) -> None:
         raise UsageError(f"the loss {config.loss} does not learn a variance; give --loss hybrid or kl")
     if loss.requires_levels and config.levels not in (None, loss.levels):
         raise UsageError(
-            f"the loss {config.loss} is what it says only with --levels {loss.levels}, and not {config.levels}"
+            f"the loss {config.loss} is only right with --levels {loss.levels}, and not with {config.levels}"
         )
 
 
-def _network(config: Config, dim: int, key: jax.Array, *, learns_schedule: bool) -> MLP:
+def _network(config: Config, dim: int, key: PRNGKeyArray, *, learns_schedule: bool) -> MLP:
     """The network of a Config, newly initialised; its `course` is the curve of a learned schedule."""
     outputs, rngs = 2 if config.variance == "learned" else 1, nnx.Rngs(params=key)
-    made = MLP(
+    network = MLP(
         dim, width=_width(config, dim), depth=config.depth, outputs=outputs, time=config.noise_conditioning, rngs=rngs
     )
     if learns_schedule:
-        made.course = Monotone()
-    return made
+        network.course = Monotone()
+    return network
 
 
 def _width(config: Config, dim: int) -> int:
-    """A layer narrower than the data cannot pass all of the noise through, which v and eps must answer with."""
+    """The width of the layers: at least that of the data, since predicting v or eps means passing on all the noise."""
     return config.width or max(64, 2 * dim)
 
 
-def initial_weights(experiment: Experiment, key: jax.Array) -> Weights:
-    """Weights for the experiment's structure."""
-    made = _network(experiment.config, experiment.dim, key, learns_schedule=experiment.learns_schedule)
-    return split(made)[1]
+def initial_weights(experiment: Experiment, key: PRNGKeyArray) -> Weights:
+    """Newly drawn weights for the structure of an experiment."""
+    network = _network(experiment.config, experiment.dim, key, learns_schedule=experiment.learns_schedule)
+    return split(network)[1]

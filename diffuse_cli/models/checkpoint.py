@@ -1,4 +1,4 @@
-"""Checkpoints: one safetensors file with every array by name, and the settings as text in its header. No pickle."""
+"""Checkpoints: one safetensors file with all arrays by name, and the settings as text in its header. No pickle."""
 
 import json
 import platform
@@ -20,14 +20,18 @@ _KEY, _FORMAT = "diffuse", "1"
 
 
 def flatten(tree: Any, prefix: str) -> dict[str, np.ndarray]:
-    """A pytree's arrays by dotted path: {"weights.first.kernel": …}."""
+    """The arrays of a pytree by dotted path.
+
+    >>> list(flatten({"first": {"bias": np.zeros(3)}}, "weights"))
+    ['weights.first.bias']
+    """
     return {name: np.asarray(leaf) for name, leaf in _named(tree, prefix)}
 
 
 def restore(template: Any, tensors: Mapping[str, np.ndarray], prefix: str) -> Any:
-    """The pytree of `template`'s structure, its arrays taken from `tensors`.
+    """The pytree with the structure of `template` and the arrays of `tensors`.
 
-    Raises DiffuseError listing every array that is missing, unexpected, or of another shape or type.
+    Raises DiffuseError, which lists every array that is missing, unexpected, or of another shape or type.
     """
     wanted = _named(template, prefix)
     problems = [f"{name} is missing" for name, _ in wanted if name not in tensors]
@@ -52,7 +56,7 @@ def _named(tree: Any, prefix: str) -> list[tuple[str, Any]]:
 
 
 def save_checkpoint(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
-    """Write a checkpoint whole or not at all. Values of `metadata` are text. Raises DiffuseError where it cannot."""
+    """Write a checkpoint, whole or not at all. Raises DiffuseError where it cannot be written."""
     header = {"format": _FORMAT, "versions": json.dumps(versions()), **metadata}
     arrays = {name: np.asarray(value, order="C") for name, value in tensors.items()}
     # one entry, because safetensors writes several in no fixed order and equal runs should be equal files
@@ -60,7 +64,7 @@ def save_checkpoint(path: Path, tensors: Mapping[str, np.ndarray], metadata: Map
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """A checkpoint's arrays and metadata. Raises DiffuseError if it is missing, damaged or not one of ours."""
+    """The arrays and the metadata of a checkpoint. Raises DiffuseError if it is missing, damaged or foreign."""
     metadata = read_header(path)
     try:
         return safetensors.numpy.load(path.read_bytes()), metadata
@@ -69,10 +73,10 @@ def load_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
 
 
 def read_header(path: Path) -> dict[str, str]:
-    """A checkpoint's metadata, without its arrays. Raises DiffuseError like `load`."""
+    """The metadata of a checkpoint, without its arrays. Raises DiffuseError like `load_checkpoint`."""
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
-            metadata = json.loads((file.metadata() or {}).get(_KEY, "{}"))
+            metadata: dict[str, str] = json.loads((file.metadata() or {}).get(_KEY, "{}"))
     except OSError as error:
         raise DiffuseError(f"cannot read checkpoint {path}: {error.strerror or error}") from error
     except (SafetensorError, ValueError) as error:
@@ -87,6 +91,6 @@ def read_header(path: Path) -> dict[str, str]:
 
 
 def versions() -> dict[str, str]:
-    """The versions that made a run what it is."""
+    """The versions of `diffuse`, Python and the packages that decide what a training run computes."""
     names = {"diffuse": __version__, "python": platform.python_version()}
     return names | {package: version(package) for package in ("jax", "flax", "optax", "numpy")}

@@ -1,4 +1,4 @@
-"""What can be sampled from and judged: a trained run, or in its place the exact denoiser of a dataset."""
+"""A model is what can be sampled from and evaluated: the denoiser of a trained run, or the exact one of a dataset."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,18 +15,21 @@ from diffuse_cli.diffusion.denoisers import Predict, clipped
 from diffuse_cli.diffusion.losses import Kind
 from diffuse_cli.diffusion.parameterizations import Parameterization
 from diffuse_cli.diffusion.process import Process
+from diffuse_cli.errors import UsageError
 from diffuse_cli.models import build, run_folder
 from diffuse_cli.models.run_folder import Run
 from diffuse_cli.networks.denoiser import Weights, predictor
 
 
 class Model(NamedTuple):
-    """A denoiser, and all that is needed to draw from it and to show what comes of it.
+    """A denoiser, and all that is needed to draw samples from it and to show them.
 
-    `name` is for titles; `folder` is where its samples and figures go; `dataset` opens its data, which raises
-    DiffuseError where a user's file has gone; `predict` is the denoiser itself, model space; `box` is low and high [d]
-    of a trained one's training points; `predict_with_variance` is the denoiser with x0_var, where
-    it has one; `kind` is "denoiser", or "flow" where `predict` is only the velocity of a flow, and no posterior mean.
+    name: for titles. folder: where its samples and figures go.
+    dataset: opens its data; raises DiffuseError where a user's file is missing or has changed.
+    predict: the denoiser, in model space.
+    box: the lowest and the highest coordinates [d] of the training points; None for an exact denoiser.
+    predict_with_variance: the denoiser with x0_var; None where it does not know it.
+    kind: "denoiser"; or "flow" where `predict` is only the velocity of a flow, and not a posterior mean.
     """
 
     name: str
@@ -44,25 +47,28 @@ class Model(NamedTuple):
 
     @property
     def trained(self) -> bool:
-        """Whether it is a network, and not an exact denoiser."""
+        """Whether the denoiser is a network, and not an exact one."""
         return self.box is not None
 
     @property
     def dim(self) -> int:
-        """Columns of the data."""
+        """The number of columns of the data."""
         return len(self.standard.mean)
 
     def for_sampling(self, *, variance: bool = False) -> Predict:
-        """The denoiser with its x0 kept among the data, as an exact one keeps it by itself.
+        """The denoiser with its x0 clipped to the box of the training points; with `variance` it gives x0_var too.
 
-        Likelihoods are of the denoiser as it is. With `variance` it is the one that says how uncertain x0 is.
+        An exact x0 is never outside of the box. Likelihoods are those of the denoiser without clipping. Raises
+        UsageError where the variance is unknown.
         """
         predict = self.predict_with_variance if variance else self.predict
+        if predict is None:
+            raise UsageError(f"{self.name} does not know how uncertain x0 is (it takes --variance learned)")
         return predict if self.box is None else clipped(predict, *self.box)
 
 
 def model_of_run(run: Run, *, trust: bool = True) -> Model:
-    """The trained denoiser of a run."""
+    """The trained denoiser of a run. `trust` allows its dataset to be a user's own code."""
     return trained_model(
         run.experiment._replace(config=run.config),
         run.average(),
@@ -103,10 +109,11 @@ def trained_model(
 
 
 def exact_model(config: Config, dataset: Dataset, outputs: Path, *, process: Process, trust: bool = True) -> Model:
-    """The closed-form denoiser of a dataset under the process of `config`, perhaps as a run has learned it: what a
-    perfect network would answer.
+    """The closed-form denoiser of a dataset, which a perfect network would equal.
 
-    Of a user's file it is the mixture on its training points, the optimum that memorises them, and is named so.
+    process: that of `config`, or the one that a run with this config has learned. For a user's file this is the
+    denoiser of the mixture on its training points, which has memorised them, and its name says so. Raises UsageError
+    for a dataset without a density.
     """
     law = build.law_of(config, dataset)
     return Model(
@@ -124,7 +131,7 @@ def exact_model(config: Config, dataset: Dataset, outputs: Path, *, process: Pro
 
 
 def _folder_name(config: Config, dataset: Dataset) -> str:
-    """From all that an exact denoiser depends on: of a file, also from what decides which rows are trained on."""
+    """A folder name from all that an exact denoiser depends on; for a file also the choice of its training rows."""
     parts = [build.law_name(dataset), config.dataset, catalog.short_name(config.schedule), f"T{config.timesteps}"]
     parts += [config.scaling] if config.scaling else []
     parts += ["zero_terminal_snr"] if config.zero_terminal_snr else []

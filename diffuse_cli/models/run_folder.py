@@ -58,7 +58,8 @@ class Run(NamedTuple):
 
 def _average(made: Experiment, tensors: dict[str, np.ndarray]) -> Weights:
     template = jax.eval_shape(lambda: build.initial_weights(made, jax.random.key(0)))
-    return checkpoint.restore(template, tensors, "average")
+    weights: Weights = checkpoint.restore(template, tensors, "average")
+    return weights
 
 
 def create_run_folder(outputs: Path, name: str | None, dataset: str) -> Path:

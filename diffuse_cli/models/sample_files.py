@@ -1,8 +1,9 @@
-"""The files that samples and likelihoods are written to: .npz, .npy and .csv, or CSV on stdout. Never pickle."""
+"""The files that samples and likelihoods are written to: .npz, .npy and .csv, or CSV on stdout. No pickle."""
 
 import io
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,8 +17,11 @@ _KNOWN = (".npz", ".npy", ".csv")
 
 
 def check_samples_path(path: Path, *, trajectory: bool = False) -> None:
-    """Raise, before anything is computed, if nothing could be written there: UsageError for an unknown ending or a path
-    that must hold a trajectory and cannot, DiffuseError for a folder that does not exist."""
+    """Check, before anything is computed, that samples can be written to `path`.
+
+    Raises UsageError for an unknown ending, for a folder, and for a file type that cannot hold the trajectory that is
+    asked for; DiffuseError where the folder does not exist.
+    """
     if path != STDOUT and path.suffix not in _KNOWN:
         raise UsageError(f"cannot write to {path.name!r}; known endings are {', '.join(_KNOWN)}, and - for stdout")
     if trajectory and path.suffix != ".npz":
@@ -29,27 +33,29 @@ def check_samples_path(path: Path, *, trajectory: bool = False) -> None:
 
 
 def write_samples(path: Path, drawn: Drawn, standard: Standardiser) -> None:
-    """Write samples [n, d] in data units, by the path's ending.
+    """Write samples [n, d] in data units, in the format that the ending of the path names.
 
-    .csv: a header x,y,z (x0,x1,… beyond three columns), then a line each. .npy: the array, float32. .npz: `samples`;
-    with a path also `trajectory` [steps + 1, n, d] and `x0_hat` [steps, n, d] in model units, `log_snr`, `alpha` and
-    `sigma` [steps + 1] from noisiest to clean, and `mean`, `scale` [d]: data = mean + scale · model.
+    .csv: a header x,y,z (x0,x1,… beyond three columns), then a line for each sample. .npy: the array, float32. .npz:
+    `samples`; with a trajectory also `trajectory` [steps + 1, n, d] and `x0_hat` [steps, n, d] in model units,
+    `log_snr`, `alpha` and `sigma` [steps + 1] from noisiest to clean, and `mean`, `scale` [d]: data = mean + scale ·
+    model. Raises DiffuseError where the file cannot be written.
     """
     _write(path, _arrays(drawn, standard), columns(drawn.samples.shape[1]), drawn.samples)
 
 
 def write_log_p(path: Path, points: np.ndarray, log_p: np.ndarray, stderr: np.ndarray) -> None:
-    """Write log p [n] of points [n, d] (data units; nats), and the standard error of each, by the path's ending.
+    """Write points [n, d] in data units, their log p [n] in nats, and its standard errors [n].
 
-    .csv: the point's columns, then log_p and stderr. .npy: log_p alone. .npz: `log_p`, `stderr` and `points`.
+    .csv: the columns of the points, then log_p and stderr. .npy: log_p alone. .npz: `log_p`, `stderr` and `points`.
+    Raises DiffuseError where the file cannot be written.
     """
     table = np.column_stack([points, log_p, stderr])
     arrays = {"log_p": log_p, "stderr": stderr, "points": points}
     _write(path, arrays, [*columns(points.shape[1]), "log_p", "stderr"], table)
 
 
-def _write(path: Path, arrays: dict[str, np.ndarray], header: list[str], table: np.ndarray) -> None:
-    """The arrays as .npz, the first of them as .npy, or the table as CSV."""
+def _write(path: Path, arrays: dict[str, Any], header: list[str], table: np.ndarray) -> None:
+    """Write the arrays as .npz, the first of them as .npy, or the table as CSV."""
     buffer = io.BytesIO()
     if path.suffix == ".npz":
         np.savez(buffer, **arrays)
@@ -64,7 +70,11 @@ def _write(path: Path, arrays: dict[str, np.ndarray], header: list[str], table: 
 
 
 def columns(dim: int) -> list[str]:
-    """The names of `dim` coordinates."""
+    """The names of the columns of points in `dim` dimensions.
+
+    >>> columns(2), columns(4)
+    (['x', 'y'], ['x0', 'x1', 'x2', 'x3'])
+    """
     return list("xyz"[:dim]) if dim <= 3 else [f"x{i}" for i in range(dim)]
 
 

@@ -1,24 +1,30 @@
-"""Features that let a small network see fine detail."""
+"""Features of the inputs with which a small network can represent fine detail."""
+
+from collections.abc import Iterable
 
 import jax.numpy as jnp
 from flax import nnx
-from jax import Array
+from jaxtyping import Array, Float
 
 
 class FourierFeatures(nnx.Module):
     """x [..., d] -> [..., d (2 k + 1)]: x itself, then sin and cos of pi/2 f x at k fixed frequencies f.
 
-    A network of smooth units learns low frequencies first; given high ones as inputs it learns a thin curve in far
-    fewer steps. Tancik et al. 2020, section 4.
+    A network of smooth units learns low frequencies first; with high ones among its inputs it learns a thin curve in
+    far fewer steps. Tancik et al. 2020, section 4.
+
+    >>> FourierFeatures([0.5, 1.0])(jnp.ones((4, 2))).shape
+    (4, 10)
     """
 
-    def __init__(self, frequencies):
+    def __init__(self, frequencies: Iterable[float]) -> None:
         self.frequencies = tuple(float(f) for f in frequencies)
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Float[Array, "*n d"]) -> Float[Array, "*n features"]:
+        """The features of x."""
         angle = jnp.multiply.outer(x, jnp.pi / 2 * jnp.array(self.frequencies, x.dtype)).reshape(*x.shape[:-1], -1)
         return jnp.concatenate([x, jnp.sin(angle), jnp.cos(angle)], axis=-1)
 
     def width(self, dim: int) -> int:
-        """Number of features that `dim` inputs become."""
+        """The number of features of `dim` columns."""
         return dim * (2 * len(self.frequencies) + 1)

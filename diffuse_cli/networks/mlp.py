@@ -4,33 +4,43 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jax import Array
+from jaxtyping import Array, Float
 
 from diffuse_cli.networks.embeddings import FourierFeatures
+from diffuse_cli.networks.monotone import Monotone
 
 _POSITION_FREQUENCIES = np.geomspace(0.5, 4.0, 5)  # periods of 8 to 1 units of model space
 _LOG_SNR_FREQUENCIES = np.arange(1, 9) / 2
 _LOG_SNR_SCALE = 8.0  # log-SNR / 8 runs over about [-1, 1] where there is anything to learn
-_LARGEST_LOG_SNR = 20.0  # beyond it a level is as good as clean, or as pure noise
-_FEW = 8  # up to this many dimensions every coordinate is given its own Fourier features
+_LARGEST_LOG_SNR = 20.0  # beyond it a level is as good as clean, below its negative as good as pure noise
+_FEW = 8  # up to this many dimensions every coordinate has its own Fourier features
 
 
 class MLP(nnx.Module):
-    """(x [batch, dim], log_snr [batch, 1]) -> [batch, outputs dim]: `depth` hidden layers of `width` SiLU units.
+    """(x [n, dim], log_snr [n, 1]) -> [n, outputs dim]: `depth` hidden layers of `width` SiLU units.
 
-    Layers have skips. The last one starts at zero, so that an untrained network answers 0. Without `time` the network
-    is not told how much noise there is (Sun et al. 2025).
+    Hidden layers are residual. The last layer starts at zero, so the output of an untrained network is 0. Without
+    `time` the network does not get the noise level (Sun et al. 2025).
+
+    >>> network = MLP(2, width=64, depth=3, rngs=nnx.Rngs(0))
+    >>> network(jnp.ones((4, 2)), jnp.zeros((4, 1))).shape
+    (4, 2)
     """
 
-    def __init__(self, dim: int, *, width: int, depth: int, outputs: int = 1, time: bool = True, rngs: nnx.Rngs):
+    course: Monotone  # the curve of a learned schedule, which only a network that learns one has
+
+    def __init__(
+        self, dim: int, *, width: int, depth: int, outputs: int = 1, time: bool = True, rngs: nnx.Rngs
+    ) -> None:
         self.position = FourierFeatures(_POSITION_FREQUENCIES if dim <= _FEW else ())
         self.noise = FourierFeatures(_LOG_SNR_FREQUENCIES) if time else None
-        inputs = self.position.width(dim) + (self.noise.width(1) if time else 0)
+        inputs = self.position.width(dim) + (self.noise.width(1) if self.noise is not None else 0)
         self.first = nnx.Linear(inputs, width, rngs=rngs)
         self.hidden = nnx.List([nnx.Linear(width, width, rngs=rngs) for _ in range(depth - 1)])
         self.last = nnx.Linear(width, outputs * dim, kernel_init=nnx.initializers.zeros, rngs=rngs)
 
-    def __call__(self, x: Array, log_snr: Array) -> Array:
+    def __call__(self, x: Float[Array, "n dim"], log_snr: Float[Array, "n 1"]) -> Float[Array, "n outputs"]:
+        """The raw output for x at these noise levels."""
         features = [self.position(x)]
         if self.noise is not None:
             bounded = jnp.clip(log_snr, -_LARGEST_LOG_SNR, _LARGEST_LOG_SNR) / _LOG_SNR_SCALE

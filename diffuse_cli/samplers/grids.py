@@ -1,7 +1,7 @@
-"""The noise levels a sampler visits: from noise, t = 1, to the exactly clean one.
+"""The noise levels that a sampler visits, from noise (t = 1) to clean data.
 
 A grid takes a Process and a number of steps and returns levels with fields [steps + 1], log-SNR strictly increasing:
-`steps` noisy levels within t = 1 and t = 1/T, beyond which nothing is trained, and then the clean one.
+`steps` noisy levels between t = 1 and t = 1/T, the range that networks are trained on, and then the clean level.
 """
 
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from typing import Annotated
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 from msgspec import Meta
 
 from diffuse_cli.diffusion.process import Level, Process
@@ -18,8 +19,9 @@ Grid = Callable[[Process, int], Level]
 
 
 def levels_of(grid: Grid, process: Process, steps: int) -> Level:
-    """The levels of a grid, fields [steps + 1], as numpy's: worked out once, by one small program."""
-    return jax.device_get(_levels(grid, process, steps))
+    """The levels of a grid as numpy arrays, fields [steps + 1]; computed by one small program."""
+    levels: Level = jax.device_get(_levels(grid, process, steps))
+    return levels
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
@@ -28,27 +30,42 @@ def _levels(grid: Grid, process: Process, steps: int) -> Level:
 
 
 def uniform_grid() -> Grid:
-    """Equal steps in t. With as many steps as timesteps these are the chain's own levels."""
+    """Equal steps in t. With as many steps as timesteps these are the levels of the discrete chain.
+
+    >>> from diffuse_cli.diffusion.schedules import linear
+    >>> print(uniform_grid()(Process(linear(1000), 1000), 4).log_snr.round(1))
+    [-10.1  -4.5  -0.8   9.2   inf]
+    """
     return _in_time(lambda share: share)
 
 
 def quadratic_grid() -> Grid:
-    """Equal steps in the square root of t: finer and finer towards the data. Song et al. 2021 (DDIM), appendix D.2."""
+    """Equal steps in the square root of t: shorter ones near the data. Song, Meng & Ermon 2021, appendix D.2.
+
+    >>> from diffuse_cli.diffusion.schedules import linear
+    >>> print(quadratic_grid()(Process(linear(1000), 1000), 4).log_snr.round(1))
+    [-10.1  -2.    1.7   9.2   inf]
+    """
     return _in_time(lambda share: share**2, lambda t: t**0.5)
 
 
 def log_snr_grid(*, floor: Annotated[float, Meta(ge=-60, le=20)] = -4.0) -> Grid:
-    """Equal steps in log-SNR (Lu et al. 2022, section 3.3) above `floor`, and longer and longer ones below it.
+    """Equal steps in log-SNR (Lu et al. 2022, section 3.3) above `floor`, longer and longer ones below it.
 
-    Departure: the steps are equal in log(SNR^1/2 + SNR_floor^1/2). Below a log-SNR of about -4 nothing of the data is
-    left to be seen, and some schedules spend most of their log-SNR there; a floor of -60 has equal steps throughout.
+    Departure: the steps are equal in log(SNR^1/2 + SNR_floor^1/2). Below a log-SNR of about -4 hardly any signal of the
+    data is left, and some schedules spend most of their log-SNR there; with a floor of -60 all steps are equal.
+
+    >>> from diffuse_cli.diffusion.schedules import linear
+    >>> print(log_snr_grid(floor=-60)(Process(linear(1000), 1000), 4).log_snr.round(1))
+    [-10.1  -3.7   2.8   9.2   inf]
     """
 
     def grid(process: Process, steps: int) -> Level:
         ends = process.schedule(jnp.array([1.0, 1.0 / process.timesteps]))
-        above = jnp.linspace(*jnp.logaddexp(0.0, (ends - floor) / 2), steps)
+        lowest, highest = jnp.logaddexp(0.0, (ends - floor) / 2)
+        above = jnp.linspace(lowest, highest, steps)
         noisy = floor + 2 * jnp.log(jnp.expm1(above))
-        noisy = noisy.at[0].set(ends[0])  # where exp and log lose it
+        noisy = noisy.at[0].set(ends[0])  # exp and log round it away where it is far below the floor
         return process.at(jnp.append(noisy, jnp.inf))
 
     return grid
@@ -59,26 +76,40 @@ def karras_grid(
 ) -> Grid:
     """Equal steps in (sigma / alpha)^(1 / rho): shorter and shorter ones towards the data. Karras et al. 2022, eq. 5.
 
-    sigma_max: where a process has more noise than this at t = 1, the grid begins here. Nothing of the data is to be
-    seen above: a step down from 20,000, where `cosine` begins, would be as long as all others and never get shorter.
+    sigma_max: the grid begins at this sigma / alpha where the process has more noise at t = 1. No signal of the data is
+    left above it: of a grid that began at 20,000, as `cosine` does, most steps would be spent there.
+
+    >>> from diffuse_cli.diffusion.schedules import edm
+    >>> process = Process(edm(1000), 1000, edm(1000).scaling)
+    >>> [round(float(sigma), 2) for sigma in karras_grid()(process, 4).sigma]
+    [80.0, 9.75, 0.47, 0.0, 0.0]
     """
 
     def grid(process: Process, steps: int) -> Level:
         first, last = process.schedule(jnp.array([1.0, 1.0 / process.timesteps]))
         first = jnp.clip(-2 * jnp.log(sigma_max), first, last)
-        roots = jnp.exp(jnp.stack([first, last]) / (-2 * rho))
-        noisy = -2 * rho * jnp.log(jnp.linspace(*roots, steps))
+        largest, smallest = jnp.exp(jnp.stack([first, last]) / (-2 * rho))
+        noisy = -2 * rho * jnp.log(jnp.linspace(largest, smallest, steps))
         return process.at(jnp.append(noisy.at[0].set(first), jnp.inf))
 
     return grid
 
 
 def fixed_grid(*, log_snr: Annotated[float, Meta(ge=-30, le=30)] = 4.0) -> Grid:
-    """One level all the way, and then the clean one: for Langevin dynamics that is not annealed."""
+    """The same level at every step, then the clean one: for Langevin dynamics that is not annealed.
+
+    >>> from diffuse_cli.diffusion.schedules import linear
+    >>> print(fixed_grid(log_snr=4)(Process(linear(1000), 1000), 4).log_snr)
+    [ 4.  4.  4.  4. inf]
+    """
     return lambda process, steps: process.at(jnp.append(jnp.full(steps, log_snr), jnp.inf))
 
 
-def _in_time(to_t: Callable, from_t: Callable = lambda t: t) -> Grid:
+def _in_time(
+    to_t: Callable[[Float[Array, " steps"]], Float[Array, " steps"]], from_t: Callable[[float], float] = lambda t: t
+) -> Grid:
+    """Equal steps in `from_t` of the time, whose inverse is `to_t`."""
+
     def grid(process: Process, steps: int) -> Level:
         t = to_t(jnp.linspace(1.0, from_t(1.0 / process.timesteps), steps))
         return process.level(jnp.append(t, 0.0))

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jaxtyping import Array, Float, PRNGKeyArray
 from msgspec import Meta
 
 from diffuse_cli.diffusion.denoisers import Predict
@@ -12,17 +12,20 @@ from diffuse_cli.diffusion.process import Level
 from diffuse_cli.samplers.base import Sampler, State, standard_normal
 from diffuse_cli.samplers.ddim import ddpm
 
-Times = Annotated[int, Meta(ge=1, le=1000)]
+_Count = Annotated[int, Meta(ge=1, le=1000)]
 
 
 def reverse_sde() -> Sampler:
     """Euler-Maruyama on the reverse SDE, dx = [f - g^2 score] dt + g dw. Anderson 1982; Song et al. 2021, eq. 6.
 
-    Between two levels f dt is x d log alpha and g^2 dt is -sigma^2 d log-SNR. Unlike the flow's solvers it depends on
-    the scaling, which is the frame its straight steps are taken in.
+    Between two levels f dt is x d log alpha and g^2 dt is -sigma^2 d log-SNR. Its steps are straight in x, so unlike
+    the solvers of the flow it depends on the scaling.
+
+    >>> reverse_sde().deterministic, reverse_sde().cost(10)
+    (False, 10)
     """
 
-    def step(predict: Predict, state: State, now: Level, nxt: Level, key: Array) -> State:
+    def step(predict: Predict, state: State, now: Level, nxt: Level, key: PRNGKeyArray) -> State:
         p = predict(state.x, now)
         spread = now.sigma**2 * (nxt.log_snr - now.log_snr)
         score = -p.eps / now.sigma
@@ -32,15 +35,18 @@ def reverse_sde() -> Sampler:
     return Sampler(step)
 
 
-def langevin(*, step_size: Annotated[float, Meta(gt=0, lt=4)], inner: Times = 10) -> Sampler:
+def langevin(*, step_size: Annotated[float, Meta(gt=0, lt=4)], inner: _Count = 10) -> Sampler:
     """Annealed Langevin dynamics: `inner` steps at each level. Song & Ermon 2019, algorithm 1.
 
-    step_size: of x in units of sigma^2; 4 and more would not be stable. On the grid `fixed`, which is one level, this
-    is plain Langevin dynamics, which finds no way between parts of the data that lie apart.
+    step_size: in units of sigma^2; from 4 on the dynamics are unstable. On the grid `fixed`, which has one level, this
+    is plain Langevin dynamics, whose samples hardly ever cross from one separate part of the data to another.
+
+    >>> langevin(step_size=0.1, inner=5).cost(10)
+    50
     """
 
-    def step(predict: Predict, state: State, now: Level, nxt: Level, key: Array) -> State:
-        def inside(x: Array, key: Array) -> tuple[Array, Array]:
+    def step(predict: Predict, state: State, now: Level, nxt: Level, key: PRNGKeyArray) -> State:
+        def inside(x: Float[Array, "n d"], key: PRNGKeyArray) -> tuple[Float[Array, "n d"], Float[Array, "n d"]]:
             p = predict(x, nxt)
             return x + nxt.sigma * (jnp.sqrt(step_size) * standard_normal(key, x) - step_size / 2 * p.eps), p.x0
 
@@ -50,16 +56,19 @@ def langevin(*, step_size: Annotated[float, Meta(gt=0, lt=4)], inner: Times = 10
     return Sampler(step, evals=inner, allows_equal_levels=True, grid="log_snr")
 
 
-def pc(*, snr: Annotated[float, Meta(gt=0, lt=1)] = 0.16, corrections: Times = 1) -> Sampler:
+def pc(*, snr: Annotated[float, Meta(gt=0, lt=1)] = 0.16, corrections: _Count = 1) -> Sampler:
     """Predictor-corrector: an ancestral step, then Langevin steps at the new level. Song et al. 2021, algorithm 1.
 
-    snr: r, how long the score's part of a correction is beside the noise's. The ancestral step is the paper's
-    alternative to its reverse diffusion step, from which it differs by less than a step's own error.
+    snr: r in the article, the length of the score's part of a correction divided by that of the noise. The ancestral
+    step is the article's alternative to its reverse diffusion step; they differ by less than the error of one step.
+
+    >>> pc(corrections=2).cost(10)
+    30
     """
     ancestral = ddpm().step
 
-    def step(predict: Predict, state: State, now: Level, nxt: Level, key: Array) -> State:
-        def correct(x: Array, key: Array) -> tuple[Array, None]:
+    def step(predict: Predict, state: State, now: Level, nxt: Level, key: PRNGKeyArray) -> State:
+        def correct(x: Float[Array, "n d"], key: PRNGKeyArray) -> tuple[Float[Array, "n d"], None]:
             score, noise = -predict(x, nxt).eps / nxt.sigma, standard_normal(key, x)
             size = 2 * (snr * _length(noise) / _length(score)) ** 2
             return x + size * score + jnp.sqrt(2 * size) * noise, None
@@ -71,6 +80,6 @@ def pc(*, snr: Annotated[float, Meta(gt=0, lt=1)] = 0.16, corrections: Times = 1
     return Sampler(step, evals=1 + corrections)
 
 
-def _length(vectors: Array) -> Array:
-    """The mean length of [n, d] vectors."""
+def _length(vectors: Float[Array, "n d"]) -> Float[Array, ""]:
+    """The mean length of n vectors."""
     return jnp.mean(jnp.linalg.norm(vectors, axis=-1))

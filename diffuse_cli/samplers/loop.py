@@ -1,32 +1,35 @@
-"""The one loop that runs every sampler, and the one last step to clean data that all of them end with."""
+"""The loop that runs every sampler, and the last step to clean data, which is the same for all of them."""
 
 from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from diffuse_cli.diffusion.denoisers import Predict
 from diffuse_cli.diffusion.process import Level, Scaling, prior, variance_preserving
 from diffuse_cli.samplers import adaptive
-from diffuse_cli.samplers.base import Adaptive, Sampler
+from diffuse_cli.samplers.base import Adaptive, Sampler, State
 
 
 class Path(NamedTuple):
-    """Where sampling went: x [k, n, d] at each of k levels, and x0 [k - 1, n, d] seen on leaving each."""
+    """The samples on their way: x at each of k levels, and the x0 that the denoiser saw in the step from each."""
 
-    x: Array
-    x0: Array
+    x: Float[Array, "k n d"]
+    x0: Float[Array, "k-1 n d"]
 
 
 class Outcome(NamedTuple):
-    """x [n, d] at the last level; `broken`, the first step that left a value that is not finite, or -1;
-    `evals`, network evaluations for a sample, a mean where each has its own; the Path, if it was asked for."""
+    """What sampling returns.
 
-    x: Array
-    broken: Array
-    evals: Array
+    x: the samples at the last level. broken: the first step after which a value is not finite, or -1.
+    evals: the network evaluations of one sample, the mean where they differ. path: None where it was not asked for.
+    """
+
+    x: Float[Array, "n d"]
+    broken: Int[Array, ""]
+    evals: Float[Array, ""]
     path: Path | None
 
 
@@ -34,19 +37,20 @@ def sample(
     predict: Predict,
     sampler: Sampler | Adaptive,
     levels: Level,
-    key: Array,
+    key: PRNGKeyArray,
     shape: tuple[int, int],
     *,
     scaling: Scaling = variance_preserving,
     trajectory: bool = False,
 ) -> Outcome:
-    """Draw [n, d] samples: noise at the first of a grid's levels, then `run`. Model space."""
+    """Draw samples of this shape [n, d], model space: noise at the first level of a grid, then `run_steps`."""
     key_run = jax.random.split(key)[1]
     x = initial_noise(key, shape, levels)
-    return run_steps(predict, sampler, levels, x, key_run, scaling=scaling, trajectory=trajectory)
+    outcome: Outcome = run_steps(predict, sampler, levels, x, key_run, scaling=scaling, trajectory=trajectory)
+    return outcome
 
 
-def initial_noise(key: Array, shape: tuple[int, int], levels: Level) -> Array:
+def initial_noise(key: PRNGKeyArray, shape: tuple[int, int], levels: Level) -> Float[Array, "n d"]:
     """The noise [n, d] that `sample` starts from with this key."""
     return prior(jax.random.split(key)[0], shape, _at(levels, 0))
 
@@ -56,16 +60,16 @@ def run_steps(
     predict: Predict,
     sampler: Sampler | Adaptive,
     levels: Level,
-    x: Array,
-    key: Array,
+    x: Float[Array, "n d"],
+    key: PRNGKeyArray,
     *,
     scaling: Scaling = variance_preserving,
     trajectory: bool = False,
 ) -> Outcome:
-    """Take x [n, d] from the first of a grid's levels (fields [steps + 1], the last one clean) to clean data.
+    """Take x from the first level of a grid (fields [steps + 1], the last one clean) to clean data.
 
-    The last step is the same for all samplers, `denoise`: it adds no noise, and where hardly any is left the mean of
-    what is possible is as good a guess as any.
+    The last step is `denoise` for all samplers: it adds no noise, and where hardly any noise is left the posterior mean
+    is close to any sample from the posterior.
     """
     noisy = _at(levels, slice(-1))
     carried = carry(predict, sampler, noisy, x, key, scaling=scaling, trajectory=trajectory)
@@ -76,8 +80,8 @@ def run_steps(
     return Outcome(x0, broken, carried.evals + 1, path)
 
 
-def denoise(predict: Predict, x: Array, level: Level) -> Array:
-    """The clean sample that the denoiser sees in x [n, d]: DDIM's step to the clean level, and the ancestral one's."""
+def denoise(predict: Predict, x: Float[Array, "n d"], level: Level) -> Float[Array, "n d"]:
+    """The clean sample that the denoiser sees in x: the step to the clean level of DDIM, and of the ancestral chain."""
     return predict(x, level).x0
 
 
@@ -85,31 +89,42 @@ def carry(
     predict: Predict,
     sampler: Sampler | Adaptive,
     levels: Level,
-    x: Array,
-    key: Array,
+    x: Float[Array, "n d"],
+    key: PRNGKeyArray,
     *,
     scaling: Scaling = variance_preserving,
     trajectory: bool = False,
 ) -> Outcome:
-    """Carry x [n, d] from levels[0] through all of `levels`, fields [k], every one of them noisy.
+    """Carry x from the first of `levels` (fields [k], all noisy) through all the others.
 
-    `predict` is a pytree (jax.tree_util.Partial): its weights and the levels are data, so another run of the same
-    shape, another grid or schedule with the same number of steps compiles nothing. `scaling` is the levels', for a
-    sampler that visits others in between.
+    `predict` is a pytree (jax.tree_util.Partial). Its weights and the levels are data, so another run of the same
+    shape, or another grid or schedule with the same number of steps, compiles nothing new. `scaling` is that of the
+    levels, for a sampler that visits other levels in between.
     """
     if isinstance(sampler, Adaptive):
         return _solve(predict, sampler, levels, x, scaling, trajectory=trajectory)
-    return scan(predict, sampler, levels, x, key, trajectory=trajectory)
+    outcome: Outcome = scan(predict, sampler, levels, x, key, trajectory=trajectory)
+    return outcome
 
 
 @partial(jax.jit, static_argnames=("sampler", "trajectory"))
-def scan(predict: Predict, sampler: Sampler, levels: Level, x: Array, key: Array, *, trajectory: bool) -> Outcome:
-    """`carry` with a sampler that has steps: the loop itself, compiled."""
+def scan(
+    predict: Predict,
+    sampler: Sampler,
+    levels: Level,
+    x: Float[Array, "n d"],
+    key: PRNGKeyArray,
+    *,
+    trajectory: bool,
+) -> Outcome:
+    """`carry` for a sampler that has steps: the compiled loop."""
 
-    def step(carried, inputs):
+    def step(
+        carried: tuple[State, Int[Array, ""]], inputs: tuple[Int[Array, ""], Level, Level, PRNGKeyArray]
+    ) -> tuple[tuple[State, Int[Array, ""]], tuple[Array, Array] | None]:
         state, broken = carried
-        number, *rest = inputs
-        state = sampler.step(predict, state, *rest)
+        number, now, nxt, key = inputs
+        state = sampler.step(predict, state, now, nxt, key)
         broken = jnp.where((broken < 0) & ~jnp.isfinite(state.x).all(), number, broken)
         return (state, broken), (state.x, state.x0) if trajectory else None
 
@@ -121,12 +136,12 @@ def scan(predict: Predict, sampler: Sampler, levels: Level, x: Array, key: Array
         jax.random.split(key, steps),
     )
     (state, broken), seen = jax.lax.scan(step, (sampler.init(x), jnp.int32(-1)), inputs)
-    path = Path(jnp.concatenate([x[None], seen[0]]), seen[1]) if trajectory else None
+    path = None if seen is None else Path(jnp.concatenate([x[None], seen[0]]), seen[1])
     return Outcome(state.x, broken, jnp.float32(sampler.cost(steps)), path)
 
 
 def _solve(
-    predict: Predict, sampler: Adaptive, levels: Level, x: Array, scaling: Scaling, *, trajectory: bool
+    predict: Predict, sampler: Adaptive, levels: Level, x: Float[Array, "n d"], scaling: Scaling, *, trajectory: bool
 ) -> Outcome:
     xs, evals = adaptive.solve_adaptively(predict, scaling, levels, x, sampler.tolerance, max_steps=sampler.max_steps)
     finite = jnp.isfinite(xs).all(axis=(1, 2))
@@ -137,4 +152,4 @@ def _solve(
 
 
 def _at(levels: Level, place: int | slice) -> Level:
-    return jax.tree.map(lambda field: field[place], levels)
+    return Level(*(field[place] for field in levels))

@@ -1,7 +1,7 @@
-"""Multistep samplers: they remember what they saw at the levels before, and ask the network once a step.
+"""Multistep samplers: they remember the values at earlier levels, and evaluate the network once a step.
 
-All integrate the flow exactly but for one thing, x0 or eps along the way, which is a polynomial through values at
-levels seen. With alpha = 1 and l = half the log-SNR,
+All integrate the flow exactly except for x0 or eps within the step, which is approximated by a polynomial through its
+values at earlier levels. With alpha = 1 and l = half the log-SNR,
 
     x' = e^-h x + ∫ e^-(h - u) x0(u) du,  u from 0 to h, the step in l    (Lu et al. 2022b, eq. 8)
     x' = x + ∫ eps dsigma                                                 (Zhang & Chen 2023, eq. 14, rho = sigma).
@@ -12,45 +12,52 @@ from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from diffuse_cli.diffusion.denoisers import Predict
 from diffuse_cli.diffusion.process import Level
 from diffuse_cli.samplers import dpm_solver
-from diffuse_cli.samplers.base import Sampler, State, standard_normal, without_scale
+from diffuse_cli.samplers.base import Sampler, State, Step, standard_normal, without_scale
 
-_EMPTY_SLOT = 1e30  # the place of what has not been seen: so far away that no polynomial bends towards it
+_EMPTY_SLOT = 1e30  # the place of a missing value: so far away that it has no weight in any polynomial
 
 
-class Seen(NamedTuple):
-    """What was seen before this step, latest first: values [k, n, d] at places [k] of the solver's own variable."""
+_Scalar = Float[Array, ""]
+_X = Float[Array, "n d"]
 
-    places: Array
-    values: Array
 
-    def then(self, place: Array, value: Array) -> "Seen":
-        """With one more, in the place of the oldest."""
-        return Seen(
+class _History(NamedTuple):
+    """The values at the last k levels, latest first, and the places of these levels in the variable of the solver."""
+
+    places: Float[Array, " k"]
+    values: Float[Array, "k n d"]
+
+    def then(self, place: Float[Array, ""], value: Float[Array, "n d"]) -> "_History":
+        """The history with one more value, and without the oldest."""
+        return _History(
             *(jnp.concatenate([new[None], old])[: len(old)] for new, old in zip((place, value), self, strict=True))
         )
 
     @property
-    def anything(self) -> Array:
+    def has_values(self) -> Bool[Array, ""]:
         """Whether there has been a step before."""
         return self.places[0] < _EMPTY_SLOT
 
 
-def _nothing_seen(x: Array, k: int) -> Seen:
-    return Seen(_EMPTY_SLOT * jnp.arange(1, k + 1, dtype=x.dtype), jnp.zeros((k, *x.shape), x.dtype))
+def _empty_history(x: Float[Array, "n d"], k: int) -> _History:
+    return _History(_EMPTY_SLOT * jnp.arange(1, k + 1, dtype=x.dtype), jnp.zeros((k, *x.shape), x.dtype))
 
 
 def dpmpp_2m() -> Sampler:
-    """DPM-Solver++(2M): x0 where the line through the last two has it in mid-step. Lu et al. 2022b, algorithm 2.
+    """DPM-Solver++(2M): x0 at mid-step, on the line through its last two values. Lu et al. 2022b, algorithm 2.
 
-    The first step, which has none before it, is DDIM's.
+    The first step, which has no earlier value, is DDIM's.
+
+    >>> dpmpp_2m().order, dpmpp_2m().cost(10)
+    (2, 10)
     """
 
-    def advance(x: Array, h: Array, places: list[Array], values: list[Array], nxt: Level, key: Array) -> Array:
+    def advance(x: _X, h: _Scalar, places: list[_Scalar], values: list[_X], nxt: Level, key: PRNGKeyArray) -> _X:
         x0 = values[0] + h / 2 * _slope(places, values)
         return x0 + jnp.exp(-h) * (x - x0)
 
@@ -58,9 +65,13 @@ def dpmpp_2m() -> Sampler:
 
 
 def dpmpp_2m_sde() -> Sampler:
-    """SDE-DPM-Solver++(2M): the same x0, in the exact solution of the reverse SDE. Lu et al. 2022b, section 5."""
+    """SDE-DPM-Solver++(2M): the x0 of `dpmpp_2m` in the exact solution of the reverse SDE. Lu et al. 2022b, section 5.
 
-    def advance(x: Array, h: Array, places: list[Array], values: list[Array], nxt: Level, key: Array) -> Array:
+    >>> dpmpp_2m_sde().deterministic, dpmpp_2m_sde().cost(10)
+    (False, 10)
+    """
+
+    def advance(x: _X, h: _Scalar, places: list[_Scalar], values: list[_X], nxt: Level, key: PRNGKeyArray) -> _X:
         x0 = values[0] + h / 2 * _slope(places, values)
         return x0 + jnp.exp(-2 * h) * (x - x0) + nxt.sigma * jnp.sqrt(-jnp.expm1(-2 * h)) * standard_normal(key, x)
 
@@ -68,26 +79,32 @@ def dpmpp_2m_sde() -> Sampler:
 
 
 def dpmpp_3m() -> Sampler:
-    """DPM-Solver++ with x0 on the parabola through the last three. Lu et al. 2022b, eq. 10 for k = 3.
+    """DPM-Solver++ with x0 on the parabola through its last three values. Lu et al. 2022b, eq. 10 for k = 3.
 
-    Departure: the first step is DPM-Solver++(2S)'s, at one evaluation more, without which the start costs an order.
+    Departure: the first step is DPM-Solver++(2S)'s, which takes one more evaluation; with DDIM's the order would be 2.
+
+    >>> dpmpp_3m().order, dpmpp_3m().cost(10)
+    (3, 11)
     """
 
-    def advance(x: Array, h: Array, places: list[Array], values: list[Array], nxt: Level, key: Array) -> Array:
+    def advance(x: _X, h: _Scalar, places: list[_Scalar], values: list[_X], nxt: Level, key: PRNGKeyArray) -> _X:
         return _flow(x, h, places, values)
 
     return _multistep(advance, _x0, 2, order=3, opening=dpm_solver.dpmpp_2s())
 
 
 def deis(*, order: Literal[1, 2, 3] = 3) -> Sampler:
-    """DEIS: eps on the polynomial through the last `order`, in rho = sigma / alpha. Zhang & Chen 2023, rho-AB-DEIS.
+    """DEIS: eps on the polynomial in sigma / alpha through its last `order` values. Zhang & Chen 2023, rho-AB-DEIS.
 
-    Order 1 is DDIM. Departure: at order 3 the first step is DPM-Solver-2's, at one evaluation more, without which the
-    start costs an order. What it remembers is eps, whose rounding counts sigma times: in single precision it loses a
-    thousandth where it begins at sigma / alpha = 1e4.
+    Order 1 is DDIM. Departure: at order 3 the first step is DPM-Solver-2's, which takes one more evaluation; with
+    DDIM's the order would be 2. The values are those of eps, so rounding errors are multiplied by sigma: in single
+    precision a thousandth is lost where sampling begins at sigma / alpha = 1e4.
+
+    >>> deis(order=2).order, deis(order=3).cost(10)
+    (2, 11)
     """
 
-    def advance(x: Array, h: Array, places: list[Array], values: list[Array], nxt: Level, key: Array) -> Array:
+    def advance(x: _X, h: _Scalar, places: list[_Scalar], values: list[_X], nxt: Level, key: PRNGKeyArray) -> _X:
         moments = [h ** (k + 1) / (k + 1) for k in range(order)]
         return x + _integral(moments, places, values)
 
@@ -95,40 +112,49 @@ def deis(*, order: Literal[1, 2, 3] = 3) -> Sampler:
 
 
 def unipc(*, order: Literal[1, 2] = 2) -> Sampler:
-    """UniPC: what the network sees at the new level corrects the step that led there. Zhao et al. 2023, algorithm 1.
+    """UniPC: the x0 evaluated at a new level also corrects the step that led there. Zhao et al. 2023, algorithm 1.
 
-    The predictor puts x0 on the polynomial through the last `order`, the corrector on that through these and the new
-    one, in half the log-SNR; with `order` p the two converge with order p + 1. Departure: the weights are the exact
-    integrals, which the paper's conditions (eq. 5) approximate.
+    order: p; the predictor takes the polynomial in half the log-SNR through the last p values of x0, the corrector the
+    one through these and the new value, and the two together converge with order p + 1. Departure: the weights are the
+    exact integrals, which the article's conditions (eq. 5) approximate.
+
+    >>> unipc(order=2).order, unipc(order=2).cost(10)
+    (3, 10)
     """
 
-    def step(predict: Predict, state: State, now: Level, nxt: Level, key: Array) -> State:
+    def step(predict: Predict, state: State, now: Level, nxt: Level, key: PRNGKeyArray) -> State:
         place, after = now.log_snr / 2, nxt.log_snr / 2
         x0 = predict(state.x, now).x0
-        before, seen = state.memory
-        nodes = [seen.places[0], place, *seen.places[1:]]
+        before, history = state.memory
+        nodes = [history.places[0], place, *history.places[1:]]
         corrected = _flow(
-            before, place - seen.places[0], _from(nodes[0], nodes), [seen.values[0], x0, *seen.values[1:]]
+            before,
+            place - history.places[0],
+            _from(nodes[0], nodes),
+            [history.values[0], x0, *history.values[1:]],
         )
-        x = jnp.where(seen.anything, corrected, state.x)
-        nodes = [place, *seen.places[: order - 1]]
-        predicted = _flow(x, after - place, _from(place, nodes), [x0, *seen.values[: order - 1]])
-        return State(predicted, x0, (x, seen.then(place, x0)))
+        x = jnp.where(history.has_values, corrected, state.x)
+        nodes = [place, *history.places[: order - 1]]
+        predicted = _flow(x, after - place, _from(place, nodes), [x0, *history.values[: order - 1]])
+        return State(predicted, x0, (x, history.then(place, x0)))
 
     def init(x: Array) -> State:
-        return State(x, jnp.zeros_like(x), (x, _nothing_seen(x, order)))
+        return State(x, jnp.zeros_like(x), (x, _empty_history(x, order)))
 
     return Sampler(without_scale(step), init, grid="log_snr", order=order + 1, lookback=order - 1)
 
 
-Advance = Callable[[Array, Array, list[Array], list[Array], Level, Array], Array]
+_Advance = Callable[[_X, _Scalar, list[_Scalar], list[_X], Level, PRNGKeyArray], _X]
 
 
 class _Variable(NamedTuple):
-    """What is a polynomial of what: the place of a level, and the value seen there in x, alpha = 1, by its x0."""
+    """Which value is a polynomial in which variable.
 
-    place: Callable[[Level], Array]
-    value: Callable[[Array, Array, Level], Array]
+    place: level -> the variable. value: (x, x0, level) -> the value at a level with alpha = 1.
+    """
+
+    place: Callable[[Level], _Scalar]
+    value: Callable[[_X, _X, Level], _X]
 
 
 _x0 = _Variable(lambda level: level.log_snr / 2, lambda x, x0, level: x0)
@@ -136,32 +162,37 @@ _eps = _Variable(lambda level: level.sigma, lambda x, x0, level: (x - x0) / leve
 
 
 def _multistep(
-    advance: Advance, variable: _Variable, k: int, *, order: int | None, opening: Sampler | None = None
+    advance: _Advance, variable: _Variable, k: int, *, order: int | None, opening: Sampler | None = None
 ) -> Sampler:
     """The sampler that remembers k values.
 
-    advance(x, h, places, values, nxt, key) goes the step h; places [k + 1] are relative to the level now, whose value
-    is the first. `opening` takes the first step, where a lower order would be too low.
+    advance: (x, h, places, values, nxt, key) -> x after the step h of the variable. There are k + 1 values, the first
+        of them that of the present level, and their places are relative to it.
+    opening: the sampler of the first step, where a step of order 1 would lower the order of the whole.
     """
 
-    def usual(predict: Predict, state: State, now: Level, nxt: Level, key: Array) -> State:
-        place, seen = variable.place(now), state.memory
+    def usual(predict: Predict, state: State, now: Level, nxt: Level, key: PRNGKeyArray) -> State:
+        place, history = variable.place(now), state.memory
         x0 = predict(state.x, now).x0
-        places, values = _from(place, [place, *seen.places]), [variable.value(state.x, x0, now), *seen.values]
+        places, values = _from(place, [place, *history.places]), [variable.value(state.x, x0, now), *history.values]
         x = advance(state.x, variable.place(nxt) - place, places, values, nxt, key)
-        return State(x, x0, seen.then(place, values[0]))
+        return State(x, x0, history.then(place, values[0]))
 
-    def first(predict: Predict, state: State, now: Level, nxt: Level, key: Array) -> State:
-        then = opening.step(predict, State(state.x, state.x0), now, nxt, key)
-        value = variable.value(state.x, then.x0, now)
-        return then._replace(memory=state.memory.then(variable.place(now), value))
+    def opened(opening: Sampler) -> Step:
+        def first(predict: Predict, state: State, now: Level, nxt: Level, key: PRNGKeyArray) -> State:
+            after = opening.step(predict, State(state.x, state.x0), now, nxt, key)
+            value = variable.value(state.x, after.x0, now)
+            return after._replace(memory=state.memory.then(variable.place(now), value))
 
-    def either(predict: Predict, state: State, now: Level, nxt: Level, key: Array) -> State:
-        return jax.lax.cond(state.memory.anything, usual, first, predict, state, now, nxt, key)
+        def either(predict: Predict, state: State, now: Level, nxt: Level, key: PRNGKeyArray) -> State:
+            after: State = jax.lax.cond(state.memory.has_values, usual, first, predict, state, now, nxt, key)
+            return after
+
+        return either
 
     return Sampler(
-        without_scale(usual if opening is None else either),
-        lambda x: State(x, jnp.zeros_like(x), _nothing_seen(x, k)),
+        without_scale(usual if opening is None else opened(opening)),
+        lambda x: State(x, jnp.zeros_like(x), _empty_history(x, k)),
         starting=0 if opening is None else opening.evals - 1,
         grid="log_snr",
         order=order,
@@ -169,15 +200,15 @@ def _multistep(
     )
 
 
-def _from(start: Array, places: list[Array]) -> list[Array]:
+def _from(start: _Scalar, places: list[_Scalar]) -> list[_Scalar]:
     return [place - start for place in places]
 
 
-def _slope(places: list[Array], values: list[Array]) -> Array:
+def _slope(places: list[_Scalar], values: list[_X]) -> _X:
     return (values[0] - values[1]) / (places[0] - places[1])
 
 
-def _flow(x: Array, h: Array, places: list[Array], values: list[Array]) -> Array:
+def _flow(x: _X, h: _Scalar, places: list[_Scalar], values: list[_X]) -> _X:
     """e^-h x + ∫ e^-(h - u) x0(u) du, u from 0 to h, x0 the polynomial through `values` at `places`."""
     moments = [-jnp.expm1(-h)]
     for k in range(1, len(places)):
@@ -185,9 +216,10 @@ def _flow(x: Array, h: Array, places: list[Array], values: list[Array]) -> Array
     return jnp.exp(-h) * x + _integral(moments, places, values)
 
 
-def _integral(moments: list[Array], places: list[Array], values: list[Array]) -> Array:
+def _integral(moments: list[_Scalar], places: list[_Scalar], values: list[_X]) -> _X:
     """The integral of the polynomial through `values` at `places`, by the moments of u^0, u^1, … (Newton's form)."""
-    basis, differences, total = [1.0], list(values), 0.0
+    basis: list[float | _Scalar] = [1.0]
+    differences, total = list(values), jnp.zeros((), values[0].dtype)
     for k, place in enumerate(places):
         total += sum(c * moment for c, moment in zip(basis, moments, strict=False)) * differences[0]
         gaps = [places[i] - places[i + k + 1] for i in range(len(differences) - 1)]

@@ -62,7 +62,7 @@ def test_v_has_the_same_target_under_every_scaling(x64):
 
 def test_clipping_keeps_x0_among_the_data_and_the_two_in_agreement(x64):
     x, answer = points()
-    level = p.Process(None, 1).at(-3.0)
+    level = p.Process(None, 1).at(jnp.array(-3.0))
     low, high = jnp.array([-1.0, -0.5, -2.0]), jnp.array([1.0, 0.5, 2.0])
     plain = build("eps").decode(answer, x, level)
     got = denoisers.clipped(lambda x, level: plain, low, high)(x, level)
