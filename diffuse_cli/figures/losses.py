@@ -13,9 +13,6 @@ from diffuse_cli.plots.formats import DEFAULT_LOOK, Look
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 
 class Losses(NamedTuple):
     """A log as arrays: steps [k], train [k], held_out_steps [h], held_out [h], and the irreducible loss if known."""
@@ -38,11 +35,6 @@ def losses_of_log(records: list[dict[str, Any]]) -> Losses:
         np.array([record["held_out"] for record in judged]),
         known[-1]["held_out"] - known[-1]["excess"] if known else None,
     )
-
-
-def loss_of_run(folder: Path, asked: LossOptions, look: Look) -> "Figure":
-    """plot-loss: the loss in the log of a run. Raises DiffuseError where there is none."""
-    return loss_drawing(folder.name, run_folder.read_log(folder), look=look)()
 
 
 def loss_of_run(folder: Path, asked: LossOptions, look: Look) -> "Figure":

@@ -44,31 +44,6 @@ def reverse_of_model(model: Model, method: Method, asked: ReverseOptions, look: 
     return both_ways_drawing(model, method, drawn, dataset, frames=asked.frames or 6, seed=asked.seed, look=look)()
 
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-
-def forward_of_settings(config: Config, asked: ForwardOptions, look: Look) -> "Figure":
-    """plot-forward: the data of a Config on their way to noise."""
-    process, dataset = build.build_process(config), build.build_dataset(config)
-    drawing = forward_drawing(
-        config, process, dataset, frames=asked.frames, count=asked.count, seed=config.seed, look=look
-    )
-    return drawing()
-
-
-def reverse_of_model(model: Model, method: Method, asked: ReverseOptions, look: Look) -> "Figure":
-    """plot-reverse: samples on their way from noise, with `rows` "both" below the data on their way there.
-
-    Raises DiffuseError where the data of a run have gone, which only both rows need.
-    """
-    dataset = model.dataset() if asked.rows == "both" else None  # better told before the samples are drawn
-    drawn = draw_samples(model, method, asked.count, asked.seed, trajectory=True)
-    if dataset is None:
-        return reverse_drawing(model, method, drawn, frames=asked.frames or 10, look=look)()
-    return both_ways_drawing(model, method, drawn, dataset, frames=asked.frames or 6, seed=asked.seed, look=look)()
-
-
 def forward_drawing(
     config: Config, process: Process, dataset: Dataset, *, frames: int, count: int, seed: int, look: Look = DEFAULT_LOOK
 ) -> Drawing:
