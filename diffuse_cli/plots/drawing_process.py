@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from diffuse_cli.errors import DiffuseError
 from diffuse_cli.plots.formats import DEFAULT_LOOK, Look
 
 if TYPE_CHECKING:
@@ -49,9 +50,15 @@ class DrawingProcess:
         return self._thread.submit(self._ask, (drawing, path))
 
     def _ask(self, task: tuple[Drawing, Path]) -> Path:
-        pickle.dump(task, self._process.stdin)
-        self._process.stdin.flush()
-        answer = pickle.load(self._process.stdout)
+        try:
+            pickle.dump(task, self._process.stdin)
+            self._process.stdin.flush()
+            answer = pickle.load(self._process.stdout)
+        except (EOFError, BrokenPipeError, pickle.UnpicklingError) as error:
+            raise DiffuseError(
+                f"the process that draws figures has ended before {task[1].name} was written; the run itself is "
+                "complete, and the plot-* commands draw its figures"
+            ) from error
         if isinstance(answer, Exception):
             raise answer
         return answer

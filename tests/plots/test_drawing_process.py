@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from diffuse_cli.errors import UsageError
+from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.plots.drawing_process import Drawing, DrawingProcess
 from diffuse_cli.plots.formats import Look
 from diffuse_cli.plots.style import save_figure
@@ -62,3 +62,11 @@ def _is_there(process):
 def test_a_drawing_needs_no_matplotlib_before_it_is_drawn():
     code = "import diffuse_cli.figures.of_training, sys; sys.exit('matplotlib' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_process_that_has_died_is_told_in_one_line(tmp_path):
+    with DrawingProcess() as process:
+        process._process.kill()
+        process._process.wait()
+        with pytest.raises(DiffuseError, match=r"has ended before a\.png was written"):
+            process.save(LOSS, tmp_path / "a.png").result()
