@@ -1,5 +1,5 @@
-"""The report: one HTML page of a run, which needs no server, no network and nothing beside itself.
+"""The report: one HTML file about a run, which needs no server, no network and no other file.
 
-`document` gathers all that the page shows as plain data, `page` puts it into the hand-written files of `static/`.
-The page may change freely as long as it fetches nothing and runs no script but its own.
+`document` collects the content of the page as plain data, `page` inserts it into the hand-written files of `static/`.
+The page may change freely as long as it makes no request and runs no script but the one inside it.
 """

@@ -1,4 +1,4 @@
-"""All that a report shows, gathered as plain data."""
+"""The content of a report, collected as plain data."""
 
 import json
 from typing import Any, NamedTuple
@@ -14,15 +14,17 @@ from diffuse_cli.report import facts, layers, scene
 
 
 class History(NamedTuple):
-    """What a run's folder knows beyond its denoiser: the header of its checkpoint, and the records of its log."""
+    """The header of a run's checkpoint, and the records of its log."""
 
     header: dict[str, str]
     log: list[dict[str, Any]]
 
 
 class NextCommands(NamedTuple):
-    """What makes the same again: `train`, from the settings in config.toml (None where nothing was trained), and
-    `report`."""
+    """The commands that reproduce a page.
+
+    train: uses the settings in config.toml; None for an exact model. report: makes the page.
+    """
 
     train: str | None
     report: str
@@ -40,7 +42,10 @@ def gather_document(
     judged: facts.Judged | None,
     commands: NextCommands,
 ) -> dict[str, Any]:
-    """The document of a model and its methods, with `count` samples of each; `asked` is how many were wished for.
+    """The document of a model and its sampling methods, with `count` samples of each.
+
+    asked: the number of samples that the user has asked for, if they do not all fit into the page. history: of a
+    trained model. judged: its quality, or None. commands: how to reproduce the page.
 
     Raises DiffuseError for samples that are not finite.
     """
@@ -66,7 +71,7 @@ def gather_document(
 
 
 def _made(history: History | None) -> list[list[str]]:
-    """How long a run was trained, and by which versions."""
+    """The duration of training, and the versions of the packages that were used."""
     if history is None:
         return []
     return [

@@ -1,4 +1,4 @@
-"""What the page says in words, tables and curves: loss, quality, settings, versions, and how to make it all again."""
+"""The words, tables and curves of the page: loss, quality, settings and samplers."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -17,76 +17,80 @@ from diffuse_cli.models.draw import Method, draw_samples
 from diffuse_cli.models.model import Model
 from diffuse_cli.plots.loss import decades, smoothed_loss
 
-JUDGED = 2000  # samples of each method
+JUDGED = 2000  # samples of each method that are evaluated
 _REPEATS = 20  # of each noise floor
 _PROCESS = ("dataset", "schedule", "timesteps", "scaling", "zero_terminal_snr")
-_MOST_LOSSES = 600  # of a line: as many as its picture has pixels
+_MOST_LOSSES = 600  # points of a line: as many as its chart has pixels
 
 
 class Judged(NamedTuple):
-    """The quality of a model by the first of its methods, and the distances of them all, beside the same floors."""
+    """The quality of a model by the first of its methods, and the scores of all methods, by the same noise floors.
+
+    scores: one dict for each method, from the name of a metric to its Score; empty without floors.
+    """
 
     quality: Quality
     scores: list[dict[str, Score]]
 
 
 def judged(model: Model, dataset: Dataset, methods: list[Method], seed: int) -> Judged:
-    """Judge JUDGED samples of each method. Raises like `quality.evaluate`."""
-    found = quality.evaluate_model(model, dataset, methods[0], n=JUDGED, seed=seed, repeats=_REPEATS)
+    """Evaluate JUDGED samples of each method. Raises UsageError and DiffuseError like `quality.evaluate_model`."""
+    first = quality.evaluate_model(model, dataset, methods[0], n=JUDGED, seed=seed, repeats=_REPEATS)
     others = [
-        {} if found.floor is None else found.floor.scores(model.standard.to_model(drawn.samples))
+        {} if first.floor is None else first.floor.scores(model.standard.to_model(drawn.samples))
         for drawn in (draw_samples(model, method, JUDGED, seed) for method in methods[1:])
     ]
-    return Judged(found, [found.scores, *others])
+    return Judged(first, [first.scores, *others])
 
 
-def metric_facts(found: Judged, methods: list[Method]) -> dict[str, Any]:
+def metric_facts(results: Judged, methods: list[Method]) -> dict[str, Any]:
     """The tables of `diffuse evaluate`, with a column for each method."""
     rows = []
-    for name in found.quality.scores:
-        own = [quality_tables.distance_row(name, scores[name]) for scores in found.scores]
-        _, _, floor, n, _ = own[0]
-        cells = [[row[1], scores[name].indistinguishable] for row, scores in zip(own, found.scores, strict=True)]
+    for name in results.quality.scores:
+        distances = [quality_tables.distance_row(name, scores[name]) for scores in results.scores]
+        _, _, floor, n, _ = distances[0]
+        verdicts = [scores[name].indistinguishable for scores in results.scores]
+        cells = [[row[1], verdict] for row, verdict in zip(distances, verdicts, strict=True)]
         rows.append({"name": name, "floor": floor, "n": n, "cells": cells})
-    excess = found.quality.excess
+    excess = results.quality.excess
     return {
         "samples": JUDGED,
         "columns": [method.sampler for method in methods],
         "rows": rows,
-        "others": [*quality_tables.nll_rows(found.quality.nll), *quality_tables.other_rows(found.quality)],
-        "left_out": quality_tables.metrics_left_out(found.quality),
+        "others": [*quality_tables.nll_rows(results.quality.nll), *quality_tables.other_rows(results.quality)],
+        "left_out": quality_tables.metrics_left_out(results.quality),
         "excess": excess and [_rounded(each) for each in excess[:3]],
     }
 
 
 def loss_facts(records: list[dict[str, Any]]) -> dict[str, Any] | None:
     """The lines of `loss.png`; None where a log has no finite loss."""
-    found = losses_of_log(records)
-    finite = np.isfinite(found.train)
-    steps, train = found.steps[finite], found.train[finite]
+    losses = losses_of_log(records)
+    finite = np.isfinite(losses.train)
+    steps, train = losses.steps[finite], losses.train[finite]
     if not len(steps):
         return None
     mean = smoothed_loss(steps, train)
-    kept = _kept(len(steps), logarithmic=decades(steps))
-    held = _kept(len(found.held_out), logarithmic=decades(steps))
+    some = _spaced(len(steps), logarithmic=decades(steps))
+    held = _spaced(len(losses.held_out), logarithmic=decades(steps))
     return {
         "decades": decades(steps),
-        "train": [steps[kept].tolist(), _rounded(train[kept])],
-        "mean": [steps[kept].tolist(), _rounded(mean[kept])],
-        "held_out": [found.held_out_steps[held].tolist(), _rounded(found.held_out[held])],
-        "irreducible": found.irreducible,
+        "train": [steps[some].tolist(), _rounded(train[some])],
+        "mean": [steps[some].tolist(), _rounded(mean[some])],
+        "held_out": [losses.held_out_steps[held].tolist(), _rounded(losses.held_out[held])],
+        "irreducible": losses.irreducible,
     }
 
 
 def summary(settings: Config, *, trained: bool) -> str:
-    """What is sampled from, in a line."""
+    """The dataset and the process of a model in one line."""
     parts = (settings.dataset, f"{settings.schedule} schedule", f"T = {settings.timesteps:,}")
     return "  ·  ".join([*parts, *([f"predicts {settings.prediction}"] if trained else [])])
 
 
 def settings_table(settings: Config, *, trained: bool) -> list[list[str]]:
-    """Each setting that is set: name, value as in the config file, and what it means. Without training, those of the
-    data and the process."""
+    """The settings that have a value: name, value as in the config file, and meaning. Without training only those of
+    the data and the process."""
     values = msgspec.structs.asdict(settings)
     return [
         [name, str(value).lower() if isinstance(value, bool) else str(value), _meaning(name)]
@@ -96,18 +100,18 @@ def settings_table(settings: Config, *, trained: bool) -> list[list[str]]:
 
 
 def sampler_lines(methods: Iterable[Method]) -> list[list[str]]:
-    """Each method by name with what the catalogue says of it; of a user's own code, that it is."""
+    """The sampler of each method and its summary in the catalogue; 'own code' for a sampler of the user's code."""
     names = [(method.sampler, catalog.parse("sampler", method.sampler).name) for method in methods]
-    known = catalog.CATALOG["sampler"]
-    return [[written, known[name].summary if name in known else "own code"] for written, name in names]
+    entries = catalog.CATALOG["sampler"]
+    return [[written, entries[name].summary if name in entries else "own code"] for written, name in names]
 
 
 def _meaning(name: str) -> str:
     return config.field_parts(name)[1]["description"].partition("  [")[0]
 
 
-def _kept(count: int, *, logarithmic: bool) -> np.ndarray:
-    """The indices of at most _MOST_LOSSES of `count` records, evenly spaced on the axis that they are drawn on."""
+def _spaced(count: int, *, logarithmic: bool) -> np.ndarray:
+    """The indices of at most _MOST_LOSSES of `count` records, evenly spaced on the axis of the chart."""
     if count <= _MOST_LOSSES:
         return np.arange(count)
     spaced = np.geomspace(1, count, _MOST_LOSSES) if logarithmic else np.linspace(1, count, _MOST_LOSSES)
@@ -115,5 +119,5 @@ def _kept(count: int, *, logarithmic: bool) -> np.ndarray:
 
 
 def _rounded(values: Any) -> list[float]:
-    """Six digits, which no picture has."""
+    """The values rounded to six digits, more than a chart shows."""
     return [float(f"{value:.6g}") for value in np.asarray(values, np.float64).tolist()]

@@ -1,8 +1,8 @@
 """From a document to one HTML file.
 
-The page holds its document as JSON and puts every word of it in place as text, so that no name can be read as markup.
-Its policy names the one script and the one style sheet that it has by their hashes, and forbids all else: neither
-another script nor any request could start.
+The page contains its document as JSON, and its script inserts every part of it as text, so that no name can be read as
+markup. The content security policy allows one script and one style sheet, by their hashes, and nothing else: no other
+script and no request can start.
 """
 
 import base64
@@ -23,9 +23,9 @@ _HARMLESS = {ord(character): f"\\u{ord(character):04x}" for character in "<>&"}
 
 
 def render(document: dict[str, Any]) -> bytes:
-    """The page of a document: a tree of dict, list, text, numbers, True, False and None. The same gives the same bytes.
+    """The page of a document: a tree of dict, list, str, numbers, bool and None. Equal documents give equal bytes.
 
-    Raises DiffuseError for a page above LIMIT.
+    Raises DiffuseError for a page of more than LIMIT bytes.
     """
     style = _read("page.css")
     script = '"use strict";\n' + "\n".join(_read(name) for name in SCRIPTS)
@@ -46,14 +46,18 @@ def render(document: dict[str, Any]) -> bytes:
 
 
 def write_page(path: Path, document: dict[str, Any]) -> Path:
-    """Write the page of a document, whole or not at all. Raises like `check_page_path`, `render` and `atomic.write`."""
+    """Write the page of a document, complete or not at all, and return the path.
+
+    Raises UsageError for an ending other than .html, DiffuseError where the folder is missing or cannot be written to,
+    and for a page of more than LIMIT bytes.
+    """
     path = check_page_path(path)
     files.write_file(path, render(document))
     return path
 
 
 def json_text(document: dict[str, Any]) -> str:
-    """A document as ASCII that has no meaning in HTML. Numbers that are not finite become null."""
+    """A document as JSON in ASCII without characters that have a meaning in HTML. NaN and infinity become null."""
     text = json.dumps(finite(document), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return text.translate(_HARMLESS)
 

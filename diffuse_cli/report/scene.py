@@ -1,4 +1,4 @@
-"""The journeys of points as the page draws them: coordinates that can be drawn, limits, frames, colours."""
+"""The trajectories of points for the page: coordinates, limits, frames, colours."""
 
 from typing import Any, NamedTuple
 
@@ -15,28 +15,28 @@ from diffuse_cli.plots.point_colors import by_rank, principal_axes
 from diffuse_cli.plots.style import LIGHT
 from diffuse_cli.report.packing import packed, packed_size, text_of
 
-SAMPLER_FRAMES = 41  # of a sampler's way; between them the page interpolates
-_CURVES = 40  # more of them hide each other
+SAMPLER_FRAMES = 41  # of a sampler's trajectory; the page interpolates between them
+_CURVES = 40  # more of them would hide each other
 _COLUMNS = 128  # values of a curve that are drawn
 _NOISE = 1.570796326794  # an angle just below π/2
-_KNOTS = 1001  # at which the page reads the schedule
-PAGE_SHADES = 32
-_LETTERS = 1_400_000  # of the page for the points of all samplers
+_KNOTS = 1001  # times at which the schedule is stored
+PAGE_SHADES = 32  # of points
+_LETTERS = 1_400_000  # of the page that hold the points of all samplers
 _AXES = {"histogram": 1, "plane": 2, "projected": 2, "space": 3}
 
 
 class Ways(NamedTuple):
-    """The way to noise and the ways back, each clean end first: data, and for each method its journey, all levels."""
+    """The forward trajectory of the data, and the reverse trajectory of each method, all with the clean end first."""
 
     data: Trajectory
     samplers: list[Trajectory]
 
 
 class Drawing(NamedTuple):
-    """How samples are drawn. kind: as plots.panels.kind_of; axes [d, a]: what is drawn of a sample x [d] is x @ axes.
+    """The projection and the limits by which samples are drawn.
 
-    limits [a, 2]: of the panels; for curves [1, 2], of the value. It is linear, so that it may be applied to x0 and
-    noise apart.
+    kind: as plots.panels.kind_of. axes [d, a]: a sample x [d] is drawn at x @ axes, a linear map, which can be applied
+    to x0 and to the noise separately. limits [a, 2]: of the panels; for curves [1, 2], of the value.
     """
 
     kind: str
@@ -45,23 +45,26 @@ class Drawing(NamedTuple):
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """What the packed coordinates can hold: the limits, and as much again on either side."""
+        """The interval of the packed coordinates: the limits, extended by their width on both sides."""
         low, high = float(self.limits.min()), float(self.limits.max())
         return 2 * low - high, 2 * high - low
 
 
 def most(model: Model, methods: list[Method]) -> int:
-    """How many samples of a model fit into a page beside each other, by these methods."""
+    """The largest number of samples that fits into a page with these methods."""
     kind = kind_of(model.view, model.dim)
     if kind == "curves":
         return _CURVES
     frames = 2 + sum(min(method.steps + 1, SAMPLER_FRAMES) for method in methods)  # two: data and noise
-    shades = 2 + len(methods)  # by the noise, and by the end of each way
+    shades = 2 + len(methods)  # by the noise, and by the clean end of each trajectory
     return int(_LETTERS / (packed_size(3 * frames * _AXES[kind]) / 3 + shades * 4 / 3))
 
 
 def travel(model: Model, dataset: Dataset, methods: list[Method], count: int, seed: int) -> Ways:
-    """The same `count` noises at the end of the data's way and at the start of every method's. Raises like `draw`."""
+    """The trajectories of `count` points; the data end in the same noise from which every method starts.
+
+    Raises UsageError and DiffuseError like `models.draw.draw_samples`.
+    """
     back = [
         reverse_trajectory(model, draw_samples(model, method, count, seed, trajectory=True)).back()
         for method in methods
@@ -70,16 +73,16 @@ def travel(model: Model, dataset: Dataset, methods: list[Method], count: int, se
 
 
 def thinned(way: Trajectory) -> Trajectory:
-    """At most FRAMES frames of a way, clean end first, at times that rise: of several at one time, the last travelled.
+    """At most SAMPLER_FRAMES frames of a trajectory, clean end first, at rising times.
 
-    A way back is travelled from its end.
+    Of several frames at one time the first is taken, which in a reverse trajectory is the last one computed.
     """
     way = way.at(np.concatenate([[True], np.diff(way.t) > 0]))
     return way.at(np.unique(np.rint(np.linspace(0, len(way.t) - 1, SAMPLER_FRAMES)).astype(int)))
 
 
 def drawing_of(model: Model, ways: Ways) -> Drawing:
-    """How the samples of all these ways can be drawn in panels of equal scale."""
+    """The Drawing that shows all these trajectories in panels of equal scale."""
     kind = kind_of(model.view, model.dim)
     if kind == "curves":
         axes = np.eye(model.dim)[:, np.unique(np.linspace(0, model.dim - 1, _COLUMNS).astype(int))]
@@ -94,10 +97,10 @@ def drawing_of(model: Model, ways: Ways) -> Drawing:
 
 
 def scene_document(model: Model, methods: list[Method], ways: Ways, drawing: Drawing) -> dict[str, Any]:
-    """What the page needs to draw the points.
+    """The part of the document from which the page draws the points.
 
-    Of the data's way it has clean samples and noises, from which x = alpha x0 + sigma eps follows at any time; of a
-    sampler's, frames [k, n, a] at times [k].
+    The forward trajectory is stored as clean samples and noises, from which x = alpha x0 + sigma eps follows at any
+    time; that of a sampler as frames [k, n, a] at times [k].
     """
     eps = noises(ways.data)
     first = {
@@ -122,7 +125,7 @@ def scene_document(model: Model, methods: list[Method], ways: Ways, drawing: Dra
 
 
 def noises(data: Trajectory) -> np.ndarray:
-    """The noise [n, d] of each point of the data's way, clean end first: x = alpha x0 + sigma eps at its noisy one."""
+    """The noise eps [n, d] of each point of a forward trajectory with the clean end first: x = alpha x0 + sigma eps."""
     angle = angle_of(data.log_snr[-1])
     return (data.x[-1] - np.cos(angle) * data.x[0]) / np.sin(angle)
 
@@ -130,7 +133,7 @@ def noises(data: Trajectory) -> np.ndarray:
 def schedule_curve(process: Process) -> dict[str, Any]:
     """The angle [_KNOTS] at equally spaced times from 0 to 1: alpha is its cosine and sigma its sine."""
     log_snr = process.schedule(jnp.linspace(0, 1, _KNOTS, dtype=jnp.float32))
-    below = np.minimum(angle_of(log_snr), _NOISE)  # rounded up, an angle might lie beyond noise alone
+    below = np.minimum(angle_of(log_snr), _NOISE)  # after rounding up, an angle might exceed π/2
     return {"angle": [round(each, 12) for each in below.tolist()]}
 
 
@@ -147,13 +150,13 @@ def _sampler(method: Method, way: Trajectory, drawing: Drawing) -> dict[str, Any
 
 
 def _groups(cloud: np.ndarray) -> str:
-    """The shade of each point by its rank along the first principal axis of its cloud [n, d], as in the figures."""
+    """The shade of each point, in base64, by its rank along the first principal axis of its cloud [n, d]."""
     mean, axes = principal_axes(cloud, 1)
     return text_of(by_rank((cloud - mean) @ axes[:, 0], LIGHT, PAGE_SHADES).group.astype(np.uint8))
 
 
 def _data_units(model: Model, drawing: Drawing) -> dict[str, Any] | None:
-    """How a drawn coordinate becomes one in data units, where each is a column of its own."""
+    """The mean and scale that turn drawn coordinates into data units; None where coordinates are no columns."""
     if drawing.kind in ("projected", "curves"):
         return None
     return {"mean": model.standard.mean.tolist(), "scale": model.standard.scale.tolist()}

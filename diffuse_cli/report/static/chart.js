@@ -1,12 +1,12 @@
-// Charts of lines, as wide as the page lets them be.
+// Line charts, as wide as the page allows.
 
 const SVG = document.querySelector("svg").namespaceURI;
 
 function shape(tag, attributes, text) {
-  const made = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  if (text !== undefined) made.textContent = text;
-  return made;
+  const node = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  if (text !== undefined) node.textContent = text;
+  return node;
 }
 
 // Round numbers between low and high, at most about `most` of them.
@@ -14,13 +14,13 @@ function ticks(low, high, logarithmic, most) {
   if (logarithmic) {
     const decades = Math.log10(high / low);
     const leads = decades > 4 ? [1] : decades > 1.2 ? [1, 2, 5] : [1, 1.5, 2, 3, 4, 5, 6, 8];
-    const found = [];
+    const all = [];
     for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++) {
-      for (const lead of leads) found.push(lead * 10 ** power);
+      for (const lead of leads) all.push(lead * 10 ** power);
     }
-    const kept = found.filter((value) => value >= low * 0.999 && value <= high * 1.001);
-    const powers = kept.filter((value) => Math.abs(Math.log10(value) % 1) < 1e-9);
-    return kept.length > most && powers.length > 1 ? powers : kept;
+    const inside = all.filter((value) => value >= low * 0.999 && value <= high * 1.001);
+    const powers = inside.filter((value) => Math.abs(Math.log10(value) % 1) < 1e-9);
+    return inside.length > most && powers.length > 1 ? powers : inside;
   }
   const rough = (high - low) / most;
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -93,7 +93,7 @@ function keepDrawn(holder, chart) {
   }).observe(holder);
 }
 
-// Limits with some air; logarithmic where values fall by a factor of 2.5.
+// Limits with a margin; logarithmic where values fall by a factor of 2.5.
 function loose(values) {
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const log = low > 0 && high > 2.5 * low;
@@ -102,7 +102,7 @@ function loose(values) {
   return { limits: [low - room, high + room], log };
 }
 
-const SPAN = 1000; // of a logarithmic axis of steps: earlier decades would take half of it and say nothing
+const SPAN = 1000; // ratio of the ends of a logarithmic axis of steps: earlier decades would take half of the chart
 
 function lossChart({ train, mean, held_out: held, irreducible, decades }) {
   const last = Math.max(train[0].at(-1), train[0][0] + 1);
@@ -126,7 +126,7 @@ function lossChart({ train, mean, held_out: held, irreducible, decades }) {
   };
 }
 
-// Half the difference of the losses of the noise, whose area is the excess loss over all levels.
+// Half the difference of the two losses of the noise; its integral over log-SNR is the excess loss.
 function excessChart([logSnr, model, irreducible]) {
   const excess = model.map((loss, i) => Math.max(loss - irreducible[i], 0) / 2);
   return {

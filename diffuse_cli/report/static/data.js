@@ -1,4 +1,4 @@
-// The document, and where every point is at any time.
+// The document, and the position of every point at any time.
 
 const doc = JSON.parse(document.getElementById("document").textContent);
 const { scene } = doc;
@@ -13,7 +13,7 @@ function unpack(text) {
   return Float32Array.from(new Uint16Array(bytes(text).buffer), (code) => low + ((high - low) * code) / 65535);
 }
 
-// The place of `value` in rising `knots`: the knot before it, and how far it is on to the next, from 0 to 1.
+// The place of `value` in rising `knots`: the index of the knot before it, and the fraction of the way to the next.
 function between(knots, value) {
   let low = 0;
   let high = knots.length - 1;
@@ -27,7 +27,7 @@ function between(knots, value) {
   return [low, (value - knots[low]) / (knots[high] - knots[low])];
 }
 
-// alpha = cos angle and sigma = sin angle of the frames, which are scaled to alpha² + sigma² = 1.
+// The angle of the frames at time t: alpha = cos angle and sigma = sin angle, scaled to alpha² + sigma² = 1.
 function angleAt(t) {
   const { angle } = doc.schedule;
   const place = t * (angle.length - 1);
@@ -39,7 +39,7 @@ const logSnrAt = (t) => -2 * Math.log(Math.tan(angleAt(t)));
 
 const STEPS = 64; // of the forward path of a point, which is a curve
 
-// The way of data: each point keeps its noise, so it is known at any time.
+// The forward process: each point has one noise at all times, so its position follows at any time.
 function forwardJourney(panel) {
   const x0 = unpack(panel.x0);
   const eps = unpack(panel.eps);
@@ -52,7 +52,7 @@ function forwardJourney(panel) {
   return { times, at };
 }
 
-// A sampler's way back: on straight lines between its frames.
+// The reverse process of a sampler: straight lines between its frames.
 function samplerJourney(panel) {
   const x = unpack(panel.x);
   const times = Float64Array.from(panel.t);
@@ -77,7 +77,7 @@ const journeys = scene.panels.map((panel, number) => ({
   ...(number === 0 ? forwardJourney(panel) : samplerJourney(panel)),
 }));
 
-// One point at all times of a journey, [times, axes].
+// The path of one point at all times of its journey, [times, axes].
 function pathOf(journey, index) {
   const { axes } = scene;
   const path = new Float32Array(journey.times.length * axes);
@@ -89,22 +89,22 @@ function pathOf(journey, index) {
   return path;
 }
 
-// One point at one time, [axes].
+// The place of one point at one time, [axes].
 function placeOf(journey, index, t) {
   const here = new Float32Array(scene.axes);
   journey.at(t, here, index * scene.axes, (index + 1) * scene.axes);
   return here;
 }
 
-// A stack of arrays at rising angles, and the one at any angle between them.
+// A function of time that interpolates between `depth` arrays at rising angles.
 function stackOf(angle, values, depth) {
   const size = values.length / depth;
-  const found = new Float32Array(size);
+  const result = new Float32Array(size);
   return (t) => {
     const [low, part] = between(angle, angleAt(t));
     const [here, next] = [low * size, Math.min(low + 1, depth - 1) * size];
-    for (let i = 0; i < size; i++) found[i] = values[here + i] + part * (values[next + i] - values[here + i]);
-    return found;
+    for (let i = 0; i < size; i++) result[i] = values[here + i] + part * (values[next + i] - values[here + i]);
+    return result;
   };
 }
 

@@ -1,4 +1,4 @@
-// The page begins: at the data for those who asked for less motion, else with noise that turns into data once.
+// The start of the page: with reduced motion it shows the data, else it plays the reverse process once.
 
 fillWords();
 makePanels();

@@ -1,4 +1,4 @@
-// Strokes that all kinds of panels share. A brush is a canvas of `width` by `height` CSS pixels, its context and frame.
+// Drawing that all kinds of panels share. A brush is a canvas of `width` by `height` CSS pixels and its context.
 
 function fit(brush, aspect, below) {
   const ratio = window.devicePixelRatio || 1;
@@ -30,7 +30,7 @@ function drawDots(context, places, shades, radius, chosen = shades.keys()) {
   });
 }
 
-// How large a dot may be so that all of them cover some of the panel.
+// The radius with which all dots together cover a fifth of the panel, within limits.
 const radiusOf = (width) => Math.min(Math.max(Math.sqrt((0.2 * width * width) / scene.count / Math.PI), 1), 4);
 
 function dot(context, x, y, radius, { fill, stroke, width = 1.5 }) {
@@ -47,7 +47,7 @@ function dot(context, x, y, radius, { fill, stroke, width = 1.5 }) {
   }
 }
 
-// A line through places [x, y, x, y, …], with a rim of paper that lifts it off what lies below.
+// A line through places [x, y, x, y, …], with an edge in the colour of the paper that separates it from what is below.
 function lifted(context, places, colour, width = 1.6) {
   context.save();
   context.lineJoin = context.lineCap = "round";
@@ -61,7 +61,7 @@ function lifted(context, places, colour, width = 1.6) {
   context.restore();
 }
 
-// A chosen point's path: hollow at its noise, filled at its clean end, a ring where it is now.
+// The path of a chosen point: a hollow dot at its noise, a filled one at its clean end, a ring at its place now.
 function drawPath(context, places, here) {
   lifted(context, places, theme.ink);
   dot(context, places[0], places[1], 4, { fill: theme.ink, stroke: theme.paper });
@@ -70,7 +70,7 @@ function drawPath(context, places, here) {
   dot(context, here[0], here[1], 6.5, { stroke: theme.model, width: 2.5 });
 }
 
-// The levels that a sampler visits, on a ruler of time at the foot of its panel, and the time now.
+// A ruler of time at the bottom of a panel, with the levels of its sampler and the time now.
 function drawRuler(brush, journey, t) {
   const { context, width, height } = brush;
   const [left, right, y] = [6, width - 6, height - 8];

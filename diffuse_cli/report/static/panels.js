@@ -128,7 +128,7 @@ const plane = {
   },
 };
 
-// The circle of two standard deviations that the points come to at the noisy end.
+// The circle of two standard deviations of pure noise; share: its opacity.
 function drawNormal({ context, width }, share) {
   const [[left, right], [low, high]] = scene.limits;
   const unit = width / (right - left);
@@ -284,7 +284,7 @@ const histogram = {
     drawDots(context, places, journey.shades[state.colour], 2);
     context.globalAlpha = 1;
   },
-  // The way that passes the pointer, whatever the time is now.
+  // The point whose path passes the pointer, at any time.
   nearest(brush, journey, x, y, state) {
     const [top, bottom] = [this.down(brush, 0), this.down(brush, 1)];
     const values = journey.now;
@@ -297,7 +297,7 @@ const histogram = {
   },
 };
 
-// The highest that any histogram or the density comes to, a density: all panels and times share one scale.
+// The highest value of any histogram and of the density: all panels and times share one scale.
 histogram.top = scene.kind !== "histogram" ? 1 : Math.max(0.4, doc.density?.top ?? 0, ...[0, 1].flatMap((t) => journeys.map((journey) => {
   const [[low, high]] = scene.limits;
   const counts = new Float32Array(BINS);

@@ -76,7 +76,7 @@ function playerInView() {
   return top < innerHeight - 60 && bottom > 60;
 }
 
-// Keys work from anywhere while the points can be seen, but never where they already mean something.
+// Keys work anywhere while the points are visible, except in controls in which they have another meaning.
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || !playerInView()) return;
   const slider = event.target === byId("time");
@@ -200,7 +200,7 @@ function bindSwitches() {
   document.addEventListener("keydown", onKey);
 }
 
-// How much of the data is left at each time, behind the slider: alpha_bar.
+// The share of the signal at each time, alpha_bar, as an area behind the slider.
 function drawSignal() {
   const { angle } = doc.schedule;
   const points = angle.map((each, i) => `${i} ${(100 * (1 - Math.cos(each) ** 2)).toFixed(2)}`);

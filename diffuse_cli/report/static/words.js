@@ -1,10 +1,10 @@
-// Everything in words. All of it goes in as text: nothing that a name holds is ever read as markup.
+// The words and tables of the page. All are inserted as text, so that no name can be read as markup.
 
 function element(tag, text, className) {
-  const made = document.createElement(tag);
-  if (text !== undefined) made.textContent = text;
-  if (className) made.className = className;
-  return made;
+  const node = document.createElement(tag);
+  if (text !== undefined) node.textContent = text;
+  if (className) node.className = className;
+  return node;
 }
 
 function fillList(id, rows) {
@@ -33,29 +33,29 @@ function fillMetrics({ columns, rows, others, samples, left_out: leftOut, excess
     return row;
   });
   if (rows.length) byId("distances").append(head, ...body);
-  const about = `${samples.toLocaleString("en")} samples of each sampler. The noise floor is what two draws of the truth `
-    + "score against each other, ± its standard deviation. ✓ cannot be told from truth with so many points, ✕ can.";
+  const about = `${samples.toLocaleString("en")} samples of each sampler. The noise floor is the distance between two draws `
+    + "of the truth, ± its standard deviation. ✓ is indistinguishable from truth with this number of points, ✕ differs.";
   byId("about-distances").textContent = leftOut ? `${about} ${leftOut}.` : about;
   fillList("likelihood", others);
   byId("excess-section").hidden = excess === null;
   if (excess) keepDrawn(byId("excess"), excessChart(excess));
 }
 
-// What is drawn, one sentence or two a line.
+// What the panels show, one or two sentences a line.
 function explanations() {
   const lines = [
-    "The same point starts from the same noise in every panel, and it is the noise that the data end in.",
-    "All is in model space, where data have unit variance, and scaled so that pure noise is N(0, I).",
+    "In every panel a point starts from the same noise, and the data end in this noise too.",
+    "Coordinates are those of model space, where data have unit variance, scaled so that pure noise is N(0, I).",
   ];
-  if (scene.kind === "projected") lines.push("Shown are the first two principal axes of the data.");
+  if (scene.kind === "projected") lines.push("Samples are projected on the first two principal axes of the data.");
   if (kind === plane) lines.push("The dashed circle is two standard deviations of pure noise.");
-  if (kind === histogram) lines.push("Above, where the points are now; below, their ways, with the data at the top and noise at the bottom.");
+  if (kind === histogram) lines.push("Above: a histogram of the points at this time; below: their paths, with the data at the top and noise at the bottom.");
   if (doc.density) {
     lines.push(`The density is ${doc.density.smoothed ? "that of the training points, smoothed" : "exact"}`
-      + `${kind === plane ? ", at each time on a scale of its own" : ""}.`);
+      + `${kind === plane ? ", with a different scale at each time" : ""}.`);
   }
   if (doc.field) {
-    lines.push("The flow is where the probability flow carries a point, in the direction of play."
+    lines.push("The flow is the direction in which the probability flow moves a point, in the direction of play."
       + (doc.field.score ? " The score, here times σ, points to where the density rises." : ""));
   }
   lines.push("Ticks below a panel are the levels that its sampler visits. The area behind the slider is ᾱ, the share of signal.");
