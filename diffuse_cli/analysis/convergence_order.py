@@ -1,10 +1,10 @@
-"""The order of convergence that a sampler shows: how fast its error against the exact flow falls with its step.
+"""The observed order of convergence of a sampler: how fast its error against the exact flow falls with its step size.
 
-With the exact denoiser all error is the solver's. Between two noisy levels, where the flow is smooth, a method of order
-p in N equal steps of its own variable ends at a distance of C N^-p from where the flow does (Hairer, Nørsett & Wanner
-1993, section II.3). The last step to the clean level, first order for all of them, is left out.
+With the exact denoiser the whole error is that of the solver. Between two noisy levels, where the flow is smooth, a
+method of order p with N equal steps in its variable ends at a distance of C N^-p from the end of the flow (Hairer,
+Nørsett & Wanner 1993, section II.3). The last step to the clean level, of first order for all samplers, is left out.
 
-All is in double precision: in single precision rounding would hide the higher orders.
+All computations are in double precision: in single precision rounding would hide the higher orders.
 """
 
 import typing
@@ -27,16 +27,16 @@ from diffuse_cli.models import build
 from diffuse_cli.samplers.base import Adaptive, Sampler, State
 from diffuse_cli.samplers.loop import carry
 
-LAST = 3  # step counts that the observed order is the slope over
+_LAST = 3  # numbers of steps over which the slope is taken
 _TIGHT, _LOOSER = Adaptive(1e-12, 20_000), Adaptive(1e-11, 20_000)
 _ROUNDING = 1e-12  # of sums over thousands of steps
 
 
 class Stretch(NamedTuple):
-    """A stretch of the flow between two noisy levels, and where it takes some points, model space, float64.
+    """The flow between two noisy levels, with some points at its start and their exact ends, model space, float64.
 
-    log_snr: (first, last). start, end: [n, d], at the first and at the last level. accuracy: how well `end` is known,
-    in the root mean square over points.
+    log_snr: (first, last). start, end: [n, d], at the first and at the last level. accuracy: a bound on the error of
+    `end`, the root mean square over points.
     """
 
     predict: Predict
@@ -48,17 +48,17 @@ class Stretch(NamedTuple):
 
     @property
     def rounding(self) -> float:
-        """The least error that says something."""
+        """The least error of a sampler that is not dominated by rounding and by the error of `end`."""
         return max(10 * self.accuracy, _ROUNDING)
 
 
 class Order(NamedTuple):
-    """What a sampler shows. theory: its order as it says.
+    """The order of a sampler in theory, as stated by the sampler, and as observed.
 
     errors, evals: [k], the root mean square over points of the distance to the exact end, and network evaluations.
-    observed: minus the slope of log error over log steps, on the last three counts whose errors are above rounding;
-    None where fewer than two are, or any error is not finite.
-    passed: whether it is the order in theory; None where no error is large enough to tell.
+    observed: minus the slope of log error over log steps, on the last three numbers of steps with errors above
+        rounding; None where there are fewer than two, or any error is not finite.
+    passed: whether the two orders agree; None where the errors are too small to decide.
     """
 
     theory: int
@@ -69,19 +69,19 @@ class Order(NamedTuple):
 
 
 def with_order() -> list[str]:
-    """All choices of the catalogue that state an order: what has several orders as an option, with each of them."""
+    """All samplers of the catalogue that state an order; one with an option `order`, once for each of its values."""
     names = []
     for name in catalog.CATALOG["sampler"]:
         known = catalog.options_of(catalog.factory(catalog.parse("sampler", name)))
         if any(option.default is option.empty for option in known.values()):
-            continue  # there is no such sampler until somebody says more, and none of these is a solver of the flow
+            continue  # it needs an option without a default; no such sampler is a solver of the flow
         orders = typing.get_args(known["order"].annotation) if "order" in known else ()
         names += [f"{name}:order={order}" for order in orders] or [name]
     return [name for name in names if catalog.build("sampler", name).order is not None]
 
 
 def build_deterministic(name: str) -> Sampler:
-    """The sampler that a choice names. Raises UsageError for one whose order cannot be asked for, with the reason."""
+    """The sampler of a choice. Raises UsageError, with the reason, for a sampler without an order of convergence."""
     sampler = catalog.build("sampler", name)
     if isinstance(sampler, Adaptive):
         raise UsageError(f"{name} chooses its own steps, so there is no number of them to set its error against")
@@ -102,8 +102,8 @@ def stretch(predict: Predict, process: Process, x0: np.ndarray, times: tuple[flo
     with jax.enable_x64(True):
         ends = np.asarray(process.schedule(jnp.array(times)), np.float64)
         if not np.isfinite(ends).all():
-            said = " and ".join(f"{end:g} at t = {t:g}" for t, end in zip(times, ends, strict=True))
-            raise UsageError(f"the log-SNR of this schedule is {said}; a flow needs it finite")
+            values = " and ".join(f"{end:g} at t = {t:g}" for t, end in zip(times, ends, strict=True))
+            raise UsageError(f"the log-SNR of this schedule is {values}; a flow needs it finite")
         levels = process.at(jnp.asarray(ends))
         noise = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(3,))).standard_normal(x0.shape)
         start = jnp.asarray(levels.alpha[0] * x0 + levels.sigma[0] * noise, jnp.float64)
@@ -117,25 +117,27 @@ def stretch(predict: Predict, process: Process, x0: np.ndarray, times: tuple[flo
 
 
 def exact_stretch(config: Config, times: tuple[float, float], *, points: int) -> Stretch:
-    """The `stretch` of so many points of the data of a Config, under their exact denoiser. Raises UsageError for a set
-    whose law is not known, and like `stretch`."""
+    """The Stretch for `points` draws of the dataset of a Config, under the exact denoiser.
+
+    Raises UsageError for a dataset whose law is unknown, and UsageError and DiffuseError like `stretch`.
+    """
     dataset = build.build_dataset(config)
     predict = jax.tree_util.Partial(exact.denoiser(build.law_of(config, dataset)))
     x0 = dataset.standard.to_model(dataset.draw(np.random.default_rng(config.seed), points))
     return stretch(predict, build.build_process(config), x0, times, config.seed)
 
 
-def order(found: Stretch, sampler: Sampler, steps: Sequence[int]) -> Order:
+def order(flow: Stretch, sampler: Sampler, steps: Sequence[int]) -> Order:
     """The Order of a sampler that is not random, in each of `steps`, rising numbers of steps."""
     with jax.enable_x64(True):
-        grids = [levels_between(found, sampler, count) for count in steps]
+        grids = [levels_between(flow, sampler, count) for count in steps]
         most = max(steps) + 1
         ends = [
-            _end(found.predict, sampler, _padded(grid, most), count, found.start)
+            _end(flow.predict, sampler, _padded(grid, most), count, flow.start)
             for grid, count in zip(grids, steps, strict=True)
         ]
-        errors = np.array([distance(end, found.end) for end in ends])
-    observed = slope(np.asarray(steps), errors, found.rounding)
+        errors = np.array([distance(end, flow.end) for end in ends])
+    observed = slope(np.asarray(steps), errors, flow.rounding)
     passed = None if np.isfinite(errors).all() else False
     if observed is not None:
         passed = abs(observed - sampler.order) <= allowance(sampler.order)
@@ -143,25 +145,25 @@ def order(found: Stretch, sampler: Sampler, steps: Sequence[int]) -> Order:
 
 
 def allowance(order: int) -> float:
-    """How far the observed order may be from that in theory. High orders set in later."""
+    """The largest difference of observed and theoretical order that passes; high orders are reached more slowly."""
     return 0.15 if order < 3 else 0.3
 
 
 def slope(steps: np.ndarray, errors: np.ndarray, rounding: float) -> float | None:
     """Minus the slope of log errors [k] over log steps [k], by least squares over the last three above `rounding`."""
-    telling = np.flatnonzero(errors > rounding)[-LAST:]
+    telling = np.flatnonzero(errors > rounding)[-_LAST:]
     if not np.isfinite(errors).all() or len(telling) < 2:
         return None
     return float(-np.polyfit(np.log(steps[telling]), np.log(errors[telling]), 1)[0])
 
 
-def levels_between(found: Stretch, sampler: Sampler, steps: int) -> Level:
+def levels_between(flow: Stretch, sampler: Sampler, steps: int) -> Level:
     """Levels for this many steps, fields [steps + 1], equal in the solver's own variable.
 
-    That is log-SNR, or (sigma / alpha)^(1/7) for the samplers that the grid `karras` suits.
+    The variable is log-SNR, or (sigma / alpha)^(1/7) for samplers whose grid is `karras`.
     """
-    first, last = found.log_snr
-    between = found.process._replace(schedule=lambda t: jnp.where(t == 1, first, last))
+    first, last = flow.log_snr
+    between = flow.process._replace(schedule=lambda t: jnp.where(t == 1, first, last))
     grid = "karras:sigma_max=1e9" if sampler.grid == "karras" else "log_snr:floor=-60"  # as they are, without a cut
     return jax.tree.map(lambda field: field[:-1], catalog.build("grid", grid)(between, steps + 1))
 
@@ -174,7 +176,7 @@ def distance(ends: Array, others: Array) -> float:
 
 @partial(jax.jit, static_argnames="sampler")
 def _end(predict: Predict, sampler: Sampler, levels: Level, steps: Array, x: Array) -> Array:
-    """Where `sample.carry` takes x in the first `steps` of `levels`. Their number is data, so one loop serves all."""
+    """The end of x after the first `steps` of `levels`. Their number is an array, so one program serves all numbers."""
 
     def step(i: Array, state: State) -> State:
         at = lambda i: jax.tree.map(lambda field: field[i], levels)  # noqa: E731

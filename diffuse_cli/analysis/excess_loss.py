@@ -1,4 +1,4 @@
-"""How far a denoiser is from the exact one, noise level by noise level."""
+"""The excess loss of a denoiser over the exact one, at each noise level."""
 
 from functools import partial
 from typing import NamedTuple
@@ -12,15 +12,15 @@ from diffuse_cli.diffusion.denoisers import Predict
 from diffuse_cli.diffusion.process import Process, add_noise
 
 _LEVELS = 48
-_NOISIEST = -10.0  # log-SNR below which the data are forgotten: nothing is left to be wrong about
+_NOISIEST = -10.0  # log-SNR: at noisier levels x contains almost nothing of the data, and the excess loss vanishes
 
 
 class ExcessLoss(NamedTuple):
-    """The losses of eps at each level, and what of the model's learning could still remove.
+    """The losses of eps at each level, of a model and of the exact denoiser.
 
     log_snr, model, irreducible: [k]; model is E |eps − eps_model|², irreducible E |eps − eps_exact|².
-    total: ½ ∫ (model − irreducible) d log_snr in nats, a bound on KL(data ‖ samples of the reverse SDE), but for the
-        prior's part of it. Song, Durkan, Murray & Ermon 2021, theorem 1.
+    total: ½ ∫ (model − irreducible) d log_snr in nats. Together with the KL at the end of the forward process it bounds
+        KL(data ‖ samples of the reverse SDE): Song, Durkan, Murray & Ermon 2021, theorem 1.
     """
 
     log_snr: Array
@@ -31,10 +31,10 @@ class ExcessLoss(NamedTuple):
 
 @partial(jax.jit, static_argnames=("law", "process"))
 def excess_loss(predict: Predict, law: exact.Law, process: Process, x0: Array, seed: Array) -> ExcessLoss:
-    """The Excess of `predict` over the levels of `process`, each judged on all of x0 [n, d], draws of `law`.
+    """The ExcessLoss of `predict` over the levels of `process`, each estimated with all of x0 [n, d], draws of `law`.
 
-    What the model loses beyond the irreducible is measured as E |eps_model − eps_exact|², which is the same and has
-    far less chance in it.
+    The difference model − irreducible is estimated as E |eps_model − eps_exact|², which has the same expectation and a
+    far smaller variance.
     """
     truth = exact.denoiser(law)
     ends = process.schedule(jnp.array([1.0, 1 / process.timesteps]))

@@ -1,4 +1,4 @@
-"""How good a model is: likelihood, distances, excess loss and memorisation, each beside what a perfect one has."""
+"""The quality of a model: likelihood, distances, excess loss and memorisation, beside the values of a perfect model."""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -21,18 +21,19 @@ from diffuse_cli.models import build
 from diffuse_cli.models.draw import Drawn, Method, draw_samples
 from diffuse_cli.models.model import Model
 
-_JUDGED = 2048  # points at each noise level of the excess
-_BOUNDED = 4096  # points at once: each has T terms
-_MOST_POINTS = 1 << 16  # of a grid: half a minute
-_BOUNDING = 10_000  # draws that say how far the data reach, where nothing was trained
+_JUDGED = 2048  # points at each noise level of the excess loss
+_BOUNDED = 4096  # points at once whose bounds are computed: each has T terms
+_MOST_POINTS = 1 << 16  # of a grid, which take half a minute
+_BOUNDING = 10_000  # draws that give the range of the data, for a model without training
 
 
 class Nll(NamedTuple):
-    """Negative log-likelihood of points that were not trained on: mean over them, nats, data units.
+    """Negative log-likelihood of points that were not trained on: the mean over n points, nats, data units.
 
-    entropy is what the truth itself has; gap is value − entropy = KL(truth ‖ model), and stderr its standard error. A
-    user's file has no entropy that is known, and a bare curve none at all: entropy and gap are None, and stderr is the
-    value's. Where the solver failed at any point all figures are None: what the others say is no estimate of the whole.
+    value: of the model. entropy: of the truth. gap: value − entropy = KL(truth ‖ model); stderr: its standard error.
+    Where the entropy is unknown (a user's file) or infinite (a curve without noise), entropy and gap are None, and
+    stderr is that of the value. failed: the number of points at which the ODE solver failed; if there are any, all
+    other values are None, since the mean over the rest would be biased.
     """
 
     value: float | None
@@ -44,7 +45,7 @@ class Nll(NamedTuple):
 
 
 class Solver(NamedTuple):
-    """What `diffusion.likelihood.log_likelihood` is asked for; probes None leaves it the choice, seed is theirs."""
+    """Options of `diffusion.likelihood.log_likelihood`. probes: None for its default; seed: of the probes."""
 
     tolerance: float = TOLERANCE
     max_steps: int = MAX_STEPS
@@ -52,12 +53,15 @@ class Solver(NamedTuple):
     seed: int = 0
 
 
-DEFAULT = Solver()
+DEFAULT_SOLVER = Solver()
 
 
 class Solved(NamedTuple):
-    """The Nll, and what it comes from: log_p [n] in data units with the standard error of each that comes from the
-    probes, network evaluations for one point, and the number of probes, 0 for the exact divergence."""
+    """The Nll, and the values from which it is computed.
+
+    log_p [n]: in data units; log_p_stderr [n]: the standard error of each from the random probes. evals: network
+    evaluations for one point. probes: their number, 0 for the exact divergence.
+    """
 
     nll: Nll
     log_p: np.ndarray
@@ -67,10 +71,10 @@ class Solved(NamedTuple):
 
 
 class Bound(NamedTuple):
-    """The variational bound on −log p of points under the chain: means over them, nats, data units.
+    """The variational bound on −log p of n points under the chain, nats, data units.
 
-    steps [T]: the terms of t = 1/T, …, 1, the first of which is the reconstruction's; value [n]: the whole of each
-    point.
+    prior: the mean of its term. steps [T]: the means of the terms at t = 1/T, …, 1; the first one is the
+    reconstruction. value [n]: the whole bound of each point.
     """
 
     prior: float
@@ -84,26 +88,27 @@ class Bound(NamedTuple):
 
     @property
     def diffusion(self) -> float:
-        """The sum of all others."""
+        """The sum of all steps but the first."""
         return float(self.steps[1:].sum())
 
     @property
     def stderr(self) -> float | None:
-        """The standard error of the mean of `value`; None of a single point."""
+        """The standard error of the mean of `value`; None for a single point."""
         return _stderr(self.value)
 
     def above(self, log_p: np.ndarray) -> tuple[float, float | None]:
-        """How far it lies above -log p [n] of the same points: mean and standard error."""
+        """The gap between the bound and -log p, for log_p [n] of the same points: mean and standard error."""
         gaps = self.value + log_p
         return float(gaps.mean()), _stderr(gaps)
 
 
 class Quality(NamedTuple):
-    """All that `evaluate` knows. Where there is no truth there is no excess, without training no memorisation.
+    """The results of `evaluate_model`.
 
-    compared: how many points the distances could be taken between. left_out: those for which these were too few, and
-    how many each needs. floor: what the distances were judged by, and what others of as many samples can be judged by;
-    None where none could be taken.
+    floor: the noise floors of the distances, by which other samples of the same number can be judged too; None where
+    no distance could be computed. scores: name of metric -> Score. excess: None where the law is unknown.
+    memorisation: None without training. compared: the number of points between which distances were computed.
+    left_out: metrics for which these are too few, with the number that each needs.
     """
 
     drawn: Drawn
@@ -124,37 +129,39 @@ def held_out(model: Model, dataset: Dataset, n: int, seed: int) -> np.ndarray:
     return model.standard.to_model(dataset.draw(rng, n))
 
 
-def negative_log_likelihood(model: Model, law: exact.Law | None, x0: np.ndarray, solver: Solver = DEFAULT) -> Solved:
-    """log p of x0 [n, d], model space, and their Nll; `law` is the truth they were drawn from, where one is known.
+def negative_log_likelihood(
+    model: Model, law: exact.Law | None, x0: np.ndarray, solver: Solver = DEFAULT_SOLVER
+) -> Solved:
+    """log p of x0 [n, d], model space, and their Nll; `law`: the law from which they were drawn, or None if unknown.
 
-    The gap is the mean of log p − log p_model over the same points, in which most of their chance cancels; the value is
-    the exact entropy and this gap.
+    The gap is the mean of log p − log p_model over the same points, in which most of the sampling error cancels; the
+    value is the exact entropy plus this gap.
     """
     options = {"tolerance": solver.tolerance, "max_steps": solver.max_steps, "probes": solver.probes}
-    found = log_likelihood(model.predict, model.process, x0, key=jax.random.key(solver.seed), **options)
+    solved = log_likelihood(model.predict, model.process, x0, key=jax.random.key(solver.seed), **options)
     n, volume = len(x0), _log_volume(model)
-    log_p = np.asarray(found.log_p, np.float64) - volume
-    if found.failed:
-        judged = Nll(None, None, None, None, n, found.failed)
-    elif (own := _entropy(law, model)) is None:
+    log_p = np.asarray(solved.log_p, np.float64) - volume
+    if solved.failed:
+        judged = Nll(None, None, None, None, n, solved.failed)
+    elif (model_space_entropy := _entropy(law, model)) is None:
         judged = Nll(-float(log_p.mean()), None, None, _stderr(log_p), n, 0)
     else:
         truth = jax.jit(lambda x: exact.log_prob(law, x, CLEAN))(np.asarray(x0, np.float32))
         beyond = np.asarray(truth, np.float64) - volume - log_p
-        entropy, gap = own + volume, float(beyond.mean())
+        entropy, gap = model_space_entropy + volume, float(beyond.mean())
         judged = Nll(entropy + gap, entropy, gap, _stderr(beyond), n, 0)
-    return Solved(judged, log_p, np.asarray(found.stderr), found.evals, found.probes)
+    return Solved(judged, log_p, np.asarray(solved.stderr), solved.evals, solved.probes)
 
 
 def variational_bounds(model: Model, x0: np.ndarray, seed: int) -> dict[str, Bound]:
     """The bound at x0 [n, d], model space, for each variance that the chain of this model can have.
 
-    Raises UsageError for a model that is no denoiser, and so has no chain.
+    Raises UsageError for a model that is not a denoiser and has no chain.
     """
     if model.kind != "denoiser":
         raise UsageError(f"{model.name} has learned the velocity of a flow, and no chain that a bound could be of")
-    known = [name for name in VARIANCES if name != "learned" or model.predict_with_variance is not None]
-    return {variance: _bound(model, variance, x0, seed) for variance in known}
+    variances = [name for name in VARIANCES if name != "learned" or model.predict_with_variance is not None]
+    return {variance: _bound(model, variance, x0, seed) for variance in variances}
 
 
 def _bound(model: Model, variance: str, x0: np.ndarray, seed: int) -> Bound:
@@ -164,10 +171,10 @@ def _bound(model: Model, variance: str, x0: np.ndarray, seed: int) -> Bound:
     for number, first in enumerate(range(0, len(x0), _BOUNDED)):
         rows = np.asarray(x0[first : first + _BOUNDED], np.float32)
         key = jax.random.fold_in(jax.random.key(seed), number)
-        found = bound_terms(predict, model.process, rows, key, variance=variance)
-        prior += float(found.prior.sum()) / len(x0)
-        steps += np.asarray(found.steps.sum(axis=1), np.float64) / len(x0)
-        value.append(np.asarray(found.total, np.float64) + volume)
+        terms = bound_terms(predict, model.process, rows, key, variance=variance)
+        prior += float(terms.prior.sum()) / len(x0)
+        steps += np.asarray(terms.steps.sum(axis=1), np.float64) / len(x0)
+        value.append(np.asarray(terms.total, np.float64) + volume)
     steps[0] += volume
     return Bound(prior, steps, np.concatenate(value))
 
@@ -177,10 +184,10 @@ def _log_volume(model: Model) -> float:
     return float(np.log(model.standard.scale).sum())
 
 
-def mass_on_grid(model: Model, solver: Solver = DEFAULT) -> Mass | None:
-    """∫ p over a grid that holds the data with room to spare, which should be 1. One or two columns.
+def mass_on_grid(model: Model, solver: Solver = DEFAULT_SOLVER) -> Mass | None:
+    """∫ p over a grid that holds the data with a margin, which should be 1, for data of one or two columns.
 
-    None where the data reach so far that the grid would have more than 65,536 points.
+    None where the grid would need more than 65,536 points.
     """
     low, high = model.box or _bounds(held_out(model, model.dataset(), _BOUNDING, 0))
     room = 0.15 * (high - low) + 0.1
@@ -195,7 +202,7 @@ def _bounds(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _entropy(law: exact.Law | None, model: Model) -> float | None:
-    """In model space; None where no law is known, it has no density of its own, or the entropy is out of reach."""
+    """The entropy of `law` in model space; None where that is unknown, infinite or too costly."""
     try:
         entropy = -np.inf if law is None else law.entropy(CLEAN)
     except DiffuseError:  # too many columns, or too fine
@@ -208,15 +215,16 @@ def _stderr(values: np.ndarray) -> float | None:
 
 
 def excess_of(model: Model, law: exact.Law, x0: np.ndarray) -> ExcessLoss:
-    """The Excess of `model` over draws x0 [n, d] of its law, model space; the first 2048 are enough."""
+    """The ExcessLoss of `model` over draws x0 [n, d] of its law, model space; the first 2048 are used."""
     x0 = np.asarray(x0[:_JUDGED], np.float32)
     return jax.device_get(excess_loss(model.predict, law, model.process, x0, np.uint32(0)))
 
 
 def floor_of(model: Model, dataset: Dataset, metrics: Mapping[str, Metric], n: int, seed: int, repeats: int) -> Floor:
-    """The noise floor that n samples of a model are judged by, model space.
+    """The noise floors for n samples of a model, in model space.
 
-    Of a user's file the reference are the rows held out from training, and the floor comes from splits of all rows.
+    For a user's file the reference is the rows held out from training, and floors are computed from splits of all rows.
+
     Raises UsageError for too few points.
     """
     if dataset.points is not None:
@@ -240,11 +248,11 @@ def evaluate_model(
     seed: int,
     repeats: int,
 ) -> Quality:
-    """Draw n samples and judge them, and the denoiser itself, against as many draws of the truth. Metrics are choices;
-    None is all of the catalogue's but those for which there are too few points.
+    """Draw n samples by a method and compare them, and the denoiser, with n draws of the truth.
 
-    Of a user's file the reference are the rows held out from training, and the floors come from splits of the whole
-    file. Distances are in model space, where the data have unit variance.
+    metrics: choices of the catalogue; None is all of them, except those for which there are too few points. repeats: of
+    each noise floor. For a user's file the reference is the rows held out from training, and floors are computed from
+    splits of the whole file. Distances are in model space, where the data have unit variance.
 
     Raises UsageError for an unknown metric or too few points, DiffuseError for samples that are not finite.
     """

@@ -1,4 +1,4 @@
-"""A quality in words: the rows of the tables that tell of it."""
+"""The rows of the tables that show a Quality."""
 
 import math
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ DISTANCES = ("distance", "model", "noise floor", "n", "")
 
 
 def distance_row(name: str, score: "Score") -> tuple[str, str, str, str, str]:
-    """One distance under the headings DISTANCES: its figure, its floor, of how many points, and the verdict."""
+    """One distance under the headings DISTANCES: its value, its noise floor, the number of points, and the verdict."""
     return (
         name,
         f"{score.value:.4g}",
@@ -22,7 +22,7 @@ def distance_row(name: str, score: "Score") -> tuple[str, str, str, str, str]:
 
 
 def nll_rows(nll: "Nll") -> list[tuple[str, str]]:
-    """The likelihood."""
+    """Names and values of the likelihood, the entropy and their gap, or the reason why they are unknown."""
     if nll.failed:
         return [("NLL", f"unknown: the ODE solver failed at {nll.failed:,} of {nll.n:,} points")]
     if nll.gap is None:
@@ -35,13 +35,13 @@ def nll_rows(nll: "Nll") -> list[tuple[str, str]]:
     ]
 
 
-def other_rows(found: "Quality") -> list[tuple[str, str]]:
-    """The excess loss and what was memorised, where they are known."""
+def other_rows(quality: "Quality") -> list[tuple[str, str]]:
+    """Names and values of the excess loss and of memorisation, where they are known."""
     rows = []
-    if found.excess is not None:
-        worst = max(zip(*found.excess[:3], strict=True), key=lambda row: row[1] - row[2])
-        rows.append(("excess loss, all levels", f"{found.excess.total:.4f} nats, most at log-SNR {worst[0]:.1f}"))
-    if (memory := found.memorisation) is not None:
+    if quality.excess is not None:
+        worst = max(zip(*quality.excess[:3], strict=True), key=lambda row: row[1] - row[2])
+        rows.append(("excess loss, all levels", f"{quality.excess.total:.4f} nats, most at log-SNR {worst[0]:.1f}"))
+    if (memory := quality.memorisation) is not None:
         spread = f" ± {memory.nearer_stderr:.3f}" if math.isfinite(memory.nearer_stderr) else ""
         rows += [
             ("nearer to a training point", f"{memory.nearer:.3f}{spread} than new data; ½ is right"),
@@ -50,9 +50,9 @@ def other_rows(found: "Quality") -> list[tuple[str, str]]:
     return rows
 
 
-def metrics_left_out(found: "Quality") -> str | None:
-    """Which distances there were too few points for."""
-    if not found.left_out:
+def metrics_left_out(quality: "Quality") -> str | None:
+    """A note that names the distances for which there were too few points; None if there are none."""
+    if not quality.left_out:
         return None
-    needs = ", ".join(f"{name} (needs {least})" for name, least in found.left_out.items())
-    return f"Too few points are held out: {found.compared} can be compared, so these are left out: {needs}"
+    needs = ", ".join(f"{name} (needs {least})" for name, least in quality.left_out.items())
+    return f"Too few points are held out: {quality.compared} can be compared, so these are left out: {needs}"

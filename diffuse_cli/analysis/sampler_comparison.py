@@ -1,4 +1,4 @@
-"""Samplers beside each other: each from the same noise, at the same numbers of network evaluations."""
+"""Samplers compared: all start from the same noise, with the same numbers of network evaluations."""
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
@@ -18,19 +18,19 @@ from diffuse_cli.samplers.base import Adaptive, Sampler
 from diffuse_cli.samplers.grids import levels_of
 from diffuse_cli.samplers.loop import initial_noise, run_steps
 
-FOLLOWED = 1000  # points that are compared one by one
-_EXACT = Adaptive(1e-6, 5000)  # as fine as single precision bears
+_FOLLOWED = 1000  # points that are compared with the exact flow one by one
+_EXACT = Adaptive(1e-6, 5000)  # the smallest tolerance that single precision allows
 
 
 class Task(NamedTuple):
-    """One cell to fill: as many steps of a method as a budget of network evaluations allows."""
+    """One cell to compute: a method with as many steps as a budget of network evaluations allows."""
 
     method: Method
     budget: int
 
 
 class TooSmall(NamedTuple):
-    """A cell that stays empty: of this sampler's least steps, `least` evaluations are the price."""
+    """A cell that stays empty because the budget is too small: this sampler needs at least `least` evaluations."""
 
     sampler: str
     budget: int
@@ -38,12 +38,12 @@ class TooSmall(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """What came of a task.
+    """The result of a task.
 
-    score: beside the noise floor; None where samples are not finite numbers.
-    ends: [m, d], where the first points end, model space. gaps: [m], how far from where the exact flow takes them; None
-    for a sampler that is random, which has no one end, or where the flow could not be followed.
-    seconds: all in all, with compiling; None like the score.
+    evals: network evaluations. score: of the metric, beside its noise floor; None where samples are not finite.
+    ends [m, d]: the samples of the first points of noise, model space. gaps [m]: their distances from the ends of the
+    exact flow; None for a random sampler, or where the flow could not be solved. seconds: the time of sampling with
+    compiling; None where samples are not finite.
     """
 
     method: Method
@@ -61,16 +61,16 @@ class Cell(NamedTuple):
 
     @property
     def median(self) -> float | None:
-        """Their median, which does not mind the few points that a coarse step sends to another part of the data."""
+        """The median of the gaps, model space. A few points that end in another part of the data hardly change it."""
         return None if self.gaps is None else float(np.median(self.gaps))
 
 
 class Comparison(NamedTuple):
-    """All cells, sampler by sampler, and what they are measured by.
+    """All cells, sampler by sampler, and the exact values with which they are compared.
 
-    exact: [m, d], where the exact flow of the same denoiser takes the first points, model space, NaN where the solver
-    gave up; exact_evals, what that took for a point. floor: mean and standard deviation of the truth's own figure;
-    interval: where the figures of perfect models lie.
+    exact [m, d]: the ends of the exact flow of the same denoiser from the first points of noise, model space, NaN where
+    the solver failed. exact_evals: network evaluations of the flow for a point. floor: mean and standard deviation of
+    the metric between draws of the truth. interval: of the metric for perfect models.
     """
 
     cells: list[Cell]
@@ -83,11 +83,10 @@ class Comparison(NamedTuple):
 def plan_comparison(
     samplers: Iterable[str], budgets: Sequence[int], grid: str | None = None
 ) -> tuple[list[Task], list[TooSmall]]:
-    """The cells of samplers and budgets, and those whose budget is too small for a step of the sampler's own.
+    """The tasks for all samplers and budgets, and the cells whose budget is too small for one full step of the sampler.
 
-    A sampler of several evaluations a step takes so many steps that it stays within the budget, the one of the last
-    step to clean data included; budgets that come to as many steps share a cell. The grid is what suits the sampler,
-    unless one is given.
+    The number of steps is the largest within the budget, of which one evaluation is for the last step, to clean data;
+    budgets that allow the same number of steps share a cell. The grid is the sampler's default unless one is given.
 
     Raises UsageError for a sampler that has no steps, and where no budget is large enough for any sampler.
     """
@@ -114,7 +113,7 @@ def plan_comparison(
 
 
 def evaluations(sampler: Sampler, steps: int) -> int:
-    """The network evaluations of so many steps, of which the last one, to clean data, is the same for all samplers."""
+    """The network evaluations of `steps` steps; the last one, to clean data, is one evaluation for all samplers."""
     return sampler.cost(steps - 1) + 1
 
 
@@ -129,14 +128,15 @@ def compare_samplers(
     repeats: int,
     begin: Callable[[str, list[int]], None] = lambda name, steps: None,
 ) -> Comparison:
-    """Fill the cells of a plan with n samples each, from the same noise, judged beside one noise floor.
+    """Compute the cells of a plan with n samples each, from the same noise, with one noise floor.
 
-    metric: a choice. The first 1000 samples are compared one by one with where the flow of the same denoiser, solved at
-    a tolerance of 1e-6, takes the same noise. `begin` is told of each sampler and its numbers of steps before its turn.
+    metric: a choice of the catalogue. The first 1000 samples are compared one by one with the ends of the flow of the
+    same denoiser from the same noise, solved at a tolerance of 1e-6. `begin` is called before each sampler with its
+    name and its numbers of steps.
 
-    Raises UsageError for too few points or a sampler that has no meaning here.
+    Raises UsageError for too few points or a sampler that cannot be used with the model.
     """
-    for task in tasks:  # what is wrong is better told before the work
+    for task in tasks:  # errors are reported before any work
         build_method(model, task.method)
     floor = floor_of(model, dataset, {metric: catalog.build("metric", metric)}, n, seed, repeats)
     exact, exact_evals = _follow(model, n, seed)
@@ -158,15 +158,15 @@ def _fill(model: Model, task: Task, floor: Floor, exact: np.ndarray, n: int, see
     except DiffuseError:  # samples that are not finite are an answer too
         return Cell(task.method, task.budget, evaluations(sampler, task.method.steps), None, None, None, None)
     samples = model.standard.to_model(drawn.samples)
-    ends, (score,) = samples[:FOLLOWED], floor.scores(samples).values()
+    ends, (score,) = samples[:_FOLLOWED], floor.scores(samples).values()
     followed = sampler.deterministic and np.isfinite(exact).all()
     gaps = np.linalg.norm(ends - exact, axis=1) if followed else None
     return Cell(task.method, task.budget, drawn.evals, score, ends, gaps, drawn.seconds)
 
 
 def _follow(model: Model, n: int, seed: int) -> tuple[np.ndarray, float]:
-    """Where the exact flow takes the first points of the noise that `draw` starts n samples from, and evaluations."""
+    """The ends [m, d] of the exact flow from the first points of n samples' noise, and its network evaluations."""
     levels, key = levels_of(catalog.build("grid", "log_snr"), model.process, 2), jax.random.key(seed)
-    noise = initial_noise(key, (n, model.dim), levels)[:FOLLOWED]
-    found = run_steps(model.for_sampling(), _EXACT, levels, noise, key, scaling=model.process.scaling)
-    return np.asarray(found.x, np.float64), float(found.evals)
+    noise = initial_noise(key, (n, model.dim), levels)[:_FOLLOWED]
+    path = run_steps(model.for_sampling(), _EXACT, levels, noise, key, scaling=model.process.scaling)
+    return np.asarray(path.x, np.float64), float(path.evals)

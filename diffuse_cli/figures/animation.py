@@ -1,4 +1,4 @@
-"""From a model to an animation of its points, on their way to noise and back."""
+"""An animation of points: data that turn into noise, and noise that turns into samples of a model."""
 
 from typing import Literal
 
@@ -28,12 +28,13 @@ def animate_model(
     fps: float = 20,
     dark: bool = False,
 ) -> Animation:
-    """`count` points in `frames` frames through the levels of a method: data to noise, noise to samples, or both.
+    """An animation of `count` points through the levels of a method: data to noise, noise to samples, or both.
 
-    The way back starts from the noise that points are given on the way there. With `ease` points move equally far from
-    frame to frame; see plots.animation.animate for the other options.
+    frames: the number of frames in all. The reverse process starts from the noise in which the forward process ends.
+    With `ease` points move equally far from frame to frame; plots.animation.animation_of_points has the other options.
 
-    Raises DiffuseError where the data of a run have gone, which only the way there needs.
+    Raises UsageError where options are out of range, and DiffuseError where the forward process needs a data file that
+    is missing, or no sample is finite.
     """
     ways: list[tuple[Trajectory, bool]] = []
     if direction != "reverse":

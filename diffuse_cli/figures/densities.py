@@ -13,16 +13,16 @@ from diffuse_cli.models.model import Model
 from diffuse_cli.plots import density as density_plot
 from diffuse_cli.plots.formats import DEFAULT_LOOK, Look
 
-_TOLERANCE = 1e-4  # of that ODE: what is left of it cannot be seen
+_TOLERANCE = 1e-4  # of the ODE: a smaller one makes no visible difference
 
 
-_PLACES = 64  # along each axis, where a model's density costs an ODE at each
+_PLACES = 64  # cells along each axis of a model's density, which needs an ODE solution for each cell
 
 
-_CELLS = 120  # of what is drawn as a line or an image
+_CELLS = 120  # along each axis of an exact density, doubled
 
 
-_DRAWS = 2048  # of noised data, by which a field is measured
+_DRAWS = 2048  # of the data, which decide the limits
 
 
 def density_of_model(model: Model, asked: DensityOptions, look: Look) -> Figure:
@@ -31,15 +31,16 @@ def density_of_model(model: Model, asked: DensityOptions, look: Look) -> Figure:
 
 
 def plot_density(model: Model, dataset: Dataset, *, look: Look = DEFAULT_LOOK) -> Figure:
-    """The density of a model by its likelihood, beside the exact one, data units.
+    """The density of a model by its likelihood, beside the exact density, in data units.
 
-    Of a user's file the other one is a smooth estimate from its points, and is called so. An exact model stands alone,
-    also that which has memorised a file.
+    For a user's file the second density is a kernel density estimate, named 'smoothed data'. For an exact model there
+    is one panel, also for the exact model of a file, which has memorised its points.
+
     Raises UsageError for data of more than two columns.
     """
     check_flat(model, "a density", "likelihood says how probable each of its points is")
-    ground = grids.reference_law(model.config, dataset)
-    law, name = ground.law, "smoothed data" if ground.smoothed else "exact"
+    reference = grids.reference_law(model.config, dataset)
+    law, name = reference.law, "smoothed data" if reference.smoothed else "exact"
     if not model.trained:
         law, name = build.law_of(model.config, dataset), build.law_name(dataset)
     draws = dataset.standard.to_model(dataset.draw(np.random.default_rng(model.config.seed), _DRAWS))
@@ -51,8 +52,8 @@ def plot_density(model: Model, dataset: Dataset, *, look: Look = DEFAULT_LOOK) -
     volume = float(np.prod(model.standard.scale))
     modelled = None
     if model.trained:
-        found = likelihood.grid_density(model.predict, model.process, low, high, cells, tolerance=_TOLERANCE)
-        modelled = np.exp(found.log_p.astype(np.float64)) / volume
+        density = likelihood.grid_density(model.predict, model.process, low, high, cells, tolerance=_TOLERANCE)
+        modelled = np.exp(density.log_p.astype(np.float64)) / volume
     truth = grids.densities_on_grid(law, [model.process.finest], places)[0] / volume
     mean, scale = model.standard
     x, *y = (m + s * axis for m, s, axis in zip(mean, scale, axes, strict=True))

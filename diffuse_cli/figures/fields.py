@@ -28,26 +28,26 @@ NAMES = {  # of the fields that can be drawn, in the field's notation
 }
 
 
-_TIMES = (0.02, 0.1, 0.3, 0.7)
+_TIMES = (0.02, 0.1, 0.3, 0.7)  # by default
 
 
-_FLOWS = ("v", "velocity")  # what a model has that is not a denoiser
+_FLOWS = ("v", "velocity")  # the fields of a model that is a flow between pairs, and no denoiser
 
 
-_ARROWS = 17  # of a field, along each axis
+_ARROWS = 17  # along each axis
 
 
-_STREAMS = 25
+_STREAMS = 25  # places along each axis from which streams are computed
 
 
-_CELLS = 120  # of what is drawn as a line or an image
+_CELLS = 120  # along each axis of a density, or of a field on a line
 
 
-_DRAWS = 2048  # of noised data, by which a field is measured
+_DRAWS = 2048  # of noised data, over which root mean squares are taken
 
 
 def field_of_model(model: Model, asked: FieldOptions, look: Look) -> Figure:
-    """plot-field: `plot_field` at the times asked for. Raises UsageError for what are no times of the chain."""
+    """The figure of plot-field: `plot_field` at the chosen times. Raises UsageError for times outside the chain."""
     times = paths.chain_times(asked.times, _TIMES, timesteps=model.process.timesteps, most=field_plot.MOST_FIELDS)
     return plot_field(model, model.dataset(), np.array(times), kind=asked.field, style=asked.style, look=look)
 
@@ -61,10 +61,12 @@ def plot_field(
     style: str = "arrows",
     look: Look = DEFAULT_LOOK,
 ) -> Figure:
-    """The field of a model at times t [k], beside the exact one where the law of the data is known.
+    """The field of a model at times t [k], beside the exact field where the law of the data is known.
 
-    kind: one of NAMES. An exact model stands alone, and so does one that is not a denoiser, whose flow is another than
-    that of noised data. Raises UsageError for data of more than two columns, or a field that such a model has not got.
+    kind: one of NAMES. An exact model has one row of panels. So has a model that is a flow between pairs, since the
+    exact field of noised data is another one.
+
+    Raises UsageError for data of more than two columns, or a field that the model does not have.
     """
     check_flat(model, "a field", "plot-trajectories draws where its points go")
     if model.kind != "denoiser" and kind not in _FLOWS:
@@ -79,21 +81,23 @@ def plot_field(
     axes, places = _square(model.dim, reach, cells)
     truth = build.truth_of(dataset) if model.trained and model.kind == "denoiser" else None
     exactly = None if truth is None else jax.tree_util.Partial(exact.denoiser(truth))
-    said = catalog.build("prediction", kind, model.process)
-    usual, error = _measured(model.predict, exactly, said, log_snr, points)
-    own = grids.fields_on_grid(model.predict, said, log_snr, places)
-    found = field_plot.Field(
+    parameterization = catalog.build("prediction", kind, model.process)
+    usual, error = _measured(model.predict, exactly, parameterization, log_snr, points)
+    model_field = grids.fields_on_grid(model.predict, parameterization, log_snr, places)
+    field = field_plot.Field(
         x=axes[0],
         y=None if line else axes[1],
-        model=own if model.trained else None,
-        exact=own if not model.trained else exactly and grids.fields_on_grid(exactly, said, log_snr, places),
+        model=model_field if model.trained else None,
+        exact=model_field
+        if not model.trained
+        else exactly and grids.fields_on_grid(exactly, parameterization, log_snr, places),
         usual=usual,
         error=error,
         density=_densities(model, dataset, log_snr, reach),
     )
     subject = f"{model.name}, {catalog.short_name(model.config.schedule)} schedule"
     return field_plot.field_figure(
-        found, name=NAMES[kind], t=t, log_snr=log_snr, style=style, subject=subject, **look._asdict()
+        field, name=NAMES[kind], t=t, log_snr=log_snr, style=style, subject=subject, **look._asdict()
     )
 
 
@@ -110,17 +114,31 @@ def _square(dim: int, reach: float, cells: int) -> tuple[tuple[np.ndarray, ...],
 
 
 def _measured(
-    predict: Predict, exactly: Predict | None, said: Parameterization, log_snr: np.ndarray, points: np.ndarray
+    predict: Predict,
+    exactly: Predict | None,
+    parameterization: Parameterization,
+    log_snr: np.ndarray,
+    points: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """How large the exact field is at points [k, n, d] of the noised data, [k], and the distance of `predict` from it
-    in parts of that, [k]; both root mean squares. Without an exact one, how large the field itself is, and None."""
-    own, other = (
+    """The root mean square [k] of the exact field over the noised data `points` [k, n, d], and the relative error [k]
+    of `predict`: the root mean square of the difference, divided by it. Without `exactly`, that of the field of
+    `predict`, and None."""
+    model_field, exact_field = (
         p
-        and np.stack([grids.fields_on_grid(p, said, [at], where)[0] for at, where in zip(log_snr, points, strict=True)])
+        and np.stack(
+            [
+                grids.fields_on_grid(p, parameterization, [at], where)[0]
+                for at, where in zip(log_snr, points, strict=True)
+            ]
+        )
         for p in (predict, exactly)
     )
     rms = lambda values: np.sqrt((values**2).sum(axis=-1).mean(axis=-1))  # noqa: E731
-    return (rms(own), None) if other is None else (rms(other), rms(own - other) / rms(other))
+    return (
+        (rms(model_field), None)
+        if exact_field is None
+        else (rms(exact_field), rms(model_field - exact_field) / rms(exact_field))
+    )
 
 
 def _densities(model: Model, dataset: Dataset, log_snr: np.ndarray, reach: float) -> list[Background] | np.ndarray:

@@ -1,4 +1,4 @@
-"""What lies where at each noise level: the density of the data, and the fields that a denoiser makes of it.
+"""Densities p_t of noised data and outputs of a denoiser on a grid, at given noise levels.
 
 Places are in the space of a `paths.Trajectory`: model space, scaled as under variance preservation at every level.
 """
@@ -23,22 +23,23 @@ from diffuse_cli.errors import UsageError
 from diffuse_cli.models import build
 from diffuse_cli.models.model import Model
 
-_DRAWS = 512
-_KERNELS = 2048  # points of a file that a smoothed density is made of
-_NEARLY_CLEAN = 12.0  # log-SNR at which a sample is told from others: where a law is bare, clean points have no density
+_DRAWS = 512  # of the data, for the KL
+_KERNELS = 2048  # points of a file at most that a kernel density estimate uses
+_NEARLY_CLEAN = 12.0  # log-SNR at which classes are compared: a law without noise has no density at clean points
 
 
 class ReferenceLaw(NamedTuple):
-    """The law whose density is drawn, model space. smoothed: whether it stands in for one that is not known."""
+    """The law whose density is drawn, in model space. smoothed: whether it is an estimate of an unknown law."""
 
     law: exact.Law
     smoothed: bool
 
 
 def reference_law(config: Config, dataset: Dataset) -> ReferenceLaw:
-    """The exact law of a dataset; where that is not known, a Gaussian on each of the points trained on.
+    """The exact law of a dataset; where it is unknown, the kernel density estimate of its training points.
 
-    Their width is Scott's (1992, eq. 6.42), n^(-1/(d+4)) standard deviations, with n points in d columns.
+    The width of the Gaussian kernels is that of Scott (1992, eq. 6.42), n^(-1/(d+4)) standard deviations, for n points
+    in d columns.
     """
     if (law := build.truth_of(dataset)) is not None:
         return ReferenceLaw(law, smoothed=False)
@@ -46,36 +47,36 @@ def reference_law(config: Config, dataset: Dataset) -> ReferenceLaw:
 
 
 def smoothed_law(points: np.ndarray) -> exact.Law:
-    """The law of points [n, d], each of which, or of some thousands of them, is spread as a Gaussian."""
+    """The kernel density estimate of points [n, d], or of some thousands of them, with Gaussian kernels."""
     some = points[:: -(-len(points) // _KERNELS)]
     width = len(some) ** (-1 / (some.shape[1] + 4)) * float(np.sqrt(some.var(axis=0).mean()))
     return exact.mixture(some, width)
 
 
 def check_classes(config: Config, dataset: Dataset) -> None:
-    """Raise UsageError where the dataset is of one piece."""
+    """Raises UsageError where the dataset has no classes."""
     if dataset.classes is None:
         raise UsageError(f"{config.dataset} has no classes to colour by; give --color-by time or place")
 
 
 def classes_of(config: Config, dataset: Dataset, x0: np.ndarray) -> np.ndarray:
-    """The most probable class [n] of each of x0 [n, d], model space: the one with the largest share times density.
+    """The most probable class [n] of each point of x0 [n, d], model space: that with the largest share times density.
 
     Raises UsageError like `check_classes`.
     """
     check_classes(config, dataset)
     clean = level_at(_NEARLY_CLEAN)
-    known = [
+    log_densities = [
         exact.log_prob(dataset.classes.exact(c), jnp.asarray(x0, jnp.float32), clean)
         for c in range(len(dataset.classes.shares))
     ]
-    return np.argmax(np.log(dataset.classes.shares)[:, None] + np.stack(known), axis=0)
+    return np.argmax(np.log(dataset.classes.shares)[:, None] + np.stack(log_densities), axis=0)
 
 
 def kl_of(config: Config, dataset: Dataset) -> Callable[[Level], Estimate]:
-    """How far the noised data are from pure noise at a level: KL(q(x) || prior), as `diffuse doctor` has it.
+    """A function that gives KL(q(x) || prior) at a level, in nats: how far the noised data are from pure noise.
 
-    Raises UsageError for a set of the user's own code that does not say its density.
+    Raises UsageError for a dataset of the user's code without a density.
     """
     to_model = dataset.standard.to_model
     if dataset.points is not None:
@@ -85,7 +86,7 @@ def kl_of(config: Config, dataset: Dataset) -> Callable[[Level], Estimate]:
 
 
 def densities_on_grid(law: exact.Law, log_snr: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """The density [k, …] of noised data at log_snr [k], at places […, d]."""
+    """The density [k, …] of noised data at log-SNR `log_snr` [k] and places […, d]."""
     flat = jnp.asarray(places.reshape(-1, places.shape[-1]), jnp.float32)
     one = jax.jit(lambda level: exact.log_prob(law, flat, level))
     log_p = np.stack([np.asarray(one(level_at(each)), np.float64) for each in log_snr])
@@ -93,10 +94,10 @@ def densities_on_grid(law: exact.Law, log_snr: np.ndarray, places: np.ndarray) -
 
 
 def fields_on_grid(predict: Predict, kind: Parameterization, log_snr: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """What a denoiser answers [k, …, d] at log_snr [k] and places […, d], said as `kind` says it: score, eps, v, …"""
+    """The field [k, …, d] of a denoiser at log-SNR `log_snr` [k] and places […, d]. kind: score, eps, v, …"""
     flat = jnp.asarray(places.reshape(-1, places.shape[-1]), jnp.float32)
-    found = [np.asarray(_answer(predict, kind.target, flat, level_at(each))) for each in log_snr]
-    return np.stack(found).reshape(len(log_snr), *places.shape)
+    fields = [np.asarray(_answer(predict, kind.target, flat, level_at(each))) for each in log_snr]
+    return np.stack(fields).reshape(len(log_snr), *places.shape)
 
 
 @partial(jax.jit, static_argnames="target")
@@ -112,7 +113,7 @@ def level_at(log_snr: float) -> Level:
 
 
 def check_flat(model: Model, what: str, instead: str) -> None:
-    """Raises UsageError for more than two columns, of which `what` cannot be drawn, saying what to do `instead`."""
+    """Raises UsageError for data of more than two columns, of which `what` cannot be drawn; `instead`: the advice."""
     if model.dim > 2:
         raise UsageError(
             f"{what} is drawn of data with one or two columns, and {model.name} has {model.dim}; diffuse {instead}"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Losses(NamedTuple):
-    """A log as arrays: steps [k], train [k], held_out_steps [h], held_out [h], and the irreducible loss if known."""
+    """The losses of a log: train at steps [k], held_out at held_out_steps [h], and the irreducible loss or None."""
 
     steps: np.ndarray
     train: np.ndarray
@@ -44,14 +44,14 @@ def loss_of_run(folder: Path, asked: LossOptions, look: Look) -> "Figure":
 
 def loss_drawing(run_name: str, records: list[dict[str, Any]], *, look: Look = DEFAULT_LOOK) -> Drawing:
     """The loss from the records of a log."""
-    found = losses_of_log(records)
-    judged = len(found.held_out) > 0
+    losses = losses_of_log(records)
+    judged = len(losses.held_out) > 0
     arguments = {
-        "steps": found.steps,
-        "train": found.train,
-        "held_out_steps": found.held_out_steps if judged else None,
-        "held_out": found.held_out if judged else None,
-        "irreducible": found.irreducible,
+        "steps": losses.steps,
+        "train": losses.train,
+        "held_out_steps": losses.held_out_steps if judged else None,
+        "held_out": losses.held_out if judged else None,
+        "irreducible": losses.irreducible,
         "subject": run_name,
     }
     return Drawing("loss:loss_figure", arguments, look)

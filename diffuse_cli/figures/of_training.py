@@ -1,4 +1,4 @@
-"""The four figures that training leaves."""
+"""The four figures that `train` draws."""
 
 from concurrent.futures import Future, wait
 from pathlib import Path
@@ -16,11 +16,11 @@ from diffuse_cli.plots.drawing_process import Drawing, DrawingProcess
 
 _POINTS = 2000  # in a figure: enough to see a shape, few enough to see the points
 _FRAMES = 10
-_ORDER = ("loss", "forward", "reverse", "samples")
+_NAMES = ("loss", "forward", "reverse", "samples")
 
 
 def default_draw(model: Model) -> Drawn:
-    """The samples that the figures show, by the method and the seed of the run's own settings, with their path."""
+    """The samples that the figures show, by the method and the seed in the run's settings, with their trajectory."""
     return draw_samples(model, default_method(model.config), _POINTS, model.config.seed, trajectory=True)
 
 
@@ -55,7 +55,7 @@ class TrainingFigures:
 
     def paths(self) -> list[Path]:
         """Where they are, once they are written. Raises what went wrong with any."""
-        return [self._saved[name].result() for name in _ORDER]
+        return [self._saved[name].result() for name in _NAMES]
 
     def _save(self, name: str, drawing: Drawing) -> None:
         self._saved[name] = self._process.save(drawing, self._folder / f"{name}.png")

@@ -1,7 +1,7 @@
-"""Where points are on their way: from data to noise, and from noise to samples.
+"""Trajectories of points: from data to noise, and from noise to samples.
 
-Frames are in model space and scaled as under variance preservation, x / hypot(alpha, sigma), whatever the process: so
-all fit the same axes, and noise is N(0, I).
+Frames are in model space and scaled as under variance preservation, x / hypot(alpha, sigma), for every process: so all
+fit the same axes, and noise is N(0, I).
 """
 
 from typing import NamedTuple
@@ -17,37 +17,37 @@ from diffuse_cli.models.draw import Drawn, Method, build_method
 from diffuse_cli.models.model import Model
 from diffuse_cli.samplers import loop as sampling
 
-_KNOTS = 4097  # at which a schedule is read to find the time of a level
+_KNOTS = 4097  # times between which a schedule is interpolated to find the time of a level
 
 
 class Trajectory(NamedTuple):
-    """x [k, n, d] at k levels with log_snr [k] and time t [k], in the order in which it was travelled."""
+    """x [k, n, d] at k levels with log_snr [k] and times t [k], in the order of the process."""
 
     x: np.ndarray
     log_snr: np.ndarray
     t: np.ndarray
 
     def at(self, chosen: np.ndarray) -> "Trajectory":
-        """The journey at some of its levels only: indices [m], or True or False for each [k]."""
+        """The trajectory at some of its levels only; chosen: indices [m], or a mask [k]."""
         return Trajectory(*(field[chosen] for field in self))
 
     def back(self) -> "Trajectory":
-        """The same the other way round."""
+        """The trajectory in reverse order."""
         return Trajectory(*(field[::-1] for field in self))
 
 
 def reverse_trajectory(model: Model, drawn: Drawn) -> Trajectory:
-    """The way from noise to samples. `drawn` has its path."""
+    """The trajectory from noise to samples. `drawn` must contain its path."""
     log_snr = np.asarray(drawn.levels.log_snr, np.float64)
     return Trajectory(in_unit_variance(drawn.path.x, drawn.levels), log_snr, times_of(model.process, log_snr))
 
 
 def forward_trajectory(model: Model, method: Method, dataset: Dataset, count: int, seed: int) -> Trajectory:
-    """The way from data to noise through the levels of a method, which samples by it take in the other direction.
+    """The trajectory from data to noise through the levels of a sampling method, in opposite order.
 
-    Every point keeps one noise on all of its way, x = alpha x0 + sigma eps, and it is the noise that `draw` starts from
-    with this seed. So points move smoothly, each frame has the law of q(x_t), and where the schedule ends early there
-    is a jump from the end of this journey to the beginning of the other, as there is in truth.
+    Every point has one noise at all levels, x = alpha x0 + sigma eps; it is the noise from which `draw_samples` starts
+    with this seed. So points move smoothly and each frame has the law q(x_t). If the schedule ends too early, the end
+    of this trajectory differs from the start of the reverse one, which shows the error of the schedule.
     """
     levels = build_method(model, method)[1]
     shape = (count, model.dim)
@@ -88,5 +88,5 @@ def chain_times(
 def times_of(process: Process, log_snr: np.ndarray) -> np.ndarray:
     """The time t [k] in [0, 1] at which a process has each log-SNR [k]."""
     t = np.linspace(0.0, 1.0, _KNOTS)
-    known = np.asarray(process.levels_at(t).log_snr, np.float64)
-    return np.interp(-np.asarray(log_snr, np.float64), -known, t)
+    log_snr_on_grid = np.asarray(process.levels_at(t).log_snr, np.float64)
+    return np.interp(-np.asarray(log_snr, np.float64), -log_snr_on_grid, t)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def samples_drawing(
     model: Model, method: Method, drawn: Drawn, dataset: Dataset, *, look: Look = DEFAULT_LOOK
 ) -> Drawing:
-    """The samples beside as many draws of the data."""
+    """The samples beside the same number of draws of the data."""
     data = dataset.draw(np.random.default_rng(model.config.seed + 1), len(drawn.samples))
     arguments = {
         "model": drawn.samples,
@@ -29,7 +29,7 @@ def samples_drawing(
 
 
 def samples_column(model: Model, method: Method, dataset: Dataset, *, count: int, seed: int) -> "Column":
-    """Samples of a model and as many draws of its data, as a column of a grid."""
+    """Samples of a model and the same number of draws of its data, as a column of a grid."""
     from diffuse_cli.plots.collection import Column
 
     drawn = draw_samples(model, method, count, seed)

@@ -23,17 +23,19 @@ def plot_schedules(
     of: str = "",
     look: Look = DEFAULT_LOOK,
 ) -> Figure:
-    """Schedules by name, as chains of so many steps, and what each leaves of some data.
+    """Schedules by name, as chains of `timesteps` steps, and the KL between noised data and pure noise.
 
-    kl_at: how far noised data are from pure noise (grids.kl_of); it depends on the log-SNR alone, so it is asked
-    once for all schedules. of: the data's name.
+    kl_at: from grids.kl_of, or None for no panel of the KL; it depends on the log-SNR alone, so it is computed once for
+    all schedules. of: the name of the dataset.
+
+    Raises UsageError where there is no schedule or the width is too small.
     """
     t = np.arange(timesteps + 1) / timesteps
     curves = {name: (t, np.asarray(schedule(t), np.float64)) for name, schedule in schedules.items()}
     kl = None
     if kl_at is not None:
-        known = [kl_at(jax.tree.map(float, grids.level_at(at))).value for at in KL_GRID]
-        log_kl = np.log(np.maximum(known, 1e-300))
+        kl_on_grid = [kl_at(jax.tree.map(float, grids.level_at(at))).value for at in KL_GRID]
+        log_kl = np.log(np.maximum(kl_on_grid, 1e-300))
         kl = {
             name: np.exp(np.interp(log_snr, KL_GRID, log_kl, left=-np.inf, right=np.nan))
             for name, (_, log_snr) in curves.items()

@@ -70,7 +70,7 @@ def _noised(process: Process, x0: Array, t: Array, seed: Array) -> tuple[Array, 
 
 
 def reverse_drawing(model: Model, method: Method, drawn: Drawn, *, frames: int, look: Look = DEFAULT_LOOK) -> Drawing:
-    """The way from noise to samples, at `frames` of its levels, equally spaced. `drawn` has its path."""
+    """The trajectory from noise to samples, at `frames` equally spaced steps. `drawn` must contain its path."""
     picked = _evenly(method.steps, frames)
     arguments = {
         "frames": paths.in_unit_variance(drawn.path.x, drawn.levels)[picked],
@@ -85,9 +85,9 @@ def reverse_drawing(model: Model, method: Method, drawn: Drawn, *, frames: int, 
 def both_ways_drawing(
     model: Model, method: Method, drawn: Drawn, dataset: Dataset, *, frames: int, seed: int, look: Look = DEFAULT_LOOK
 ) -> Drawing:
-    """The data on their way to noise above the samples on their way from it, at the same levels of a method.
+    """The forward trajectory of the data above the reverse trajectory of samples, at the same levels of a method.
 
-    With the seed that `drawn` has, the data end in the noise that the samples start from.
+    With the seed of `drawn`, the data end in the noise from which the samples start.
     """
     back = paths.reverse_trajectory(model, drawn).back()
     ahead = paths.forward_trajectory(model, method, dataset, len(drawn.samples), seed)
@@ -106,5 +106,5 @@ def both_ways_drawing(
 
 
 def _evenly(steps: int, frames: int) -> np.ndarray:
-    """Which of steps + 1 levels are shown in so many frames."""
+    """The indices of `frames` equally spaced levels of steps + 1."""
     return np.unique(np.rint(np.linspace(0, steps, frames)).astype(int))

@@ -15,7 +15,7 @@ from diffuse_cli.plots.background import Background
 from diffuse_cli.plots.formats import DEFAULT_LOOK, Look
 from diffuse_cli.plots.point_colors import principal_axes
 
-_POINTS = 2000  # that a density of many columns is estimated from
+_DATA_POINTS = 2000  # from which the density of data of many columns is estimated
 _CELLS = 128  # of a density, along each axis
 
 
@@ -40,10 +40,12 @@ def plot_trajectories(
     color_by: str = "time",
     look: Look = DEFAULT_LOOK,
 ) -> Figure:
-    """Where each sample comes from, over the density of the data. `drawn` has its path.
+    """The paths of samples over the density of the data. `drawn` must contain its path.
 
-    colour_by: "time", "place", or "class" for the part of the data that a sample most likely belongs to. Raises
-    UsageError where the data have no classes. dataset: not needed in space, unless for classes.
+    color_by: "time", "place", or "class" for the most probable class of a sample. dataset: None is allowed in three
+    dimensions, unless color_by is "class".
+
+    Raises UsageError where `color_by` is "class" and the data have no classes, or the width is too small.
     """
     way = paths.reverse_trajectory(model, drawn)
     labels = grids.classes_of(model.config, dataset, way.x[-1]) if color_by == "class" else color_by
@@ -57,7 +59,7 @@ def plot_trajectories(
 
 
 def _density_behind(model: Model, dataset: Dataset, way: Trajectory) -> Background:
-    """The density behind paths: of the data, or over time for a single value."""
+    """The density behind the paths: of the data, or for data of one value the density over time."""
     ends, clean = way.x[-1], way.log_snr[-1:]
     finest = model.process.finest
     if model.dim == 1:
@@ -72,7 +74,7 @@ def _density_behind(model: Model, dataset: Dataset, way: Trajectory) -> Backgrou
         law = grids.reference_law(model.config, dataset).law
     else:
         mean, axes = principal_axes(ends, 2)
-        data = dataset.standard.to_model(dataset.draw(np.random.default_rng(model.config.seed), _POINTS))
+        data = dataset.standard.to_model(dataset.draw(np.random.default_rng(model.config.seed), _DATA_POINTS))
         ends, law = (ends - mean) @ axes, grids.smoothed_law((data - mean) @ axes)
     reach = 1.1 * max(np.abs(ends).max(), np.abs(way.x[0]).max())
     (x, y), places = likelihood.grid([-reach, -reach], [reach, reach], (_CELLS, _CELLS))

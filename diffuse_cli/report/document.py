@@ -50,16 +50,16 @@ def gather_document(
     Raises DiffuseError for samples that are not finite.
     """
     ways = scene.travel(model, dataset, methods, count, seed)
-    drawing = scene.drawing_of(model, ways)
+    projection = scene.projection_of(model, ways)
     return {
         "name": model.name,
         "summary": facts.summary(model.config, trained=history is not None),
         "themes": {theme.name: _colors(theme) for theme in (LIGHT, DARK)},
         "schedule": scene.schedule_curve(model.process),
-        "scene": scene.scene_document(model, methods, ways, drawing),
+        "scene": scene.scene_document(model, methods, ways, projection),
         "asked": asked if asked and asked > count else None,
-        "density": layers.density_layer(model, dataset, drawing),
-        "field": layers.field_layer(model, dataset, drawing),
+        "density": layers.density_layer(model, dataset, projection),
+        "field": layers.field_layer(model, dataset, projection),
         "loss": history and facts.loss_facts(history.log),
         "metrics": judged and facts.metric_facts(judged, methods),
         "samplers": facts.sampler_lines(methods),

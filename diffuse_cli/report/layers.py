@@ -13,7 +13,7 @@ from diffuse_cli.figures import grids
 from diffuse_cli.figures.grids import ReferenceLaw
 from diffuse_cli.models.model import Model
 from diffuse_cli.report.packing import text_of
-from diffuse_cli.report.scene import Drawing
+from diffuse_cli.report.scene import Projection
 
 LEVELS = 20
 _CELLS = {"histogram": (240,), "plane": (80, 80)}  # of the density
@@ -29,20 +29,20 @@ def layer_levels(process: Process, sharpest: float = 0.0) -> np.ndarray:
     return log_snr_of(np.linspace(first, ends[1], LEVELS))
 
 
-def density_layer(model: Model, dataset: Dataset, drawing: Drawing) -> dict[str, Any] | None:
+def density_layer(model: Model, dataset: Dataset, projection: Projection) -> dict[str, Any] | None:
     """The density of noised data of one or two columns, at the centres of cells; None for more columns.
 
     In a plane the values of each level are divided by their maximum, and the square root is stored in 8 bits. On a line
     all values are divided by the maximum over all levels, and stored in 16 bits.
     """
-    if drawing.kind not in _CELLS:
+    if projection.kind not in _CELLS:
         return None
-    reference, cells = grids.reference_law(model.config, dataset), _CELLS[drawing.kind]
-    width = float(np.ptp(drawing.limits[0])) / cells[0]
+    reference, cells = grids.reference_law(model.config, dataset), _CELLS[projection.kind]
+    width = float(np.ptp(projection.limits[0])) / cells[0]
     at = layer_levels(model.process, np.arctan(_SHARPEST * width))
-    places = likelihood.grid(drawing.limits[:, 0], drawing.limits[:, 1], cells)[1]
+    places = likelihood.grid(projection.limits[:, 0], projection.limits[:, 1], cells)[1]
     density = grids.densities_on_grid(reference.law, at, places)
-    plane = drawing.kind == "plane"
+    plane = projection.kind == "plane"
     top = density.reshape(LEVELS, -1).max(axis=1) if plane else np.full(LEVELS, density.max())
     share = density / top.reshape(-1, *[1] * len(cells))
     coded = np.rint(255 * np.sqrt(share)).astype(np.uint8) if plane else np.rint(65535 * share).astype("<u2")
@@ -55,17 +55,17 @@ def density_layer(model: Model, dataset: Dataset, drawing: Drawing) -> dict[str,
     }
 
 
-def field_layer(model: Model, dataset: Dataset, drawing: Drawing) -> dict[str, Any] | None:
+def field_layer(model: Model, dataset: Dataset, projection: Projection) -> dict[str, Any] | None:
     """v = alpha eps − sigma x0 of the model on a coarse grid of the plane, and the exact v; None unless d = 2.
 
     The exact v is left out where the law is unknown, and for a flow between pairs, whose velocity is another field. In
     the space of the frames v is the velocity dx/d(angle) of the flow. Together with x it gives the predicted noise,
     eps = sigma x + alpha v, and the score −eps / sigma.
     """
-    if drawing.kind != "plane":
+    if projection.kind != "plane":
         return None
     at = layer_levels(model.process)
-    places = likelihood.grid(drawing.limits[:, 0], drawing.limits[:, 1], (_ARROWS, _ARROWS))[1]
+    places = likelihood.grid(projection.limits[:, 0], projection.limits[:, 1], (_ARROWS, _ARROWS))[1]
     fields = {"model": grids.fields_on_grid(model.for_sampling(), parameterizations.v(), at, places)}
     reference = grids.reference_law(model.config, dataset)
     if not reference.smoothed and model.trained and model.kind == "denoiser":

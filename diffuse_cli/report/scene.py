@@ -32,7 +32,7 @@ class Ways(NamedTuple):
     samplers: list[Trajectory]
 
 
-class Drawing(NamedTuple):
+class Projection(NamedTuple):
     """The projection and the limits by which samples are drawn.
 
     kind: as plots.panels.kind_of. axes [d, a]: a sample x [d] is drawn at x @ axes, a linear map, which can be applied
@@ -81,8 +81,8 @@ def thinned(way: Trajectory) -> Trajectory:
     return way.at(np.unique(np.rint(np.linspace(0, len(way.t) - 1, SAMPLER_FRAMES)).astype(int)))
 
 
-def drawing_of(model: Model, ways: Ways) -> Drawing:
-    """The Drawing that shows all these trajectories in panels of equal scale."""
+def projection_of(model: Model, ways: Ways) -> Projection:
+    """The Projection that shows all these trajectories in panels of equal scale."""
     kind = kind_of(model.view, model.dim)
     if kind == "curves":
         axes = np.eye(model.dim)[:, np.unique(np.linspace(0, model.dim - 1, _COLUMNS).astype(int))]
@@ -93,10 +93,10 @@ def drawing_of(model: Model, ways: Ways) -> Drawing:
     low, high = np.quantile(values, [0.0015, 0.9985], axis=0)
     half = 0.54 * max(float((high - low).max()), 1e-3)
     middle = (low + high) / 2
-    return Drawing(kind, axes, np.stack([middle - half, middle + half], axis=1))
+    return Projection(kind, axes, np.stack([middle - half, middle + half], axis=1))
 
 
-def scene_document(model: Model, methods: list[Method], ways: Ways, drawing: Drawing) -> dict[str, Any]:
+def scene_document(model: Model, methods: list[Method], ways: Ways, projection: Projection) -> dict[str, Any]:
     """The part of the document from which the page draws the points.
 
     The forward trajectory is stored as clean samples and noises, from which x = alpha x0 + sigma eps follows at any
@@ -106,21 +106,21 @@ def scene_document(model: Model, methods: list[Method], ways: Ways, drawing: Dra
     first = {
         "title": "forward",
         "note": "data turning into noise",
-        "x0": packed(ways.data.x[0] @ drawing.axes, *drawing.bounds),
-        "eps": packed(eps @ drawing.axes, *drawing.bounds),
+        "x0": packed(ways.data.x[0] @ projection.axes, *projection.bounds),
+        "eps": packed(eps @ projection.axes, *projection.bounds),
         "by_end": _groups(ways.data.x[0]),
     }
-    rest = [_sampler(method, way, drawing) for method, way in zip(methods, ways.samplers, strict=True)]
+    rest = [_sampler(method, way, projection) for method, way in zip(methods, ways.samplers, strict=True)]
     return {
-        "kind": drawing.kind,
+        "kind": projection.kind,
         "count": len(eps),
-        "axes": drawing.axes.shape[1],
-        "limits": drawing.limits.tolist(),
-        "bounds": drawing.bounds,
+        "axes": projection.axes.shape[1],
+        "limits": projection.limits.tolist(),
+        "bounds": projection.bounds,
         "by_start": _groups(eps),
         "shades": PAGE_SHADES,
         "panels": [first, *rest],
-        "data_units": _data_units(model, drawing),
+        "data_units": _data_units(model, projection),
     }
 
 
@@ -137,14 +137,14 @@ def schedule_curve(process: Process) -> dict[str, Any]:
     return {"angle": [round(each, 12) for each in below.tolist()]}
 
 
-def _sampler(method: Method, way: Trajectory, drawing: Drawing) -> dict[str, Any]:
+def _sampler(method: Method, way: Trajectory, projection: Projection) -> dict[str, Any]:
     frames = thinned(way)
     return {
         "title": method.sampler,
         "note": f"{method.steps:,} steps, grid {method.grid}",
         "t": [round(each, 6) for each in frames.t.tolist()],
         "levels": sorted({round(each, 4) for each in way.t.tolist()}),
-        "x": packed(frames.x @ drawing.axes, *drawing.bounds),
+        "x": packed(frames.x @ projection.axes, *projection.bounds),
         "by_end": _groups(way.x[0]),
     }
 
@@ -155,8 +155,8 @@ def _groups(cloud: np.ndarray) -> str:
     return text_of(by_rank((cloud - mean) @ axes[:, 0], LIGHT, PAGE_SHADES).group.astype(np.uint8))
 
 
-def _data_units(model: Model, drawing: Drawing) -> dict[str, Any] | None:
+def _data_units(model: Model, projection: Projection) -> dict[str, Any] | None:
     """The mean and scale that turn drawn coordinates into data units; None where coordinates are no columns."""
-    if drawing.kind in ("projected", "curves"):
+    if projection.kind in ("projected", "curves"):
         return None
     return {"mean": model.standard.mean.tolist(), "scale": model.standard.scale.tolist()}

@@ -7,7 +7,7 @@ from scipy import integrate, stats
 
 from diffuse_cli import catalog
 from diffuse_cli.analysis import schedule_check
-from diffuse_cli.analysis.schedule_check import COARSE, EARLY, GRID, WASTED
+from diffuse_cli.analysis.schedule_check import COARSE, EARLY, LOG_SNR_GRID, WASTED
 from diffuse_cli.diffusion import exact
 from diffuse_cli.diffusion.process import Level, Process, straight_flow, variance_exploding, variance_preserving
 
@@ -78,7 +78,9 @@ def test_no_signal_at_all_is_no_kl(gaussian):
 
 def test_gains_of_a_gaussian(gaussian):
     """E |eps*|^2 / d = mean sigma^2 / c, Var(D) / Var(x0) = sum alpha^2 v^2 / c over sum v; c = alpha^2 v + sigma^2."""
-    alpha, sigma = (np.array(field)[:, None] for field in zip(*(level_at(snr)[1:] for snr in GRID), strict=True))
+    alpha, sigma = (
+        np.array(field)[:, None] for field in zip(*(level_at(snr)[1:] for snr in LOG_SNR_GRID), strict=True)
+    )
     c = alpha**2 * VARIANCE + sigma**2
     np.testing.assert_allclose(gaussian.gains.noise, np.mean(sigma**2 / c, axis=1), rtol=0.03)
     signal = np.sum(alpha**2 * VARIANCE**2 / c, axis=1) / VARIANCE.sum()
@@ -174,7 +176,7 @@ def test_points_are_judged_like_their_law_where_there_is_noise(gaussian):
     assert one.problems == other.problems == (EARLY,)
     assert one.kl.value == pytest.approx(other.kl.value, rel=0.3)
     assert one.useless_clean is None
-    noisy = GRID < 0
+    noisy = LOG_SNR_GRID < 0
     np.testing.assert_allclose(points.gains.signal[noisy], gaussian.gains.signal[noisy], rtol=0.15)
 
 
@@ -182,7 +184,7 @@ def test_what_points_tell_of_each_other_is_never_more_than_their_law_does(gaussi
     points = schedule_check.study_points(draws(5000))
     assert (points.gains.noise < gaussian.gains.noise + 0.03).all()
     assert points.gains.noise[-1] < 0
-    coarse = (GRID > -2) & (GRID < 1)
+    coarse = (LOG_SNR_GRID > -2) & (LOG_SNR_GRID < 1)
     np.testing.assert_allclose(points.gains.noise[coarse], gaussian.gains.noise[coarse], atol=0.03)
 
 

@@ -33,8 +33,8 @@ def unpacked(text, bounds, *shape):
 def moons():
     model, data = exact("moons")
     ways = scene.travel(model, data, METHODS, 50, 3)
-    drawing = scene.drawing_of(model, ways)
-    return model, ways, drawing, scene.scene_document(model, METHODS, ways, drawing)
+    projection = scene.projection_of(model, ways)
+    return model, ways, projection, scene.scene_document(model, METHODS, ways, projection)
 
 
 def test_packing_keeps_16_bits():
@@ -47,12 +47,12 @@ def test_packing_keeps_16_bits():
 
 
 def test_frames_are_the_journeys(moons):
-    _, ways, drawing, document = moons
+    _, ways, projection, document = moons
     step = (document["bounds"][1] - document["bounds"][0]) / 65535
     for panel, way in zip(document["panels"][1:], ways.samplers, strict=True):
         frames = scene.thinned(way)
         found = unpacked(panel["x"], document["bounds"], len(panel["t"]), 50, 2)
-        np.testing.assert_allclose(found, np.clip(frames.x, *drawing.bounds), atol=0.51 * step)
+        np.testing.assert_allclose(found, np.clip(frames.x, *projection.bounds), atol=0.51 * step)
         np.testing.assert_allclose(panel["t"], frames.t, atol=1e-6)
         assert (panel["t"][0], panel["t"][-1]) == (0, 1)
 
@@ -120,21 +120,21 @@ def test_colours_are_shades_of_equal_use(moons):
 
 
 def test_the_density_of_a_plane_is_that_of_the_law(moons):
-    model, _, drawing, _ = moons
+    model, _, projection, _ = moons
     data = model.dataset()
-    found = layers.density_layer(model, data, drawing)
+    found = layers.density_layer(model, data, projection)
     values = np.frombuffer(base64.b64decode(found["values"]), np.uint8).reshape(layers.LEVELS, 80, 80)
     assert not found["smoothed"]
     # At the noisy end it is N(0, I), symmetric about the cell at the origin; its rows run along x.
-    x, y = (np.linspace(*limits, 161)[1::2] for limits in drawing.limits)
+    x, y = (np.linspace(*limits, 161)[1::2] for limits in projection.limits)
     normal = np.exp(-0.25 * (x[None, :] ** 2 + y[:, None] ** 2))
     np.testing.assert_allclose(values[-1] / 255, normal / normal.max(), atol=0.01)
 
 
 def test_the_field_points_where_the_law_says():
     model, data = exact("moons")
-    drawing = scene.Drawing("plane", np.eye(2), np.array([[-3.0, 3.0], [-3.0, 3.0]]))
-    found = layers.field_layer(model, data, drawing)
+    projection = scene.Projection("plane", np.eye(2), np.array([[-3.0, 3.0], [-3.0, 3.0]]))
+    found = layers.field_layer(model, data, projection)
     assert set(found["values"]) == {"model"}  # which is exact by itself
     arrows = np.frombuffer(base64.b64decode(found["values"]["model"]), "<i2").reshape(layers.LEVELS, 19, 19, 2) / 32767
     # At the noisy end v = alpha eps - sigma x0, where x0 is the mean of the data, 0, and so is alpha.
@@ -148,6 +148,6 @@ def test_the_field_points_where_the_law_says():
 def test_a_file_has_a_smoothed_density_and_no_true_field(tmp_path):
     np.savetxt(tmp_path / "p.csv", np.random.default_rng(0).normal(size=(60, 2)), delimiter=",")
     model, data = exact(f"file:{tmp_path / 'p.csv'}")
-    drawing = scene.Drawing("plane", np.eye(2), np.array([[-3.0, 3.0], [-3.0, 3.0]]))
-    assert layers.density_layer(model, data, drawing)["smoothed"]
-    assert set(layers.field_layer(model, data, drawing)["values"]) == {"model"}
+    projection = scene.Projection("plane", np.eye(2), np.array([[-3.0, 3.0], [-3.0, 3.0]]))
+    assert layers.density_layer(model, data, projection)["smoothed"]
+    assert set(layers.field_layer(model, data, projection)["values"]) == {"model"}
