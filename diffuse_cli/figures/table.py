@@ -55,8 +55,8 @@ FIGURES: dict[str, FigureRow] = {
                 "--dataset curves --frames 5",
                 "forward-curves.png",
                 "a curve turns into noise",
-                "A curve as one vector: the curve that is followed, and the histogram of its values as it closes on "
-                "the normal law.",
+                "A curve as one vector: one curve at each noise level, and the histogram of its values, which approaches "
+                "the normal density.",
             ),
         ),
     ),
@@ -127,7 +127,7 @@ FIGURES: dict[str, FigureRow] = {
                 "--run bimodal -n 60",
                 "trajectories-1d.png",
                 "paths of one value over time",
-                "One value: its density over time, and paths over it.",
+                "Data of one value: the density over time, and paths over it.",
             ),
         ),
     ),
@@ -197,6 +197,6 @@ FIGURES: dict[str, FigureRow] = {
         options=options.LossOptions,
         about="Draw a run's loss: of the training batches, and of held-out points under the averaged weights.",
         examples=("", "--run moons --out loss.pdf"),
-        pictures=(Picture("--run moons", "loss.png", "the loss and what of it is irreducible"),),
+        pictures=(Picture("--run moons", "loss.png", "the loss and its irreducible part"),),
     ),
 }
