@@ -55,8 +55,8 @@ FIGURES: dict[str, FigureRow] = {
                 "--dataset curves --frames 5",
                 "forward-curves.png",
                 "a curve turns into noise",
-                "A curve as one vector: one curve at each noise level, and the histogram of its values, which approaches "
-                "the normal density.",
+                "A curve as one vector: one curve at each noise level, and the histogram of its values, which "
+                "approaches the normal density.",
             ),
         ),
     ),
