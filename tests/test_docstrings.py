@@ -13,7 +13,7 @@ from diffuse_cli import catalog
 MODULES = [
     module.name
     for module in pkgutil.walk_packages(diffuse_cli.__path__, "diffuse_cli.")
-    if not module.name.endswith("__main__")
+    if not module.name.endswith(("__main__", "sampling.samplers"))  # the second, an old address, warns
 ]
 
 
