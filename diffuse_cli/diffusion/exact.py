@@ -344,7 +344,7 @@ def _entropy_of_blocks(low: np.ndarray, high: np.ndarray, shares: np.ndarray) ->
     """The entropy of boxes without noise. They may overlap: p is constant between neighbouring edges."""
     edges = [np.unique(np.concatenate([low[:, i], high[:, i]])) for i in range(low.shape[1])]
     if np.prod([len(edge) for edge in edges]) > _MOST_BLOCKS:
-        raise DiffuseError(f"the entropy of {len(low)} boxes without noise takes too much memory; take a noisier level")
+        raise DiffuseError(f"the entropy of {len(low)} boxes without noise is out of reach; take a noisier level")
     middles = np.stack(np.meshgrid(*[(edge[1:] + edge[:-1]) / 2 for edge in edges], indexing="ij"), axis=-1)
     volumes = reduce(np.multiply.outer, [np.diff(edge) for edge in edges])
     density = np.zeros(volumes.shape)

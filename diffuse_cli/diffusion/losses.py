@@ -6,6 +6,7 @@ from typing import Annotated, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 from msgspec import Meta
 
@@ -144,7 +145,7 @@ def hybrid(process: Process, *, weight: Annotated[float, Meta(gt=0)] = 0.001) ->
     def of(
         answer: Answer, parameterization: Parameterization, x0: _X, eps: _X, level: Level, key: PRNGKeyArray
     ) -> _PerPoint:
-        def fixed_mean(x: _X, level: Level) -> Float[Array, "n 2*d"]:
+        def fixed_mean(x: _X, level: Level) -> Float[Array, "n outputs"]:
             mean, variance = jnp.split(answer(x, level), 2, axis=-1)
             return jnp.concatenate([jax.lax.stop_gradient(mean), variance], axis=-1)
 
@@ -238,13 +239,14 @@ def flow_matching(*, pairing: Literal["independent", "ot"] = "independent") -> L
     return Loss(of, "continuous", kind="flow" if pairing == "ot" else "denoiser")
 
 
-def _nearest(x0: np.ndarray, eps: np.ndarray) -> np.ndarray:
+def _nearest(x0: ArrayLike, eps: ArrayLike) -> np.ndarray:
     """The permutation of eps [n, d] with the least sum of squared distances to x0 [n, d], within blocks of rows."""
     from scipy.optimize import linear_sum_assignment  # slow to import
 
-    chosen = np.arange(len(x0), dtype=np.int32)
-    for rows in np.array_split(chosen, -(-len(x0) // _PAIRED)):
-        matched = linear_sum_assignment(-np.asarray(x0)[rows] @ np.asarray(eps)[rows].T)[1]
+    points, noise = np.asarray(x0), np.asarray(eps)
+    chosen = np.arange(len(points), dtype=np.int32)
+    for rows in np.array_split(chosen, -(-len(points) // _PAIRED)):
+        matched = linear_sum_assignment(-points[rows] @ noise[rows].T)[1]
         chosen[rows] = rows[matched]
     return chosen
 

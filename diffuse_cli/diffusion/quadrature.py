@@ -72,6 +72,6 @@ def entropy(
 def _too_fine(low: np.ndarray, high: np.ndarray, spacing: float) -> str:
     width = (high.max(axis=0) - low.min(axis=0)).max()
     return (
-        f"this entropy is too fine for a quadrature: steps of {spacing:.2g} on a width of {width:.2g} for "
+        f"an entropy by quadrature is out of reach here: steps of {spacing:.2g} on a width of {width:.2g} for "
         f"{len(low)} components; take a noisier level, or give the dataset more noise"
     )

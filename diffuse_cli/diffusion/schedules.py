@@ -126,7 +126,9 @@ def table(timesteps: int, *, betas: str | None = None, path: str | None = None) 
     elif path is not None and betas is None:
         values = read_betas(path)
     else:
-        raise UsageError("the schedule table needs either a path or betas: table:path=betas.csv, or table:0.01,0.02,…")
+        raise UsageError(
+            "the schedule table needs its betas, in a file or in a list: table:path=betas.csv, or table:0.01,0.02,…"
+        )
     if len(values) != timesteps:
         raise UsageError(f"the table has {len(values)} betas, so it needs --timesteps {len(values)}, not {timesteps}")
     return from_betas(values)

@@ -1,4 +1,4 @@
-"""Samples from a model."""
+"""Drawing samples from a model, by a method that is given as text."""
 
 import time
 from functools import partial
@@ -20,7 +20,11 @@ from diffuse_cli.samplers.grids import levels_of
 
 
 class Method(NamedTuple):
-    """How to sample: choices as they are written, and the number of steps."""
+    """How to sample: the choices of sampler and grid as text, and the number of steps.
+
+    >>> Method("ddim:eta=0.5", "uniform", 50).title
+    'ddim:eta=0.5, 50 steps'
+    """
 
     sampler: str
     grid: str
@@ -28,25 +32,28 @@ class Method(NamedTuple):
 
     @property
     def title(self) -> str:
-        """The method in a title: ddim, 50 steps."""
+        """The method for a title: ddim, 50 steps."""
         return f"{self.sampler}, {self.steps} steps"
 
     @property
     def label(self) -> str:
-        """The method in a file name."""
+        """The method for a file name: ddim-50-uniform."""
         return "-".join([self.sampler, str(self.steps), self.grid]).translate(str.maketrans(":=,/", "____"))
 
 
 def default_method(config: Config) -> Method:
-    """How a run is sampled unless somebody says otherwise, on the grid that suits the sampler."""
+    """The method in the settings of a run; without a grid there, the grid that suits the sampler.
+
+    Raises UsageError for a sampler that is unknown or wrong.
+    """
     return Method(config.sampler, config.grid or catalog.build("sampler", config.sampler).grid, config.sampler_steps)
 
 
 class Drawn(NamedTuple):
-    """What came of it.
+    """Samples, and how they were drawn.
 
-    `samples` [n, d] in data units; `levels`, fields [steps + 1], noisiest first; `path` in model units, if it was asked
-    for; `evals` network evaluations for each sample; `seconds` all in all.
+    samples: [n, d] in data units. levels: fields [steps + 1], noisiest first. path: in model units; None where it was
+    not asked for. evals: the network evaluations for each sample, the mean. seconds: the whole time it took.
     """
 
     samples: np.ndarray
@@ -57,25 +64,26 @@ class Drawn(NamedTuple):
 
 
 def draw_samples(model: Model, method: Method, count: int, seed: int, *, trajectory: bool = False) -> Drawn:
-    """Draw `count` samples from a model. With one seed all methods start from the same noise.
+    """Draw `count` samples from a model. With the same seed all methods start from the same noise.
 
-    Raises UsageError for a method that is unknown or has no meaning, DiffuseError if any sample is not finite.
+    Raises UsageError for a method that is unknown or does not go with the model, DiffuseError if any sample is not
+    finite.
     """
     began = time.perf_counter()
     sampler, levels = build_method(model, method)
     shape, scaling = (count, model.dim), model.process.scaling
     predict = model.for_sampling(variance=sampler.needs_variance)
-    found = jax.device_get(
+    outcome = jax.device_get(
         _sample(predict, sampler, levels, np.uint32(seed), shape, scaling=scaling, trajectory=trajectory)
     )
-    if found.broken >= 0:
-        bad = int((~np.isfinite(found.x)).any(axis=1).sum())
+    if outcome.broken >= 0:
+        bad = int((~np.isfinite(outcome.x)).any(axis=1).sum())
         raise DiffuseError(
             f"{bad} of {count} samples by {method.sampler} are not finite numbers: the first was lost in step "
-            f"{found.broken + 1} of {method.steps}, from log-SNR {levels.log_snr[found.broken]:.3g}"
+            f"{outcome.broken + 1} of {method.steps}, from log-SNR {levels.log_snr[outcome.broken]:.3g}"
         )
-    samples = model.standard.to_data(found.x.astype(np.float64))
-    return Drawn(samples, levels, found.path, round(float(found.evals)), time.perf_counter() - began)
+    samples = model.standard.to_data(outcome.x.astype(np.float64))
+    return Drawn(samples, levels, outcome.path, round(float(outcome.evals)), time.perf_counter() - began)
 
 
 @partial(jax.jit, static_argnames=("sampler", "shape", "scaling", "trajectory"))
@@ -98,7 +106,8 @@ def _sample(
 def build_method(model: Model, method: Method) -> tuple[Sampler | Adaptive, Level]:
     """The sampler of a method, and its levels, fields [steps + 1].
 
-    Raises UsageError for a name that is unknown, or a combination that has no meaning, with the nearest one that has.
+    Raises UsageError for an unknown name, and for a sampler that does not go with the model, the grid or the number of
+    steps; the message names the nearest choice that does.
     """
     sampler = catalog.build("sampler", method.sampler)
     levels = levels_of(catalog.build("grid", method.grid), model.process, method.steps)

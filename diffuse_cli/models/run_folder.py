@@ -1,8 +1,8 @@
-"""Run folders: made, found, written and opened.
+"""Run folders: creating, finding, writing and opening them.
 
 A run is `outputs/NAME/` with `config.toml`, `checkpoint.safetensors` (newest), `best.safetensors` (lowest held-out
-loss), `checkpoint-STEP.safetensors` (at each quarter), `log.jsonl`, `figures/` and `samples/`. A checkpoint carries its
-config and constants, so it can be sampled from alone.
+loss), `checkpoint-STEP.safetensors` (at each quarter), `log.jsonl`, `figures/` and `samples/`. A checkpoint
+contains its config and constants, so a single checkpoint file is enough to sample from.
 """
 
 import json
@@ -25,10 +25,10 @@ NEWEST, BEST = "checkpoint.safetensors", "best.safetensors"
 
 
 class Run(NamedTuple):
-    """A checkpoint opened.
+    """An opened checkpoint.
 
-    `standard` and `view` are its dataset's; `low` and `high` [d] bound its training points in model space; `metadata`
-    has step, seconds and versions as text.
+    standard, view: those of its dataset. low, high: the bounds [d] of its training points in model space. tensors: its
+    arrays by name. metadata: step, seconds and versions as text.
     """
 
     folder: Path
@@ -43,29 +43,29 @@ class Run(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The folder's name."""
+        """The name of the folder."""
         return self.folder.name
 
     @property
     def step(self) -> int:
-        """Optimiser steps taken."""
+        """The number of optimiser steps so far."""
         return int(self.metadata["step"])
 
     def average(self) -> Weights:
-        """The averaged weights, which are the ones sampled from."""
+        """The averaged weights, for drawing samples. Raises DiffuseError where they do not fit the settings."""
         return _average(self.experiment, self.tensors)
 
 
-def _average(made: Experiment, tensors: dict[str, np.ndarray]) -> Weights:
-    template = jax.eval_shape(lambda: build.initial_weights(made, jax.random.key(0)))
+def _average(experiment: Experiment, tensors: dict[str, np.ndarray]) -> Weights:
+    template = jax.eval_shape(lambda: build.initial_weights(experiment, jax.random.key(0)))
     weights: Weights = checkpoint.restore(template, tensors, "average")
     return weights
 
 
 def create_run_folder(outputs: Path, name: str | None, dataset: str) -> Path:
-    """Make the folder of a new run: `name`, or the dataset's name with the first free number behind it.
+    """Create the folder of a new run: `name`, or the name of the dataset, with the first free number if it is taken.
 
-    Raises UsageError if `name` is taken or is no plain folder name, DiffuseError where the folder cannot be made.
+    Raises UsageError if `name` is taken or is not a plain folder name, DiffuseError where no folder can be created.
     """
     if name is not None and (not name or name in {".", "..", "latest"} or Path(name).name != name):
         raise UsageError(f"a run's name is a plain folder name other than 'latest', not {name!r}")
@@ -99,7 +99,7 @@ def _make(folder: Path) -> Path:
 def dataset_of_run(run: "Run", *, trust: bool = True) -> Dataset:
     """The dataset that a run was trained on.
 
-    Raises DiffuseError where a user's file has gone, or has other data in it by now.
+    Raises DiffuseError where a user's file is missing or has changed since, UsageError where its own code is.
     """
     dataset = build.build_dataset(run.config, trust=trust)
     if dataset.dim != len(run.standard.mean) or any(
@@ -113,16 +113,19 @@ def dataset_of_run(run: "Run", *, trust: bool = True) -> Dataset:
 
 
 def process_of_run(settings: Config, run: "Run | None", *, trust: bool = True) -> Process:
-    """The forward process of settings; where they are the run's own, as the run has it, which may have learned it."""
+    """The forward process of settings; for the settings of the run itself, the one that it may have learned.
+
+    Raises UsageError for a choice that is unknown or wrong.
+    """
     if run is not None and settings == run.config:
         return run.experiment.process
     return build.build_process(settings, trust=trust)
 
 
 def find_run(outputs: Path, name: str) -> Path:
-    """The folder, or the checkpoint file, that `name` means: a run in `outputs`, a path, or `latest`.
+    """The folder or the checkpoint file that `name` stands for: a run in `outputs`, a path, or `latest`.
 
-    Raises DiffuseError, naming the runs there are, if it is none of these.
+    Raises DiffuseError, which names the existing runs, if it is none of these.
     """
     runs = run_folders(outputs)
     if name == "latest":
@@ -140,20 +143,21 @@ def find_run(outputs: Path, name: str) -> Path:
 
 
 def run_folders(outputs: Path) -> list[Path]:
-    """The runs in `outputs`, the one last written to at the end."""
-    found = [path.parent for path in outputs.glob(f"*/{NEWEST}")]
-    return sorted(found, key=lambda folder: ((folder / NEWEST).stat().st_mtime_ns, folder.name))
+    """The folders of the runs in `outputs`; the one that was written to last is at the end."""
+    folders = [path.parent for path in outputs.glob(f"*/{NEWEST}")]
+    return sorted(folders, key=lambda folder: ((folder / NEWEST).stat().st_mtime_ns, folder.name))
 
 
 def folder_and_file(path: Path) -> tuple[Path, Path]:
-    """The folder and the checkpoint file that a path found by `find` stands for."""
+    """The folder and the checkpoint file that a path from `find_run` stands for."""
     return (path, path / NEWEST) if path.is_dir() else (path.parent, path)
 
 
 def open_run(path: Path, *, trust: bool = False) -> Run:
     """Open a run folder at its newest checkpoint, or one checkpoint file.
 
-    `trust` lets it name its maker's own code. Raises DiffuseError for a damaged or foreign checkpoint.
+    `trust` allows the checkpoint to name code outside of `diffuse`, which is then imported. Raises DiffuseError for a
+    damaged or foreign checkpoint, UsageError for such code without `trust`.
     """
     folder, file = folder_and_file(path)
     tensors, metadata = checkpoint.load_checkpoint(file)
@@ -165,10 +169,10 @@ def open_run(path: Path, *, trust: bool = False) -> Run:
         view = metadata["view"]
     except (KeyError, ValueError) as error:
         raise DiffuseError(f"{file} is not a whole checkpoint: {error} is missing or wrong") from error
-    built = build.build_experiment(settings, dim, trust=trust)
-    if built.learns_schedule:
-        built = build.with_learned_schedule(built, _average(built, tensors))
-    return Run(folder, settings, built, standard, view, low, high, tensors, metadata)
+    experiment = build.build_experiment(settings, dim, trust=trust)
+    if experiment.learns_schedule:
+        experiment = build.with_learned_schedule(experiment, _average(experiment, tensors))
+    return Run(folder, settings, experiment, standard, view, low, high, tensors, metadata)
 
 
 def save_run(
@@ -182,9 +186,10 @@ def save_run(
     high: np.ndarray,
     metadata: dict[str, str],
 ) -> None:
-    """Write one checkpoint: the training state's parts by name, the data's constants, and the settings in its header.
+    """Write one checkpoint: the parts of the training state by name, the constants of the data, and the settings.
 
-    `state` is a NamedTuple of pytrees; an `average` among its fields is what `Run.average` reads.
+    `state` is a NamedTuple of pytrees; its field `average` is what `Run.average` reads. Raises DiffuseError where the
+    file cannot be written.
     """
     tensors = {"standard.mean": standard.mean, "standard.scale": standard.scale, "bounds.low": low, "bounds.high": high}
     for part, tree in zip(state._fields, jax.device_get(state), strict=True):
@@ -194,7 +199,7 @@ def save_run(
 
 
 def write_config(folder: Path, settings: Config) -> None:
-    """Write the folder's config.toml, itself a valid --config file."""
+    """Write config.toml, a valid --config file, to the folder. Raises DiffuseError where it cannot be written."""
     files.write_file(folder / "config.toml", config.dump(settings).encode())
 
 
@@ -203,7 +208,9 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
     file = folder / "log.jsonl"
     try:
         lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
-        return [json.loads(line) for line in lines if line.endswith("\n")]  # a killed run may leave half a line
+        return [
+            json.loads(line) for line in lines if line.endswith("\n")
+        ]  # a run that was killed may leave half a line
     except OSError as error:
         raise DiffuseError(f"cannot read {file}: {error.strerror}") from error
     except ValueError as error:
@@ -211,5 +218,5 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
 
 
 def write_log(folder: Path, records: list[dict[str, Any]]) -> None:
-    """Write log.jsonl anew."""
+    """Write log.jsonl, replacing the old one. Raises DiffuseError where it cannot be written."""
     files.write_file(folder / "log.jsonl", "".join(json.dumps(record) + "\n" for record in records).encode())

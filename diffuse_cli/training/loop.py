@@ -1,7 +1,7 @@
 """Training: chunks of optimiser steps, each chunk one compiled scan.
 
-Batch and noise of a step are drawn on the device from fold_in(key, step) and depend on nothing else, so a run that was
-interrupted and resumed is the unbroken run bit for bit, however its steps were cut into chunks.
+The batch and the noise of a step are drawn on the device from fold_in(key, step) and depend on nothing else. So a run
+that was interrupted and resumed equals the uninterrupted run bit for bit, however its steps were divided into chunks.
 """
 
 import time
@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax import Array
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from diffuse_cli.config import Config
 from diffuse_cli.diffusion import exact
@@ -25,16 +25,16 @@ from diffuse_cli.networks.denoiser import Weights, answer
 from diffuse_cli.training import optimiser
 
 CHUNK = 100
-HELD_OUT = 1 << 14  # noised points that a held-out loss is the mean of
-_IRREDUCIBLE = 6  # times as many, for the loss that is irreducible
-_CHUNK_VALUES = 1 << 22
-_CHUNK_SECONDS = 0.5  # a chunk slower than this is stopped short, so that bar, budget and Ctrl-C stay responsive
-_FIRST_CHUNK = 10
-_UNSETTLED = 1 << 30  # the total while a budget's speed has not been measured yet
+HELD_OUT = 1 << 14  # noised points whose mean is the held-out loss
+_IRREDUCIBLE = 6  # batches of as many points, for the irreducible loss
+_CHUNK_VALUES = 1 << 22  # the most numbers in the points of a chunk
+_CHUNK_SECONDS = 0.5  # longer chunks are shortened, so that the progress bar, a budget and Ctrl-C stay responsive
+_FIRST_CHUNK = 10  # steps
+_UNSETTLED = 1 << 30  # the total number of steps of a budget before the speed is measured
 
 
 class TrainState(NamedTuple):
-    """All that training carries from step to step. `average`, of the `weights`, is what is sampled from."""
+    """Everything that training carries from step to step. Samples are drawn with `average`, that of the weights."""
 
     step: Array
     weights: Weights
@@ -43,18 +43,19 @@ class TrainState(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Clean points and noise [n, d], noise levels with fields [n, 1], and a key for what else a loss may draw."""
+    """Clean points and noise, noise levels with fields [n, 1], and a key for anything else that a loss draws."""
 
-    x0: Array
-    eps: Array
+    x0: Float[Array, "n d"]
+    eps: Float[Array, "n d"]
     level: Level
-    key: Array
+    key: PRNGKeyArray
 
 
 class ChunkEnd(NamedTuple):
-    """What is known at the end of a chunk; `done` is how much of the way, from 0 to 1.
+    """The state of training at the end of a chunk.
 
-    `state` is gone with the next chunk: copy what is to be kept.
+    state: its arrays are deleted by the next chunk, so copy what is needed later. total: the number of steps of the
+    run, as far as it is known. done: the part of the run that is done, from 0 to 1. loss: the mean over the chunk.
     """
 
     state: TrainState
@@ -88,9 +89,10 @@ def _seed(experiment: Experiment) -> np.uint32:
 
 
 def chunk_function(experiment: Experiment) -> Callable[[TrainState, Array, Array, Array], tuple[TrainState, Array]]:
-    """The compiled chunk: (state, points [n, d], stop, total) -> (state, loss [length], nan for steps not taken).
+    """The compiled chunk: (state, points [n, d], stop, total) -> (state, losses [length], NaN for steps not taken).
 
-    Takes up to `chunk_length` steps but none past `stop`; `total` is where the learning rate ends. Both are data.
+    It takes `chunk_length` steps, or fewer to end at the step `stop`; at the step `total` the learning rate is 0. Both
+    are data: other values compile nothing.
     """
     config, tx, length = experiment.config, optimiser_of(experiment.config), chunk_length(experiment)
 
@@ -123,11 +125,11 @@ def chunk_length(experiment: Experiment) -> int:
     return max(1, min(CHUNK, _CHUNK_VALUES // (experiment.config.batch_size * experiment.dim)))
 
 
-def draw_batch(experiment: Experiment, points: Array, key: Array, n: int) -> Batch:
-    """n of `points` [m, d], picked at random with replacement, with noise and noise levels for each.
+def draw_batch(experiment: Experiment, points: Float[Array, "m d"], key: PRNGKeyArray, n: int) -> Batch:
+    """A batch of n of `points`, drawn with replacement, with noise and a noise level for each.
 
-    Each point and level is taken twice, with a noise and with its opposite: near the data the noise of the gradient is
-    nearly linear in eps and cancels (antithetic variates; Hammersley & Morton 1956).
+    Each point and level is used twice, with eps and with -eps: near the data the noise of the gradient is nearly linear
+    in eps, and cancels (antithetic variates; Hammersley & Morton 1956).
     """
     key_rows, key_noise, key_levels = jax.random.split(key, 3)
     key_loss = jax.random.fold_in(key, 3)
@@ -138,19 +140,19 @@ def draw_batch(experiment: Experiment, points: Array, key: Array, n: int) -> Bat
     return Batch(jnp.concatenate([x0, x0])[:n], jnp.concatenate([eps, -eps])[:n], level, key_loss)
 
 
-def _draw_levels(experiment: Experiment, key: Array, n: int) -> Level:
-    """n levels, the second half of them like the first."""
+def _draw_levels(experiment: Experiment, key: PRNGKeyArray, n: int) -> Level:
+    """n levels, the second half of them equal to the first."""
     half = experiment.levels(experiment.process, key, (n + 1) // 2)
     return jax.tree.map(lambda a: jnp.concatenate([a, a])[:n], half)
 
 
-def batch_loss(answer: Answer, experiment: Experiment, batch: Batch) -> Array:
+def batch_loss(answer: Answer, experiment: Experiment, batch: Batch) -> Float[Array, ""]:
     """The mean loss over a batch."""
     return jnp.mean(experiment.loss.of(answer, experiment.parameterization, *batch))
 
 
-def weights_loss(weights: Weights, experiment: Experiment, batch: Batch) -> Array:
-    """The mean loss of the network with these weights over a batch; where the schedule is theirs too, at its levels."""
+def weights_loss(weights: Weights, experiment: Experiment, batch: Batch) -> Float[Array, ""]:
+    """The mean loss of these weights over a batch; for a learned schedule at levels that are drawn from it."""
     if experiment.learns_schedule:
         experiment = with_learned_schedule(experiment, weights)
         batch = batch._replace(level=_draw_levels(experiment, jax.random.fold_in(batch.key, 1), len(batch.x0)))
@@ -158,8 +160,10 @@ def weights_loss(weights: Weights, experiment: Experiment, batch: Batch) -> Arra
 
 
 def held_out_function(experiment: Experiment, points: Array) -> Callable[[Weights], Array]:
-    """The compiled loss on held-out `points` [m, d] with noise that is always the same, so that changes of it are the
-    weights' own."""
+    """The compiled loss of weights on held-out `points` [m, d].
+
+    The noise is always the same, so that only the weights change this loss.
+    """
 
     @jax.jit
     def loss(weights: Weights, points: Array, seed: Array) -> Array:
@@ -169,11 +173,10 @@ def held_out_function(experiment: Experiment, points: Array) -> Callable[[Weight
 
 
 def irreducible_loss(experiment: Experiment, points: Array, law: exact.Law) -> Future[tuple[float, float]]:
-    """The loss of the exact denoiser, which nothing is below but by chance; and what the chance in the draws of
-    `held_out_function` adds to it there.
+    """The expected loss of the exact denoiser, and the deviation of its loss on the fixed draws of `held_out_function`.
 
-    What those draws add to a network's loss is nearly the same, and can be taken off (a control variate). A thread
-    computes it while the training loop is compiled.
+    No network has a lower expected loss. The deviation of a network on these draws is nearly the same, so it is
+    subtracted from its held-out loss as a control variate. A thread computes both while the training loop compiles.
     """
     perfect = answer_of(exact.denoiser(law, variance=experiment.loss.learns_variance), experiment.parameterization)
 
@@ -192,13 +195,13 @@ def irreducible_loss(experiment: Experiment, points: Array, law: exact.Law) -> F
         return least, float(each[0]) - least
 
     thread = ThreadPoolExecutor(1)
-    found = thread.submit(compute)
+    future = thread.submit(compute)
     thread.shutdown(wait=False)
-    return found
+    return future
 
 
 def _held_out_batch(experiment: Experiment, points: Array, seed: Array, number: Array) -> Batch:
-    """The held-out batch of any number; that of `held_out_function` is the first."""
+    """A held-out batch by its number; `held_out_function` uses number 0."""
     key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), 3), number)
     return draw_batch(experiment, points, key, HELD_OUT)
 
@@ -212,12 +215,11 @@ def fit(
     budget: float | None = None,
     speed: float | None = None,
 ) -> Iterator[ChunkEnd]:
-    """Train from `state` on `points` [n, d] (model space) to `total` steps, yielding at the end of each chunk.
+    """Train from `state` on `points` [n, d] (model space) to `total` steps; yields at the end of each chunk.
 
-    With a `budget` in seconds, counted from the call, compiling included, `total` is only what is reported until the
-    speed is known: from then on it is fitted to that speed after every chunk, so that the learning rate comes down to
-    zero as the budget runs out. `speed` is what is known of it beforehand, in steps a second; else the first steps are
-    taken at the full rate.
+    budget: seconds from the call, compiling included. The number of steps is then set after every chunk by the speed so
+    far, so that the learning rate reaches zero as the budget ends; `total` is only reported until a speed is known.
+    speed: an estimate in steps a second; without one, the first steps are taken at the full learning rate.
     """
     chunk, longest, points = chunk_function(experiment), chunk_length(experiment), jax.device_put(points)
     began, step = time.perf_counter(), int(state.step)
@@ -234,7 +236,7 @@ def fit(
         if compiled:
             speed = rate if speed is None else 0.8 * speed + 0.2 * rate
             length = max(1, min(longest, int(speed * _CHUNK_SECONDS)))
-        else:  # the first chunk was mostly compiling: it says nothing of the speed
+        else:  # the first chunk was mostly compiling, so its speed does not count
             compiled, length = True, longest
         step, left = stop, 0.0 if budget is None else budget - (now - began)
         if budget is not None and (speed is not None or left < 0):

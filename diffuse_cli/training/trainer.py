@@ -1,4 +1,4 @@
-"""One training run from its folder to its last checkpoint: the loop, with its log, held-out losses and checkpoints."""
+"""A training run with its log, held-out losses and checkpoints."""
 
 import json
 import math
@@ -17,12 +17,12 @@ from diffuse_cli.models import build, checkpoint, run_folder
 from diffuse_cli.models.model import Model, trained_model
 from diffuse_cli.training import loop
 
-EVALUATIONS = 20  # held-out losses and checkpoints in a run, closer at the start, where the loss falls
-_DIVERGED = 1e4  # times the first loss: no learning rate that is still to come makes that good
+_EVALUATIONS = 20  # held-out losses and checkpoints in a run, more of them at the start, where the loss falls
+_DIVERGED = 1e4  # times the first loss: training does not recover from this
 
 
 class Progress(NamedTuple):
-    """What the person waiting may want to see at the end of a chunk."""
+    """What a progress bar shows at the end of a chunk; `held_out` is None where it was not computed."""
 
     step: int
     total: int
@@ -32,7 +32,10 @@ class Progress(NamedTuple):
 
 
 class Trainer:
-    """A run being trained. `run()` yields Updates; `save()` writes the newest checkpoint at any time between them."""
+    """A run in training. `run()` yields its Progress; between two of them `save()` can write a checkpoint at any time.
+
+    budget: seconds to train for, in place of the number of steps in `config`. resume: an opened run to continue.
+    """
 
     def __init__(
         self,
@@ -59,7 +62,11 @@ class Trainer:
             run_folder.write_log(folder, records)
 
     def run(self) -> Iterator[Progress]:
-        """Train to the end. Raises DivergedError, leaving the last good checkpoint, when a loss is not finite."""
+        """Train to the end.
+
+        Raises DivergedError where a loss is not finite or far above the first one, and leaves the last good checkpoint;
+        DiffuseError where a file cannot be written.
+        """
         judge = loop.held_out_function(self.experiment, self.data.held_out)
         irreducible = None
         if self._knows_least:
@@ -77,11 +84,11 @@ class Trainer:
                 self.seconds = before + time.perf_counter() - began
                 self._check(progress.loss)
                 record: dict[str, Any] = {"step": self.step, "loss": progress.loss, "seconds": round(self.seconds, 3)}
-                held_out, due = None, math.floor(EVALUATIONS * math.sqrt(progress.done))
+                held_out, due = None, math.floor(_EVALUATIONS * math.sqrt(progress.done))
                 if due > evaluated:
                     least, chance = irreducible.result() if irreducible else (0.0, 0.0)
                     held_out = self.held_out = float(judge(self.state.average)) - chance
-                    self._check(held_out)  # the last update may have spoilt weights whose losses were still finite
+                    self._check(held_out)  # the last update may have broken weights whose losses were still finite
                     record["held_out"] = held_out
                     if irreducible:
                         record["excess"] = held_out - least
@@ -96,7 +103,7 @@ class Trainer:
 
     @property
     def _knows_least(self) -> bool:
-        """Whether the least possible loss is known; that of a schedule which is learned changes with it."""
+        """Whether the irreducible loss is known; that of a learned schedule changes with the schedule."""
         return self.law is not None and not self.experiment.learns_schedule
 
     def model(self) -> Model:
@@ -113,9 +120,9 @@ class Trainer:
         )
 
     def save(self, file: str = run_folder.NEWEST) -> None:
-        """Write a checkpoint of the state now.
+        """Write a checkpoint of the present state. Raises DiffuseError where it cannot be written.
 
-        A budget's number of steps is only now known; it is kept as `steps`, which is where a resumed run goes on to.
+        With a budget, the number of steps so far becomes the setting `steps`, to which a resumed run continues.
         """
         if self.budget is not None:
             self.config = msgspec.structs.replace(self.config, steps=max(self.step, self.total))
@@ -134,26 +141,26 @@ class Trainer:
         if held_out < self.best:
             self.best = held_out
             self.save(run_folder.BEST)
-        if quarter and self.step < self.total:  # a few on the way, for whoever wants to watch it learn
+        if quarter and self.step < self.total:  # a few on the way, to show how the model learns
             self.save(f"checkpoint-{self.step}.safetensors")
         self.save()
 
     def _check(self, loss: float) -> None:
         self.first_loss = loss if self.first_loss is None else self.first_loss
         if not math.isfinite(loss) or abs(loss) > _DIVERGED * max(1.0, abs(self.first_loss)):
-            kept = (self.folder / run_folder.NEWEST).is_file()
+            has_checkpoint = (self.folder / run_folder.NEWEST).is_file()
             raise DivergedError(
                 f"training diverged: the loss is {loss:g} at step {self.step}. "
                 f"Try a smaller --lr than {self.config.lr:g}. "
                 + (
                     f"The last good checkpoint is kept in {self.folder}."
-                    if kept
-                    else "There is no checkpoint yet to keep."
+                    if has_checkpoint
+                    else "There is no checkpoint yet."
                 )
             )
 
 
-def _restore(built: build.Experiment, run: run_folder.Run) -> loop.TrainState:
-    template = jax.eval_shape(lambda: loop.initial_state(built))
+def _restore(experiment: build.Experiment, run: run_folder.Run) -> loop.TrainState:
+    template = jax.eval_shape(lambda: loop.initial_state(experiment))
     parts = {name: checkpoint.restore(getattr(template, name), run.tensors, name) for name in template._fields}
     return loop.TrainState(**parts)
