@@ -163,8 +163,8 @@ def _ends_too_early(diagnosis: "Diagnosis") -> str:
     low, high = diagnosis.std
     return (
         f"It ends too early: {diagnosis.alpha_bar:.2g} of the variance of x_T is still signal. Sampling starts from "
-        f"mean 0 and std 1, but x_T has a mean of up to {diagnosis.mean:.2f} and a std of {low:.2f} to {high:.2f} along "
-        "its axes. "
+        f"mean 0 and std 1, but x_T has a mean of up to {diagnosis.mean:.2f} and a std of {low:.2f} to {high:.2f} "
+        "along its axes. "
         f"However good the network, that alone may leave samples {diagnosis.kl.value:.2g} nats from the data."
     )
 
@@ -172,7 +172,8 @@ def _ends_too_early(diagnosis: "Diagnosis") -> str:
 def _starts_too_coarse(diagnosis: "Diagnosis") -> str:
     return (
         f"It starts too coarse: at the finest level, sigma = {diagnosis.first.sigma:.2g}, "
-        f"{diagnosis.noise_gain:.0%} of the noise can still be told from the data, so they have detail of that size. The last step averages it away."
+        f"{diagnosis.noise_gain:.0%} of the noise can still be told from the data, so they have detail of that size. "
+        "The last step averages it away."
     )
 
 
