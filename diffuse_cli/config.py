@@ -116,15 +116,16 @@ def renamed(values: Mapping[str, Any], source: str = "settings") -> dict[str, An
 
 def field_parts(name: str) -> tuple[Any, dict[str, Any]]:
     """A field's plain type (`int`, `float`, `str` or a Literal) and what its Meta say: `description`, `ge`, `gt`, …"""
-    kind, said = FIELDS[name].type, {}
+    rules: dict[str, Any] = {}
+    kind = FIELDS[name].type
     while not isinstance(kind, type) and typing.get_origin(kind) is not typing.Literal:
         if typing.get_origin(kind) is Annotated:
             for meta in kind.__metadata__:
-                said |= dict(meta.__rich_repr__())
+                rules |= dict(meta.__rich_repr__())
             kind = kind.__origin__
         else:  # optional: the part that is not None
             kind = next(part for part in typing.get_args(kind) if part is not types.NoneType)
-    return kind, said
+    return kind, rules
 
 
 def make(values: Mapping[str, Any], source: str = "settings") -> Config:

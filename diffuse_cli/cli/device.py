@@ -36,9 +36,9 @@ def describe() -> str:
     start_jax()
     import jax
 
-    found = jax.devices()
+    devices = jax.devices()
     lines = [f"{name} {version}" for name, version in versions().items()]
-    return "\n".join([*lines, f"device {found[0].platform} ({len(found)} x {found[0].device_kind})"])
+    return "\n".join([*lines, f"device {devices[0].platform} ({len(devices)} x {devices[0].device_kind})"])
 
 
 def _configure(name: str, value: object) -> None:

@@ -32,9 +32,9 @@ def show_samples(samples: np.ndarray, dataset: "Dataset", view: str, *, seed: in
     clouds = [dataset.draw(np.random.default_rng(seed), len(samples)), samples]
     if columns < _LEAST_COLUMNS or not all(np.isfinite(cloud).all(axis=1).any() for cloud in clouds):
         return
-    said, drawn = _pictures(clouds, view, columns, console)
+    captions, drawn = _pictures(clouds, view, columns, console)
     grid = Table.grid(padding=(0, _GAP, 0, 0))
-    grid.add_row(*(Text(words, "bold") for words in said))
+    grid.add_row(*(Text(words, "bold") for words in captions))
     grid.add_row(*drawn)
     console.print(grid)
 
@@ -50,20 +50,20 @@ def _pictures(
     clouds: list[np.ndarray], view: str, columns: int, console: Console
 ) -> tuple[tuple[str, str], list[Text]]:
     """The captions and the pictures of data and samples."""
-    said = ("data", "samples")
+    captions = ("data", "samples")
     if clouds[0].shape[1] == 1:
         low, high = np.quantile(np.concatenate(clouds), [0.001, 0.999])
-        return said, [Text(pictures.histogram(cloud[:, 0], low, high, columns)) for cloud in clouds]
+        return captions, [Text(pictures.histogram(cloud[:, 0], low, high, columns)) for cloud in clouds]
     if view == "curves":
-        said, clouds = ("one of the data", "one of the samples"), [_curve(cloud[0], columns) for cloud in clouds]
+        captions, clouds = ("one of the data", "one of the samples"), [_curve(cloud[0], columns) for cloud in clouds]
     elif clouds[0].shape[1] > 2:
         from diffuse_cli.plots.point_colors import principal_axes
 
         mean, axes = principal_axes(clouds[0], 2)
-        said, clouds = ("data, two principal axes", "samples"), [(cloud - mean) @ axes for cloud in clouds]
+        captions, clouds = ("data, two principal axes", "samples"), [(cloud - mean) @ axes for cloud in clouds]
     shown = pictures.window(clouds, columns, free=view == "curves")
     colour = not console.no_color and console.color_system in ("256", "truecolor")
-    return said, [pictures.painted(c, shown) if colour else Text(pictures.draw_density(c, shown)) for c in clouds]
+    return captions, [pictures.painted(c, shown) if colour else Text(pictures.draw_density(c, shown)) for c in clouds]
 
 
 def _curve(values: np.ndarray, columns: int) -> np.ndarray:

@@ -75,16 +75,16 @@ def progress_bar(total: int, done: int) -> Iterator[Callable[[int, int, float, f
     console = Console(stderr=True)
     columns = (
         BarColumn(bar_width=24),
-        TextColumn("{task.fields[said]}"),
+        TextColumn("{task.fields[state]}"),
         TimeRemainingColumn(),
         TextColumn("left"),
     )
     with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
-        task = bar.add_task("", total=total, completed=done, said="compiling")
+        task = bar.add_task("", total=total, completed=done, state="compiling")
 
         def update(step: int, total: int, loss: float, speed: float) -> None:
-            said = f"step {step:,} of {total:,}, loss {loss:.4f}, {speed:,.0f} steps/s"
-            bar.update(task, completed=step, total=total, said=said)
+            state = f"step {step:,} of {total:,}, loss {loss:.4f}, {speed:,.0f} steps/s"
+            bar.update(task, completed=step, total=total, state=state)
 
         yield update
 

@@ -94,7 +94,7 @@ def test_every_row_names_a_function_that_takes_its_options():
             continue
         module, _, function = row.draw.partition(":")
         draw = getattr(importlib.import_module(f"diffuse_cli.figures.{module}"), function)
-        hints = typing.get_type_hints(draw)
+        hints = typing.get_type_hints(draw, localns={"Figure": Figure})  # some import it for types only
         assert (hints["asked"], hints["look"], hints["return"]) == (row.options, Look, Figure), name
         first = {"model": [Model], "samples": [Model, Method], "run": [Path], "settings": [Config]}[row.subject]
         assert list(hints.values())[:-3] == first, name

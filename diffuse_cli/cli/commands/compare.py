@@ -103,20 +103,20 @@ def compare(
     model = opener.open()
     for each in small:
         terminal.note(f"{each.sampler} is left out at {each.budget} evaluations: it needs {each.least}")
-    found = sampler_comparison.compare_samplers(
+    comparison = sampler_comparison.compare_samplers(
         model, model.dataset(), tasks, repeats=repeats, begin=_announce, n=count, metric=metric, seed=seed
     )
     files: list[str] = []
     if not as_json:
-        _print(found, metric)
+        _print(comparison, metric)
     if not as_json or output.file is not None:  # a script that wants figures says where
-        files = _save(_draw(model, found, metric, ends, output.look), model, output)
+        files = _save(_draw(model, comparison, metric, ends, output.look), model, output)
     if not as_json:
         click.echo("\n".join(files))
         return
     judged = {"run": str(model.folder), "dataset": model.config.dataset, "n": count, "metric": metric, "seed": seed}
     left_out = {"left_out": [each._asdict() for each in small]}
-    terminal.print_json(judged | _document(found) | left_out | ({"figures": files} if files else {}))
+    terminal.print_json(judged | _document(comparison) | left_out | ({"figures": files} if files else {}))
 
 
 def _one_of(evals: tuple[int, ...], ends: int | None) -> int:
@@ -130,10 +130,14 @@ def _announce(sampler: str, steps: list[int]) -> None:
     terminal.note(f"{sampler} in {', '.join(map(str, steps))} steps")
 
 
-def _document(found: "Comparison") -> dict[str, object]:
+def _document(comparison: "Comparison") -> dict[str, object]:
     return {
-        "floor": {"floor": found.floor[0], "floor_std": found.floor[1], "interval": list(found.interval)},
-        "exact": {"points": len(found.exact), "evals": found.exact_evals},
+        "floor": {
+            "floor": comparison.floor[0],
+            "floor_std": comparison.floor[1],
+            "interval": list(comparison.interval),
+        },
+        "exact": {"points": len(comparison.exact), "evals": comparison.exact_evals},
         "cells": [
             {
                 "sampler": cell.method.sampler,
@@ -147,12 +151,12 @@ def _document(found: "Comparison") -> dict[str, object]:
                 "gap_median": cell.median,
                 "seconds": cell.seconds,
             }
-            for cell in found.cells
+            for cell in comparison.cells
         ],
     }
 
 
-def _print(found: "Comparison", metric: str) -> None:
+def _print(comparison: "Comparison", metric: str) -> None:
     rows = [
         (
             cell.method.sampler,
@@ -163,20 +167,20 @@ def _print(found: "Comparison", metric: str) -> None:
             *("-" if gap is None else f"{gap:.2g}" for gap in (cell.rms, cell.median)),
             "-" if cell.seconds is None else f"{cell.seconds:.1f}",
         )
-        for cell in found.cells
+        for cell in comparison.cells
     ]
     header = ("sampler", "steps", "evals", metric, "from truth", "gap, rms", "median", "seconds")
     terminal.print_table(rows, header=header)
-    click.echo(f"  noise floor of {metric}: {found.floor[0]:.4g} ± {found.floor[1]:.2g}")
+    click.echo(f"  noise floor of {metric}: {comparison.floor[0]:.4g} ± {comparison.floor[1]:.2g}")
 
 
-def _draw(model: "Model", found: "Comparison", metric: str, ends: int, look: Look) -> "list[tuple[str, Figure]]":
+def _draw(model: "Model", comparison: "Comparison", metric: str, ends: int, look: Look) -> "list[tuple[str, Figure]]":
     import numpy as np
 
     from diffuse_cli.plots import comparison as plot
 
     by_sampler: dict[str, list[Cell]] = {}
-    for cell in found.cells:
+    for cell in comparison.cells:
         by_sampler.setdefault(cell.method.sampler, []).append(cell)
     lines = {
         name: plot.Line(
@@ -190,21 +194,21 @@ def _draw(model: "Model", found: "Comparison", metric: str, ends: int, look: Loo
     quality = plot.quality_figure(
         lines,
         metric=metric,
-        floor=found.floor[0],
-        interval=found.interval,
+        floor=comparison.floor[0],
+        interval=comparison.interval,
         subject=model.name,
         dark=look.dark,
         width=look.width,
     )
     figures = [("", quality)]
-    clouds = {"exact flow": plot.Ends(found.exact, f"{found.exact_evals:.0f} evaluations", False)}
+    clouds = {"exact flow": plot.Ends(comparison.exact, f"{comparison.exact_evals:.0f} evaluations", False)}
     clouds |= {
         name: plot.Ends(cell.ends, _words(cell), cell.gaps is not None)
         for name, cells in by_sampler.items()
         for cell in [max((cell for cell in cells if cell.budget <= ends), key=lambda cell: cell.budget, default=None)]
         if cell is not None and cell.ends is not None
     }
-    if len(clouds) > 1 and np.isfinite(found.exact).all():
+    if len(clouds) > 1 and np.isfinite(comparison.exact).all():
         compared = plot.ends_figure(clouds, view=model.view, subject=model.name, dark=look.dark, width=look.width)
         figures.append(("-ends", compared))
     return figures

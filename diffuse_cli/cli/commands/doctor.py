@@ -67,41 +67,43 @@ def doctor(settings: options.Settings, run: options.RunOption | None, trust: boo
         subject = schedule_check.study_law(build.law_of(config, dataset), x0, seed=seed)
     else:
         subject = schedule_check.study_points(to_model(dataset.points), seed=seed)
-    found = schedule_check.diagnose(subject, process)
-    changes = schedule_fixes.remedies(subject, config.schedule, config.timesteps, found)
+    diagnosis = schedule_check.diagnose(subject, process)
+    changes = schedule_fixes.remedies(subject, config.schedule, config.timesteps, diagnosis)
     head: dict[str, object] = {"dataset": config.dataset, "schedule": config.schedule, "timesteps": config.timesteps}
     if as_json:
-        terminal.print_json(head | _document(found) | {"remedies": [_remedy_document(change) for change in changes]})
+        terminal.print_json(
+            head | _document(diagnosis) | {"remedies": [_remedy_document(change) for change in changes]}
+        )
         return
     if subject.finite:
         head["judged by"] = "the mixture on its points"
-    terminal.print_table([(key, str(value)) for key, value in head.items()] + _rows(found))
-    click.echo(f"\n{_verdict(found, changes)}")
+    terminal.print_table([(key, str(value)) for key, value in head.items()] + _rows(diagnosis))
+    click.echo(f"\n{_verdict(diagnosis, changes)}")
     if changes:
         header = ("change", "KL, nats", "noise known at t = 1/T", "useless steps", "what is left")
         terminal.print_table([_remedy_row(change) for change in changes], header=header)
 
 
-def _document(found: "Diagnosis") -> dict[str, object]:
-    end, start = found.last, found.first
+def _document(diagnosis: "Diagnosis") -> dict[str, object]:
+    end, start = diagnosis.last, diagnosis.first
     return {
-        "verdict": found.problems[0] if found.problems else "fits",
-        "problems": list(found.problems),
+        "verdict": diagnosis.problems[0] if diagnosis.problems else "fits",
+        "problems": list(diagnosis.problems),
         "end": {
-            "alpha_bar": found.alpha_bar,
+            "alpha_bar": diagnosis.alpha_bar,
             "log_snr": end.log_snr,
-            "kl": found.kl.value,
-            "kl_stderr": found.kl.stderr,
-            "mean": found.mean,
-            "std": list(found.std),
+            "kl": diagnosis.kl.value,
+            "kl_stderr": diagnosis.kl.stderr,
+            "mean": diagnosis.mean,
+            "std": list(diagnosis.std),
         },
         "start": {
             "sigma": start.sigma,
             "log_snr": start.log_snr,
-            "noise_gain": found.noise_gain,
-            "detail_at_all_scales": found.detail_at_all_scales,
+            "noise_gain": diagnosis.noise_gain,
+            "detail_at_all_scales": diagnosis.detail_at_all_scales,
         },
-        "useless_steps": {"clean": found.useless_clean, "noisy": found.useless_noisy},
+        "useless_steps": {"clean": diagnosis.useless_clean, "noisy": diagnosis.useless_noisy},
     }
 
 
@@ -119,16 +121,16 @@ def _remedy_document(change: "Remedy") -> dict[str, object]:
     }
 
 
-def _rows(found: "Diagnosis") -> list[tuple[str, str]]:
-    start, end = found.first, found.last
-    at_least = "at least " if found.useless_clean is None else ""
-    clean = "" if found.useless_clean is None else f"{found.useless_clean:.1%} at the clean end, "
+def _rows(diagnosis: "Diagnosis") -> list[tuple[str, str]]:
+    start, end = diagnosis.first, diagnosis.last
+    at_least = "at least " if diagnosis.useless_clean is None else ""
+    clean = "" if diagnosis.useless_clean is None else f"{diagnosis.useless_clean:.1%} at the clean end, "
     return [
-        ("at t = 1", f"alpha_bar {found.alpha_bar:.2g}, log-SNR {end.log_snr:.2f}"),
-        ("", f"KL(q(x_T) || prior) {_kl(found)} nats"),
+        ("at t = 1", f"alpha_bar {diagnosis.alpha_bar:.2g}, log-SNR {end.log_snr:.2f}"),
+        ("", f"KL(q(x_T) || prior) {_kl(diagnosis)} nats"),
         ("at t = 1/T", f"sigma {start.sigma:.3g}, log-SNR {start.log_snr:.2f}"),
-        ("", f"noise known {at_least}{found.noise_gain:.1%} better than by a guess"),
-        ("useless steps", f"{clean}{found.useless_noisy:.1%} at the noisy end"),
+        ("", f"noise known {at_least}{diagnosis.noise_gain:.1%} better than by a guess"),
+        ("useless steps", f"{clean}{diagnosis.useless_noisy:.1%} at the noisy end"),
     ]
 
 
@@ -139,42 +141,44 @@ def _remedy_row(change: "Remedy") -> tuple[str, ...]:
     return change.flags, _kl(after), f"{after.noise_gain:.1%}", f"{useless:.1%}", left or "nothing"
 
 
-def _kl(found: "Diagnosis") -> str:
-    if found.kl.value < 1e-6:  # what comes of rounding and of quadrature is no smaller
+def _kl(diagnosis: "Diagnosis") -> str:
+    if diagnosis.kl.value < 1e-6:  # what comes of rounding and of quadrature is no smaller
         return "below 1e-6"
-    return f"{found.kl.value:.2g} ± {found.kl.stderr:.1g}"
+    return f"{diagnosis.kl.value:.2g} ± {diagnosis.kl.stderr:.1g}"
 
 
-def _verdict(found: "Diagnosis", changes: list["Remedy"]) -> str:
-    lines = [_WORDS[problem](found) for problem in found.problems] or ["The schedule fits these data."]
-    if found.detail_at_all_scales:
+def _verdict(diagnosis: "Diagnosis", changes: list["Remedy"]) -> str:
+    lines = [_WORDS[problem](diagnosis) for problem in diagnosis.problems] or ["The schedule fits these data."]
+    if diagnosis.detail_at_all_scales:
         lines.append(
             f"The data have detail at every scale, finer than any noise; with this schedule samples are as fine as "
-            f"sigma = {found.first.sigma:.2g}."
+            f"sigma = {diagnosis.first.sigma:.2g}."
         )
-    if found.problems and not changes:
+    if diagnosis.problems and not changes:
         lines.append("None of the changes that were tried cures it.")
     return "\n".join(click.wrap_text(line, 100, subsequent_indent="  ") for line in lines)
 
 
-def _ends_too_early(found: "Diagnosis") -> str:
-    low, high = found.std
+def _ends_too_early(diagnosis: "Diagnosis") -> str:
+    low, high = diagnosis.std
     return (
-        f"It ends too early: {found.alpha_bar:.2g} of the variance of x_T is still signal. Sampling starts from mean 0 "
-        f"and std 1, but x_T has a mean of up to {found.mean:.2f} and a std of {low:.2f} to {high:.2f} along its axes. "
-        f"However good the network, that alone may leave samples {found.kl.value:.2g} nats from the data."
+        f"It ends too early: {diagnosis.alpha_bar:.2g} of the variance of x_T is still signal. Sampling starts from "
+        f"mean 0 and std 1, but x_T has a mean of up to {diagnosis.mean:.2f} and a std of {low:.2f} to {high:.2f} "
+        "along its axes. "
+        f"However good the network, that alone may leave samples {diagnosis.kl.value:.2g} nats from the data."
     )
 
 
-def _starts_too_coarse(found: "Diagnosis") -> str:
+def _starts_too_coarse(diagnosis: "Diagnosis") -> str:
     return (
-        f"It starts too coarse: at the finest level, sigma = {found.first.sigma:.2g}, {found.noise_gain:.0%} of the "
-        "noise can still be told from the data, so they have detail of that size. The last step averages it away."
+        f"It starts too coarse: at the finest level, sigma = {diagnosis.first.sigma:.2g}, "
+        f"{diagnosis.noise_gain:.0%} of the noise can still be told from the data, so they have detail of that size. "
+        "The last step averages it away."
     )
 
 
-def _wastes_steps(found: "Diagnosis") -> str:
-    useless = found.useless_noisy + (found.useless_clean or 0.0)
+def _wastes_steps(diagnosis: "Diagnosis") -> str:
+    useless = diagnosis.useless_noisy + (diagnosis.useless_clean or 0.0)
     return f"It wastes steps: at {useless:.0%} of them even an exact denoiser is hardly better than a guess."
 
 

@@ -75,10 +75,10 @@ def evaluate(
     dataset = model.dataset()
     method = sampling.method(model.config)
     terminal.note(f"Judging {model.name} by {count:,} samples of {method.sampler} in {method.steps} steps")
-    found = quality.evaluate_model(model, dataset, method, metrics, n=count, seed=seed, repeats=repeats)
-    if found.compared < _FEW:
-        terminal.note(f"Only {found.compared} points can be compared, and most models pass among so few")
-    if (missing := quality_tables.metrics_left_out(found)) is not None:
+    result = quality.evaluate_model(model, dataset, method, metrics, n=count, seed=seed, repeats=repeats)
+    if result.compared < _FEW:
+        terminal.note(f"Only {result.compared} points can be compared, and most models pass among so few")
+    if (missing := quality_tables.metrics_left_out(result)) is not None:
         terminal.note(missing)
     if as_json:
         terminal.print_json(
@@ -88,31 +88,31 @@ def evaluate(
                 "n": count,
                 "sampler": method.sampler,
                 "steps": method.steps,
-                "evals": found.drawn.evals,
-                **_document(found),
+                "evals": result.drawn.evals,
+                **_document(result),
             }
         )
         return
-    preview.show_samples(found.drawn.samples, dataset, model.view, seed=seed + 1)
-    _print(found)
+    preview.show_samples(result.drawn.samples, dataset, model.view, seed=seed + 1)
+    _print(result)
 
 
-def _document(found: "Quality") -> dict[str, object]:
-    excess = found.excess
+def _document(result: "Quality") -> dict[str, object]:
+    excess = result.excess
     return {
-        "metrics": {name: score._asdict() for name, score in found.scores.items()},
-        "nll": found.nll._asdict(),
+        "metrics": {name: score._asdict() for name, score in result.scores.items()},
+        "nll": result.nll._asdict(),
         "excess_loss": excess
         and {
             "total": float(excess.total),
             "by_log_snr": [[float(value) for value in row] for row in zip(*excess[:3], strict=True)],
         },
-        "memorisation": found.memorisation and found.memorisation._asdict(),
+        "memorisation": result.memorisation and result.memorisation._asdict(),
     }
 
 
-def _print(found: "Quality") -> None:
-    rows = [quality_tables.distance_row(name, score) for name, score in found.scores.items()]
+def _print(result: "Quality") -> None:
+    rows = [quality_tables.distance_row(name, score) for name, score in result.scores.items()]
     if rows:
         terminal.print_table(rows, header=quality_tables.DISTANCES)
-    terminal.print_table(quality_tables.nll_rows(found.nll) + quality_tables.other_rows(found))
+    terminal.print_table(quality_tables.nll_rows(result.nll) + quality_tables.other_rows(result))

@@ -86,16 +86,16 @@ def explain(
     dataset = model.dataset()
     x0 = _clean_point(point, model, dataset)
     law, eps = build.law_of(model.config, dataset), np.random.default_rng((seed, 1)).standard_normal(model.dim)
-    found = one_point.explain_point(model.predict, model.parameterization, law, model.process, x0, eps, t)
+    explanation = one_point.explain_point(model.predict, model.parameterization, law, model.process, x0, eps, t)
     posterior = build.law_name(dataset)
-    document = _document(model, found, posterior)
+    document = _document(model, explanation, posterior)
     if not as_json or output.file is not None:  # a script that wants a figure says where
-        figure = _draw(model, dataset, law, found, seed, output.look)
+        figure = _draw(model, dataset, law, explanation, seed, output.look)
         document["figure"] = str(output.save(figure, output.place(model.folder, "explain")))
     if as_json:
         terminal.print_json(document)
     else:
-        _print(model, found, posterior)
+        _print(model, explanation, posterior)
         click.echo(document["figure"])
 
 
@@ -123,7 +123,9 @@ def _count(n: int) -> str:
     return f"{n} value{'s' if n > 1 else ''}"
 
 
-def _draw(model: "Model", dataset: "Dataset", law: "Law", found: "Explanation", seed: int, look: Look) -> "Figure":
+def _draw(
+    model: "Model", dataset: "Dataset", law: "Law", explanation: "Explanation", seed: int, look: Look
+) -> "Figure":
     import numpy as np
 
     from diffuse_cli.analysis.one_point import on_a_line
@@ -133,14 +135,14 @@ def _draw(model: "Model", dataset: "Dataset", law: "Law", found: "Explanation", 
     cloud = dataset.standard.to_model(dataset.draw(np.random.default_rng(seed), _CLOUD))
     density = None
     if model.dim == 1:
-        held = np.concatenate([cloud[:, 0], found.x0, found.x[:, 0]])
+        held = np.concatenate([cloud[:, 0], explanation.x0, explanation.x[:, 0]])
         places = np.linspace(held.min() - 0.5, held.max() + 0.5, _PLACES)
-        density = plot.Density(places, *on_a_line(law, model.process, found, places))
+        density = plot.Density(places, *on_a_line(law, model.process, explanation, places))
     return plot.explanation_figure(
-        plot.Panels(found.x0, found.x, found.x0_hat, found.mean, found.covariance),
+        plot.Panels(explanation.x0, explanation.x, explanation.x0_hat, explanation.mean, explanation.covariance),
         cloud,
-        t=found.t,
-        log_snr=np.asarray(found.level.log_snr),
+        t=explanation.t,
+        log_snr=np.asarray(explanation.level.log_snr),
         density=density,
         view=model.view,
         answer="answer",
@@ -151,20 +153,20 @@ def _draw(model: "Model", dataset: "Dataset", law: "Law", found: "Explanation", 
     )
 
 
-def _document(model: "Model", found: "Explanation", posterior: str) -> dict[str, object]:
+def _document(model: "Model", explanation: "Explanation", posterior: str) -> dict[str, object]:
     each = {
-        "t": found.t,
-        **found.level._asdict(),
-        "x_t": found.x,
-        "target": found.target,
-        "answer": found.answer,
-        "x0_hat": found.x0_hat,
-        "eps_hat": found.eps_hat,
-        "posterior_mean": found.mean,
-        "posterior_std": found.std,
-        "squared_error": found.squared_error,
-        "irreducible": found.irreducible,
-        "model_error": found.model_error,
+        "t": explanation.t,
+        **explanation.level._asdict(),
+        "x_t": explanation.x,
+        "target": explanation.target,
+        "answer": explanation.answer,
+        "x0_hat": explanation.x0_hat,
+        "eps_hat": explanation.eps_hat,
+        "posterior_mean": explanation.mean,
+        "posterior_std": explanation.std,
+        "squared_error": explanation.squared_error,
+        "irreducible": explanation.irreducible,
+        "model_error": explanation.model_error,
     }
     return {
         "run": str(model.folder),
@@ -173,14 +175,14 @@ def _document(model: "Model", found: "Explanation", posterior: str) -> dict[str,
         "posterior": posterior,
         "mean": model.standard.mean.tolist(),
         "scale": model.standard.scale.tolist(),
-        "x0": found.x0.tolist(),
-        "x0_data": model.standard.to_data(found.x0).tolist(),
-        "eps": found.eps.tolist(),
-        "times": [{key: values[i].tolist() for key, values in each.items()} for i in range(len(found.t))],
+        "x0": explanation.x0.tolist(),
+        "x0_data": model.standard.to_data(explanation.x0).tolist(),
+        "eps": explanation.eps.tolist(),
+        "times": [{key: values[i].tolist() for key, values in each.items()} for i in range(len(explanation.t))],
     }
 
 
-def _print(model: "Model", found: "Explanation", posterior: str) -> None:
+def _print(model: "Model", explanation: "Explanation", posterior: str) -> None:
     import numpy as np
 
     few = model.dim <= _FEW
@@ -189,26 +191,26 @@ def _print(model: "Model", found: "Explanation", posterior: str) -> None:
         return (name if few or values.ndim == 1 else f"|{name}|", *map(_written, values))
 
     units = "model space" if few else "lengths of vectors in model space"
-    head = [("x0", _written(found.x0)), ("eps", _written(found.eps))]
+    head = [("x0", _written(explanation.x0)), ("eps", _written(explanation.eps))]
     if few:
-        head.insert(0, ("x0 in data units", _written(model.standard.to_data(found.x0))))
+        head.insert(0, ("x0 in data units", _written(model.standard.to_data(explanation.x0))))
     click.echo(f"One point of {model.config.dataset}, under {model.name}; {units}")
     terminal.print_table(head)
     rows = [
-        row("alpha", np.asarray(found.level.alpha)),
-        row("sigma", np.asarray(found.level.sigma)),
-        row("x_t = alpha x0 + sigma eps", found.x),
-        row(f"target ({model.config.prediction})", found.target),
-        row("answer", found.answer),
-        row("x0_hat", found.x0_hat),
-        row("eps_hat", found.eps_hat),
-        row(f"{posterior} mean of x0 given x_t", found.mean),
-        row(f"{posterior} std of x0 given x_t", found.std),
-        row("squared error of x0_hat", found.squared_error),
-        row("  expected: irreducible", found.irreducible),
-        row("  expected: the model's", found.model_error),
+        row("alpha", np.asarray(explanation.level.alpha)),
+        row("sigma", np.asarray(explanation.level.sigma)),
+        row("x_t = alpha x0 + sigma eps", explanation.x),
+        row(f"target ({model.config.prediction})", explanation.target),
+        row("answer", explanation.answer),
+        row("x0_hat", explanation.x0_hat),
+        row("eps_hat", explanation.eps_hat),
+        row(f"{posterior} mean of x0 given x_t", explanation.mean),
+        row(f"{posterior} std of x0 given x_t", explanation.std),
+        row("squared error of x0_hat", explanation.squared_error),
+        row("  expected: irreducible", explanation.irreducible),
+        row("  expected: the model's", explanation.model_error),
     ]
-    terminal.print_table(rows, header=("", *(f"t = {t:g}" for t in found.t)))
+    terminal.print_table(rows, header=("", *(f"t = {t:g}" for t in explanation.t)))
 
 
 def _written(value: "np.ndarray") -> str:

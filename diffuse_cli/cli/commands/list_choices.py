@@ -31,10 +31,10 @@ def list_choices(kind: str | None, as_json: bool) -> None:
     kinds = {_PLURALS.get(name, f"{name}s"): name for name in [*CATALOG, "preset"]}
     if kind is not None:
         wanted = kind.lower()
-        found = next((plural for plural, name in kinds.items() if wanted in (plural, name)), None)
-        if found is None:
+        plural = next((plural for plural, name in kinds.items() if wanted in (plural, name)), None)
+        if plural is None:
             raise unknown("kind", kind, kinds)
-        kinds = {found: kinds[found]}
+        kinds = {plural: kinds[plural]}
     tables = {plural: _presets() if name == "preset" else _entries(name) for plural, name in kinds.items()}
     if as_json:
         keys = ("name", "options", "summary")

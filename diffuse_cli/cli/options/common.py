@@ -9,13 +9,13 @@ from click.core import ParameterSource
 from diffuse_cli.cli.options.types import Command, Decorator, grouped, option
 from diffuse_cli.figures.options import MOST_AT_ONCE
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
-class Given(NamedTuple, Generic[T]):
+class Given(NamedTuple, Generic[_T]):
     """The value of an option, and where it comes from."""
 
-    value: T
+    value: _T
     source: ParameterSource | None
 
     @property
