@@ -9,14 +9,52 @@ import sys
 import time
 import tomllib
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 from diffuse_cli import catalog, config
 from diffuse_cli.cli.options import Duration
-from diffuse_cli.models import run_folder
-from tests.cli.conftest import SMALL, call
+from diffuse_cli.models import build, run_folder
+from tests.cli.conftest import BARE, SMALL, Result, call, rewrite_settings, standing_in
+
+slow = pytest.mark.slow
+
+
+class Shared(NamedTuple):
+    """A folder of runs and what trainings in it said, for several questions. Not to be changed."""
+
+    outputs: Path
+    results: list[Result]
+    builds: int = 0
+
+
+@pytest.fixture(scope="module")
+def repeated(trained, tmp_path_factory):
+    """Two more trainings as the small run's, without a name: without figures, and with them."""
+    folder, built, make = tmp_path_factory.mktemp("repeated"), [], build.build_experiment
+    shutil.copytree(trained, folder / "outputs")
+    with standing_in(folder) as patch:
+        patch.setattr(build, "build_experiment", lambda *args, **named: built.append(args) or make(*args, **named))
+        results = [call("train", *arguments, "--json") for arguments in (BARE, SMALL)]
+    assert [result.code for result in results] == [0, 0], results
+    return Shared(folder / "outputs", results, len(built))
+
+
+@pytest.fixture(scope="module")
+def continued(trained, tmp_path_factory):
+    """The small run, its log ended by half a line, trained further where the environment says something else."""
+    folder = tmp_path_factory.mktemp("continued")
+    shutil.copytree(trained, folder / "outputs")
+    with (folder / "outputs" / "small" / "log.jsonl").open("a") as log:
+        log.write('{"step": 70, "lo')
+    with standing_in(folder) as patch:
+        patch.setenv("DIFFUSE_TRAIN_LR", "0.5")
+        patch.setenv("DIFFUSE_TRAIN_STEPS", "7")
+        result = call("train", "--resume", "small", "--steps", 90, "--no-figures")
+    assert result.code == 0, result.err
+    return Shared(folder / "outputs", [result])
 
 
 def test_what_a_run_leaves(trained):
@@ -34,13 +72,31 @@ def test_what_a_run_leaves(trained):
     assert (settings["steps"], settings["width"], settings["sampler_steps"]) == (60, 8, 5)
 
 
-@pytest.mark.parametrize("name", [*catalog.CATALOG["dataset"], "swiss_roll:dim=3", "s_curve:dim=3"])
-def test_every_dataset_trains_and_samples(name, tmp_path, monkeypatch):
+DATASETS = [*catalog.CATALOG["dataset"], "swiss_roll:dim=3", "s_curve:dim=3"]
+TRAINED_FAST = {"bimodal", "file", "curves", "s_curve:dim=3"}  # 1, 5, 32 and 3 columns; the shared run has 2
+
+
+@pytest.fixture
+def points_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    if name == "file":
-        np.savetxt("points.csv", np.random.default_rng(0).normal(size=(600, 5)), delimiter=",")
-        name = "file:points.csv"
-    result = call("train", "--dataset", name, *SMALL)
+    np.savetxt("points.csv", np.random.default_rng(0).normal(size=(600, 5)), delimiter=",")
+
+
+def with_path(name):
+    return "file:points.csv" if name == "file" else name
+
+
+def test_every_dataset_has_settings(points_file):
+    results = {name: call("train", "--dataset", with_path(name), "--dry-run") for name in DATASETS}
+    assert {name: result.err for name, result in results.items() if result.code} == {}
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in TRAINED_FAST else pytest.param(name, marks=slow) for name in DATASETS]
+)
+def test_every_dataset_trains_and_samples(name, points_file):
+    name = with_path(name)
+    result = call("train", "--dataset", name, *BARE)
     assert result.code == 0, result.err
     result = call("sample", "-n", 7, "--steps", 3, "--out", "s.npy")
     assert result.code == 0, result.err
@@ -48,32 +104,23 @@ def test_every_dataset_trains_and_samples(name, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    "words",
     [
-        ["--schedule", "table:path=betas.csv", "--timesteps", 4, "--prediction", "previous", "--levels", "discrete"],
-        ["--loss", "kl", "--variance", "learned", "--timesteps", 20, "--sampler", "ddpm:variance=learned"],
-        [
-            "--loss",
-            "flow:ot",
-            "--schedule",
-            "flow",
-            "--prediction",
-            "velocity",
-            "--sampler",
-            "heun",
-            "--grid",
-            "karras",
-        ],
-        ["--schedule", "learned", "--loss", "vlb", "--timesteps", 20],
-        ["--no-noise-conditioning", "--zero-terminal-snr", "--scaling", "variance_exploding", "--schedule", "linear"],
+        "--schedule table:path=betas.csv --timesteps 4 --prediction previous --levels discrete",
+        pytest.param("--loss kl --variance learned --timesteps 20 --sampler ddpm:variance=learned", marks=slow),
+        pytest.param("--loss flow:ot --schedule flow --prediction velocity --sampler heun --grid karras", marks=slow),
+        "--schedule learned --loss vlb --timesteps 20",
+        pytest.param(
+            "--no-noise-conditioning --zero-terminal-snr --scaling variance_exploding --schedule linear", marks=slow
+        ),
     ],
-    ids=lambda arguments: arguments[1],
+    ids=lambda words: words.split()[1],
 )
-def test_choices_beside_the_default_train_and_sample(arguments, tmp_path, monkeypatch):
+def test_choices_beside_the_default_train_and_sample(words, tmp_path, monkeypatch):
     """Each of them alone is asked in training/test_every_choice.py whether a network learns by it."""
     monkeypatch.chdir(tmp_path)
     Path("betas.csv").write_text("0.1\n0.2\n0.4\n0.6\n")
-    result = call("train", *SMALL, *arguments)
+    result = call("train", *BARE, *words.split())
     assert result.code == 0, result.err
     result = call("sample", "-n", 7, "--out", "s.npy")
     assert result.code == 0, result.err
@@ -114,12 +161,20 @@ def test_environment_variables_are_named_after_flags(outputs, monkeypatch):
     assert "no run named 'nope'" in call("sample").err
 
 
-def test_the_environment_does_not_stand_in_the_way_of_resuming(outputs, monkeypatch):
-    monkeypatch.setenv("DIFFUSE_TRAIN_LR", "0.5")
-    monkeypatch.setenv("DIFFUSE_TRAIN_STEPS", "7")
-    result = call("train", "--resume", "small", "--steps", 80)
-    assert result.code == 0, result.err
-    assert run_folder.open_run(outputs / "small").config.lr != 0.5
+def test_a_finished_run_can_be_trained_further(continued):
+    run = run_folder.open_run(continued.outputs / "small")
+    assert (run.step, run.config.steps) == (90, 90)
+    assert "excess loss" in continued.results[0].out
+
+
+def test_the_environment_does_not_stand_in_the_way_of_resuming(continued):
+    assert run_folder.open_run(continued.outputs / "small").config.lr != 0.5
+
+
+def test_half_a_line_at_the_end_of_a_log_is_ignored(continued):
+    steps = [record["step"] for record in run_folder.read_log(continued.outputs / "small")]
+    assert steps[-1] == 90
+    assert steps == sorted(set(steps))
 
 
 def test_an_older_name_of_a_setting_still_works(tmp_path, monkeypatch):
@@ -140,27 +195,23 @@ def test_an_older_name_of_a_setting_still_works(tmp_path, monkeypatch):
 
 
 def test_a_checkpoint_with_an_older_name_can_be_opened(outputs):
-    from diffuse_cli.models import checkpoint
-
     file = outputs / "small" / run_folder.NEWEST
-    tensors, header = checkpoint.load_checkpoint(file)
-    assert "noise_conditioning = true" in header["config"]
-    header["config"] = header["config"].replace("noise_conditioning", "time")
-    checkpoint.save_checkpoint(file, tensors, header)
+    rewrite_settings(file, "noise_conditioning = true", "time = true")
     assert run_folder.open_run(file).config.noise_conditioning is True
 
 
-def test_train_builds_one_experiment_and_draws_no_figure_if_none_is_wanted(outputs, monkeypatch):
-    from diffuse_cli.models import build
+def test_train_builds_one_experiment_and_draws_no_figure_if_none_is_wanted(repeated):
+    assert repeated.builds == len(repeated.results)
+    for name, result, count in zip(("moons", "moons-2"), repeated.results, (0, 4), strict=True):
+        figures = list((repeated.outputs / name / "figures").iterdir())
+        assert len(result.json["figures"]) == len(figures) == count
 
-    built, make = [], build.build_experiment
-    monkeypatch.setattr(build, "build_experiment", lambda *args, **named: built.append(args) or make(*args, **named))
-    for name, flags in {"bare": ["--no-figures"], "whole": []}.items():
-        result = call("train", *SMALL, "--name", name, "--json", *flags)
-        assert result.code == 0, result.err
-        assert len(built) == 1
-        built.clear()
-        assert len(result.json["figures"]) == len(list((outputs / name / "figures").iterdir())) == (0 if flags else 4)
+
+def test_json_is_one_document(repeated):
+    said = repeated.results[-1].json
+    assert said["steps"] == 60
+    assert said["figures"]
+    assert all((repeated.outputs.parent / figure).is_file() for figure in said["figures"])
 
 
 def test_dry_run_writes_nothing(tmp_path, monkeypatch):
@@ -169,10 +220,9 @@ def test_dry_run_writes_nothing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_runs_are_numbered_and_never_overwritten(outputs):
+def test_runs_are_numbered_and_never_overwritten(repeated, outputs):
     for expected in ("moons", "moons-2"):
-        assert call("train", *SMALL).code == 0
-        assert (outputs / expected / run_folder.NEWEST).is_file()
+        assert (repeated.outputs / expected / run_folder.NEWEST).is_file()
     before = (outputs / "small" / run_folder.NEWEST).read_bytes()
     result = call("train", *SMALL, "--name", "small")
     assert result.code == 2
@@ -180,9 +230,8 @@ def test_runs_are_numbered_and_never_overwritten(outputs):
     assert (outputs / "small" / run_folder.NEWEST).read_bytes() == before
 
 
-def test_the_same_seed_is_the_same_checkpoint(outputs):
-    assert call("train", *SMALL, "--name", "again").code == 0
-    one, other = (run_folder.open_run(outputs / name) for name in ("small", "again"))
+def test_the_same_seed_is_the_same_checkpoint(repeated):
+    one, other = (run_folder.open_run(repeated.outputs / name) for name in ("small", "moons"))
     assert set(one.tensors) == set(other.tensors)
     for name, value in one.tensors.items():
         np.testing.assert_array_equal(value, other.tensors[name])
@@ -203,7 +252,7 @@ def start_and_stop(folder, name, number):
     return process.returncode, err
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=slow)])
 def test_a_signal_leaves_a_checkpoint_and_says_how_to_go_on(number, status, outputs):
     code, err = start_and_stop(outputs.parent, "stopped", number)
     assert code == status, err
@@ -216,15 +265,12 @@ def test_a_signal_leaves_a_checkpoint_and_says_how_to_go_on(number, status, outp
 @pytest.mark.rounding
 def test_resumed_is_unbroken(outputs):
     """A run stopped somewhere and resumed is the run that never stopped, bit for bit, log included."""
-    code, err = start_and_stop(outputs.parent, "broken", signal.SIGINT)
-    assert code == 130, err
-    steps = run_folder.open_run(outputs / "broken").step + 150
-    whole = [*SMALL, "--steps", str(steps)]
-    # The learning rate depends on the total, so the broken run must have had the same one: train it anew to that total.
+    steps = 220
+    whole = [*BARE, "--steps", str(steps)]
     assert call("train", "--name", "whole", *whole).code == 0
     stop_early(outputs, "parted", whole, after=70)
     assert run_folder.open_run(outputs / "parted").step < steps
-    result = call("train", "--resume", "parted")
+    result = call("train", "--resume", "parted", "--no-figures")
     assert result.code == 0, result.err
     one, other = (run_folder.open_run(outputs / name) for name in ("whole", "parted"))
     assert one.step == other.step == steps
@@ -238,7 +284,6 @@ def test_resumed_is_unbroken(outputs):
 
 def stop_early(outputs, name, arguments, after):
     """Train up to `after` steps of a run in this process, then leave it as a stop would."""
-    from diffuse_cli.models import build
     from diffuse_cli.training.trainer import Trainer
 
     settings = config.make(tomllib.loads(call("train", *arguments, "--dry-run").out))
@@ -250,15 +295,8 @@ def stop_early(outputs, name, arguments, after):
             return
 
 
-def test_a_finished_run_can_be_trained_further(outputs):
-    result = call("train", "--resume", "small", "--steps", 90)
-    assert result.code == 0, result.err
-    run = run_folder.open_run(outputs / "small")
-    assert (run.step, run.config.steps) == (90, 90)
-
-
 def test_a_budget_becomes_a_number_of_steps(outputs, slow_clock):
-    result = call("train", *SMALL[2:], "--budget", "8s", "--name", "timed")
+    result = call("train", *BARE[2:], "--budget", "8s", "--name", "timed")
     assert result.code == 0, result.err
     run = run_folder.open_run(outputs / "timed")
     assert run.config.steps == run.step > 1000
@@ -270,10 +308,11 @@ def test_a_budget_becomes_a_number_of_steps(outputs, slow_clock):
 
 @pytest.mark.parametrize("after", [1, 500])
 def test_an_interrupted_budget_can_be_continued(after, outputs, slow_clock):
-    from diffuse_cli.models import build
     from diffuse_cli.training.trainer import Trainer
 
-    settings = config.make({"width": 8, "batch_size": 32})  # 12,000 steps, until the speed is known
+    settings = config.make(
+        {"width": 8, "depth": 2, "batch_size": 32, "train_size": 500}
+    )  # 12,000 steps, until the speed is known
     folder = run_folder.create_run_folder(outputs, "timed", "moons")
     session = Trainer(folder, build.build_experiment(settings, 2), build.build_dataset(settings), budget=20.0)
     for update in session.run():
@@ -282,7 +321,7 @@ def test_an_interrupted_budget_can_be_continued(after, outputs, slow_clock):
             break
     before = run_folder.open_run(folder)
     assert before.step < before.config.steps < 10**6
-    result = call("train", "--resume", "timed", "--steps", before.step + 20)
+    result = call("train", "--resume", "timed", "--steps", before.step + 20, "--no-figures")
     assert result.code == 0, result.err
     assert run_folder.open_run(folder).step == before.step + 20
 
@@ -305,11 +344,13 @@ def test_resuming_never_takes_what_is_not_a_runs(outputs):
 def test_resuming_imports_nobodys_code_without_trust(outputs):
     Path("owned").mkdir()
     Path("owned/own.py").write_text("from diffuse_cli.samplers.ddim import ddim as mine\n")
-    assert call("train", *SMALL, "--set", "sampler=owned.own:mine", "--name", "own").code == 0
-    result = call("train", "--resume", "own", "--steps", 90)
+    rewrite_settings(outputs / "small" / run_folder.NEWEST, 'sampler = "dpmpp_2m"', 'sampler = "owned.own:mine"')
+    result = call("train", "--resume", "small", "--steps", 70, "--no-figures")
     assert result.code == 2
     assert "--trust" in result.err
-    assert call("train", "--resume", "own", "--steps", 90, "--trust").code == 0
+    assert "owned.own" not in sys.modules
+    assert call("train", "--resume", "small", "--steps", 70, "--no-figures", "--trust").code == 0
+    assert "owned.own" in sys.modules
 
 
 def test_what_nobody_said_is_settled_by_the_data(outputs):
@@ -323,30 +364,40 @@ def test_what_nobody_said_is_settled_by_the_data(outputs):
 
 def test_overfitting_is_told(outputs):
     np.savetxt("few.csv", np.random.default_rng(0).normal(size=(40, 3)), delimiter=",")
-    result = call("train", "--dataset", "file:few.csv", "--steps", 2000)
+    result = call("train", "--dataset", "file:few.csv", "--steps", 2000, "--no-figures")
     assert result.code == 0, result.err
     assert "Warning: the held-out loss was lower on the way" in result.err
     assert "overfitting" in result.err
     assert call("sample", "--run", "few/best.safetensors", "--out", "s.npy").code == 0
 
 
-def test_a_run_is_named_after_its_preset(outputs):
-    assert call("train", *SMALL, "--config", "made-easy").code == 0
-    assert call("train", *SMALL, "--config", "made-easy", "--dataset", "circles").code == 0
-    assert (outputs / "made_easy").is_dir()
-    assert (outputs / "circles").is_dir()
+def test_a_run_is_named_after_its_preset(outputs, only_begun):
+    for words in ([], ["--config", "made-easy"], ["--config", "made-easy", "--dataset", "circles"]):
+        assert "far enough" in call("train", *BARE, *words).err
+    assert only_begun == ["moons", "made_easy", "circles"]
 
 
-def test_json_is_one_document(outputs):
-    said = call("train", *SMALL, "--name", "told", "--json").json
-    assert said["steps"] == 60
-    assert all(Path(figure).is_file() for figure in said["figures"])
+def test_training_says_when_the_schedule_ends_too_early(outputs, only_begun):
+    assert "ends too early" in call("train", *BARE, "--config", "made_easy").err
+    assert "ends too early" not in call("train", *BARE).err
 
 
-@pytest.mark.parametrize("prediction", ["eps", "x0", "v"])
+@pytest.mark.parametrize("prediction", ["eps", pytest.param("x0", marks=slow), pytest.param("v", marks=slow)])
 def test_every_prediction_makes_moons(prediction, outputs):
     """Mean distance of samples to the nearest of many data points, in data units; the noise about the moons is 0.05."""
-    arguments = ["--steps", 3000, "--batch-size", 128, "--width", 32, "--prediction", prediction, "--name", "made"]
+    arguments = [
+        "--steps",
+        3000,
+        "--batch-size",
+        128,
+        "--width",
+        32,
+        "--prediction",
+        prediction,
+        "--name",
+        "made",
+        "--no-figures",
+    ]
     assert call("train", *arguments).code == 0
     assert call("sample", "--run", "made", "-n", 500, "--out", "s.npy").code == 0
     data = catalog.build("dataset", "moons").draw(np.random.default_rng(0), 5000)
@@ -363,7 +414,7 @@ def test_divergence_has_its_own_status_and_keeps_the_last_good_checkpoint(output
         "    return Loss(lambda answer, _, x0, eps, level, key: -jnp.exp(jnp.mean((answer(x0, level) - 1) ** 2, -1)))\n"
     )
     arguments = ["--loss", "unbounded.losses:runaway", "--lr", 0.1, "--steps", 2000]
-    result = call("train", *SMALL, "--name", "wild", *arguments)
+    result = call("train", *BARE, "--name", "wild", *arguments)
     assert result.code == 3
     assert "diverged" in result.err
     assert "smaller --lr" in result.err
