@@ -18,6 +18,7 @@ from diffuse_cli import catalog, config
 from diffuse_cli.cli.options import Duration
 from diffuse_cli.models import build, run_folder
 from tests.cli.conftest import BARE, SMALL, Result, call, rewrite_settings, standing_in
+from tests.support.cases import few_fast
 
 slow = pytest.mark.slow
 
@@ -73,7 +74,7 @@ def test_what_a_run_leaves(trained):
 
 
 DATASETS = [*catalog.CATALOG["dataset"], "swiss_roll:dim=3", "s_curve:dim=3"]
-TRAINED_FAST = {"bimodal", "file", "curves", "s_curve:dim=3"}  # 1, 5, 32 and 3 columns; the shared run has 2
+TRAINED_FAST = ("bimodal", "file", "curves", "s_curve:dim=3")  # 1, 5, 32 and 3 columns; the shared run has 2
 
 
 @pytest.fixture
@@ -91,9 +92,7 @@ def test_every_dataset_has_settings(points_file):
     assert {name: result.err for name, result in results.items() if result.code} == {}
 
 
-@pytest.mark.parametrize(
-    "name", [name if name in TRAINED_FAST else pytest.param(name, marks=slow) for name in DATASETS]
-)
+@pytest.mark.parametrize("name", few_fast(DATASETS, *TRAINED_FAST))
 def test_every_dataset_trains_and_samples(name, points_file):
     name = with_path(name)
     result = call("train", "--dataset", name, *BARE)
@@ -382,7 +381,7 @@ def test_training_says_when_the_schedule_ends_too_early(outputs, only_begun):
     assert "ends too early" not in call("train", *BARE).err
 
 
-@pytest.mark.parametrize("prediction", ["eps", pytest.param("x0", marks=slow), pytest.param("v", marks=slow)])
+@pytest.mark.parametrize("prediction", few_fast(["eps", "x0", "v"], "eps"))
 def test_every_prediction_makes_moons(prediction, outputs):
     """Mean distance of samples to the nearest of many data points, in data units; the noise about the moons is 0.05."""
     arguments = [
