@@ -6,10 +6,12 @@ import os
 import shutil
 from typing import NamedTuple
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 from filelock import FileLock
 
+from diffuse_cli import config
 from diffuse_cli.cli import cli
 from diffuse_cli.errors import DiffuseError
 from diffuse_cli.models import checkpoint, run_folder
@@ -64,11 +66,11 @@ def standing_in(folder):
         yield patch
 
 
-def rewrite_settings(file, old, new):
-    """Replace a line of the settings that a checkpoint carries, as if its run had been trained with the new one."""
+def rewrite_settings(file, **settings):
+    """Change settings that a checkpoint carries, as if its run had been trained with them; None leaves one out."""
     tensors, header = checkpoint.load_checkpoint(file)
-    assert old in header["config"]
-    header["config"] = header["config"].replace(old, new)
+    values = msgspec.structs.asdict(config.make(config.loads(header["config"]))) | settings
+    header["config"] = config.dump(config.make({name: value for name, value in values.items() if value is not None}))
     checkpoint.save_checkpoint(file, tensors, header)
 
 

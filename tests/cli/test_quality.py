@@ -63,9 +63,9 @@ def test_the_exact_denoiser_of_a_file_repeats_its_training_points(of_file):
 
 def test_the_exact_denoiser_of_a_file_has_a_folder_for_each_choice_of_rows(outputs, of_file):
     newest, words = outputs / "small" / run_folder.NEWEST, ("sample", "--exact", "-n", 20, "--json")
-    rewrite_settings(newest, 'dataset = "moons"\ntrain_size = 500', 'dataset = "file:path=mine.csv"')
+    rewrite_settings(newest, dataset="file:path=mine.csv", train_size=None)
     assert call(*words).json["run"] == "outputs/memorised-mine-cosine-T1000-seed0"
-    rewrite_settings(newest, "seed = 0", "seed = 3\ntrain_size = 50")
+    rewrite_settings(newest, seed=3, train_size=50)
     assert call(*words).json["run"] == "outputs/memorised-mine-cosine-T1000-seed3-n50"
 
 
@@ -115,7 +115,7 @@ def test_the_bound_is_above_the_likelihood_part_by_part(tmp_path, monkeypatch):
 
 
 def test_a_flow_of_matched_pairs_has_no_bound(outputs):
-    rewrite_settings(outputs / "small" / run_folder.NEWEST, 'loss = "simple"', 'loss = "flow:ot"')
+    rewrite_settings(outputs / "small" / run_folder.NEWEST, loss="flow:ot")
     result = call("likelihood", "-n", 10, "--no-mass", "--bound")
     assert result.code == 2
     assert "no chain" in result.err
