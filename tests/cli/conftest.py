@@ -1,15 +1,20 @@
 """One small trained run, shared, and a way to call the command line."""
 
+import contextlib
 import json
 import os
 import shutil
 from typing import NamedTuple
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 from filelock import FileLock
 
+from diffuse_cli import config
 from diffuse_cli.cli import cli
+from diffuse_cli.errors import DiffuseError
+from diffuse_cli.models import checkpoint, run_folder
 from diffuse_cli.training import loop
 
 SMALL = [
@@ -26,6 +31,7 @@ SMALL = [
     "--set",
     "sampler_steps=5",
 ]
+BARE = [*SMALL, "--no-figures"]
 
 
 class Result(NamedTuple):
@@ -49,6 +55,25 @@ def _few_held_out(patch):
     patch.setattr(loop, "HELD_OUT", 512)
 
 
+@contextlib.contextmanager
+def standing_in(folder):
+    """Stand in a folder, with what every test here has: for fixtures that several tests share."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("DIFFUSE_")]:
+            patch.delenv(name)
+        _few_held_out(patch)
+        patch.chdir(folder)
+        yield patch
+
+
+def rewrite_settings(file, **settings):
+    """Change settings that a checkpoint carries, as if its run had been trained with them; None leaves one out."""
+    tensors, header = checkpoint.load_checkpoint(file)
+    values = msgspec.structs.asdict(config.make(config.loads(header["config"]))) | settings
+    header["config"] = config.dump(config.make({name: value for name, value in values.items() if value is not None}))
+    checkpoint.save_checkpoint(file, tensors, header)
+
+
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     _few_held_out(monkeypatch)
@@ -66,6 +91,19 @@ def trained(tmp_path_factory):
             result = call("train", "--name", "small", "--outputs", folder, *SMALL)
             assert result.code == 0, result.err
     return folder
+
+
+@pytest.fixture
+def only_begun(monkeypatch):
+    """Trainings end where they would make their folder; the names that the folders would have."""
+    names = []
+
+    def stop(_outputs, name, default):
+        names.append(name or default)
+        raise DiffuseError("far enough")
+
+    monkeypatch.setattr(run_folder, "create_run_folder", stop)
+    return names
 
 
 @pytest.fixture

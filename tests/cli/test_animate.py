@@ -4,6 +4,7 @@ from PIL import Image
 from diffuse_cli.errors import DiffuseError
 from diffuse_cli.models import run_folder
 from diffuse_cli.plots import formats
+from tests.support.cases import few_fast
 
 from .conftest import call
 
@@ -56,7 +57,7 @@ def test_the_way_back_begins_where_the_way_there_ends(tmp_path, monkeypatch):
     assert abs(there.frames[-1] - back.frames[0]).max() < 1e-3
 
 
-@pytest.mark.parametrize("kind", ["bimodal", "swiss_roll:dim=3", "curves:dim=16"])
+@pytest.mark.parametrize("kind", few_fast(["bimodal", "swiss_roll:dim=3", "curves:dim=16"], "curves:dim=16"))
 def test_every_view_can_be_animated(kind, tmp_path):
     args = ("--exact", "--dataset", kind, "--steps", 4, "--direction", "forward", *FEW)
     result = call("animate", *args, "-o", tmp_path / "a.gif")

@@ -7,6 +7,7 @@ import pytest
 
 from diffuse_cli.cli.commands.compare import _SAMPLERS
 from tests.cli.conftest import call
+from tests.support.cases import few_fast
 
 FEW = ["-n", 200, "--repeats", 3]
 EXACT = ["compare", "--exact", "--dataset", "bimodal", *FEW]
@@ -19,7 +20,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_the_document_that_scripts_rely_on(outputs):
-    result = call("compare", *FEW, "--evals", "4,9", "--json")
+    result = call("compare", *FEW, "--evals", "9", "--json")
     assert result.code == 0, result.err
     said = result.json
     assert set(said) == {"run", "dataset", "n", "metric", "seed", "floor", "exact", "cells", "left_out"}
@@ -27,7 +28,7 @@ def test_the_document_that_scripts_rely_on(outputs):
     assert said["floor"]["interval"][0] is None
     assert said["floor"]["floor"] < said["floor"]["interval"][1]
     assert said["exact"]["points"] == 200
-    assert [(cell["sampler"], cell["budget"]) for cell in said["cells"]] == [(s, b) for s in _SAMPLERS for b in (4, 9)]
+    assert [(cell["sampler"], cell["budget"]) for cell in said["cells"]] == [(name, 9) for name in _SAMPLERS]
     for cell in said["cells"]:
         assert set(cell) == {
             "sampler", "grid", "budget", "steps", "evals", "value", "indistinguishable", "gap_rms", "gap_median",
@@ -45,7 +46,7 @@ def test_the_error_of_ddim_falls_and_the_table_says_so(folder):
     gaps = [cell["gap_rms"] for cell in cells]
     assert gaps[0] > 3 * gaps[1] > 6 * gaps[2]
     assert cells[2]["indistinguishable"]
-    table = call(*EXACT, "--sampler", "ddim", "--sampler", "ddpm", "--evals", "2,20").out
+    table = call(*EXACT, "--sampler", "ddim", "--sampler", "ddpm", "--evals", "5,20").out
     assert "noise floor of sliced_w2" in table
     assert "indistinguishable" in table
     assert [line.split()[0] for line in table.splitlines() if "dd" in line] == ["ddim", "ddim", "ddpm", "ddpm"]
@@ -57,13 +58,14 @@ def test_figures_go_to_the_run_or_where_they_are_asked_to(outputs):
     assert result.code == 0, result.err
     figures = ["outputs/small/figures/compare.png", "outputs/small/figures/compare-ends.png"]
     assert result.out.splitlines()[-2:] == figures
-    for suffix, start in (("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")):
+    for suffix, start in (("svg", b"<?xml"), ("pdf", b"%PDF")):
         said = call(*words, "--out", f"c.{suffix}", "--dark", "--json").json
         assert said["figures"] == [f"c.{suffix}", f"c-ends.{suffix}"]
         assert all(Path(name).read_bytes().startswith(start) for name in said["figures"])
+    assert all(Path(name).read_bytes().startswith(b"\x89PNG") for name in figures)
 
 
-@pytest.mark.parametrize("dataset", ["bimodal", "swiss_roll:dim=3", "curves"])
+@pytest.mark.parametrize("dataset", few_fast(["bimodal", "swiss_roll:dim=3", "curves"], "curves"))
 def test_data_of_any_number_of_columns(dataset, folder):
     words = ["--sampler", "ddim", "--evals", "4", "--dataset", dataset, "-n", 100, "--repeats", 2]
     result = call("compare", "--exact", *words, "--out", "c.png")

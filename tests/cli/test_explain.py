@@ -5,6 +5,7 @@ import pytest
 
 from diffuse_cli import catalog
 from tests.cli.conftest import call
+from tests.support.cases import few_fast
 
 
 def arrays(document):
@@ -73,7 +74,11 @@ def test_tables(outputs):
 
 @pytest.mark.parametrize(
     "line",
-    ["--dataset moons", "--dataset s_curve:dim=3 --times 0.3", "--dataset curves --dark", "--dataset line:noise=0"],
+    few_fast(
+        ["--dataset moons", "--dataset s_curve:dim=3 --times 0.3", "--dataset curves --dark", "--dataset line:noise=0"],
+        "--dataset curves --dark",
+        "--dataset line:noise=0",
+    ),
 )
 def test_figures(line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -169,7 +169,7 @@ def test_debug_lets_the_traceback_through(desk):
 
 
 def test_a_file_changed_under_a_run_is_noticed(desk):
-    arguments = ["train", "--dataset", "file:good.csv", "--batch-size", 4, "--steps", 20, "--width", 8]
+    arguments = ["train", "--dataset", "file:good.csv", "--batch-size", 4, "--steps", 20, "--width", 8, "--no-figures"]
     assert call(*arguments).code == 0
     (desk / "good.csv").write_text("\n".join(f"{x},{y}" for x, y in 2 * GOOD))
     result = call("train", "--resume", "good", "--steps", 40)

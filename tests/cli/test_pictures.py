@@ -225,7 +225,7 @@ def test_train_and_evaluate_show_them_on_a_terminal(outputs, monkeypatch):
     monkeypatch.setattr(terminal, "shows_pictures", lambda: True)
     monkeypatch.setattr(preview, "Console", lambda **_: Console(width=100, no_color=True))
     judged = call("evaluate", "-n", 100, "--metric", "energy", "--repeats", 2)
-    trained = call("train", "--resume", "small", "--steps", 360)
+    trained = call("train", "--resume", "small", "--steps", 360, "--no-figures")
     for result in (judged, trained):
         assert result.code == 0, result.err
         assert "samples" in result.out

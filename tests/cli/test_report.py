@@ -9,7 +9,7 @@ import pytest
 
 from diffuse_cli.models import run_folder
 from diffuse_cli.report import facts, page
-from tests.cli.conftest import call
+from tests.cli.conftest import call, rewrite_settings
 from tests.cli.test_mistakes import state_of
 
 HOSTILE = "<img src=x onerror=alert(1)> é☃ & 'so'"
@@ -79,8 +79,8 @@ def test_each_sampler_stands_beside_the_same_floors(outputs, monkeypatch):
     ("dataset", "kind", "layers"),
     [
         ("bimodal", "histogram", {"density"}),
-        ("moons", "plane", {"density", "field"}),
-        ("s_curve:dim=3", "space", set()),
+        pytest.param("moons", "plane", {"density", "field"}, marks=pytest.mark.slow),
+        pytest.param("s_curve:dim=3", "space", set(), marks=pytest.mark.slow),
         ("curves", "curves", set()),
     ],
 )
@@ -101,7 +101,7 @@ def test_a_users_file_and_one_that_has_gone(outputs):
     Path(HOSTILE).mkdir()
     file = Path(HOSTILE) / "points.csv"
     np.savetxt(file, np.random.default_rng(0).normal(size=(80, 5)), delimiter=",")
-    small = ["--steps", 20, "--batch-size", 16, "--width", 8, "--set", "sampler_steps=4"]
+    small = ["--steps", 20, "--batch-size", 16, "--width", 8, "--set", "sampler_steps=4", "--no-figures"]
     assert call("train", "--dataset", f"file:path={file}", *small, "--name", "five").code == 0
     report("--run", "five", "-n", 20, "--out", "r.html")
     document = document_of("r.html")
@@ -115,6 +115,7 @@ def test_a_users_file_and_one_that_has_gone(outputs):
     assert not Path("other.html").exists()
 
 
+@pytest.mark.slow
 def test_however_many_points_are_asked_for(outputs):
     samplers = [part for name in ("ddim", "ddpm", "euler", "heun") for part in ("--sampler", name)]
     result = report("-n", 100_000, *samplers, "--steps", 60, "--out", "r.html")
@@ -150,9 +151,8 @@ def test_mistakes(line, status, says, outputs):
 
 
 def test_where_the_ancestral_chain_has_no_meaning_the_runs_own_sampler_stands_alone(outputs):
-    small = ["--steps", 20, "--batch-size", 16, "--width", 8, "--set", "sampler_steps=4"]
-    assert call("train", "--loss", "flow:pairing=ot", "--name", "flow", *small).code == 0
-    report("--run", "flow", "-n", 20, "--out", "r.html")
+    rewrite_settings(outputs / "small" / run_folder.NEWEST, loss="flow:pairing=ot")
+    report("-n", 20, "--out", "r.html")
     document = document_of("r.html")
     assert [panel["title"] for panel in document["scene"]["panels"]] == ["forward", "dpmpp_2m"]
     assert document["field"]["score"] is False

@@ -204,6 +204,7 @@ def test_the_keyboard_plays_and_steps(opened):
     assert opened.find_element(By.ID, "play").get_attribute("aria-label") == "Play"
 
 
+@pytest.mark.slow
 def test_it_plays_to_the_end_by_itself_unless_less_motion_is_wanted(opened, file):
     assert slider(opened) == 0
     assert opened.find_element(By.ID, "play").get_attribute("aria-label") == "Play"
@@ -213,6 +214,7 @@ def test_it_plays_to_the_end_by_itself_unless_less_motion_is_wanted(opened, file
     _until(lambda: 0 < slider(opened) < 1)
 
 
+@pytest.mark.slow
 def test_hovering_shows_a_path_in_every_panel(opened):
     before = pixels(opened)
     canvas = opened.find_elements(By.TAG_NAME, "canvas")[1]
@@ -225,6 +227,7 @@ def test_hovering_shows_a_path_in_every_panel(opened):
     assert not opened.find_element(By.ID, "tooltip").is_displayed()
 
 
+@pytest.mark.slow
 def test_a_click_keeps_the_path_and_escape_lets_it_go(opened):
     before = pixels(opened)
     canvas = opened.find_elements(By.TAG_NAME, "canvas")[0]
@@ -237,6 +240,7 @@ def test_a_click_keeps_the_path_and_escape_lets_it_go(opened):
     assert pixels(opened) == before
 
 
+@pytest.mark.slow
 def test_density_field_and_colours_can_be_switched(opened):
     move_slider(opened, 0.3)
     seen = [pixels(opened)]
@@ -251,6 +255,7 @@ def test_density_field_and_colours_can_be_switched(opened):
     assert pixels(opened) == seen[0]
 
 
+@pytest.mark.slow
 def test_light_and_dark(opened):
     ground = "return getComputedStyle(document.body).backgroundColor"
     light, drawn = opened.execute_script(ground), pixels(opened)
@@ -264,6 +269,7 @@ def test_light_and_dark(opened):
     assert pixels(opened) == drawn
 
 
+@pytest.mark.slow
 def test_on_a_phone_nothing_sticks_out(opened):
     _screen(opened, 360, 740, mobile=True)
     _settled(opened)
@@ -275,12 +281,14 @@ def test_on_a_phone_nothing_sticks_out(opened):
     assert pixels(opened) != drawn
 
 
+@pytest.mark.slow
 def test_the_loss_is_drawn_with_its_irreducible_line(opened):
     labels = opened.execute_script("return [...document.querySelectorAll('#loss li')].map((each) => each.textContent)")
     assert labels == ["training batches", "their running mean", "held out, averaged weights", "irreducible"]
     assert len(opened.find_elements(By.CSS_SELECTOR, "#loss > svg path")) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dataset", ["bimodal", "s_curve:dim=3", "curves"])
 def test_other_kinds_of_data_are_drawn_too(dataset, opened, tmp_path):
     out = tmp_path / "r.html"
@@ -296,6 +304,7 @@ def test_other_kinds_of_data_are_drawn_too(dataset, opened, tmp_path):
     assert opened.find_element(By.ID, "tooltip").is_displayed()
 
 
+@pytest.mark.slow
 def test_metrics_are_shown_as_text(opened, tmp_path, file):
     document = json.loads(re.search(r'id="document">(.*?)</script>', file.read_text(), re.S)[1])
     row = {"name": "<b>w2</b>", "floor": "0.1 ± 0.02", "n": "2,000", "cells": [["0.11", True], ["0.5", False]]}
@@ -316,6 +325,7 @@ def test_metrics_are_shown_as_text(opened, tmp_path, file):
     assert len(opened.find_elements(By.CSS_SELECTOR, "#excess > svg path")) == 1
 
 
+@pytest.mark.slow
 def test_arrows_point_along_the_score_and_the_flow(opened, trained):
     """What the page makes of the numbers it holds, against the denoiser they came from."""
     from diffuse_cli import catalog

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from tests.cli.conftest import call
+from tests.support.cases import few_fast
 
 STEPS = (40, 80, 160)
+FORMATS = [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")]
 QUICK = ["--dataset", "bimodal", "--steps", "40,80,160"]
 
 
@@ -70,6 +72,7 @@ def test_a_wrong_order_fails_after_the_table_is_printed():
     assert (again.code, again.json["passed"]) == (1, False)
 
 
+@pytest.mark.slow
 def test_by_default_all_that_have_an_order_are_verified():
     from diffuse_cli.analysis.convergence_order import with_order
 
@@ -78,19 +81,18 @@ def test_by_default_all_that_have_an_order_are_verified():
     assert [each["sampler"] for each in result.json["samplers"]] == with_order()
 
 
-def test_another_schedule_another_stretch_and_a_file():
+ANOTHER = ["--dataset file:points.csv", "--schedule linear", "--times 1,0.3 --timesteps 50"]
+
+
+@pytest.mark.parametrize("words", few_fast(ANOTHER, ANOTHER[0], ANOTHER[2]))
+def test_another_schedule_another_stretch_and_a_file(words):
     np.savetxt("points.csv", np.random.default_rng(0).normal(size=(60, 2)), delimiter=",")
-    for words in (
-        ["--dataset", "file:points.csv"],
-        ["--dataset", "bimodal", "--schedule", "linear"],
-        ["--dataset", "bimodal", "--times", "1,0.3", "--timesteps", "50"],
-    ):
-        result = call("verify", *words, "--sampler", "heun", "--json")
-        assert result.code == 0, result.err
-        assert result.json["passed"]
+    result = call("verify", *QUICK[:2], *words.split(), "--sampler", "heun", "--json")
+    assert result.code == 0, result.err
+    assert result.json["passed"]
 
 
-@pytest.mark.parametrize(("suffix", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
+@pytest.mark.parametrize(("suffix", "start"), few_fast(FORMATS, ("svg", b"<?xml")))
 def test_figures(suffix, start):
     words = ["verify", *QUICK, "--sampler", "ddim", "--sampler", "unipc", "--out", f"f.{suffix}", "--dark"]
     result = call(*words)

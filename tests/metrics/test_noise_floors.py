@@ -10,6 +10,7 @@ from diffuse_cli import catalog
 from diffuse_cli.errors import UsageError
 from diffuse_cli.metrics.base import Metric
 from diffuse_cli.metrics.noise_floors import LEVEL, Score, fresh_floor, split_floor
+from tests.support.cases import few_fast
 
 ALL = {name: catalog.build("metric", name) for name in catalog.CATALOG["metric"]}
 CHEAP = {name: ALL[name] for name in ("sliced_w2", "energy", "coverage", "c2st_auc")}
@@ -102,7 +103,7 @@ def test_every_metric_sees_a_model_far_off(name):
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [(name, "wider") for name in ("w2", "sliced_w2", "energy", "mmd", "precision", "c2st", "c2st_auc")]
-    + [(name, "shifted") for name in ("w2", "sliced_w2", "energy", "mmd")],
+    + [pytest.param(name, "shifted", marks=pytest.mark.slow) for name in ("w2", "sliced_w2", "energy", "mmd")],
 )
 def test_a_wrong_gaussian_is_set_apart(name, wrong):
     drawn = gaussian(np.random.default_rng(1), 2000)
@@ -134,7 +135,7 @@ def test_a_metric_in_blocks_says_how_many_points_it_compared():
     assert beside_floor(metrics, gaussian(np.random.default_rng(0), 15), gaussian, repeats=2)["w2"].n == 15
 
 
-@pytest.mark.parametrize("others", [0, 400])
+@pytest.mark.parametrize("others", few_fast([0, 400], 0))
 def test_splits_of_a_fixed_set_judge_as_fresh_draws_do(others):
     set_apart = 0
     for seed in range(25):

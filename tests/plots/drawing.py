@@ -3,10 +3,13 @@
 import itertools
 
 import numpy as np
+import pytest
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
+
+from tests.support.cases import few_fast
 
 # view and dimension of everything a panel can show
 VIEWS = {
@@ -16,6 +19,8 @@ VIEWS = {
     "projected": ("points", 10),
     "curves": ("curves", 16),
 }
+
+in_both_themes = pytest.mark.parametrize("dark", few_fast([False, True], False))
 
 
 def cloud(count: int, dim: int, seed: int = 0) -> np.ndarray:

@@ -12,8 +12,9 @@ from diffuse_cli.plots.animation import Stage, animation_of_points
 from diffuse_cli.plots.formats import check_animation_path
 from diffuse_cli.plots.frame_times import even_frames
 from diffuse_cli.plots.panels import coordinates
+from tests.support.cases import few_fast
 
-from .drawing import VIEWS, assert_nothing_cut_or_overlapping, noised, scatters
+from .drawing import VIEWS, assert_nothing_cut_or_overlapping, in_both_themes, noised, scatters
 
 
 def stages(count=40, dim=2, frames=4, both=True):
@@ -110,7 +111,7 @@ def test_points_that_are_not_finite_do_not_count():
 # --- what a frame shows
 
 
-@pytest.mark.parametrize("dark", [False, True])
+@in_both_themes
 @pytest.mark.parametrize(("view", "dim"), VIEWS.values(), ids=VIEWS)
 def test_nothing_is_cut_or_overlaps_in_any_view(view, dim, dark):
     animation = animation_of_points(stages(dim=dim), view=view, subject="two moons, dpmpp_2m, 50 steps", dark=dark)
@@ -268,7 +269,7 @@ def test_the_same_arrays_give_the_same_bytes(tmp_path):
     assert one == two
 
 
-@pytest.mark.parametrize("fps", [20, 7.5, 50, 1])
+@pytest.mark.parametrize("fps", few_fast([20, 7.5, 50, 1], 7.5, 50))
 def test_frames_stay_as_long_as_they_should_and_the_ends_longer(fps, tmp_path):
     animation = animation_of_points(stages(), fps=fps, size=160)
     _, durations = read(opened(animation.save(tmp_path / "a.gif")))

@@ -4,8 +4,9 @@ from matplotlib.figure import Figure
 
 from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.plots.comparison import Ends, Line, ends_figure, quality_figure
+from tests.support.cases import few_fast
 
-from .drawing import VIEWS, assert_nothing_cut_or_overlapping, cloud, scatters
+from .drawing import VIEWS, assert_nothing_cut_or_overlapping, cloud, in_both_themes, scatters
 
 EVALS = np.array([5, 10, 20, 50, 100])
 FLOOR = {"metric": "sliced_w2", "floor": 0.02, "interval": (-np.inf, 0.03)}
@@ -16,8 +17,8 @@ def line(at=1.0, gaps=True):
     return Line(EVALS, values, values > 0.03, at / EVALS**2.0 if gaps else None)
 
 
-@pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("count", [1, 5, 15])
+@in_both_themes
+@pytest.mark.parametrize("count", few_fast([1, 5, 15], 1, 15))
 @pytest.mark.parametrize("gaps", [True, False])
 def test_quality_of_any_number_of_samplers(count, gaps, dark):
     samplers = {f"sampler_{i}:order={i}": line(1 + i, gaps) for i in range(count)}
@@ -63,8 +64,8 @@ def test_the_scale_follows_from_the_figures_and_holds_them(values, floor, interv
     assert high > max([*values, floor])
 
 
-@pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("count", [1, 5, 6])
+@in_both_themes
+@pytest.mark.parametrize("count", few_fast([1, 5, 6], 6))
 @pytest.mark.parametrize("kind", VIEWS)
 def test_ends_of_every_kind_of_data(kind, count, dark):
     view, dim = VIEWS[kind]

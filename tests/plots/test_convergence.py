@@ -8,7 +8,7 @@ from matplotlib.text import Text
 from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.plots.convergence import ErrorCurve, convergence_figure
 
-from .drawing import assert_nothing_cut_or_overlapping, drawn
+from .drawing import assert_nothing_cut_or_overlapping, drawn, in_both_themes
 
 STEPS = np.array([20, 40, 80, 160, 320])
 
@@ -21,7 +21,7 @@ def many():
     return {f"sampler_{i}:order={1 + i % 4}": falling(1 + i % 4, 1 + i / 10) for i in range(16)}
 
 
-@pytest.mark.parametrize("dark", [False, True])
+@in_both_themes
 @pytest.mark.parametrize("count", [1, 16, 40])
 def test_any_number_of_samplers_can_be_read(count, dark):
     curves = {f"sampler_{i}": falling(1 + i % 4) for i in range(count)}

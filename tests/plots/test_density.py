@@ -4,14 +4,14 @@ import pytest
 from diffuse_cli.errors import UsageError
 from diffuse_cli.plots.density import density_figure
 
-from .drawing import assert_nothing_cut_or_overlapping
+from .drawing import assert_nothing_cut_or_overlapping, in_both_themes
 
 X, Y = np.linspace(-3, 3, 40), np.linspace(-2, 2, 30)
 EXACT = np.exp(-0.5 * (X[:, None] ** 2 + (2 * Y) ** 2))
 MODEL = np.roll(EXACT, 2, axis=0)
 
 
-@pytest.mark.parametrize("dark", [False, True])
+@in_both_themes
 @pytest.mark.parametrize("model", [None, MODEL])
 def test_nothing_is_cut_or_overlaps(model, dark):
     figure = density_figure(X, Y, model, EXACT, subject="rings", dark=dark)

@@ -7,8 +7,9 @@ from matplotlib.patches import Ellipse
 from diffuse_cli.errors import UsageError
 from diffuse_cli.plots.explain import Density, Panels, explanation_figure
 from diffuse_cli.plots.style import DARK, LIGHT, save_figure
+from tests.support.cases import few_fast
 
-from .drawing import VIEWS, assert_nothing_cut_or_overlapping, cloud
+from .drawing import VIEWS, assert_nothing_cut_or_overlapping, cloud, in_both_themes
 
 every_view = pytest.mark.parametrize(("view", "dim"), VIEWS.values(), ids=list(VIEWS))
 PLACES = np.linspace(-4, 4, 200)
@@ -37,7 +38,7 @@ def marked(axes, marker):
 
 
 @every_view
-@pytest.mark.parametrize("dark", [False, True])
+@in_both_themes
 def test_everything_can_be_drawn(view, dim, dark, tmp_path):
     figure = drawn(3, dim, view, dark=dark, subject="moons, cosine schedule")
     assert isinstance(figure, Figure)
@@ -46,7 +47,7 @@ def test_everything_can_be_drawn(view, dim, dark, tmp_path):
     assert save_figure(figure, tmp_path / "f.png", dpi=50).stat().st_size > 1000
 
 
-@pytest.mark.parametrize("count", [1, 2, 4, 5, 7, 12])
+@pytest.mark.parametrize("count", few_fast([1, 2, 4, 5, 7, 12], 1, 5, 12))
 @pytest.mark.parametrize("dim", [1, 2])
 def test_a_panel_for_each_time_and_nothing_cut(count, dim):
     figure = drawn(count, dim)

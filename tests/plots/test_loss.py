@@ -6,7 +6,7 @@ from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.plots.loss import loss_figure, running_mean
 from diffuse_cli.plots.style import LIGHT
 
-from .drawing import assert_nothing_cut_or_overlapping
+from .drawing import assert_nothing_cut_or_overlapping, in_both_themes
 
 
 def falling(steps, floor=0.1):
@@ -14,7 +14,7 @@ def falling(steps, floor=0.1):
     return (floor + np.exp(-steps / (0.05 * steps[-1]))) * (1 + 0.1 * rng.normal(size=len(steps)))
 
 
-@pytest.mark.parametrize("dark", [False, True])
+@in_both_themes
 @pytest.mark.parametrize("last", [5, 60, 20_000])
 def test_a_loss_of_any_length(last, dark):
     steps = np.arange(1, last + 1)

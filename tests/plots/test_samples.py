@@ -7,11 +7,11 @@ from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.plots.samples import samples_figure
 from diffuse_cli.plots.style import DARK, LIGHT
 
-from .drawing import VIEWS, assert_nothing_cut_or_overlapping, cloud, scatters
+from .drawing import VIEWS, assert_nothing_cut_or_overlapping, cloud, in_both_themes, scatters
 
 
 @pytest.mark.parametrize(("kind", "view", "dim"), [(kind, *how) for kind, how in VIEWS.items()])
-@pytest.mark.parametrize("dark", [False, True])
+@in_both_themes
 def test_model_and_data_share_limits_and_nothing_is_cut(kind, view, dim, dark):
     figure = samples_figure(cloud(60, dim, 1), cloud(60, dim), view=view, subject="two moons", dark=dark)
     assert isinstance(figure, Figure)

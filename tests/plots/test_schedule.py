@@ -5,8 +5,9 @@ from matplotlib.figure import Figure
 from diffuse_cli.errors import UsageError
 from diffuse_cli.plots.lines import DASHES
 from diffuse_cli.plots.schedule import betas, log_alpha_bar, schedule_figure
+from tests.support.cases import few_fast
 
-from .drawing import assert_nothing_cut_or_overlapping
+from .drawing import assert_nothing_cut_or_overlapping, in_both_themes
 
 
 def from_betas(beta):
@@ -43,8 +44,8 @@ def test_a_signal_that_is_gone_at_the_end_gives_a_last_beta_of_one():
     assert ((finer > 0) & (finer <= 1)).all()
 
 
-@pytest.mark.parametrize("count", [1, 2, 5, 9])
-@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("count", few_fast([1, 2, 5, 9], 2, 9))
+@in_both_themes
 def test_three_panels_and_nothing_cut(count, dark):
     named = {f"linear:beta_max={i}e-2": from_betas(LINEAR * i / 2) for i in range(1, count + 1)}
     figure = schedule_figure(named, timesteps=200, subject="moons", dark=dark)
@@ -74,7 +75,7 @@ def test_the_panels_show_what_they_say():
     np.testing.assert_array_equal(ratio.lines[0].get_ydata()[1:], log_snr[1:])
 
 
-@pytest.mark.parametrize("count", [1, 5, 10])
+@pytest.mark.parametrize("count", few_fast([1, 5, 10], 1, 10))
 def test_the_kl_has_a_panel_and_is_marked_where_it_ends(count):
     named = {f"linear:beta_max={i}e-2": from_betas(LINEAR * i / 2) for i in range(1, count + 1)}
     kl = {name: np.geomspace(1.0, 10.0**-i, 201) for i, name in enumerate(named, start=1)}

@@ -8,7 +8,7 @@ from diffuse_cli.plots.background import Background
 from diffuse_cli.plots.style import LIGHT
 from diffuse_cli.plots.trajectories import HEAVY, Paths, trajectories_figure
 
-from .drawing import assert_nothing_cut_or_overlapping, noised, scatters
+from .drawing import assert_nothing_cut_or_overlapping, in_both_themes, noised, scatters
 
 
 def paths(count=30, dim=2, steps=6):
@@ -20,7 +20,7 @@ def lines(axes):
     return next(artist for artist in axes.collections if isinstance(artist, LineCollection | Line3DCollection))
 
 
-@pytest.mark.parametrize("dark", [False, True])
+@in_both_themes
 @pytest.mark.parametrize("panels", [1, 4])
 @pytest.mark.parametrize("dim", [1, 2, 3, 10])
 def test_nothing_is_cut_or_overlaps(dim, panels, dark):

@@ -1,0 +1,10 @@
+"""Cases of a table: a few in every run, all of them with the slow tests."""
+
+import pytest
+
+
+def few_fast(cases, *fast):
+    """`cases` for parametrize, all but the `fast` ones marked slow. A fast one that is no case is an error."""
+    cases = list(cases)
+    assert set(fast) <= set(cases), f"no such case: {set(fast) - set(cases)}"
+    return [case if case in fast else pytest.param(case, marks=pytest.mark.slow) for case in cases]
