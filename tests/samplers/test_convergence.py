@@ -52,10 +52,8 @@ def test_order_of_convergence(x64):
 
     @jax.jit
     def ends(levels, counts):
-        run = lambda inputs, sampler: in_steps(sampler, *inputs, x)  # noqa: E731
-        return {
-            name: jax.lax.map(partial(run, sampler=sampler), (levels, counts)) for name, sampler in samplers.items()
-        }
+        run = lambda sampler: jax.lax.map(lambda inputs: in_steps(sampler, *inputs, x), (levels, counts))  # noqa: E731
+        return {name: run(sampler) for name, sampler in samplers.items()}
 
     fine = jax.tree.map(lambda field: field[0], stretch([2000])[0])
     truth = np.asarray(carry(two_parts(), samplers["rk4"], fine, x, KEY).x)
