@@ -1,5 +1,7 @@
 """Every loss: least for the exact denoiser, and what each of them is in closed form."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -32,23 +34,22 @@ def made_for(loss, name="v"):
     return with_variance(made) if loss.learns_variance else made
 
 
-def batch(n=4096, seed=0):
-    keys = jax.random.split(jax.random.key(seed), 4)
+@partial(jax.jit, static_argnums=0)
+def shuffled(n=4096):
+    """x0, eps [n, 2] and levels [n, 1] of the chain, each as often as the others."""
+    keys = jax.random.split(KEY, 4)
     parts = jnp.array([[0.8, 0.5], [-0.7, -0.2], [0.1, -0.9]])[jax.random.randint(keys[0], (n,), 0, 3)]
     x0 = parts + 0.3 * jax.random.normal(keys[1], parts.shape)
     level = catalog.build("levels", "discrete")(PROCESS, keys[3], n)
-    return x0, jax.random.normal(keys[2], parts.shape), jax.random.permutation(keys[3], n), level
-
-
-def shuffled(n=4096, seed=0):
-    x0, eps, order, level = batch(n, seed)
-    return x0, eps, jax.tree.map(lambda field: field[order], level)
+    order = jax.random.permutation(keys[3], n)
+    return x0, jax.random.normal(keys[2], parts.shape), jax.tree.map(lambda field: field[order], level)
 
 
 def test_the_table_has_every_loss():
     assert {name.partition(":")[0] for name in LOSSES} == set(catalog.CATALOG["loss"])
 
 
+@jax.jit
 def twice(drawn):
     """Each point and level with its noise and with the opposite one, in which much of the chance cancels."""
     x0, eps, level = drawn
@@ -56,38 +57,60 @@ def twice(drawn):
     return both(x0), jnp.concatenate([eps, -eps]), jax.tree.map(both, level)
 
 
-@pytest.mark.parametrize("prediction", catalog.CATALOG["prediction"])
-@pytest.mark.parametrize("name", LOSSES)
-def test_nothing_is_below_the_exact_denoiser(name, prediction):
+WORSE = np.array([[1.0, 0.2], [1.0, -0.2], [1.2, 0.0], [0.8, 0.0]], np.float32)  # a factor, and deviations to add
+
+
+PREDICTIONS = list(catalog.CATALOG["prediction"])
+
+
+@pytest.mark.parametrize(
+    ("name", "predictions"),
+    [
+        ("simple", PREDICTIONS),
+        *((name, ["eps", "v"]) for name in LOSSES if name != "simple"),  # these read every answer as a Prediction
+        *(pytest.param(name, PREDICTIONS, marks=pytest.mark.slow) for name in LOSSES if name != "simple"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else f"{len(value)}",
+)
+def test_nothing_is_below_the_exact_denoiser(name, predictions):
     """Its answer a little off, in any of a few ways, costs more on the same draws, up to their chance."""
-    loss = build(name)
-    made, x0, eps, level = made_for(loss, prediction), *twice(shuffled())
-    answer = losses.answer_of(exact.denoiser(LAW, variance=loss.learns_variance), made)
-    least = loss.of(answer, made, x0, eps, level, KEY)
-    assert np.isfinite(least).all()
-    spread = jnp.std(answer(level.alpha * x0 + level.sigma * eps, level), axis=0, keepdims=True)
-    costs = []
-    for worse in (
-        lambda x, level: answer(x, level) + 0.2 * spread,
-        lambda x, level: answer(x, level) - 0.2 * spread,
-        lambda x, level: 1.2 * answer(x, level),
-        lambda x, level: 0.8 * answer(x, level),
-    ):
-        cost = np.asarray(loss.of(worse, made, x0, eps, level, KEY) - least, np.float64)
-        costs.append(cost)
-        assert cost.mean() > -2.5 * cost.std() / np.sqrt(len(cost))
-    assert np.mean(costs) > 0
+    loss, predict = build(name), exact.denoiser(LAW, variance=build(name).learns_variance)
+
+    def losses_of(prediction, x0, eps, level):
+        made = made_for(loss, prediction)
+        answer = losses.answer_of(predict, made)
+        spread = jnp.std(answer(level.alpha * x0 + level.sigma * eps, level), axis=0, keepdims=True)
+        off = lambda by: lambda x, level: by[0] * answer(x, level) + by[1] * spread  # noqa: E731
+        each = jnp.concatenate([jnp.array([[1.0, 0.0]]), WORSE])
+        return jax.vmap(lambda by: loss.of(off(by), made, x0, eps, level, KEY))(each)
+
+    drawn = twice(shuffled())
+    of_all = jax.jit(lambda *drawn: {name: losses_of(name, *drawn) for name in predictions})(*drawn)
+    wrong = []
+    for prediction, (least, *others) in jax.device_get(of_all).items():
+        cost = np.float64(others) - np.float64(least)
+        in_order = cost.mean(axis=1) > -2.5 * cost.std(axis=1) / np.sqrt(len(least))
+        if not (np.isfinite(least).all() and in_order.all() and cost.mean() > 0):
+            wrong.append(prediction)
+    assert not wrong
 
 
-@pytest.mark.parametrize("prediction", catalog.CATALOG["prediction"])
-def test_simple_is_zero_for_the_target_and_its_square_for_nothing(prediction, x64):
-    made, loss = catalog.build("prediction", prediction, PROCESS), build("simple")
-    x0, eps = jax.random.normal(KEY, (2, 200, 3), jnp.float64)
-    level = PROCESS.at(jnp.linspace(-5, 5, 200)[:, None])
-    target = made.target(x0, eps, level)
-    np.testing.assert_allclose(loss.of(lambda x, level: target, made, x0, eps, level, KEY), 0, atol=1e-15)
-    nothing = loss.of(lambda x, level: jnp.zeros_like(x), made, x0, eps, level, KEY)
-    np.testing.assert_allclose(nothing, np.mean(np.square(target), axis=1), rtol=1e-12)
+def test_simple_is_zero_for_the_target_and_its_square_for_nothing(x64):
+    loss, level = build("simple"), PROCESS.at(jnp.linspace(-5, 5, 200)[:, None])
+
+    @jax.jit
+    def found(x0, eps, level):
+        each = {}
+        for name in catalog.CATALOG["prediction"]:
+            made = catalog.build("prediction", name, PROCESS)
+            target = made.target(x0, eps, level)
+            answers = (lambda x, level, target=target: target, lambda x, level: jnp.zeros_like(x))
+            each[name] = target, *(loss.of(answer, made, x0, eps, level, KEY) for answer in answers)
+        return each
+
+    for name, (target, none, all_of_it) in found(*np.random.default_rng(0).normal(size=(2, 200, 3)), level).items():
+        np.testing.assert_allclose(none, 0, atol=1e-15, err_msg=name)
+        np.testing.assert_allclose(all_of_it, np.mean(np.square(target), axis=1), rtol=1e-12, err_msg=name)
 
 
 def test_losses_see_the_noised_point(x64):
@@ -99,22 +122,24 @@ def test_losses_see_the_noised_point(x64):
     np.testing.assert_allclose(seen[0], level.alpha * x0 + level.sigma * eps)
 
 
-@pytest.mark.parametrize(
-    ("weighting", "weight"),
-    [
-        ("noise", lambda snr: np.ones_like(snr)),
-        ("likelihood", lambda snr: np.ones_like(snr)),
-        ("min_snr,gamma=3", lambda snr: np.minimum(snr, 3) / snr),
-        ("edm", lambda snr: (1 / snr + 1) * 1.0),
-    ],
-)
-def test_score_matching_weighs_the_error_of_the_noise(weighting, weight, x64):
-    x0, eps = jax.random.normal(KEY, (2, 50, 2), jnp.float64)
+WEIGHTS = {
+    "noise": np.ones_like,
+    "likelihood": np.ones_like,
+    "min_snr,gamma=3": lambda snr: np.minimum(snr, 3) / snr,
+    "edm": lambda snr: 1 / snr + 1,
+}
+
+
+def test_score_matching_weighs_the_error_of_the_noise(x64):
+    x0, eps = np.random.default_rng(0).normal(size=(2, 50, 2))
     level = PROCESS.at(jnp.linspace(-4, 4, 50)[:, None])
     made = catalog.build("prediction", "eps", PROCESS)
-    got = build(f"dsm:{weighting}").of(lambda x, level: jnp.ones_like(x), made, x0, eps, level, KEY)
-    expected = weight(np.exp(np.asarray(level.log_snr)[:, 0])) * np.mean((1 - np.asarray(eps)) ** 2, axis=1)
-    np.testing.assert_allclose(got, expected, rtol=1e-9)
+    answer = lambda x, level: jnp.ones_like(x)  # noqa: E731
+    of = lambda weighting, *drawn: build(f"dsm:{weighting}").of(answer, made, *drawn, KEY)  # noqa: E731
+    found = jax.jit(lambda *drawn: {weighting: of(weighting, *drawn) for weighting in WEIGHTS})(x0, eps, level)
+    for weighting, weight in WEIGHTS.items():
+        expected = weight(np.exp(np.asarray(level.log_snr)[:, 0])) * np.mean((1 - eps) ** 2, axis=1)
+        np.testing.assert_allclose(found[weighting], expected, rtol=1e-9, err_msg=weighting)
 
 
 def test_the_edm_weighting_makes_the_loss_of_its_network_plain(x64):
@@ -127,34 +152,36 @@ def test_the_edm_weighting_makes_the_loss_of_its_network_plain(x64):
     np.testing.assert_allclose(build("dsm:edm").of(answer, made, x0, eps, level, KEY), plain, rtol=1e-9)
 
 
-def last_noises(name, n=40_000):
-    """What is left of the loss `previous` under a denoiser that sees no noise at all: the squared last noise."""
-    x0, eps, level = shuffled(n)
-    made = catalog.build("prediction", "eps", PROCESS)
-    return np.asarray(build(name).of(lambda x, level: jnp.zeros_like(x), made, x0, eps, level, KEY))
-
-
 def test_a_paths_noises_and_the_merged_ones_have_one_law():
-    """The variance of the loss is that of its law, whichever way its noises were drawn."""
+    """The variance of the loss is that of its law, whichever way its noises were drawn.
+
+    What is left of it under a denoiser that sees no noise at all is the squared last noise.
+    """
     n = 40_000
-    x0, eps, level = shuffled(n)
-    made = catalog.build("prediction", "v", PROCESS)
-    answer = losses.answer_of(exact.denoiser(LAW), made)
-    merged, path = (
-        np.asarray(build(name).of(answer, made, x0, eps, level, KEY), np.float64)
-        for name in ("previous", "previous:path")
+    exactly = losses.answer_of(exact.denoiser(LAW), catalog.build("prediction", "v", PROCESS))
+    answers = {"v": exactly, "eps": lambda x, level: jnp.zeros_like(x)}
+
+    @partial(jax.jit, static_argnums=0)
+    def found(name, x0, eps, level):
+        return [
+            build(name).of(answer, catalog.build("prediction", prediction, PROCESS), x0, eps, level, KEY)
+            for prediction, answer in answers.items()
+        ]
+
+    (merged, last), (path, last_of_path) = (
+        np.asarray(found(name, *shuffled(n)), np.float64) for name in ("previous", "previous:path")
     )
     assert abs(merged.mean() - path.mean()) < 5 * np.hypot(merged.std(), path.std()) / np.sqrt(n)
     assert path.var() == pytest.approx(merged.var(), rel=0.1)
-    np.testing.assert_allclose(last_noises("previous").mean(), 1, atol=0.03)
-    np.testing.assert_allclose(last_noises("previous:path").mean(), 1, atol=0.03)
+    np.testing.assert_allclose(last.mean(), 1, atol=0.03)
+    np.testing.assert_allclose(last_of_path.mean(), 1, atol=0.03)
 
 
 def test_a_path_ends_in_the_law_of_its_level(x64):
     n = 20_000
     x0 = jnp.full((n, 2), 0.7)
     level = jax.tree.map(lambda field: jnp.full((n, 1), field), PROCESS.level(jnp.float64(0.6)))
-    x = losses._walked(PROCESS, x0, level, KEY)
+    x = jax.jit(partial(losses._walked, PROCESS))(x0, level, KEY)
     np.testing.assert_allclose(x.mean(axis=0), 0.7 * level.alpha[0, 0], atol=5 / np.sqrt(n))
     np.testing.assert_allclose(x.std(axis=0), level.sigma[0, 0], rtol=0.03)
 
@@ -188,18 +215,20 @@ def test_hybrid_moves_the_mean_by_the_simple_loss_alone(x64):
     x0, eps, level = (jax.tree.map(lambda a: a.astype(jnp.float64), part) for part in shuffled(32))
     made = with_variance(catalog.build("prediction", "eps", PROCESS))
 
-    def gradient(name):
-        def total(shift):
+    @jax.jit
+    def gradients(x0, eps, level):
+        def total(shift, name):
             def answer(x, level):
                 return jnp.concatenate([jnp.sin(x) + shift[None, :2], jnp.cos(x) + shift[None, 2:]], axis=1)
 
             return jnp.mean(build(name).of(answer, made, x0, eps, level, KEY))
 
-        return jax.grad(total)(jnp.zeros(4))
+        return {name: jax.grad(total)(jnp.zeros(4), name) for name in ("simple", "hybrid", "kl")}
 
-    mean_only = gradient("simple")
-    np.testing.assert_allclose(gradient("hybrid")[:2], mean_only[:2], rtol=1e-9)
-    np.testing.assert_allclose(gradient("hybrid")[2:], 0.001 * gradient("kl")[2:], rtol=1e-9)
+    gradient = gradients(x0, eps, level)
+    mean_only = gradient["simple"]
+    np.testing.assert_allclose(gradient["hybrid"][:2], mean_only[:2], rtol=1e-9)
+    np.testing.assert_allclose(gradient["hybrid"][2:], 0.001 * gradient["kl"][2:], rtol=1e-9)
     np.testing.assert_array_equal(mean_only[2:], 0)
 
 

@@ -27,9 +27,10 @@ MEAN = np.array([0.6, -0.4])
 COVARIANCE = np.array([[0.9, 0.5], [0.5, 0.7]])
 KEY = jax.random.key(0)
 
-every = pytest.mark.parametrize("name", SAMPLERS)
-stepping = pytest.mark.parametrize("name", STEPPING)
-deterministic = pytest.mark.parametrize("name", DETERMINISTIC)
+
+def slow_but(quick, names):
+    """The names as parameters: all but the quick ones are slow."""
+    return [name if name in quick else pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
 def gaussian():

@@ -14,7 +14,6 @@ from tests.samplers.table import (
     DETERMINISTIC,
     KEY,
     MEAN,
-    deterministic,
     gaussian,
     levels_of,
     noisy,
@@ -23,28 +22,50 @@ from tests.samplers.table import (
 )
 
 
-@pytest.fixture(scope="module")
-def truth():
-    with jax.enable_x64(True):
-        return np.asarray(end("rk4", 2000))
+def stretch(counts):
+    """Two noisy levels and 64 points of noise at the first; for each count, so many equal steps of log-SNR in between.
 
-
-def end(name, steps):
-    """Where 64 points of noise are taken between two noisy levels, in equal steps of log-SNR."""
+    The levels are padded at the end to the greatest count.
+    """
     process = p.Process(linear(1000), 1000)
-    levels = process.at(jnp.linspace(*process.schedule(jnp.array([0.9, 0.2])), steps + 1))
-    x = jax.random.normal(KEY, (64, 2), jnp.float64)
-    return carry(two_parts(), catalog.build("sampler", name), levels, x, KEY).x
+    first, last = np.asarray(process.schedule(np.array([0.9, 0.2])))
+    steps = np.arange(max(counts) + 1) / np.array(counts)[:, None]
+    levels = jax.jit(process.at)(first + (last - first) * np.minimum(steps, 1))
+    return jax.device_get(levels), np.random.default_rng(0).standard_normal((64, 2))
 
 
-@deterministic
-def test_order_of_convergence(name, truth, x64):
+def in_steps(sampler, levels, count, x):
+    """As `scan`, with the number of steps as data, so that one loop serves all of them."""
+
+    def step(i, state):
+        at = lambda i: jax.tree.map(lambda field: field[i], levels)  # noqa: E731
+        return sampler.step(two_parts(), state, at(i), at(i + 1), KEY)
+
+    return jax.lax.fori_loop(0, count, step, sampler.init(x)).x
+
+
+def test_order_of_convergence(x64):
     """The error between two noisy levels falls as steps^-order, on equal steps in log-SNR."""
-    order = catalog.build("sampler", name).order
-    steps = (20, 40, 80) if order == 4 else (80, 160, 320)
-    errors = [np.sqrt(np.mean((end(name, n) - truth) ** 2)) for n in steps]
-    slope = np.log2(np.array(errors[:-1]) / errors[1:])
-    np.testing.assert_allclose(slope, order, atol=0.15 if order < 3 else 0.3)
+    samplers = {name: catalog.build("sampler", name) for name in DETERMINISTIC}
+    counts = (20, 40, 80, 160, 320)
+    levels, x = stretch(counts)
+
+    @jax.jit
+    def ends(levels, counts):
+        run = lambda sampler: jax.lax.map(lambda inputs: in_steps(sampler, *inputs, x), (levels, counts))  # noqa: E731
+        return {name: run(sampler) for name, sampler in samplers.items()}
+
+    fine = jax.tree.map(lambda field: field[0], stretch([2000])[0])
+    truth = np.asarray(carry(two_parts(), samplers["rk4"], fine, x, KEY).x)
+    wrong = []
+    for name, end in ends(levels, np.array(counts)).items():
+        order = samplers[name].order
+        errors = np.sqrt(np.mean((np.asarray(end) - truth) ** 2, axis=(1, 2)))
+        errors = errors[:3] if order == 4 else errors[2:]
+        slope = np.log2(errors[:-1] / errors[1:])
+        if not np.abs(slope - order).max() < (0.15 if order < 3 else 0.3):
+            wrong.append(f"{name}: {slope}, and not {order}")
+    assert not wrong
 
 
 def test_the_adaptive_solver_keeps_its_tolerance(x64):
@@ -60,23 +81,41 @@ def test_the_adaptive_solver_keeps_its_tolerance(x64):
     assert evals[0] < evals[1] < evals[2] < 600
 
 
-@pytest.mark.parametrize("name", [*DETERMINISTIC, "ode:tolerance=1e-6"])
-def test_deterministic_samplers_are_the_flow_map_of_a_gaussian(name, x64):
-    """x_s = alpha_s m + S_s^(1/2) S_t^(-1/2) (x_t - alpha_t m) with S = alpha^2 C + sigma^2 I, for small steps."""
-    sampler = catalog.build("sampler", name)
-    levels = noisy(jax.device_get(levels_of("log_snr:floor=-60", 4000 if sampler.order == 1 else 400)))
-    x = jnp.asarray(start_at(levels))
-    got = carry(gaussian(), sampler, levels, x, KEY).x
+def flow_map(x, levels):
+    """x_s = alpha_s m + S_s^(1/2) S_t^(-1/2) (x_t - alpha_t m) with S = alpha^2 C + sigma^2 I, for a Gaussian."""
     values, basis = np.linalg.eigh(COVARIANCE)
-    spread = lambda i: np.sqrt(levels.alpha[i] ** 2 * values + levels.sigma[i] ** 2)  # noqa: E731
-    expected = (
-        levels.alpha[-1] * MEAN + (np.asarray(x) - levels.alpha[0] * MEAN) @ basis * (spread(-1) / spread(0)) @ basis.T
-    )
-    np.testing.assert_allclose(got, expected, atol={1: 2e-3, 2: 1e-3}.get(sampler.order, 2e-4))
+    first, last = (np.sqrt(levels.alpha[i] ** 2 * values + levels.sigma[i] ** 2) for i in (0, -1))
+    turned = (x - levels.alpha[0] * MEAN) @ basis
+    return levels.alpha[-1] * MEAN + turned * (last / first) @ basis.T
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_deterministic_samplers_are_the_flow_map_of_a_gaussian(order, x64):
+    """For small steps."""
+    levels = noisy(jax.device_get(levels_of("log_snr:floor=-60", 4000 if order == 1 else 400)))
+    x = np.asarray(start_at(levels))
+    samplers = {name: catalog.build("sampler", name) for name in DETERMINISTIC}
+    of_order = {name: sampler for name, sampler in samplers.items() if sampler.order == order}
+    assert of_order
+
+    @jax.jit
+    def ends(levels, x):
+        return {name: carry(gaussian(), sampler, levels, x, KEY).x for name, sampler in of_order.items()}
+
+    for name, end in ends(levels, x).items():
+        atol = {1: 2e-3, 2: 1e-3}.get(order, 2e-4)
+        np.testing.assert_allclose(end, flow_map(x, levels), atol=atol, err_msg=name)
+
+
+def test_the_adaptive_solver_is_the_flow_map_of_a_gaussian(x64):
+    levels = noisy(jax.device_get(levels_of("log_snr:floor=-60", 400)))
+    x = start_at(levels)
+    got = carry(gaussian(), catalog.build("sampler", "ode:tolerance=1e-6"), levels, x, KEY).x
+    np.testing.assert_allclose(got, flow_map(np.asarray(x), levels), atol=2e-4)
 
 
 def test_an_adaptive_solver_that_gives_up_has_no_samples():
-    levels = levels_of()
+    levels = jax.device_get(levels_of())
     found = run_steps(gaussian(), catalog.build("sampler", "ode:max_steps=3"), levels, start_at(levels), KEY)
     assert found.broken >= 0
     assert np.isnan(found.x).all()

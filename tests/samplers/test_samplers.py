@@ -1,6 +1,8 @@
 """Every sampler in the table, asked what has an exact answer: on Gaussian data all of them are affine maps."""
 
+import collections
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -15,19 +17,20 @@ from diffuse_cli.samplers.loop import carry, run_steps, sample, scan
 from tests.samplers.table import (
     ANNEALED,
     COVARIANCE,
+    DETERMINISTIC,
     GRIDS,
     KEY,
     MEAN,
     SAMPLERS,
     SCALINGS,
     SCHEDULES,
-    every,
+    STEPPING,
     first_of,
     gaussian,
     levels_of,
     noisy,
+    slow_but,
     start_at,
-    stepping,
 )
 
 
@@ -35,67 +38,108 @@ def test_the_table_has_every_sampler():
     assert {name.partition(":")[0] for name in SAMPLERS} == set(catalog.CATALOG["sampler"])
 
 
-@functools.cache
-def levels_of_all(timesteps, steps):
-    """The levels of every schedule on every grid, stacked, and what they are."""
+def levels_of_all(chains, steps):
+    """The levels of every schedule on every grid, of chains of these lengths, stacked, and what they are."""
     names, each = [], []
-    for schedule in SCHEDULES:
+    for timesteps, schedule in itertools.product(chains, SCHEDULES):
         process = p.Process(catalog.build("schedule", schedule, timesteps), timesteps)
         for grid in GRIDS:
-            names.append(f"{schedule} on {grid}")
+            names.append(f"{schedule} of {timesteps} on {grid}")
             each.append(catalog.build("grid", grid)(process, steps))
     return names, jax.tree.map(lambda *fields: jnp.stack(fields), *each)
 
 
-@pytest.mark.parametrize(("timesteps", "steps"), [(1000, 2), (2, 3), (1000, 30)])
-@stepping
-def test_no_schedule_grid_or_number_of_steps_gives_nan(timesteps, steps, name):
+@jax.jit
+def run_all(levels):
+    """What every sampler with steps makes of noise on each of many grids: where it started, and the Outcome."""
+
+    def run(levels):
+        x, steps = start_at(levels), len(levels.log_snr) - 1
+        samplers = {name: catalog.build("sampler", name) for name in STEPPING}
+        return x, {
+            name: run_steps(gaussian(), sampler, levels, x, KEY, trajectory=True)
+            for name, sampler in samplers.items()
+            if sampler.lookback < steps
+        }
+
+    return jax.vmap(run)(levels)
+
+
+@pytest.mark.parametrize(
+    ("chains", "steps"),
+    [((1000, 2), 9), *(pytest.param((1000, 2), steps, marks=pytest.mark.slow) for steps in (2, 3, 30))],
+)
+def test_no_schedule_grid_or_sampler_gives_nan_and_the_path_is_the_way_taken(chains, steps):
     """In single precision, compiled, where rounding may take a variance below zero."""
-    sampler, predict = catalog.build("sampler", name), gaussian()
-    names, levels = levels_of_all(timesteps, steps)
-    found = jax.vmap(lambda levels: run_steps(predict, sampler, levels, start_at(levels), KEY))(levels)
-    finite = np.isfinite(found.x).all(axis=(1, 2))
-    assert finite.all(), [name for name, fine in zip(names, finite, strict=True) if not fine]
-    assert (found.broken == -1).all()
+    grids, levels = levels_of_all(chains, steps)
+    started, outcomes = jax.device_get(run_all(levels))
+    assert len(outcomes) > 20
+    wrong = []
+    for name, found in outcomes.items():
+        assert found.path.x.shape == (len(grids), steps + 1, 64, 2)
+        assert found.path.x0.shape == (len(grids), steps, 64, 2)
+        right = np.isfinite(found.path.x).all(axis=(1, 2, 3)) & (found.broken == -1)
+        right &= np.isclose(found.path.x[:, 0], started, rtol=1e-6).all(axis=(1, 2))
+        right &= (found.path.x[:, -1] == found.x).all(axis=(1, 2))
+        right &= (found.path.x[:, -1] == found.path.x0[:, -1]).all(axis=(1, 2))  # no noise is added in the last step
+        wrong += [f"{name}, {grid}" for grid, fine in zip(grids, right, strict=True) if not fine]
+    assert not wrong
 
 
-@every
-@pytest.mark.parametrize("steps", [1, 9])
-def test_every_number_of_steps_ends_finite_with_the_path_it_took(name, steps):
-    levels = levels_of(steps=steps)
+def test_one_step_is_the_denoisers():
+    _, levels = levels_of_all((1000,), 1)
+    x, outcomes = run_all(levels)
+    expected = jax.jit(jax.vmap(lambda x, levels: gaussian()(x, first_of(levels)).x0))(x, levels)
+    assert len(outcomes) >= 20
+    for found in outcomes.values():
+        np.testing.assert_allclose(found.x, expected, rtol=1e-5, atol=1e-6)
+        np.testing.assert_array_equal(found.path.x0[:, 0], found.x)
+
+
+FEW = ["ddpm", "unipc", "ode"]  # where it is the loop that is asked about
+
+
+@pytest.mark.parametrize("name", slow_but(FEW, SAMPLERS))
+def test_to_ask_for_the_path_changes_nothing(name):
+    levels, sampler = levels_of(steps=9), catalog.build("sampler", name)
     x = start_at(levels)
-    sampler = catalog.build("sampler", name)
-    if sampler.lookback >= steps:
-        return
-    found = run_steps(gaussian(), sampler, levels, x, KEY, trajectory=True)
-    path = found.path
-    assert path.x.shape == (steps + 1, 64, 2)
-    assert path.x0.shape == (steps, 64, 2)
-    assert np.isfinite(path.x).all()
-    np.testing.assert_allclose(path.x[0], x, rtol=1e-6)
-    np.testing.assert_array_equal(path.x[-1], found.x)
-    np.testing.assert_allclose(found.x, run_steps(gaussian(), sampler, levels, x, KEY).x, rtol=1e-4, atol=1e-5)
-    np.testing.assert_array_equal(path.x[-1], path.x0[-1])  # no noise is added in the last step
+    found, plain = (run_steps(gaussian(), sampler, levels, x, KEY, trajectory=asked) for asked in (True, False))
+    np.testing.assert_allclose(found.x, plain.x, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found.path.x[0], x, rtol=1e-6)
+    np.testing.assert_array_equal(found.path.x[-1], found.x)
+    assert found.path.x.shape == (10, 64, 2)
+    assert found.path.x0.shape == (9, 64, 2)
+    assert np.isfinite(found.path.x).all()
 
 
-@stepping
-@pytest.mark.parametrize("steps", [4])
-def test_evaluations_are_counted(name, steps):
-    seen = []
+def test_evaluations_are_counted():
+    seen = collections.Counter()
 
-    def counting(x, level):
-        jax.debug.callback(lambda: seen.append(1))
-        return gaussian()(x, level)
+    def counting(name, x, level):
+        jax.debug.callback(lambda: seen.update([name]))
+        return Prediction(level.alpha * x, level.sigma * x)  # the exact denoiser of N(0, I)
 
-    sampler, levels = catalog.build("sampler", name), levels_of(steps=steps)
-    found = run_steps(jax.tree_util.Partial(counting), sampler, levels, start_at(levels), KEY)
+    def run_all(levels):
+        x = start_at(levels)
+        return {
+            name: run_steps(
+                jax.tree_util.Partial(functools.partial(counting, name)), catalog.build("sampler", name), levels, x, KEY
+            ).evals
+            for name in STEPPING
+        }
+
+    evals = jax.jit(run_all)(levels_of(steps=4))
     jax.effects_barrier()
-    assert len(seen) == found.evals
+    assert seen == evals
 
 
 @pytest.mark.parametrize(
     ("name", "scaling"),
-    [*((name, SCALINGS[0]) for name in ("ddpm", "unipc", ANNEALED)), *(("reverse_sde", each) for each in SCALINGS)],
+    [
+        *((name, SCALINGS[0]) for name in ("ddpm", "unipc")),
+        *(("reverse_sde", each) for each in SCALINGS),
+        pytest.param(ANNEALED, SCALINGS[0], marks=pytest.mark.slow),
+    ],
 )
 def test_samples_have_the_mean_and_covariance_of_the_data(name, scaling):
     """Many fine steps from the prior, in single precision, within five standard errors plus the steps' own error."""
@@ -120,24 +164,42 @@ def test_plain_langevin_keeps_the_law_of_its_level(x64):
     np.testing.assert_allclose(np.cov(np.asarray(got).T), expected, atol=0.04)
 
 
+RANDOM = [name for name in STEPPING if name not in (*DETERMINISTIC, ANNEALED)]
+
+
 # annealed Langevin dynamics would have to go slower than this to keep up at every level
-@pytest.mark.parametrize("name", [name for name in SAMPLERS if name != ANNEALED])
-def test_every_noise_level_has_its_mean_and_covariance(name, x64):
+@pytest.mark.parametrize(
+    "names",
+    [RANDOM, *(pytest.param([name], marks=pytest.mark.slow) for name in (*DETERMINISTIC, "ode"))],
+    ids=["random", *DETERMINISTIC, "ode"],
+)
+def test_every_noise_level_has_its_mean_and_covariance(names, x64):
     """Along fine steps x_t has mean alpha m and covariance alpha^2 C + sigma^2 I at every level, the clean one too."""
-    n = 10_000
-    levels = levels_of("uniform", 200)
-    spread = jnp.asarray(np.linalg.cholesky(COVARIANCE))
-    noise = jax.random.normal(KEY, (2, n, 2), jnp.float64)
-    first = first_of(levels)
-    x = first.alpha * (MEAN[None] + noise[0] @ spread.T) + first.sigma * noise[1]
-    path = np.asarray(run_steps(gaussian(), catalog.build("sampler", name), levels, x, KEY, trajectory=True).path.x)
-    for i in (50, 100, 150, 195, 200):
-        expected = levels.alpha[i] ** 2 * COVARIANCE + levels.sigma[i] ** 2 * np.eye(2)
-        np.testing.assert_allclose(np.cov(path[i].T), expected, atol=5 * np.sqrt(2 / n) + 0.02)
-        np.testing.assert_allclose(path[i].mean(axis=0), levels.alpha[i] * MEAN, atol=5 / np.sqrt(n) + 0.01)
+    n, places = 10_000, np.array([50, 100, 150, 195, 200])
+    levels = jax.device_get(levels_of("uniform", 200))
+
+    def moments(noise):
+        first = first_of(levels)
+        x = first.alpha * (MEAN[None] + noise[0] @ np.linalg.cholesky(COVARIANCE).T) + first.sigma * noise[1]
+        for name in names:
+            sampler = catalog.build("sampler", name)
+            path = run_steps(gaussian(), sampler, levels, x, KEY, trajectory=True).path.x[places]
+            yield path.mean(axis=1), jax.vmap(lambda x: jnp.cov(x.T))(path)
+
+    noise = np.random.default_rng(0).standard_normal((2, n, 2))
+    found = jax.jit(lambda noise: list(moments(noise)))(noise)
+    wrong = []
+    for name, (mean, covariance) in zip(names, found, strict=True):
+        for i, place in enumerate(places):
+            alpha, sigma = levels.alpha[place], levels.sigma[place]
+            near = np.abs(mean[i] - alpha * MEAN).max() < 5 / np.sqrt(n) + 0.01
+            error = np.abs(covariance[i] - alpha**2 * COVARIANCE - sigma**2 * np.eye(2))
+            if not near or error.max() > 5 * np.sqrt(2 / n) + 0.02:
+                wrong.append(f"{name} at level {place}")
+    assert not wrong
 
 
-@stepping
+@pytest.mark.parametrize("name", slow_but(FEW, STEPPING))
 def test_a_second_grid_compiles_nothing(name):
     sampler, predict = catalog.build("sampler", name), gaussian()
     x = start_at(levels_of())
