@@ -115,7 +115,7 @@ def spread_of(seen: Seen, s: Float[Array, "*s"] | float) -> Spread:
 
 
 def log_ratio_of(
-    x: Float[Array, "d #k"], at: Float[Array, "d k"], apart: Float[Array, "d k"], spread: Spread
+    x: Float[Array, " d #k"], at: Float[Array, "d k"], apart: Float[Array, "d k"], spread: Spread
 ) -> Float[Array, "d k"]:
     """log N(x; at, variance) - log N(x; 0, 1) in each column; apart is x - at."""
     beyond = (x * spread.excess + at) / spread.root  # x - apart / root, without their cancellation
