@@ -61,12 +61,11 @@ def test_the_exact_denoiser_of_a_file_repeats_its_training_points(of_file):
     assert np.quantile(nearest, 0.9) < 1e-3  # a few end between two of them: fifty steps are not infinitely many
 
 
-def test_the_exact_denoiser_of_a_file_has_a_folder_for_each_choice_of_rows(outputs, of_file):
-    newest, words = outputs / "small" / run_folder.NEWEST, ("sample", "--exact", "-n", 20, "--json")
-    rewrite_settings(newest, dataset="file:path=mine.csv", train_size=None)
+def test_the_exact_denoiser_of_a_file_has_a_folder_for_each_choice_of_rows(of_file):
+    words = ("sample", "--exact", "-n", 20, "--json", "--dataset", "file:mine.csv")
     assert call(*words).json["run"] == "outputs/memorised-mine-cosine-T1000-seed0"
-    rewrite_settings(newest, seed=3, train_size=50)
-    assert call(*words).json["run"] == "outputs/memorised-mine-cosine-T1000-seed3-n50"
+    assert call("train", "--dataset", "file:mine.csv", *BARE, "--set", "train_size=50", "--seed", 3).code == 0
+    assert call(*words[:5]).json["run"] == "outputs/memorised-mine-cosine-T1000-seed3-n50"
 
 
 def test_exact_denoisers_heed_the_environment_and_runs_do_not(outputs, monkeypatch):
@@ -153,11 +152,12 @@ def test_likelihood_of_a_gaussian_pair_is_its_closed_form(tmp_path, monkeypatch)
 def test_detail_finer_than_the_grid_is_said(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = ("likelihood", "--exact", "-n", 5, "--dataset")
-    coarse, fine = call(*words, "bimodal"), call(*words, "bimodal:std=0.05", "--json")
+    coarse, fine = call(*words, "bimodal"), call(*words, "bimodal:std=0.05")
     assert ("finer than the grid" in coarse.err, "finer than the grid" in fine.err) == (False, True)
     assert re.search(r"integral of p over a grid +1\.0000 ± \de-0\d ", coarse.out)
-    assert abs(fine.json["mass"] - 1) < 3 * fine.json["mass_error"]
-    assert not fine.json["mass_resolved"]
+    said = call(*words, "bimodal:std=0.05", "--json").json
+    assert abs(said["mass"] - 1) < 3 * said["mass_error"]
+    assert not said["mass_resolved"]
 
 
 def test_the_seed_decides_the_directions(tmp_path, monkeypatch):
