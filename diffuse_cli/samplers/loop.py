@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from diffuse_cli.diffusion.denoisers import Predict
@@ -89,7 +90,7 @@ def carry(
     predict: Predict,
     sampler: Sampler | Adaptive,
     levels: Level,
-    x: Float[Array, "n d"],
+    x: Float[Array | np.ndarray, "n d"],
     key: PRNGKeyArray,
     *,
     scaling: Scaling = variance_preserving,
@@ -141,7 +142,13 @@ def scan(
 
 
 def _solve(
-    predict: Predict, sampler: Adaptive, levels: Level, x: Float[Array, "n d"], scaling: Scaling, *, trajectory: bool
+    predict: Predict,
+    sampler: Adaptive,
+    levels: Level,
+    x: Float[Array | np.ndarray, "n d"],
+    scaling: Scaling,
+    *,
+    trajectory: bool,
 ) -> Outcome:
     xs, evals = adaptive.solve_adaptively(predict, scaling, levels, x, sampler.tolerance, max_steps=sampler.max_steps)
     finite = jnp.isfinite(xs).all(axis=(1, 2))

@@ -18,7 +18,7 @@ SHORT = Process(linear(1000), 1000)
 
 def mixture():
     """A new one for every test, because jax keeps what it made of a numpy array in single or in double precision."""
-    return exact.mixture([[-0.8, 0.3], [0.9, -0.2], [0.1, 1.1]], 0.2, [0.2, 0.5, 0.3])
+    return exact.mixture(np.array([[-0.8, 0.3], [0.9, -0.2], [0.1, 1.1]]), 0.2, np.array([0.2, 0.5, 0.3]))
 
 
 def whole(scaling=variance_preserving):
@@ -172,7 +172,7 @@ def test_a_point_that_fails_spoils_no_other(in_single_precision):
 
 def test_mass_on_a_grid():
     """All of it, and the half on one side of the middle of a symmetric law."""
-    law = exact.mixture([[-1.0, 0.5], [1.0, -0.5]], 0.1)
+    law = exact.mixture(np.array([[-1.0, 0.5], [1.0, -0.5]]), 0.1)
     everywhere = grid_density(denoiser(law), whole(), [-1.6, -1.0], [1.6, 1.0])
     assert everywhere.mass == pytest.approx(1, abs=1e-3)
     assert everywhere.failed == 0
@@ -192,14 +192,14 @@ def test_a_grid_knows_its_columns():
 
 
 def test_mass_on_a_line():
-    law = exact.mixture([[-1.0], [1.0]], 0.1)
+    law = exact.mixture(np.array([[-1.0], [1.0]]), 0.1)
     found = grid_density(denoiser(law), whole(), [-2.0], [2.0])
     assert found.mass == pytest.approx(1, abs=1e-3)
     assert found.log_p.shape == (80,)
 
 
 def test_mass_and_its_error():
-    law = exact.mixture([[-1.0, 0.5], [1.0, -0.5]], 0.1)
+    law = exact.mixture(np.array([[-1.0, 0.5], [1.0, -0.5]]), 0.1)
     found = mass(denoiser(law), whole(), [-1.6, -1.0], [1.6, 1.0])
     assert found.value == pytest.approx(1, abs=1e-3)
     assert found.error < 1e-3
@@ -220,14 +220,14 @@ def test_the_error_of_a_grid_too_coarse_is_seen(dim, std, monkeypatch):
         "log_likelihood",
         lambda _predict, _process, x, **_: likelihood.Likelihood(np.asarray(law(jnp.float32(x))), None, 0, 0, 0),
     )
-    found = mass(None, None, [-1.2] * dim, [1.2] * dim)
+    found = mass(denoiser(mixture()), SHORT, [-1.2] * dim, [1.2] * dim)
     if std > 0.005:  # finer detail it may miss
         assert abs(found.value - 1) < 2 * found.error + 1e-4
     assert found.resolved == (std > 0.6 * SPACING)
 
 
 def test_a_grid_that_misses_everything_is_not_resolved():
-    law = exact.mixture([[0.013, 0.0172]], 1e-4)
+    law = exact.mixture(np.array([[0.013, 0.0172]]), 1e-4)
     found = mass(denoiser(law), whole(), [-0.2, -0.2], [0.2, 0.2])
     assert found.value < 0.5
     assert not found.resolved

@@ -42,7 +42,7 @@ def test_its_derivatives_are_its_moments(x64):
 
     @jax.jit
     def slopes(m):
-        ask = lambda m: truncated.normal(m, h)[:2]  # noqa: E731
+        ask = lambda m: truncated.normal(m, jnp.asarray(h))[:2]  # noqa: E731
         return jax.jvp(ask, (m,), (jnp.ones_like(m),))[1]
 
     of_mass, of_mean = jax.device_get(slopes(m))

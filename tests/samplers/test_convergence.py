@@ -28,10 +28,10 @@ def stretch(counts):
     The levels are padded at the end to the greatest count.
     """
     process = p.Process(linear(1000), 1000)
-    first, last = np.asarray(process.schedule(np.array([0.9, 0.2])))
+    first, last = np.asarray(process.schedule(jnp.array([0.9, 0.2])))
     steps = np.arange(max(counts) + 1) / np.array(counts)[:, None]
     levels = jax.jit(process.at)(first + (last - first) * np.minimum(steps, 1))
-    return jax.device_get(levels), np.random.default_rng(0).standard_normal((64, 2))
+    return jax.device_get(levels), jnp.asarray(np.random.default_rng(0).standard_normal((64, 2)))
 
 
 def in_steps(sampler, levels, count, x):
