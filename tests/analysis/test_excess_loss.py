@@ -35,6 +35,6 @@ def test_a_constant_error_is_integrated_over_log_snr():
         return Prediction(p.x0, p.eps + jnp.array([[0.3, 0.4]]))
 
     found = excess_loss(jax.tree_util.Partial(off), LAW, PROCESS, X0[:100], SEED)
-    low, high = max(float(PROCESS.schedule(1.0)), -10.0), float(PROCESS.schedule(jnp.float32(1 / 1000)))
+    low, high = max(float(PROCESS.schedule(jnp.float32(1.0))), -10.0), float(PROCESS.schedule(jnp.float32(1 / 1000)))
     assert float(found.total) == pytest.approx(0.5 * 0.25 * (high - low), rel=1e-4)
     np.testing.assert_allclose(found.model - found.irreducible, 0.25, rtol=1e-4)
