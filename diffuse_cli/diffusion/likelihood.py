@@ -151,7 +151,9 @@ def log_likelihood(
 
 
 def grid(
-    low: Float[np.ndarray, " d"], high: Float[np.ndarray, " d"], cells: tuple[int, ...]
+    low: Sequence[float] | Float[np.ndarray, " d"],
+    high: Sequence[float] | Float[np.ndarray, " d"],
+    cells: Sequence[int | np.integer],
 ) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
     """The centres of cells from `low` to `high`: along each axis, and as points [cells of the first, …, d].
 
@@ -168,7 +170,7 @@ def grid_density(
     process: Process,
     low: ArrayLike | Sequence[float],
     high: ArrayLike | Sequence[float],
-    cells: ArrayLike | Sequence[int] | None = None,
+    cells: ArrayLike | Sequence[int | np.integer] | None = None,
     *,
     tolerance: float = TOLERANCE,
     max_steps: int = MAX_STEPS,

@@ -24,6 +24,7 @@ LOWEST_LOG_SNR = -60.0
 _KNOT_TOLERANCE = 1e-2  # steps of the chain: a level as near to a knot as this is at the knot, up to rounding
 
 LogSnr = Float[Array | np.ndarray | float, "*level"]
+Time = Float[Array | np.ndarray | float, "*time"]
 Scaling = Callable[[LogSnr], tuple[Float[Array, "*level"], Float[Array, "*level"]]]  # log_snr -> (alpha, sigma)
 
 
@@ -72,11 +73,11 @@ class Schedule(NamedTuple):
         None for all others.
     """
 
-    log_snr: Callable[[Float[Array, "*time"]], Float[Array, "*time"]]
+    log_snr: Callable[[Time], Float[Array, "*time"]]
     scaling: Scaling = variance_preserving
     with_curve: "Callable[[Callable[[Float[Array, '*time']], Float[Array, '*time']]], Schedule] | None" = None
 
-    def __call__(self, t: Float[Array, "*time"]) -> Float[Array, "*time"]:
+    def __call__(self, t: Time) -> Float[Array, "*time"]:
         """The log-SNR at time t."""
         return self.log_snr(t)
 
@@ -147,7 +148,7 @@ def _level(process: Process, t: Float[Array, "*time"]) -> Level:
     return process.level(t)
 
 
-def angle_of(log_snr: np.ndarray) -> np.ndarray:
+def angle_of(log_snr: ArrayLike) -> np.ndarray | np.float64:
     """atan(sigma / alpha) in radians, from 0 for clean data to π/2 for pure noise; in double precision.
 
     Pictures at equal steps of it seem to change equally.
@@ -156,7 +157,7 @@ def angle_of(log_snr: np.ndarray) -> np.ndarray:
         return np.arctan(np.exp(-np.asarray(log_snr, np.float64) / 2))
 
 
-def log_snr_of(angle: np.ndarray) -> np.ndarray:
+def log_snr_of(angle: ArrayLike) -> np.ndarray | np.float64:
     """The log-SNR at which atan(sigma / alpha) is `angle`."""
     with np.errstate(divide="ignore"):
         return -2 * np.log(np.tan(np.asarray(angle, np.float64)))

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from msgspec import Meta
 
-from diffuse_cli.diffusion.process import Schedule, straight_flow, sub_variance_preserving, variance_exploding
+from diffuse_cli.diffusion.process import Schedule, Time, straight_flow, sub_variance_preserving, variance_exploding
 from diffuse_cli.errors import DiffuseError, UsageError
 
 _Beta = Annotated[float, Meta(gt=0, lt=1)]
@@ -38,7 +38,7 @@ def from_betas(betas: np.ndarray) -> Schedule:
     log_alpha_bar = np.concatenate([[0.0], np.cumsum(np.log1p(-np.asarray(betas, np.float64)))])
     timesteps = len(betas)
 
-    def schedule(t: Float[Array, "*time"]) -> Float[Array, "*time"]:
+    def schedule(t: Time) -> Float[Array, "*time"]:
         # the precision is named, because jax remembers for an array of numpy's the one that it first had
         table = jnp.asarray(log_alpha_bar, jnp.result_type(float))
         place = t * timesteps
@@ -166,7 +166,7 @@ def sub_vp(timesteps: int, *, start: _Beta | None = None, end: _Beta | None = No
     """
     preserving = linear(timesteps, start=start, end=end)
 
-    def log_snr(t: Float[Array, "*time"]) -> Float[Array, "*time"]:
+    def log_snr(t: Time) -> Float[Array, "*time"]:
         linear_log_snr = preserving(t)
         return jax.nn.log_sigmoid(linear_log_snr) - 2 * jax.nn.log_sigmoid(-linear_log_snr)
 
@@ -227,7 +227,7 @@ def learned(timesteps: int, *, first: _LogSnr = 10.0, last: _LogSnr = -10.0) -> 
     clearest = -np.log1p(np.exp(-first))  # log alpha_bar at t = 1/T
 
     def with_curve(curve: Callable[[Float[Array, "*time"]], Float[Array, "*time"]]) -> Schedule:
-        def log_snr(t: Float[Array, "*time"]) -> Float[Array, "*time"]:
+        def log_snr(t: Time) -> Float[Array, "*time"]:
             share = curve(jnp.maximum(t * timesteps - 1, 0) / max(timesteps - 1, 1))
             early = jnp.minimum(t * timesteps, 1) * clearest  # linear before the first knot, as in a table of betas
             return jnp.where(t * timesteps < 1, early - jnp.log(-jnp.expm1(early)), first + (last - first) * share)
@@ -247,10 +247,10 @@ def with_zero_terminal_snr(schedule: Schedule) -> Schedule:
     -30.0
     """
 
-    def lost(t: Float[Array, "*time"]) -> Float[Array, "*time"]:
+    def lost(t: Time) -> Float[Array, "*time"]:
         return -jnp.expm1(jax.nn.log_sigmoid(schedule(t)) / 2)  # 1 - alpha
 
-    def log_snr(t: Float[Array, "*time"]) -> Float[Array, "*time"]:
+    def log_snr(t: Time) -> Float[Array, "*time"]:
         share = lost(t) / lost(jnp.ones_like(t))
         left = jnp.maximum(1 - share, np.exp(_NO_SIGNAL / 2))
         return 2 * jnp.log(left) - jnp.log(share) - jnp.log1p(left)
@@ -259,8 +259,8 @@ def with_zero_terminal_snr(schedule: Schedule) -> Schedule:
 
 
 def _from_clean(
-    log_snr: Callable[[Float[Array, "*time"]], Float[Array, "*time"]],
-) -> Callable[[Float[Array, "*time"]], Float[Array, "*time"]]:
+    log_snr: Callable[[Time], Float[Array, "*time"]],
+) -> Callable[[Time], Float[Array, "*time"]]:
     """The same function of time, with the clean level at t = 0."""
     return lambda t: jnp.where(t > 0, log_snr(t), jnp.inf)
 
