@@ -151,8 +151,8 @@ def log_likelihood(
 
 
 def grid(
-    low: Sequence[float] | Float[np.ndarray, " d"],
-    high: Sequence[float] | Float[np.ndarray, " d"],
+    low: Sequence[float | np.floating] | Float[np.ndarray, " d"],
+    high: Sequence[float | np.floating] | Float[np.ndarray, " d"],
     cells: Sequence[int | np.integer],
 ) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
     """The centres of cells from `low` to `high`: along each axis, and as points [cells of the first, …, d].
