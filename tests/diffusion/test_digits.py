@@ -163,7 +163,7 @@ def test_decodes_and_coefficients_keep_the_digits_of_their_arguments():
     cleaner = Level(level.log_snr + np.float32(0.25), level.alpha, level.sigma)
     with jax.enable_x64(True):
         answers = {
-            name: np.float32(kind.target(np.float64(x0), np.float64(eps), Level(*map(np.float64, level))))
+            name: np.float32(kind.target(*(jnp.asarray(a, float) for a in (x0, eps)), Level(*map(np.float64, level))))
             for name, kind in kinds.items()
             if name not in chain
         }
