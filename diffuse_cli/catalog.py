@@ -1,12 +1,12 @@
-"""Everything a user can choose, by name, and the one grammar in which a choice is written.
+"""Everything that a user can choose, by name, and the grammar of a choice.
 
 A choice is `name` or `name:key=value,key=value`, the same in flags, TOML and sweeps: `ddim:eta=0.5`, `moons:noise=0.1`.
-A choice with a main value takes it bare: `file:points.csv`, `ddim:0.5`. `-` and `_` are the same in a name.
+The key of the main option may be left out: `file:points.csv`, `ddim:0.5`. `-` and `_` are the same in a name.
 A name with a dot in it is the user's own code: `mypackage.mymodule:my_sampler`, with options after another colon.
 
-The tables below hold text only; a factory's module is imported when the choice is built, so that the command line can
-complete, list and check names without importing jax. A factory takes context by position (a schedule is given its
-number of timesteps) and the user's options by keyword only; their annotations say type and bounds.
+The tables below hold text only. The module of a factory is imported when the choice is built, so the command line can
+complete, list and check names without importing jax. A factory takes its context by position (a schedule takes the
+number of timesteps) and the user's options by keyword only, with annotations that give their types and bounds.
 """
 
 import functools
@@ -22,7 +22,7 @@ from diffuse_cli.errors import UsageError, unknown
 
 
 class Entry(NamedTuple):
-    """Where a choice is made (`module:factory`), what it is in one line, and which option may stand bare."""
+    """The factory of a choice (`module:function`), a summary in one line, and the main option, if it has one."""
 
     factory: str
     summary: str
@@ -174,12 +174,17 @@ _FILES = {"csv", "tsv", "txt", "npy", "npz"}
 _OPTION = re.compile(r"\s*(?P<key>[A-Za-z_][\w-]*)\s*=(?P<value>.*)", re.DOTALL)
 
 
-# These are functions of their text alone. One object for one text: compiled code is found again by the functions in it.
+# Kinds whose objects depend on their text alone. There is one object for each text, because jit recognises compiled
+# code by the function objects in it.
 _PURE = {"scaling", "prediction", "loss", "levels", "sampler", "grid"}
 
 
 class Choice(NamedTuple):
-    """A choice as written: its canonical name and its options, still text. `own` marks the user's own code."""
+    """A choice that has been read: its canonical name, and its options as text. `own` marks a user's own code.
+
+    >>> parse("sampler", "ddim:0.5").options
+    {'eta': '0.5'}
+    """
 
     kind: str
     name: str
@@ -195,7 +200,7 @@ class Choice(NamedTuple):
 def parse(kind: str, text: str) -> Choice:
     """Read `name:key=value,…`. Checks the name and the grammar; options are checked when the choice is built.
 
-    Raises UsageError for an unknown name (with the nearest known one), a repeated key or a value without a key.
+    Raises UsageError for an unknown name (the message has the nearest known one), a repeated key or a missing key.
     """
     name, _, rest = text.strip().partition(":")
     if own := "." in name:
@@ -214,65 +219,69 @@ def parse(kind: str, text: str) -> Choice:
 
 
 def short_name(text: str) -> str:
-    """A choice as it is written, for a title or a file name; its name alone where it is long."""
+    """The text of a choice for a title or a file name; its name alone if the text is long."""
     return text if len(text) <= _LONG else text.partition(":")[0]
 
 
 def _read_options(kind: str, name: str, text: str, main: str | None) -> dict[str, str]:
     options: dict[str, str] = {}
-    last = main  # what stands before the first key is the main value
+    last = main  # text before the first key belongs to the main option
     for part in text.split(",") if text else []:
-        found = _OPTION.fullmatch(part)
-        if found is None and main is not None and last == main:  # the main value may hold commas
+        option = _OPTION.fullmatch(part)
+        if option is None and main is not None and last == main:  # the main value may hold commas
             options[main] = f"{options[main]},{part}" if main in options else part.strip()
             continue
-        if found is None or not found["value"].strip():
+        if option is None or not option["value"].strip():
             raise UsageError(
                 f"{kind} {name}: {part.strip()!r} is not key=value (the grammar is {name}:key=value,key=value)"
             )
-        last = found["key"].replace("-", "_")
+        last = option["key"].replace("-", "_")
         if last in options:
             raise UsageError(f"{kind} {name}: {last} is given twice")
-        options[last] = found["value"].strip()
+        options[last] = option["value"].strip()
     return options
 
 
 def build(kind: str, text: str, *context: Any, trust: bool = True) -> Any:
-    """Make what `text` names: import the factory, check its options, call it with `context` and the options.
+    """Build the object that `text` names: import the factory, check its options, call it with `context` and them.
 
-    A factory takes as much of the context as it has positional parameters.
-    `trust=False` refuses own code: a checkpoint may come from somebody else, and must not choose what is imported.
-    Raises UsageError for an unknown option (with the known ones) and for a value of the wrong type or out of bounds.
+    A factory is given as much of the context as it has positional parameters. `trust=False` refuses code outside of
+    `diffuse`, so that a checkpoint from another person cannot choose what is imported.
+    Raises UsageError for an unknown name or option, for a value of the wrong type or out of bounds, and like the
+    factory; DiffuseError where the factory reads a file that it cannot read.
+
+    >>> build("sampler", "ddim").order
+    1
     """
     choice = parse(kind, text)
     if choice.own and not trust:
         raise UsageError(
             f"this run names its own code for {kind}, {choice.name!r}; if you trust who made it, add --trust"
         )
-    made_by = factory(choice)
-    context = context[: _positional(made_by)]
+    make = factory(choice)
+    context = context[: _positional(make)]
     if kind in _PURE and not context:
-        return _made(kind, str(choice))
-    return made_by(*context, **convert_options(choice))
+        return _build_once(kind, str(choice))
+    return make(*context, **convert_options(choice))
 
 
-def _positional(made_by: Any) -> int:
-    parameters = inspect.signature(made_by).parameters.values()
+def _positional(make: Any) -> int:
+    parameters = inspect.signature(make).parameters.values()
     return sum(parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD for parameter in parameters)
 
 
 @functools.cache
-def _made(kind: str, text: str) -> Any:
+def _build_once(kind: str, text: str) -> Any:
     choice = parse(kind, text)
     return factory(choice)(**convert_options(choice))
 
 
 def factory(choice: Choice) -> Any:
-    """The function behind a choice. Raises UsageError where the user's own module or function is not there."""
+    """The factory of a choice. Raises UsageError where a user's own module or function does not exist."""
     module, _, attribute = (choice.name if choice.own else CATALOG[choice.kind][choice.name].factory).partition(":")
     if not choice.own:
         return getattr(importlib.import_module(module), attribute)
-    if "" not in sys.path:  # own code lies where the user stands, which a console script does not look at by itself
+    if "" not in sys.path:  # own code is in the current folder, where a console script does not search by itself
         sys.path.insert(0, "")
     try:
         return getattr(importlib.import_module(module), attribute)
@@ -280,18 +289,18 @@ def factory(choice: Choice) -> Any:
         raise UsageError(f"{choice.kind} {choice.name!r}: {error}") from error
 
 
-def options_of(made_by: Any) -> dict[str, inspect.Parameter]:
-    """The options a factory takes: its keyword-only parameters, annotations resolved."""
-    hints = typing.get_type_hints(made_by, include_extras=True)
+def options_of(make: Any) -> dict[str, inspect.Parameter]:
+    """The options of a factory: its keyword-only parameters, with resolved annotations."""
+    hints = typing.get_type_hints(make, include_extras=True)
     return {
         name: parameter.replace(annotation=hints.get(name, str))
-        for name, parameter in inspect.signature(made_by).parameters.items()
+        for name, parameter in inspect.signature(make).parameters.items()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
 
 
 def convert_options(choice: Choice) -> dict[str, Any]:
-    """A choice's options in the types its factory wants. Raises UsageError naming what is wrong and what is right."""
+    """The options of a choice in the types of its factory. Raises UsageError, which says what would be right."""
     import msgspec
 
     known = options_of(factory(choice))
@@ -312,11 +321,11 @@ def convert_options(choice: Choice) -> dict[str, Any]:
     return values
 
 
-def _rule(annotation: Any, said: str) -> str:
-    """What a value should have been, in words, where the library's own speak of its types."""
+def _rule(annotation: Any, message: str) -> str:
+    """The rule for a value in plain words, in place of a message of msgspec that speaks of Python types."""
     if typing.get_origin(annotation) is typing.Literal:
         return f"choose one of {', '.join(map(str, typing.get_args(annotation)))}"
     for kind, words in (("int", "not a whole number"), ("float", "not a number")):
-        if f"Expected `{kind}" in said and "got `str`" in said:
+        if f"Expected `{kind}" in message and "got `str`" in message:
             return words
-    return said
+    return message

@@ -1,6 +1,6 @@
-"""Every setting of a training run, said once: its TOML key, flag, type, bounds, default and help come from this class.
+"""The settings of a training run. TOML key, flag, type, bounds, default and help of each come from the class Config.
 
-The text of a config file, of `--set` and of the run folder's `config.toml` are all this one flat table.
+Config files, `--set` and the `config.toml` of a run folder all use this one flat table.
 """
 
 import math
