@@ -62,7 +62,7 @@ def test_the_table_is_printed_and_figures_go_to_the_run_or_where_they_are_asked_
         assert all(Path(name).read_bytes().startswith(start) for name in said["figures"])
     assert all(Path(name).read_bytes().startswith(b"\x89PNG") for name in figures)
     assert "noise floor of sliced_w2" in result.out
-    rows = [line for line in result.out.splitlines() if line.startswith("dd")]
+    rows = [line for line in result.out.splitlines() if line.strip().startswith("dd")]
     for row, cell in zip(rows, said["cells"], strict=True):
         assert row.split()[0] == cell["sampler"]
         assert ("indistinguishable" in row, "differs" in row) == (
