@@ -6,7 +6,7 @@ clean level to the last one
     log p(x(0)) = log N(x(phi_T); 0, I) + ∫ div v dphi,    phi from 0 to phi_T.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -166,9 +166,9 @@ def grid(
 def grid_density(
     predict: Predict,
     process: Process,
-    low: ArrayLike,
-    high: ArrayLike,
-    cells: ArrayLike | None = None,
+    low: ArrayLike | Sequence[float],
+    high: ArrayLike | Sequence[float],
+    cells: ArrayLike | Sequence[int] | None = None,
     *,
     tolerance: float = TOLERANCE,
     max_steps: int = MAX_STEPS,
@@ -187,7 +187,7 @@ def grid_density(
     if not (low < high).all():
         raise UsageError(f"a grid runs from low to high, not from {low.tolist()} to {high.tolist()}")
     counts = np.ceil((high - low) / SPACING).astype(int) if cells is None else np.asarray(cells)
-    axes, points = grid(low, high, tuple(counts))
+    axes, points = grid(low, high, tuple(counts.tolist()))
     likelihood = log_likelihood(
         predict, process, points.reshape(-1, len(axes)), tolerance=tolerance, max_steps=max_steps, probes=0
     )
@@ -198,8 +198,8 @@ def grid_density(
 def mass(
     predict: Predict,
     process: Process,
-    low: ArrayLike,
-    high: ArrayLike,
+    low: ArrayLike | Sequence[float],
+    high: ArrayLike | Sequence[float],
     *,
     tolerance: float = TOLERANCE,
     max_steps: int = MAX_STEPS,
