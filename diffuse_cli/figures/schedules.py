@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -31,7 +32,9 @@ def plot_schedules(
     Raises UsageError where there is no schedule or the width is too small.
     """
     t = np.arange(timesteps + 1) / timesteps
-    curves = {name: (t, np.asarray(schedule(t), np.float64)) for name, schedule in schedules.items()}
+    curves = {
+        name: (t, np.asarray(schedule(jnp.asarray(t, jnp.float32)), np.float64)) for name, schedule in schedules.items()
+    }
     kl = None
     if kl_at is not None:
         kl_on_grid = [kl_at(jax.tree.map(float, grids.level_at(at))).value for at in KL_GRID]

@@ -37,22 +37,20 @@ def test_the_document_that_scripts_rely_on(outputs):
         assert cell["evals"] <= cell["budget"]
         assert cell["evals"] == (2 * cell["steps"] - 1 if cell["sampler"] == "heun" else cell["steps"])
         assert (cell["gap_rms"] is None) == (cell["sampler"] == "ddpm")
+    grids = {cell["sampler"]: cell["grid"] for cell in said["cells"]}
+    assert (grids["dpmpp_2m"], grids["heun"]) == ("log_snr", "karras")
     assert said["left_out"] == []
     assert not (outputs / "small" / "figures" / "compare.png").exists()
 
 
-def test_the_error_of_ddim_falls_and_the_table_says_so(folder):
+def test_the_error_of_ddim_falls(folder):
     cells = call(*EXACT, "--sampler", "ddim", "--evals", "5,20,80", "--json").json["cells"]
     gaps = [cell["gap_rms"] for cell in cells]
     assert gaps[0] > 3 * gaps[1] > 6 * gaps[2]
     assert cells[2]["indistinguishable"]
-    table = call(*EXACT, "--sampler", "ddim", "--sampler", "ddpm", "--evals", "5,20").out
-    assert "noise floor of sliced_w2" in table
-    assert "indistinguishable" in table
-    assert [line.split()[0] for line in table.splitlines() if "dd" in line] == ["ddim", "ddim", "ddpm", "ddpm"]
 
 
-def test_figures_go_to_the_run_or_where_they_are_asked_to(outputs):
+def test_the_table_is_printed_and_figures_go_to_the_run_or_where_they_are_asked_to(outputs):
     words = ["compare", *FEW, "--sampler", "ddim", "--sampler", "ddpm", "--evals", "3,6"]
     result = call(*words)
     assert result.code == 0, result.err
@@ -63,6 +61,14 @@ def test_figures_go_to_the_run_or_where_they_are_asked_to(outputs):
         assert said["figures"] == [f"c.{suffix}", f"c-ends.{suffix}"]
         assert all(Path(name).read_bytes().startswith(start) for name in said["figures"])
     assert all(Path(name).read_bytes().startswith(b"\x89PNG") for name in figures)
+    assert "noise floor of sliced_w2" in result.out
+    rows = [line for line in result.out.splitlines() if line.strip().startswith("dd")]
+    for row, cell in zip(rows, said["cells"], strict=True):
+        assert row.split()[0] == cell["sampler"]
+        assert ("indistinguishable" in row, "differs" in row) == (
+            cell["indistinguishable"],
+            not cell["indistinguishable"],
+        )
 
 
 @pytest.mark.parametrize("dataset", few_fast(["bimodal", "swiss_roll:dim=3", "curves"], "curves"))
@@ -79,20 +85,16 @@ def test_a_file_is_compared_with_its_held_out_rows(folder):
     assert len(call("compare", "--exact", *words, "--json").json["cells"]) == 2
 
 
-def test_a_budget_too_small_is_left_out_with_a_note(folder):
-    result = call(*EXACT, "--sampler", "rk4", "--sampler", "ddim", "--evals", "3,6", "--json")
+def test_the_grid_and_any_metric_can_be_chosen_and_a_budget_too_small_is_left_out_with_a_note(folder):
+    words = ["--sampler", "rk4", "--sampler", "ddim", "--evals", "3,6", "--metric", "precision", "--grid", "uniform"]
+    result = call(*EXACT, *words, "--json")
     assert result.code == 0, result.err
-    assert result.json["left_out"] == [{"sampler": "rk4", "budget": 3, "least": 5}]
-    assert "rk4 is left out at 3 evaluations: it needs 5" in result.err
-
-
-def test_the_grid_and_any_metric_can_be_chosen(folder):
-    words = ["--sampler", "dpmpp_2m", "--sampler", "heun", "--evals", "8", "--metric", "precision"]
-    said = call(*EXACT, *words, "--grid", "uniform", "--json").json
-    assert [cell["grid"] for cell in said["cells"]] == ["uniform", "uniform"]
+    said = result.json
+    assert {cell["grid"] for cell in said["cells"]} == {"uniform"}
     assert said["metric"] == "precision"
     assert said["floor"]["interval"][1] is None
-    assert [cell["grid"] for cell in call(*EXACT, *words, "--json").json["cells"]] == ["log_snr", "karras"]
+    assert said["left_out"] == [{"sampler": "rk4", "budget": 3, "least": 5}]
+    assert "rk4 is left out at 3 evaluations: it needs 5" in result.err
 
 
 @pytest.mark.parametrize(

@@ -203,16 +203,25 @@ def test_a_flow_between_pairs_has_a_velocity_and_no_score(outputs, drawn):
     assert len(drawn[-1].axes) == 1  # no exact one beside it: that is another flow
 
 
-def test_the_kl_of_a_file_is_the_doctors_too_and_a_run_without_its_file_has_none(outputs, drawn):
+@pytest.fixture
+def too_early(outputs):
+    """A user's file, and the words that choose it and a schedule that ends too early for it."""
     np.savetxt("points.csv", np.random.default_rng(0).normal(size=(300, 2)) * [3, 1], delimiter=",")
-    words = ["--dataset", "file:points.csv", "--schedule", "sigmoid:start=1e-5,end=5e-3", "--timesteps", "100"]
-    assert call("plot-schedule", *words, "--out", "f.png", "--dpi", 50).code == 0
-    told = call("doctor", *words, "--json").json["end"]
+    return ["--dataset", "file:points.csv", "--schedule", "sigmoid:start=1e-5,end=5e-3", "--timesteps", "100"]
+
+
+@pytest.mark.slow
+def test_the_kl_of_a_file_is_the_doctors_too(too_early, drawn):
+    assert call("plot-schedule", *too_early, "--out", "f.png", "--dpi", 50).code == 0
+    told = call("doctor", *too_early, "--json").json["end"]
     assert drawn[-1].axes[3].lines[1].get_ydata()[0] == pytest.approx(told["kl"], abs=0.01)
+
+
+def test_a_run_without_its_file_has_no_kl(too_early, drawn):
     small = ["--steps", 20, "--batch-size", 16, "--width", 8, "--no-figures"]
     assert call("train", "--dataset", "file:points.csv", *small).code == 0
     Path("points.csv").unlink()
-    assert call("plot-schedule", *words, "--out", "f.png").code == 1
+    assert call("plot-schedule", *too_early, "--out", "f.png").code == 1
     result = call("plot-schedule", "--run", "points", "--out", "f.png", "--dpi", 50)
     assert (result.code, "Without the KL" in result.err) == (0, True)
     assert len(drawn[-1].axes) == 3

@@ -58,7 +58,7 @@ def test_the_commands_in_the_page_make_it_again(outputs):
 
 def test_each_sampler_stands_beside_the_same_floors(outputs, monkeypatch):
     monkeypatch.setattr(facts, "JUDGED", 150)
-    monkeypatch.setattr(facts, "REPEATS", 3)
+    monkeypatch.setattr(facts, "_REPEATS", 3)
     result = call("report", "--sampler", "dpmpp_2m", "--sampler", "ddim", "-n", 20, "--out", "r.html")
     assert result.code == 0, result.err
     assert "--no-metrics leaves this out" in result.err

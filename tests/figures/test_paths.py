@@ -71,7 +71,7 @@ def test_a_schedule_that_ends_early_shows_a_gap():
 def test_times_are_where_the_schedule_has_these_levels():
     process = build.build_process(config.make({}))
     t = np.array([0.0, 0.01, 0.3, 0.77, 1.0])
-    np.testing.assert_allclose(paths.times_of(process, process.schedule(t)), t, atol=1e-4)
+    np.testing.assert_allclose(paths.times_of(process, process.levels_at(t).log_snr), t, atol=1e-4)
 
 
 def test_some_of_a_journey():

@@ -62,7 +62,7 @@ def test_the_forward_panel_is_the_forward_journey_and_ends_where_all_others_star
     _, ways, _, document = moons
     x0, eps = (unpacked(document["panels"][0][name], document["bounds"], 50, 2) for name in ("x0", "eps"))
     for x, log_snr in zip(ways.data.x, ways.data.log_snr, strict=True):
-        angle = angle_of(log_snr)
+        angle = angle_of(np.array([log_snr]))
         np.testing.assert_allclose(np.cos(angle) * x0 + np.sin(angle) * eps, x, atol=1e-3)
     for way in ways.samplers:
         np.testing.assert_allclose(way.x[-1], eps, atol=1e-3)
@@ -107,7 +107,7 @@ def test_the_schedule_is_read_as_an_angle(settings):
     assert angle[-1] < np.pi / 2
     assert (np.diff(angle) > 0).all()
     t = np.linspace(0.1, 0.9, 9)
-    known = np.asarray(model.process.schedule(t.astype(np.float32)))
+    known = np.asarray(model.process.levels_at(t).log_snr)
     read = -2 * np.log(np.tan(np.interp(t, np.linspace(0, 1, len(angle)), angle)))
     np.testing.assert_allclose(read, known, atol=0.01)
 
