@@ -39,7 +39,8 @@ class Fault(NamedTuple):
 
     def plant(self, tree: Path) -> None:
         path = tree / "diffuse_cli" / self.file
-        path.write_text(path.read_text().replace(self.old, self.new))
+        before, after = path.read_text().split(self.old)  # once, or this fails
+        path.write_text(before + self.new + after)
 
 
 def main() -> None:
