@@ -9,10 +9,13 @@ from diffuse_cli import catalog
 from diffuse_cli.diffusion import process as p
 from diffuse_cli.diffusion.losses import answer_of
 from diffuse_cli.diffusion.schedules import cosine, linear
+from diffuse_cli.samplers.base import State
 from diffuse_cli.samplers.ddim import ddim, ddpm
 from diffuse_cli.samplers.loop import carry, run_steps
 from tests.samplers.table import (
+    COVARIANCE,
     KEY,
+    MEAN,
     SCALINGS,
     STEPPING,
     first_of,
@@ -125,3 +128,19 @@ def test_the_reverse_sde_is_the_published_formula(x64):
     expected = x + beta / 2 * x + beta * score + np.sqrt(beta) * noise
     got = carry(gaussian(), catalog.build("sampler", "reverse_sde"), levels, x, KEY).x
     np.testing.assert_allclose(got, expected, atol=1e-5)
+
+
+def test_a_correction_is_the_published_formula(x64):
+    """What `pc` does after its ancestral step. Song et al. 2021, appendix G, algorithm 4, the score written out."""
+    levels = p.Process(linear(1000), 1000).level(jnp.array([0.5, 0.4]))
+    now, nxt = (jax.tree.map(lambda field, i=i: field[i], levels) for i in (0, 1))
+    state = State(jax.random.normal(jax.random.key(3), (5, 2), jnp.float64), jnp.zeros((5, 2)))
+    before, after = jax.random.split(KEY, 2)
+    x = ddpm().step(gaussian(), state, now, nxt, before).x
+    precision = np.linalg.inv(nxt.alpha**2 * COVARIANCE + nxt.sigma**2 * np.eye(2))
+    score = -(x - nxt.alpha * MEAN[None]) @ precision
+    noise = jax.random.normal(after, x.shape, x.dtype)
+    lengths = [np.linalg.norm(each, axis=1).mean() for each in (noise, score)]
+    size = 2 * (0.16 * lengths[0] / lengths[1]) ** 2
+    got = catalog.build("sampler", "pc").step(gaussian(), state, now, nxt, KEY).x
+    np.testing.assert_allclose(got, x + size * score + np.sqrt(2 * size) * noise, rtol=1e-9, atol=1e-12)
