@@ -47,7 +47,7 @@ def plot_density(model: Model, dataset: Dataset, *, look: Look = DEFAULT_LOOK) -
     margin = 0.12 * np.ptp(draws, axis=0).max()
     low, high = draws.min(axis=0) - margin, draws.max(axis=0) + margin
     along = _PLACES if model.trained and model.dim == 2 else 2 * _CELLS
-    cells = tuple(np.ceil(along * (high - low) / (high - low).max()).astype(int))
+    cells = tuple(np.ceil(along * (high - low) / (high - low).max()).astype(int).tolist())
     axes, places = likelihood.grid(low, high, cells)
     volume = float(np.prod(model.standard.scale))
     modelled = None

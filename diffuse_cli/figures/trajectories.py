@@ -64,7 +64,7 @@ def _density_behind(model: Model, dataset: Dataset, way: Trajectory) -> Backgrou
     finest = model.process.finest
     if model.dim == 1:
         reach = 1.1 * np.abs(way.x).max()
-        (values,), places = likelihood.grid([-reach], [reach], (_CELLS,))
+        (values,), places = likelihood.grid(np.array([-reach]), np.array([reach]), (_CELLS,))
         t = np.linspace(0, 1, _CELLS)
         log_snr = np.minimum(model.process.levels_at(t).log_snr, finest)
         return Background(
@@ -77,5 +77,5 @@ def _density_behind(model: Model, dataset: Dataset, way: Trajectory) -> Backgrou
         data = dataset.standard.to_model(dataset.draw(np.random.default_rng(model.config.seed), _DATA_POINTS))
         ends, law = (ends - mean) @ axes, grids.smoothed_law((data - mean) @ axes)
     reach = 1.1 * max(np.abs(ends).max(), np.abs(way.x[0]).max())
-    (x, y), places = likelihood.grid([-reach, -reach], [reach, reach], (_CELLS, _CELLS))
+    (x, y), places = likelihood.grid(np.full(2, -reach), np.full(2, reach), (_CELLS, _CELLS))
     return Background(x, y, grids.densities_on_grid(law, np.minimum(clean, finest), places)[0])

@@ -24,7 +24,7 @@ _SHARPEST = 0.4  # cells: noise of a smaller standard deviation leaves details t
 def layer_levels(process: Process, sharpest: float = 0.0) -> np.ndarray:
     """The log-SNR [LEVELS] of levels equally spaced in the angle atan(sigma / alpha), from t = 1/T, or from the angle
     `sharpest` if that is noisier, to t = 1."""
-    ends = angle_of(process.schedule(jnp.array([1 / process.timesteps, 1.0], jnp.float32)))
+    ends = angle_of(np.asarray(process.schedule(jnp.array([1 / process.timesteps, 1.0], jnp.float32))))
     first = min(max(ends[0], sharpest), ends[1])
     return log_snr_of(np.linspace(first, ends[1], LEVELS))
 

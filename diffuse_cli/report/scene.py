@@ -126,13 +126,13 @@ def scene_document(model: Model, methods: list[Method], ways: Ways, projection: 
 
 def noises(data: Trajectory) -> np.ndarray:
     """The noise eps [n, d] of each point of a forward trajectory with the clean end first: x = alpha x0 + sigma eps."""
-    angle = angle_of(data.log_snr[-1])
+    angle = angle_of(data.log_snr[-1:])
     return (data.x[-1] - np.cos(angle) * data.x[0]) / np.sin(angle)
 
 
 def schedule_curve(process: Process) -> dict[str, Any]:
     """The angle [_KNOTS] at equally spaced times from 0 to 1: alpha is its cosine and sigma its sine."""
-    log_snr = process.schedule(jnp.linspace(0, 1, _KNOTS, dtype=jnp.float32))
+    log_snr = np.asarray(process.schedule(jnp.linspace(0, 1, _KNOTS, dtype=jnp.float32)))
     below = np.minimum(angle_of(log_snr), _NOISE)  # after rounding up, an angle might exceed π/2
     return {"angle": [round(each, 12) for each in below.tolist()]}
 
