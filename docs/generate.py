@@ -51,7 +51,7 @@ def commands() -> str:
     """Every command: its line, its options, its examples."""
     head = (
         "# Commands\n\nWhat `diffuse COMMAND --help` says, in one page; `python docs/generate.py` writes it. "
-        "Every option can be set by an\nenvironment variable too: `--steps` of `train` by `DIFFUSE_TRAIN_STEPS`.\n"
+        "Every option can be set by an\nenvironment variable too: `--steps` of `train` by `DIFFUSE_TRAIN_STEPS`. `-h` and `--help` are understood everywhere.\n"
     )
     with click.Context(cli, info_name="diffuse", auto_envvar_prefix="DIFFUSE") as group:
         return "\n".join([head, *(section(group, name) for name in COMMANDS)])
@@ -61,7 +61,7 @@ def section(group: click.Context, name: str) -> str:
     command = cli.get_command(group, name)
     with click.Context(command, parent=group, info_name=name) as ctx:
         usage = " ".join(command.collect_usage_pieces(ctx))
-        records = [param.get_help_record(ctx) for param in command.get_params(ctx)]
+        records = [param.get_help_record(ctx) for param in command.params]  # all but --help, which every command has
     rows = [f"| `{in_code(flags)}` | {cell(words)} |" for flags, words in filter(None, records)]
     examples = textwrap.dedent(command.epilog.partition("Examples:\n")[2])
     return "\n".join(
