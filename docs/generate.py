@@ -51,7 +51,8 @@ def commands() -> str:
     """Every command: its line, its options, its examples."""
     head = (
         "# Commands\n\nWhat `diffuse COMMAND --help` says, in one page; `python docs/generate.py` writes it. "
-        "Every option can be set by an\nenvironment variable too: `--steps` of `train` by `DIFFUSE_TRAIN_STEPS`. `-h` and `--help` are understood everywhere.\n"
+        "Every option can be set by an\nenvironment variable too: `--steps` of `train` by `DIFFUSE_TRAIN_STEPS`. "
+        "`-h` and\n`--help` are understood everywhere.\n"
     )
     with click.Context(cli, info_name="diffuse", auto_envvar_prefix="DIFFUSE") as group:
         return "\n".join([head, *(section(group, name) for name in COMMANDS)])
