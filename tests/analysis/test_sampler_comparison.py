@@ -11,6 +11,7 @@ from diffuse_cli.models import build
 from diffuse_cli.models.draw import Method, draw_samples
 from diffuse_cli.models.model import exact_model
 from diffuse_cli.samplers.base import Adaptive
+from tests.support.cases import few_fast
 
 SAMPLERS = [*(name for name in catalog.CATALOG["sampler"] if name not in ("ode", "langevin")), "langevin:step_size=0.3"]
 BUDGETS = (4, 8, 16)
@@ -43,7 +44,7 @@ def test_a_plan_spends_its_budget_and_no_more(name):
     assert {each.least for each in small} == {least}
 
 
-@pytest.mark.parametrize("steps", [1, 2, 7])
+@pytest.mark.parametrize("steps", few_fast([1, 2, 7], 7))
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_evaluations_are_those_that_drawing_counts(name, steps, model):
     sampler = catalog.build("sampler", name)
@@ -59,11 +60,12 @@ def test_all_start_from_the_same_noise(model, monkeypatch):
         sampler_comparison, "run_steps", lambda *args, **kw: starts.append(args[3]) or solve(*args, **kw)
     )
     compare(model, ["ddim"], (4,), seed=3)
-    for name in ("ddpm", "heun", "dpmpp_2m"):
+    for name in ("ddpm", "heun"):
         path = draw_samples(model, Method(name, catalog.build("sampler", name).grid, 4), 300, 3, trajectory=True).path
         np.testing.assert_allclose(path.x[0], starts[0], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_gap_of_a_flow_solver_closes_and_what_is_random_has_none(model):
     found = compare(model, ["ddim", "dpmpp_3m", "ddpm"], (5, 20, 80, 320))
     by_name = {
@@ -92,8 +94,8 @@ def test_the_floor_is_computed_once(model, monkeypatch):
     made = []
     floor_of = sampler_comparison.floor_of
     monkeypatch.setattr(sampler_comparison, "floor_of", lambda *args: made.append(1) or floor_of(*args))
-    found = compare(model, ["ddim", "ddpm"])
-    assert (len(found.cells), len(made)) == (6, 1)
+    found = compare(model, ["ddim", "ddpm"], (4,))
+    assert (len(found.cells), len(made)) == (2, 1)
     assert len({cell.score.floor for cell in found.cells}) == 1
 
 

@@ -104,7 +104,9 @@ def test_every_dataset_trains_and_samples(name, points_file):
 @pytest.mark.parametrize(
     "words",
     [
-        "--schedule table:path=betas.csv --timesteps 4 --prediction previous --levels discrete",
+        pytest.param(
+            "--schedule table:path=betas.csv --timesteps 4 --prediction previous --levels discrete", marks=slow
+        ),
         pytest.param("--loss kl --variance learned --timesteps 20 --sampler ddpm:variance=learned", marks=slow),
         pytest.param("--loss flow:ot --schedule flow --prediction velocity --sampler heun --grid karras", marks=slow),
         "--schedule learned --loss vlb --timesteps 20",
@@ -306,7 +308,7 @@ def test_overfitting_is_told(outputs):
     assert call("sample", "--run", "few/best.safetensors", "--out", "s.npy").code == 0
 
 
-@pytest.mark.parametrize("prediction", few_fast(["eps", "x0", "v"], "eps"))
+@pytest.mark.parametrize("prediction", few_fast(["eps", "x0", "v"]))
 def test_every_prediction_makes_moons(prediction, outputs):
     """Mean distance of samples to the nearest of many data points, in data units; the noise about the moons is 0.05."""
     arguments = [
