@@ -1,15 +1,13 @@
 """Samplers, denoisers and levels that the tests of sampling share."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from diffuse_cli import catalog
-from diffuse_cli.diffusion import exact
 from diffuse_cli.diffusion import process as p
+from diffuse_cli.diffusion.denoisers import Prediction
 from diffuse_cli.diffusion.schedules import linear
 
 ANNEALED = "langevin:step_size=0.15,inner=15"
@@ -25,6 +23,7 @@ GRIDS = [name for name in catalog.CATALOG["grid"] if name != "fixed"]
 SCALINGS = [p.variance_preserving, p.variance_exploding, p.straight_flow]
 MEAN = np.array([0.6, -0.4])
 COVARIANCE = np.array([[0.9, 0.5], [0.5, 0.7]])
+PARTS, STD = np.array([[0.8, 0.5], [-0.7, -0.2], [0.1, -0.9]]), 0.3
 KEY = jax.random.key(0)
 
 
@@ -33,26 +32,25 @@ def slow_but(quick, names):
     return [name if name in quick else pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
-def gaussian():
-    return _denoiser(_gaussian, jax.config.jax_enable_x64)
+def _of_gaussian(x, level):
+    mean, values, basis = (part.astype(x.dtype) for part in (MEAN, *np.linalg.eigh(COVARIANCE)))
+    z = (x - level.alpha * mean[None]) @ basis / (level.alpha**2 * values[None] + level.sigma**2)
+    return Prediction(mean[None] + (level.alpha * values[None] * z) @ basis.T, (level.sigma * z) @ basis.T)
 
 
-def two_parts():
-    return _denoiser(_two_parts, jax.config.jax_enable_x64)
+def _of_parts(x, level):
+    means = jnp.asarray(PARTS, x.dtype)
+    variance = level.alpha**2 * STD**2 + level.sigma**2
+    near = -jnp.sum((x[:, None] - jnp.reshape(level.alpha, (-1, 1, 1)) * means[None]) ** 2, axis=2) / (2 * variance)
+    mean = jax.nn.softmax(near, axis=1) @ means
+    z = (x - level.alpha * mean) / variance
+    return Prediction(mean + level.alpha * STD**2 * z, level.sigma * z)
 
 
-@functools.cache
-def _denoiser(law, double):
-    """One object for a law and a precision, so that what is compiled for it in one test serves them all."""
-    return jax.tree_util.Partial(exact.denoiser(law()))
-
-
-def _gaussian():
-    return exact.gaussian(MEAN, COVARIANCE)
-
-
-def _two_parts():
-    return exact.mixture(jnp.array([[0.8, 0.5], [-0.7, -0.2], [0.1, -0.9]]), 0.3)
+# Exact denoisers, written out: much smaller programs than those of `exact`, with which test_samplers compares them.
+# One object each, so that what is compiled for it in one test serves them all.
+gaussian = jax.tree_util.Partial(_of_gaussian)
+parts = jax.tree_util.Partial(_of_parts)
 
 
 def levels_of(grid="uniform", steps=20, scaling=p.variance_preserving, schedule=None):

@@ -17,8 +17,8 @@ from tests.samplers.table import (
     gaussian,
     levels_of,
     noisy,
+    parts,
     start_at,
-    two_parts,
 )
 
 
@@ -39,7 +39,7 @@ def in_steps(sampler, levels, count, x):
 
     def step(i, state):
         at = lambda i: jax.tree.map(lambda field: field[i], levels)  # noqa: E731
-        return sampler.step(two_parts(), state, at(i), at(i + 1), KEY)
+        return sampler.step(parts, state, at(i), at(i + 1), KEY)
 
     return jax.lax.fori_loop(0, count, step, sampler.init(x)).x
 
@@ -56,7 +56,7 @@ def test_order_of_convergence(x64):
         return {name: run(sampler) for name, sampler in samplers.items()}
 
     fine = jax.tree.map(lambda field: field[0], stretch([2000])[0])
-    truth = np.asarray(carry(two_parts(), samplers["rk4"], fine, x, KEY).x)
+    truth = np.asarray(carry(parts, samplers["rk4"], fine, x, KEY).x)
     wrong = []
     for name, end in ends(levels, np.array(counts)).items():
         order = samplers[name].order
@@ -72,10 +72,10 @@ def test_the_adaptive_solver_keeps_its_tolerance(x64):
     process = p.Process(linear(1000), 1000)
     ends = process.schedule(jnp.array([1.0, 0.001]))
     x = jax.random.normal(KEY, (64, 2), jnp.float64)
-    truth = carry(two_parts(), catalog.build("sampler", "rk4"), process.at(jnp.linspace(*ends, 3000)), x, KEY).x
+    truth = carry(parts, catalog.build("sampler", "rk4"), process.at(jnp.linspace(*ends, 3000)), x, KEY).x
     evals = []
     for tolerance in (1e-2, 1e-4, 1e-6):
-        found = carry(two_parts(), catalog.build("sampler", f"ode:{tolerance}"), process.at(ends), x, KEY)
+        found = carry(parts, catalog.build("sampler", f"ode:{tolerance}"), process.at(ends), x, KEY)
         assert np.abs(found.x - truth).max() < 20 * tolerance
         evals.append(float(found.evals))
     assert evals[0] < evals[1] < evals[2] < 600
@@ -100,7 +100,7 @@ def test_deterministic_samplers_are_the_flow_map_of_a_gaussian(order, x64):
 
     @jax.jit
     def ends(levels, x):
-        return {name: carry(gaussian(), sampler, levels, x, KEY).x for name, sampler in of_order.items()}
+        return {name: carry(gaussian, sampler, levels, x, KEY).x for name, sampler in of_order.items()}
 
     for name, end in ends(levels, x).items():
         atol = {1: 2e-3, 2: 1e-3}.get(order, 2e-4)
@@ -112,12 +112,12 @@ def test_the_adaptive_solver_is_the_flow_map_of_a_gaussian(x64):
     scaling = p.straight_flow
     levels = noisy(jax.device_get(levels_of("log_snr:floor=-60", 400, scaling)))
     x = start_at(levels)
-    got = carry(gaussian(), catalog.build("sampler", "ode:tolerance=1e-6"), levels, x, KEY, scaling=scaling).x
+    got = carry(gaussian, catalog.build("sampler", "ode:tolerance=1e-6"), levels, x, KEY, scaling=scaling).x
     np.testing.assert_allclose(got, flow_map(np.asarray(x), levels), atol=2e-4)
 
 
 def test_an_adaptive_solver_that_gives_up_has_no_samples():
     levels = jax.device_get(levels_of())
-    found = run_steps(gaussian(), catalog.build("sampler", "ode:max_steps=3"), levels, start_at(levels), KEY)
+    found = run_steps(gaussian, catalog.build("sampler", "ode:max_steps=3"), levels, start_at(levels), KEY)
     assert found.broken >= 0
     assert np.isnan(found.x).all()

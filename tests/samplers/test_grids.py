@@ -45,7 +45,7 @@ def test_heun_converges_on_its_own_grid_from_any_amount_of_noise(x64):
     ends = {}
     for steps in (20, 40, 80, 640):
         levels = levels_of(heun.grid, steps, schedule=cosine(1000))
-        ends[steps] = run_steps(gaussian(), heun, levels, start_at(levels), KEY).x
+        ends[steps] = run_steps(gaussian, heun, levels, start_at(levels), KEY).x
     gaps = [float(jnp.abs(ends[steps] - ends[640]).max()) for steps in (20, 40, 80)]
     assert gaps[0] < 0.2
     assert gaps[0] / gaps[1] > 3

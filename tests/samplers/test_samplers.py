@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from diffuse_cli import catalog
+from diffuse_cli.diffusion import exact
 from diffuse_cli.diffusion import process as p
 from diffuse_cli.diffusion.denoisers import Prediction
 from diffuse_cli.diffusion.schedules import cosine, linear
@@ -21,14 +22,17 @@ from tests.samplers.table import (
     GRIDS,
     KEY,
     MEAN,
+    PARTS,
     SAMPLERS,
     SCALINGS,
     SCHEDULES,
+    STD,
     STEPPING,
     first_of,
     gaussian,
     levels_of,
     noisy,
+    parts,
     slow_but,
     start_at,
 )
@@ -36,6 +40,22 @@ from tests.samplers.table import (
 
 def test_the_table_has_every_sampler():
     assert {name.partition(":")[0] for name in SAMPLERS} == set(catalog.CATALOG["sampler"])
+
+
+@pytest.mark.parametrize(
+    ("written", "law"),
+    [(gaussian, exact.gaussian(MEAN, COVARIANCE)), (parts, exact.mixture(PARTS, STD))],
+    ids=["gaussian", "parts"],
+)
+def test_the_denoisers_of_the_table_are_exact(written, law, x64):
+    levels = noisy(levels_of(steps=50))
+    x = np.random.default_rng(0).normal(size=(50, 20, 2)) * 2
+    got, expected = jax.jit(lambda *at: [jax.vmap(each)(*at) for each in (written, exact.denoiser(law))])(x, levels)
+    np.testing.assert_allclose(got.x0, expected.x0, atol=1e-9)
+    np.testing.assert_allclose(got.eps, expected.eps, atol=1e-9)
+    each = jax.tree.map(lambda field: field[25], levels)
+    batch = jax.tree.map(lambda field: jnp.full((20, 1), field), each)
+    np.testing.assert_allclose(written(x[25], batch).x0, expected.x0[25], atol=1e-9)
 
 
 def levels_of_all(chains, steps):
@@ -57,12 +77,12 @@ def run_all(levels):
         x, steps = start_at(levels), len(levels.log_snr) - 1
         samplers = {name: catalog.build("sampler", name) for name in STEPPING}
         return x, {
-            name: run_steps(gaussian(), sampler, levels, x, KEY, trajectory=True)
+            name: run_steps(gaussian, sampler, levels, x, KEY, trajectory=True)
             for name, sampler in samplers.items()
             if sampler.lookback < steps
         }
 
-    return jax.vmap(run)(levels)
+    return jax.lax.map(run, levels)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +109,7 @@ def test_no_schedule_grid_or_sampler_gives_nan_and_the_path_is_the_way_taken(cha
 def test_one_step_is_the_denoisers():
     _, levels = levels_of_all((1000,), 1)
     x, outcomes = run_all(levels)
-    expected = jax.jit(jax.vmap(lambda x, levels: gaussian()(x, first_of(levels)).x0))(x, levels)
+    expected = jax.jit(jax.vmap(lambda x, levels: gaussian(x, first_of(levels)).x0))(x, levels)
     assert len(outcomes) >= 20
     for found in outcomes.values():
         np.testing.assert_allclose(found.x, expected, rtol=1e-5, atol=1e-6)
@@ -103,7 +123,7 @@ FEW = ["ddpm", "unipc", "ode"]  # where it is the loop that is asked about
 def test_to_ask_for_the_path_changes_nothing(name):
     levels, sampler = levels_of(steps=9), catalog.build("sampler", name)
     x = start_at(levels)
-    found, plain = (run_steps(gaussian(), sampler, levels, x, KEY, trajectory=asked) for asked in (True, False))
+    found, plain = (run_steps(gaussian, sampler, levels, x, KEY, trajectory=asked) for asked in (True, False))
     np.testing.assert_allclose(found.x, plain.x, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(found.path.x[0], x, rtol=1e-6)
     np.testing.assert_array_equal(found.path.x[-1], found.x)
@@ -145,7 +165,7 @@ def test_samples_have_the_mean_and_covariance_of_the_data(name, scaling):
     """Many fine steps from the prior, in single precision, within five standard errors plus the steps' own error."""
     n = 20_000
     levels = levels_of("log_snr", 200, scaling)
-    found = sample(gaussian(), catalog.build("sampler", name), levels, KEY, (n, 2), scaling=scaling)
+    found = sample(gaussian, catalog.build("sampler", name), levels, KEY, (n, 2), scaling=scaling)
     x = np.asarray(found.x, np.float64)
     np.testing.assert_allclose(x.mean(axis=0), MEAN, atol=5 / np.sqrt(n) + 0.01)
     np.testing.assert_allclose(np.cov(x.T), COVARIANCE, atol=5 * np.sqrt(2 / n) + 0.02)
@@ -157,7 +177,7 @@ def test_plain_langevin_keeps_the_law_of_its_level(x64):
     levels = catalog.build("grid", "fixed:log_snr=0")(process, 200)
     assert (levels.log_snr[:-1] == 0).all()
     x = jnp.zeros((20_000, 2))
-    got = carry(gaussian(), catalog.build("sampler", "langevin:step_size=0.05,inner=1"), noisy(levels), x, KEY).x
+    got = carry(gaussian, catalog.build("sampler", "langevin:step_size=0.05,inner=1"), noisy(levels), x, KEY).x
     level = first_of(levels)
     np.testing.assert_allclose(np.mean(got, axis=0), level.alpha * MEAN, atol=0.03)
     expected = level.alpha**2 * COVARIANCE + level.sigma**2 * np.eye(2)
@@ -183,7 +203,7 @@ def test_every_noise_level_has_its_mean_and_covariance(names, x64):
         x = first.alpha * (MEAN[None] + noise[0] @ np.linalg.cholesky(COVARIANCE).T) + first.sigma * noise[1]
         for name in names:
             sampler = catalog.build("sampler", name)
-            path = run_steps(gaussian(), sampler, levels, x, KEY, trajectory=True).path.x[places]
+            path = run_steps(gaussian, sampler, levels, x, KEY, trajectory=True).path.x[places]
             yield path.mean(axis=1), jax.vmap(lambda x: jnp.cov(x.T))(path)
 
     noise = np.random.default_rng(0).standard_normal((2, n, 2))
@@ -201,7 +221,7 @@ def test_every_noise_level_has_its_mean_and_covariance(names, x64):
 
 @pytest.mark.parametrize("name", slow_but(FEW, STEPPING))
 def test_a_second_grid_compiles_nothing(name):
-    sampler, predict = catalog.build("sampler", name), gaussian()
+    sampler, predict = catalog.build("sampler", name), gaussian
     x = start_at(levels_of())
     run_steps(predict, sampler, levels_of("uniform", 9), x, KEY)
     before = scan._cache_size()
@@ -215,7 +235,7 @@ def test_the_step_that_lost_a_value_is_said(name, lost):
 
     def spoilt(x, level):
         lost_here = level.log_snr > levels.log_snr[7] - 1e-3
-        return Prediction(*(jnp.where(lost_here, jnp.nan, value) for value in gaussian()(x, level)[:2]))
+        return Prediction(*(jnp.where(lost_here, jnp.nan, value) for value in gaussian(x, level)[:2]))
 
     sampler = catalog.build("sampler", name)
     assert run_steps(jax.tree_util.Partial(spoilt), sampler, levels, start_at(levels), KEY).broken == lost
