@@ -93,23 +93,20 @@ def explanation_figure(
                 _draw_curves(axes, at, theme)
             else:
                 _draw_plane(axes, at, cloud, theme)
-            axes.set_title(
-                f"$t = {t[number]:g}$   " + rf"$\bar\alpha_t = {shortened(1 / (1 + np.exp(-log_snr[number])))}$"
-            )
+            alpha_bar = shortened(1 / (1 + np.exp(-log_snr[number])))
+            axes.set_title(f"$t = {t[number]:g}$   " + rf"$\bar\alpha_t = {alpha_bar}$")
             _set_limits(axes, kind, limits)
             if kind != "curves" and not _inside(at.x0_hat, limits):
-                axes.annotate(
-                    f"{answer} is outside",
-                    (0.5, 0.98),
-                    xycoords="axes fraction",
-                    ha="center",
-                    va="top",
-                    fontsize=_SMALL,
-                )
+                _note_outside(axes, answer)
         _name_axes(grid, kind, names)
         heading(figure, "What can be known of one point", subject)
         _add_legend(figure, _keys(kind, theme, answer, exact))
         return settle(figure)
+
+
+def _note_outside(axes: Axes, answer: str) -> None:
+    look = {"xycoords": "axes fraction", "ha": "center", "va": "top", "fontsize": _SMALL}
+    axes.annotate(f"{answer} is outside", (0.5, 0.98), **look)
 
 
 def _checked(panels: Panels, dim: int, count: int) -> Panels:

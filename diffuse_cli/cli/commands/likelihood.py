@@ -106,6 +106,7 @@ def likelihood(
     as_json: bool,
     seed: int,
 ) -> None:
+    """Likelihoods of the points of a file, or of fresh data."""
     from diffuse_cli.analysis import quality
     from diffuse_cli.diffusion.likelihood import MAX_STEPS, TOLERANCE
     from diffuse_cli.errors import DiffuseError

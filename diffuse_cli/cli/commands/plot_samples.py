@@ -34,6 +34,7 @@ def plot_samples_command(
     asked: SamplesOptions,
     output: options.FigureOutput,
 ) -> None:
+    """The samples of runs, and datasets, side by side."""
     import numpy as np
 
     from diffuse_cli import catalog

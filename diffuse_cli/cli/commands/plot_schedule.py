@@ -34,6 +34,7 @@ def plot_schedule_command(
     settings: options.Settings,
     output: options.FigureOutput,
 ) -> None:
+    """The schedules of runs and those that are named."""
     from diffuse_cli import catalog
     from diffuse_cli.figures import grids
     from diffuse_cli.figures.schedules import plot_schedules
