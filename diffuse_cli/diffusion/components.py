@@ -131,7 +131,7 @@ def shares_given(log_ratio: Float[Array, " k"], shares: Float[Array, " k"]) -> S
     total = jnp.sum(each)
     flat = jnp.min(d) > -_FLAT
     d = jnp.where(flat, d, 0.0)
-    moved = jnp.where(flat, shares * d * (1 + d / 2 * (1 + d / 3 * (1 + d / 4 * (1 + d / 5)))), each)  # exp(d) - 1
+    moved = jnp.where(flat, shares * jnp.expm1(d), each)
     return Shares(each / total, moved / total, most + jnp.log(total))
 
 
