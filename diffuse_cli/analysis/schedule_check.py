@@ -192,8 +192,7 @@ def diagnose(study: DataStudy, process: Process) -> Diagnosis:
 def end_levels(process: Process) -> tuple[Level, Level]:
     """The levels at t = 1/T and t = 1, as plain numbers."""
     with jax.enable_x64(True):
-        # Not compiled as a whole: a search for remedies asks this of hundreds of processes, which share all operations.
-        levels = process.level(np.array([1 / process.timesteps, 1.0]))
+        levels = process.levels_at([1 / process.timesteps, 1.0])
         return tuple(Level(*(float(field[i]) for field in levels)) for i in range(2))
 
 

@@ -5,6 +5,8 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from msgspec.inspect import FloatType, UnionType, type_info
 
@@ -16,7 +18,6 @@ from diffuse_cli.analysis.schedule_check import (
     DataStudy,
     Diagnosis,
     diagnose,
-    end_levels,
     finest_needed,
 )
 from diffuse_cli.catalog import Choice
@@ -155,7 +156,9 @@ def _process(choice: Choice, timesteps: int) -> Process:
 def _ends(choice: Choice, timesteps: int) -> tuple[float, float] | None:
     """The log-SNR of the first and the last level; None where the options have no meaning together."""
     try:
-        first, last = end_levels(_process(choice, timesteps))
+        with jax.enable_x64(True):
+            # not compiled as a whole: the search asks hundreds of schedules, and all share these operations
+            first, last = np.asarray(_process(choice, timesteps).schedule(jnp.array([1 / timesteps, 1.0])))
     except (UsageError, ValueError, ArithmeticError):  # the last two from a schedule of the user's code
         return None
-    return first.log_snr, last.log_snr
+    return float(first), float(last)
