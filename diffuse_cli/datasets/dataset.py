@@ -60,6 +60,7 @@ class Dataset(NamedTuple):
     exact: () -> the Law (diffusion/exact.py) in model space: its density at every noise level. None where the density
         is unknown; the exact denoiser of a file is that of the mixture on its training points (models.build.law_of).
     classes: the classes of a law that is a mixture; None for a law without classes.
+    columns: the names of the d columns as the user's file has them; None where they have none.
     """
 
     draw: Draw
@@ -69,6 +70,21 @@ class Dataset(NamedTuple):
     points: np.ndarray | None = None
     exact: Callable[[], "Law"] | None = None
     classes: Classes | None = None
+    columns: tuple[str, ...] | None = None
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """The names [d] of the columns, for figures and files."""
+        return self.columns or default_column_names(self.dim)
+
+
+def default_column_names(dim: int) -> tuple[str, ...]:
+    """The names of columns that have none.
+
+    >>> default_column_names(2), default_column_names(4)
+    (('x', 'y'), ('x0', 'x1', 'x2', 'x3'))
+    """
+    return tuple("xyz"[:dim]) if dim <= 3 else tuple(f"x{i}" for i in range(dim))
 
 
 def standardise(points: np.ndarray, *, per_column: bool, weights: np.ndarray | None = None) -> Standardiser:

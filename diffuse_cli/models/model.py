@@ -27,6 +27,7 @@ class Model(NamedTuple):
     name: for titles. folder: where its samples and figures go.
     dataset: opens its data; raises DiffuseError where a user's file is missing or has changed.
     predict: the denoiser, in model space.
+    columns: the names [d] of the columns of its data.
     box: the lowest and the highest coordinates [d] of the training points; None for an exact denoiser.
     predict_with_variance: the denoiser with x0_var; None where it does not know it.
     kind: "denoiser"; or "flow" where `predict` is only the velocity of a flow, and not a posterior mean.
@@ -40,6 +41,7 @@ class Model(NamedTuple):
     parameterization: Parameterization
     standard: Standardiser
     view: str
+    columns: tuple[str, ...]
     predict: Predict
     box: tuple[np.ndarray, np.ndarray] | None = None
     predict_with_variance: Predict | None = None
@@ -76,6 +78,7 @@ def model_of_run(run: Run, *, trust: bool = True) -> Model:
         dataset=lambda: run_folder.dataset_of_run(run, trust=trust),
         standard=run.standard,
         view=run.view,
+        columns=run.columns,
         box=(run.low, run.high),
     )
 
@@ -88,6 +91,7 @@ def trained_model(
     dataset: Callable[[], Dataset],
     standard: Standardiser,
     view: str,
+    columns: tuple[str, ...],
     box: tuple[np.ndarray, np.ndarray],
 ) -> Model:
     """The trained denoiser of an experiment with these weights."""
@@ -101,6 +105,7 @@ def trained_model(
         parameterization=experiment.parameterization,
         standard=standard,
         view=view,
+        columns=columns,
         predict=predict,
         box=box,
         predict_with_variance=predict if config.variance == "learned" else None,
@@ -125,6 +130,7 @@ def exact_model(config: Config, dataset: Dataset, outputs: Path, *, process: Pro
         parameterization=build.build_parameterization(config, process, trust=trust),
         standard=dataset.standard,
         view=dataset.view,
+        columns=dataset.column_names,
         predict=jax.tree_util.Partial(exact.denoiser(law)),
         predict_with_variance=jax.tree_util.Partial(exact.denoiser(law, variance=True)),
     )

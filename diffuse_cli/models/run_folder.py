@@ -14,7 +14,7 @@ import numpy as np
 
 from diffuse_cli import config, files
 from diffuse_cli.config import Config
-from diffuse_cli.datasets.dataset import Dataset, Standardiser
+from diffuse_cli.datasets.dataset import Dataset, Standardiser, default_column_names
 from diffuse_cli.diffusion.process import Process
 from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.models import build, checkpoint
@@ -27,8 +27,8 @@ NEWEST, BEST = "checkpoint.safetensors", "best.safetensors"
 class Run(NamedTuple):
     """An opened checkpoint.
 
-    standard, view: those of its dataset. low, high: the bounds [d] of its training points in model space. tensors: its
-    arrays by name. metadata: step, seconds and versions as text.
+    standard, view: those of its dataset. columns: the names of its columns. low, high: the bounds [d] of its training
+    points in model space. tensors: its arrays by name. metadata: step, seconds and versions as text.
     """
 
     folder: Path
@@ -36,6 +36,7 @@ class Run(NamedTuple):
     experiment: Experiment
     standard: Standardiser
     view: str
+    columns: tuple[str, ...]
     low: np.ndarray
     high: np.ndarray
     tensors: dict[str, np.ndarray]
@@ -167,12 +168,23 @@ def open_run(path: Path, *, trust: bool = False) -> Run:
         standard = Standardiser(tensors.pop("standard.mean"), tensors.pop("standard.scale"))
         low, high = tensors.pop("bounds.low"), tensors.pop("bounds.high")
         view = metadata["view"]
+        columns = _columns(metadata, dim)
     except (KeyError, ValueError) as error:
         raise DiffuseError(f"{file} is not a whole checkpoint: {error} is missing or wrong") from error
     experiment = build.build_experiment(settings, dim, trust=trust)
     if experiment.learns_schedule:
         experiment = build.with_learned_schedule(experiment, _average(experiment, tensors))
-    return Run(folder, settings, experiment, standard, view, low, high, tensors, metadata)
+    return Run(folder, settings, experiment, standard, view, columns, low, high, tensors, metadata)
+
+
+def _columns(metadata: dict[str, str], dim: int) -> tuple[str, ...]:
+    """The names of the columns; checkpoints had none in their header at first."""
+    names = json.loads(metadata.get("columns", "null"))
+    if names is None:
+        return default_column_names(dim)
+    if not (isinstance(names, list) and len(names) == dim and all(isinstance(name, str) for name in names)):
+        raise ValueError("columns")
+    return tuple(names)
 
 
 def save_run(
@@ -182,6 +194,7 @@ def save_run(
     *,
     standard: Standardiser,
     view: str,
+    columns: tuple[str, ...],
     low: np.ndarray,
     high: np.ndarray,
     metadata: dict[str, str],
@@ -194,7 +207,13 @@ def save_run(
     tensors = {"standard.mean": standard.mean, "standard.scale": standard.scale, "bounds.low": low, "bounds.high": high}
     for part, tree in zip(state._fields, jax.device_get(state), strict=True):
         tensors |= checkpoint.flatten(tree, part)
-    header = {"config": config.dump(settings), "dim": str(len(standard.mean)), "view": view, **metadata}
+    header = {
+        "config": config.dump(settings),
+        "dim": str(len(standard.mean)),
+        "view": view,
+        "columns": json.dumps(columns),
+        **metadata,
+    }
     checkpoint.save_checkpoint(file, tensors, header)
 
 

@@ -1,7 +1,9 @@
 """The files that samples and likelihoods are written to: .npz, .npy and .csv, or CSV on stdout. No pickle."""
 
+import csv
 import io
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,29 +34,29 @@ def check_samples_path(path: Path, *, trajectory: bool = False) -> None:
         raise DiffuseError(f"cannot write {path}: there is no folder {path.parent}")
 
 
-def write_samples(path: Path, drawn: Drawn, standard: Standardiser) -> None:
+def write_samples(path: Path, drawn: Drawn, standard: Standardiser, columns: Sequence[str]) -> None:
     """Write samples [n, d] in data units, in the format that the ending of the path names.
 
-    .csv: a header x,y,z (x0,x1,… beyond three columns), then a line for each sample. .npy: the array, float32. .npz:
+    .csv: a header of the names of the `columns` [d], then a line for each sample. .npy: the array, float32. .npz:
     `samples`; with a trajectory also `trajectory` [steps + 1, n, d] and `x0_hat` [steps, n, d] in model units,
     `log_snr`, `alpha` and `sigma` [steps + 1] from noisiest to clean, and `mean`, `scale` [d]: data = mean + scale ·
     model. Raises DiffuseError where the file cannot be written.
     """
-    _write(path, _arrays(drawn, standard), columns(drawn.samples.shape[1]), drawn.samples)
+    _write(path, _arrays(drawn, standard), columns, drawn.samples)
 
 
-def write_log_p(path: Path, points: np.ndarray, log_p: np.ndarray, stderr: np.ndarray) -> None:
+def write_log_p(path: Path, points: np.ndarray, log_p: np.ndarray, stderr: np.ndarray, columns: Sequence[str]) -> None:
     """Write points [n, d] in data units, their log p [n] in nats, and its standard errors [n].
 
-    .csv: the columns of the points, then log_p and stderr. .npy: log_p alone. .npz: `log_p`, `stderr` and `points`.
-    Raises DiffuseError where the file cannot be written.
+    .csv: the points under the names of their `columns` [d], then log_p and stderr. .npy: log_p alone. .npz: `log_p`,
+    `stderr` and `points`. Raises DiffuseError where the file cannot be written.
     """
     table = np.column_stack([points, log_p, stderr])
     arrays = {"log_p": log_p, "stderr": stderr, "points": points}
-    _write(path, arrays, [*columns(points.shape[1]), "log_p", "stderr"], table)
+    _write(path, arrays, [*columns, "log_p", "stderr"], table)
 
 
-def _write(path: Path, arrays: dict[str, Any], header: list[str], table: np.ndarray) -> None:
+def _write(path: Path, arrays: dict[str, Any], header: Sequence[str], table: np.ndarray) -> None:
     """Write the arrays as .npz, the first of them as .npy, or the table as CSV."""
     buffer = io.BytesIO()
     if path.suffix == ".npz":
@@ -62,20 +64,14 @@ def _write(path: Path, arrays: dict[str, Any], header: list[str], table: np.ndar
     elif path.suffix == ".npy":
         np.save(buffer, next(iter(arrays.values())).astype(np.float32), allow_pickle=False)
     else:
-        np.savetxt(buffer, table, fmt="%.9g", delimiter=",", header=",".join(header), comments="")
+        names = io.StringIO()
+        csv.writer(names, lineterminator="\n").writerow(header)  # a name may hold a comma or a quote
+        buffer.write(names.getvalue().encode())
+        np.savetxt(buffer, table, fmt="%.9g", delimiter=",")
     if path == STDOUT:
         sys.stdout.write(buffer.getvalue().decode())
     else:
         files.write_file(path, buffer.getvalue())
-
-
-def columns(dim: int) -> list[str]:
-    """The names of the columns of points in `dim` dimensions.
-
-    >>> columns(2), columns(4)
-    (['x', 'y'], ['x0', 'x1', 'x2', 'x3'])
-    """
-    return list("xyz"[:dim]) if dim <= 3 else [f"x{i}" for i in range(dim)]
 
 
 def _arrays(drawn: Drawn, standard: Standardiser) -> dict[str, np.ndarray]:

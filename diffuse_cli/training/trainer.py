@@ -116,6 +116,7 @@ class Trainer:
             dataset=lambda: self.dataset,
             standard=self.dataset.standard,
             view=self.dataset.view,
+            columns=self.dataset.column_names,
             box=(self.low, self.high),
         )
 
@@ -132,6 +133,7 @@ class Trainer:
             self.config,
             standard=self.dataset.standard,
             view=self.dataset.view,
+            columns=self.dataset.column_names,
             low=self.low,
             high=self.high,
             metadata={"step": str(self.step), "best": repr(self.best), "seconds": repr(self.seconds)},

@@ -48,6 +48,7 @@ def a_source(*, trained):
         parameterization=build.build_parameterization(settings, process),
         standard=dataset.standard,
         view="points",
+        columns=dataset.column_names,
         predict=jax.tree_util.Partial(exact.denoiser(law)),
         box=(np.full(2, -5.0), np.full(2, 5.0)) if trained else None,
     ), dataset

@@ -128,7 +128,7 @@ def likelihood(
         points or "held out",
     )
     if out is not None:
-        sample_files.write_log_p(out, model.standard.to_data(x0), solved.log_p, solved.log_p_stderr)
+        sample_files.write_log_p(out, model.standard.to_data(x0), solved.log_p, solved.log_p_stderr, model.columns)
     if as_json:
         terminal.print_json({"run": str(model.folder)} | _document(result, model.dim))
     elif not on_stdout:

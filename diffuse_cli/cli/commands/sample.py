@@ -62,7 +62,7 @@ def sample_command(
     drawn = draw.draw_samples(model, method, count, seed, trajectory=trajectory)
     if out is None:
         file.parent.mkdir(parents=True, exist_ok=True)
-    sample_files.write_samples(file, drawn, model.standard)
+    sample_files.write_samples(file, drawn, model.standard, model.columns)
     document = {
         "run": str(model.folder),
         "n": count,

@@ -49,7 +49,7 @@ def file(*, path: str, columns: str | None = None, header: Header = "auto", key:
     def draw(rng: np.random.Generator, n: int) -> np.ndarray:
         return points[rng.integers(len(points), size=n)]
 
-    return Dataset(draw, points.shape[1], standard, points=points)
+    return Dataset(draw, points.shape[1], standard, points=points, columns=table.column_names)
 
 
 def read_points(

@@ -24,6 +24,12 @@ class Table(NamedTuple):
     row: str = "row"
     lines: list[int] | None = None
 
+    @property
+    def column_names(self) -> tuple[str, ...] | None:
+        """The names of the columns of `points`, if the file has a different one for each."""
+        chosen = [] if self.names is None else [self.names[index] for index in self.columns]
+        return tuple(chosen) if all(chosen) and len(set(chosen)) == len(self.columns) else None
+
     def cell(self, row: int, column: int) -> str:
         """`points.csv, line 7, column 2 (y)`, for a place in `points`."""
         number = row + 1 if self.lines is None else self.lines[row]
