@@ -4,6 +4,7 @@ Config files, `--set` and the `config.toml` of a run folder all use this one fla
 """
 
 import math
+import re
 import tomllib
 import types
 import typing
@@ -17,7 +18,8 @@ from msgspec import Meta
 from diffuse_cli.catalog import parse
 from diffuse_cli.errors import DiffuseError, UsageError, unknown
 
-Count = Annotated[int, Meta(ge=1)]
+# Bounds from above keep what a typing error, or a file from elsewhere, asks for within what a computer can do.
+Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,14 +29,15 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         "moons"
     )
     train_size: Annotated[
-        Annotated[int, Meta(ge=2)] | None,
+        Annotated[int, Meta(ge=2, le=100_000_000)] | None,
         Meta(description="Points to train on; of a file, how many of its rows.  [default: 131072, a file's all]"),
     ] = None
     schedule: Annotated[
         str, Meta(description="How noise grows with time, like cosine or linear:start=1e-4,end=0.02.")
     ] = "cosine"
     timesteps: Annotated[
-        Annotated[int, Meta(ge=2)], Meta(description="T, the length of the discrete chain behind the schedule.")
+        Annotated[int, Meta(ge=2, le=1_000_000)],
+        Meta(description="T, the length of the discrete chain behind the schedule."),
     ] = 1000
     scaling: Annotated[
         str | None, Meta(description="What alpha and sigma are at a log-SNR.  [default: what suits the schedule]")
@@ -57,16 +60,18 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     loss: Annotated[str, Meta(description="What training minimises.")] = "simple"
     noise_conditioning: Annotated[bool, Meta(description="Tell the network how much noise there is.")] = True
     width: Annotated[
-        Count | None,
+        Annotated[int, Meta(ge=1, le=65_536)] | None,
         Meta(description="Units in each hidden layer.  [default: 64, or twice the columns if that is more]"),
     ] = None
-    depth: Annotated[Count, Meta(description="Number of hidden layers.")] = 3
-    steps: Annotated[Count, Meta(description="Optimiser steps.")] = 24000
+    depth: Annotated[Annotated[int, Meta(ge=1, le=100)], Meta(description="Number of hidden layers.")] = 3
+    steps: Annotated[Annotated[int, Meta(ge=1, le=1_000_000_000)], Meta(description="Optimiser steps.")] = 24000
     batch_size: Annotated[
         Count | None, Meta(description="Points in a step.  [default: 256, or a file's rows if those are fewer]")
     ] = None
     lr: Annotated[Annotated[float, Meta(gt=0, le=10)], Meta(description="Peak learning rate.")] = 5e-3
-    warmup: Annotated[Annotated[int, Meta(ge=0)], Meta(description="Steps over which the learning rate rises.")] = 100
+    warmup: Annotated[
+        Annotated[int, Meta(ge=0, le=1_000_000_000)], Meta(description="Steps over which the learning rate rises.")
+    ] = 100
     weight_decay: Annotated[Annotated[float, Meta(ge=0)], Meta(description="AdamW's decoupled weight decay.")] = 0.01
     clip: Annotated[Annotated[float, Meta(gt=0)], Meta(description="Largest norm of a gradient.")] = 1.0
     ema: Annotated[
@@ -82,6 +87,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     seed: Annotated[Annotated[int, Meta(ge=0, lt=2**32)], Meta(description="Seed of data, weights and noise.")] = 0
 
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # a terminal obeys these
 
 FIELDS: dict[str, msgspec.structs.FieldInfo] = {field.name: field for field in msgspec.structs.fields(Config)}
 CHOICES = {
@@ -146,6 +153,8 @@ def make(values: Mapping[str, Any], source: str = "settings") -> Config:
         value = getattr(config, name)
         if isinstance(value, float) and not math.isfinite(value):
             raise UsageError(f"{source}: {name} is {value}, not a finite number")
+        if isinstance(value, str) and (wrong := _CONTROL.search(value)):
+            raise UsageError(f"{source}: {name} contains the control character {wrong[0]!r}")
     for kind in sorted(CHOICES):
         if (choice := getattr(config, kind)) is not None:
             parse(kind, choice)

@@ -15,6 +15,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from diffuse_cli.cli import signals
+from diffuse_cli.cli.terminal import without_controls
 from diffuse_cli.errors import DiffuseError
 from diffuse_cli.figures.table import FIGURES, FigureRow
 
@@ -109,7 +110,7 @@ class Commands(click.Group):
         except DiffuseError as error:
             if "--debug" in given:
                 raise
-            click.echo(f"Error: {error}", err=True)
+            click.echo(f"Error: {without_controls(str(error))}", err=True)
             sys.exit(error.exit_code)
         except Exception as error:
             if "--debug" in given:
@@ -118,7 +119,7 @@ class Commands(click.Group):
             if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in detail:
                 click.echo("Error: there is not enough memory for this; ask for fewer points or steps", err=True)
                 sys.exit(1)
-            click.echo(f"Error: {detail} (this should not happen; --debug shows where)", err=True)
+            click.echo(f"Error: {without_controls(detail)} (this should not happen; --debug shows where)", err=True)
             sys.exit(1)
         sys.exit(status or 0)  # what a command gave to ctx.exit
 

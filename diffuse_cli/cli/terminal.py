@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -12,16 +13,28 @@ from diffuse_cli.files import finite
 
 quiet = False
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # all but tab and new line
+
 
 def note(text: str) -> None:
     """A line for the person waiting, not for a script."""
     if not quiet:
-        click.echo(text, err=True)
+        click.echo(without_controls(text), err=True)
 
 
 def warn(text: str) -> None:
     """Something the user should know even when all went well."""
-    click.echo(f"Warning: {text}", err=True)
+    click.echo(f"Warning: {without_controls(text)}", err=True)
+
+
+def without_controls(text: str) -> str:
+    """Text with control characters written out, since names from a file or a checkpoint may contain commands for a
+    terminal.
+
+    >>> without_controls("red \\x1b[31m")
+    'red \\\\x1b[31m'
+    """
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def print_json(document: object) -> None:
@@ -59,7 +72,7 @@ def print_table(
     for heading in header or [""] * len(cells[0]) if cells else ():
         table.add_column(heading, overflow="fold")  # a name cut short is of no use
     for row in cells:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(without_controls(cell)) for cell in row))
     console = Console(highlight=False)
     if not console.is_terminal:  # a file or a pipe has no width
         console.width = 10_000

@@ -1,7 +1,7 @@
 """Dataset: a law that can be sampled, and the constants of its standardisation, data = mean + scale · model."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, get_args
 
 import numpy as np
 from msgspec import Meta
@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from diffuse_cli.diffusion.exact import Law
 
 Scale = Annotated[float, Meta(gt=0, le=1000)]
+
+View = Literal["points", "curves"]
+VIEWS: tuple[str, ...] = get_args(View)
 
 Draw = Callable[[np.random.Generator, int], np.ndarray]  # (rng, n) -> [n, d] independent draws, data units
 LabelledDraw = Callable[[np.random.Generator, int], tuple[np.ndarray, np.ndarray]]  # … -> ([n, d], labels [n])
@@ -66,7 +69,7 @@ class Dataset(NamedTuple):
     draw: Draw
     dim: int
     standard: Standardiser
-    view: Literal["points", "curves"] = "points"
+    view: View = "points"
     points: np.ndarray | None = None
     exact: Callable[[], "Law"] | None = None
     classes: Classes | None = None
@@ -101,7 +104,7 @@ def standardise(points: np.ndarray, *, per_column: bool, weights: np.ndarray | N
     return Standardiser(mean, np.sqrt(variance if per_column else np.full(points.shape[1], variance.mean())))
 
 
-def law(draw: Draw, *, view: Literal["points", "curves"] = "points") -> Dataset:
+def law(draw: Draw, *, view: View = "points") -> Dataset:
     """A Dataset from its draw function, standardised by the moments of one fixed draw of 65,536 points.
 
     >>> ring = law(lambda rng, n: np.exp(2j * np.pi * rng.random(n)).view(float).reshape(n, 2))

@@ -1,5 +1,9 @@
-"""Checkpoints: one safetensors file with all arrays by name, and the settings as text in its header. No pickle."""
+"""Checkpoints: one safetensors file with all arrays by name, and the settings as text in its header. No pickle.
 
+The header holds a checksum of all the rest, since one changed bit would give other samples and no error.
+"""
+
+import hashlib
 import json
 import platform
 from collections.abc import Mapping
@@ -8,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import msgspec
 import numpy as np
 import safetensors
 import safetensors.numpy
@@ -16,7 +21,9 @@ from safetensors import SafetensorError
 from diffuse_cli import __version__, files
 from diffuse_cli.errors import DiffuseError
 
-_KEY, _FORMAT = "diffuse", "1"
+_KEY, _FORMAT, _CHECKSUM = "diffuse", "2", "checksum"
+_WITHOUT_CHECKSUM = "1"  # the format of older checkpoints, which can still be read
+_MOST_PROBLEMS = 8  # that a message lists
 
 
 def flatten(tree: Any, prefix: str) -> dict[str, np.ndarray]:
@@ -31,7 +38,7 @@ def flatten(tree: Any, prefix: str) -> dict[str, np.ndarray]:
 def restore(template: Any, tensors: Mapping[str, np.ndarray], prefix: str) -> Any:
     """The pytree with the structure of `template` and the arrays of `tensors`.
 
-    Raises DiffuseError, which lists every array that is missing, unexpected, or of another shape or type.
+    Raises DiffuseError, which lists the arrays that are missing, unexpected, or of another shape or type.
     """
     wanted = _named(template, prefix)
     problems = [f"{name} is missing" for name, _ in wanted if name not in tensors]
@@ -43,7 +50,9 @@ def restore(template: Any, tensors: Mapping[str, np.ndarray], prefix: str) -> An
         if name in tensors and (tensors[name].shape != leaf.shape or tensors[name].dtype != leaf.dtype)
     ]
     if problems:
-        raise DiffuseError(f"the checkpoint does not fit its settings: {'; '.join(problems)}")
+        more = len(problems) - _MOST_PROBLEMS
+        listed = "; ".join(problems[:_MOST_PROBLEMS]) + (f"; and {more} more" if more > 0 else "")
+        raise DiffuseError(f"the checkpoint does not fit its settings: {listed}")
     return jax.tree.unflatten(jax.tree.structure(template), [jax.device_put(tensors[name]) for name, _ in wanted])
 
 
@@ -57,33 +66,55 @@ def _named(tree: Any, prefix: str) -> list[tuple[str, Any]]:
 
 def save_checkpoint(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
     """Write a checkpoint, whole or not at all. Raises DiffuseError where it cannot be written."""
-    header = {"format": _FORMAT, "versions": json.dumps(versions()), **metadata}
+    header = {"versions": json.dumps(versions()), **metadata, "format": _FORMAT}
     arrays = {name: np.asarray(value, order="C") for name, value in tensors.items()}
+    header[_CHECKSUM] = _checksum(arrays, header)
     # one entry, because safetensors writes several in no fixed order and equal runs should be equal files
     files.write_file(path, safetensors.numpy.save(arrays, {_KEY: json.dumps(header, sort_keys=True)}))
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """The arrays and the metadata of a checkpoint. Raises DiffuseError if it is missing, damaged or foreign."""
-    metadata = read_header(path)
+    header = _read_header(path)
     try:
-        return safetensors.numpy.load(path.read_bytes()), metadata
+        tensors = safetensors.numpy.load(path.read_bytes())
     except (OSError, SafetensorError) as error:
         raise DiffuseError(f"cannot read checkpoint {path}: {error}") from error
+    checksum = header.pop(_CHECKSUM, None)
+    if header["format"] != _WITHOUT_CHECKSUM and checksum != _checksum(tensors, header):
+        raise DiffuseError(f"{path} is damaged: its checksum is not that of its contents")
+    return tensors, header
+
+
+def _checksum(tensors: Mapping[str, np.ndarray], header: Mapping[str, str]) -> str:
+    """SHA-256 of all arrays with their names, types and shapes, and of the header."""
+    digest = hashlib.sha256(json.dumps(dict(header), sort_keys=True).encode())
+    for name in sorted(tensors):
+        array = np.ascontiguousarray(tensors[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
 def read_header(path: Path) -> dict[str, str]:
-    """The metadata of a checkpoint, without its arrays. Raises DiffuseError like `load_checkpoint`."""
+    """The metadata of a checkpoint, without its arrays and unchecked against them. Raises DiffuseError like
+    `load_checkpoint`."""
+    header = _read_header(path)
+    header.pop(_CHECKSUM, None)
+    return header
+
+
+def _read_header(path: Path) -> dict[str, str]:
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
-            metadata: dict[str, str] = json.loads((file.metadata() or {}).get(_KEY, "{}"))
+            metadata = msgspec.json.decode((file.metadata() or {}).get(_KEY, "{}"), type=dict[str, str])
     except OSError as error:
         raise DiffuseError(f"cannot read checkpoint {path}: {error.strerror or error}") from error
-    except (SafetensorError, ValueError) as error:
+    except (SafetensorError, ValueError) as error:  # those of msgspec too
         raise DiffuseError(f"{path} is damaged or not a checkpoint: {error}") from error
     if not metadata:
         raise DiffuseError(f"{path} is not a diffuse checkpoint, but another safetensors file")
-    if metadata.get("format") != _FORMAT:
+    if metadata.get("format") not in (_FORMAT, _WITHOUT_CHECKSUM):
         raise DiffuseError(
             f"{path} is a checkpoint of format {metadata.get('format')!r}; this version reads {_FORMAT!r}"
         )

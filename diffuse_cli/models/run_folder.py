@@ -6,15 +6,17 @@ contains its config and constants, so a single checkpoint file is enough to samp
 """
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import msgspec
 import numpy as np
 
-from diffuse_cli import config, files
+from diffuse_cli import catalog, config, files
 from diffuse_cli.config import Config
-from diffuse_cli.datasets.dataset import Dataset, Standardiser, default_column_names
+from diffuse_cli.datasets.dataset import VIEWS, Dataset, Standardiser, default_column_names
 from diffuse_cli.diffusion.process import Process
 from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.models import build, checkpoint
@@ -24,11 +26,28 @@ from diffuse_cli.networks.denoiser import Weights
 NEWEST, BEST = "checkpoint.safetensors", "best.safetensors"
 
 
+class Header(NamedTuple):
+    """What the header of a checkpoint says of its run.
+
+    dim: the number of columns of the data; view and columns: how figures show them and their names. step: the number of
+    optimiser steps so far; seconds: what they took. best: the lowest held-out loss so far. versions: of the packages.
+    """
+
+    config: Config
+    dim: int
+    view: str
+    columns: tuple[str, ...]
+    step: int
+    best: float
+    seconds: float
+    versions: dict[str, str]
+
+
 class Run(NamedTuple):
     """An opened checkpoint.
 
     standard, view: those of its dataset. columns: the names of its columns. low, high: the bounds [d] of its training
-    points in model space. tensors: its arrays by name. metadata: step, seconds and versions as text.
+    points in model space. tensors: its arrays by name. header: what its checkpoint says of it.
     """
 
     folder: Path
@@ -40,7 +59,7 @@ class Run(NamedTuple):
     low: np.ndarray
     high: np.ndarray
     tensors: dict[str, np.ndarray]
-    metadata: dict[str, str]
+    header: Header
 
     @property
     def name(self) -> str:
@@ -50,7 +69,7 @@ class Run(NamedTuple):
     @property
     def step(self) -> int:
         """The number of optimiser steps so far."""
-        return int(self.metadata["step"])
+        return self.header.step
 
     def average(self) -> Weights:
         """The averaged weights, for drawing samples. Raises DiffuseError where they do not fit the settings."""
@@ -65,6 +84,8 @@ def _average(experiment: Experiment, tensors: dict[str, np.ndarray]) -> Weights:
 
 def create_run_folder(outputs: Path, name: str | None, dataset: str) -> Path:
     """Create the folder of a new run: `name`, or the name of the dataset, with the first free number if it is taken.
+
+    A `name` is free too if its folder was left by a run that was killed before its first checkpoint.
 
     Raises UsageError if `name` is taken or is not a plain folder name, DiffuseError where no folder can be created.
     """
@@ -81,6 +102,8 @@ def create_run_folder(outputs: Path, name: str | None, dataset: str) -> Path:
             except FileExistsError:
                 number += 1
     except FileExistsError as error:
+        if name is not None and _has_no_checkpoint(outputs / name):
+            return outputs / name
         if not outputs.is_dir():
             raise DiffuseError(f"{outputs} is not a folder") from error
         raise UsageError(
@@ -88,6 +111,14 @@ def create_run_folder(outputs: Path, name: str | None, dataset: str) -> Path:
         ) from error
     except OSError as error:
         raise DiffuseError(f"cannot make a run in {outputs}: {error.strerror}") from error
+
+
+def _has_no_checkpoint(folder: Path) -> bool:
+    """Whether a folder is that of a run without a checkpoint, and with nothing else that would be lost."""
+    if not folder.is_dir():
+        return False
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+    return files <= {"config.toml", "log.jsonl", "figures/forward.png"}
 
 
 def _make(folder: Path) -> Path:
@@ -138,7 +169,11 @@ def find_run(outputs: Path, name: str) -> Path:
             return path
     for path in (outputs / name, Path(name)):
         if path.is_dir():
-            raise DiffuseError(f"{path} is not a finished run: it has no {NEWEST}")
+            again = ""
+            if _has_no_checkpoint(path) and path.parent == outputs:
+                settings = ["--config", str(path / "config.toml")] if (path / "config.toml").is_file() else []
+                again = f"; begin it again with: {shlex.join(['diffuse', 'train', *settings, '--name', name])}"
+            raise DiffuseError(f"{path} is not a finished run: it has no {NEWEST}{again}")
     known = ", ".join(run.name for run in reversed(runs)) or "none"
     raise DiffuseError(f"no run named {name!r} in {outputs}. Runs there: {known}.")
 
@@ -162,19 +197,57 @@ def open_run(path: Path, *, trust: bool = False) -> Run:
     """
     folder, file = folder_and_file(path)
     tensors, metadata = checkpoint.load_checkpoint(file)
+    header = _header(metadata, file)
+    standard, (low, high) = _constants(tensors, header.dim, file)
+    experiment = build.build_experiment(header.config, header.dim, trust=trust)
+    if experiment.learns_schedule:
+        experiment = build.with_learned_schedule(experiment, _average(experiment, tensors))
+    return Run(folder, header.config, experiment, standard, header.view, header.columns, low, high, tensors, header)
+
+
+def read_run_header(file: Path, *, whole: bool = False) -> Header:
+    """What a checkpoint says of its run, without building the network; code that it names is not imported.
+
+    whole: read its arrays too, and so find damage to them. Raises DiffuseError and UsageError like `open_run`.
+    """
+    if not whole:
+        return _header(checkpoint.read_header(file), file)
+    tensors, metadata = checkpoint.load_checkpoint(file)
+    header = _header(metadata, file)
+    _constants(tensors, header.dim, file)
+    return header
+
+
+def _header(metadata: dict[str, str], file: Path) -> Header:
     try:
         settings = config.make(config.loads(metadata["config"]), str(file))
         dim = int(metadata["dim"])
-        standard = Standardiser(tensors.pop("standard.mean"), tensors.pop("standard.scale"))
-        low, high = tensors.pop("bounds.low"), tensors.pop("bounds.high")
-        view = metadata["view"]
-        columns = _columns(metadata, dim)
+        versions = msgspec.json.decode(metadata["versions"], type=dict[str, str])
+        numbers = int(metadata["step"]), float(metadata["best"]), float(metadata["seconds"])
+        header = Header(settings, dim, metadata["view"], _columns(metadata, dim), *numbers, versions)
     except (KeyError, ValueError) as error:
         raise DiffuseError(f"{file} is not a whole checkpoint: {error} is missing or wrong") from error
-    experiment = build.build_experiment(settings, dim, trust=trust)
-    if experiment.learns_schedule:
-        experiment = build.with_learned_schedule(experiment, _average(experiment, tensors))
-    return Run(folder, settings, experiment, standard, view, columns, low, high, tensors, metadata)
+    if "path" in catalog.parse("schedule", settings.schedule).options:  # `fill_in_settings` has put the betas there
+        raise DiffuseError(f"{file} names a file for its schedule, which would be read; no checkpoint of a run does")
+    if dim < 1 or header.view not in VIEWS:
+        raise DiffuseError(f"{file} is damaged: data of {dim} columns, shown as {header.view!r}")
+    return header
+
+
+def _constants(
+    tensors: dict[str, np.ndarray], dim: int, file: Path
+) -> tuple[Standardiser, tuple[np.ndarray, np.ndarray]]:
+    """Take the constants of the data out of the arrays of a checkpoint, and check them."""
+    names = ("standard.mean", "standard.scale", "bounds.low", "bounds.high")
+    for name in names:
+        if name not in tensors:
+            raise DiffuseError(f"{file} is not a whole checkpoint: {name} is missing")
+        if tensors[name].shape != (dim,) or not np.isfinite(tensors[name]).all():
+            raise DiffuseError(f"{file} is damaged: {name} is not {dim} finite numbers")
+    mean, scale, low, high = (tensors.pop(name) for name in names)
+    if (scale <= 0).any() or (low > high).any():
+        raise DiffuseError(f"{file} is damaged: its data have no extent")
+    return Standardiser(mean, scale), (low, high)
 
 
 def _columns(metadata: dict[str, str], dim: int) -> tuple[str, ...]:
@@ -227,9 +300,11 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
     file = folder / "log.jsonl"
     try:
         lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
-        return [
-            json.loads(line) for line in lines if line.endswith("\n")
-        ]  # a run that was killed may leave half a line
+        whole = [line for line in lines if line.endswith("\n")]  # a run that was killed may leave half a line
+        records = [msgspec.json.decode(line, type=dict[str, int | float | None]) for line in whole]
+        if missing := [key for key in ("step", "loss", "seconds") for record in records if record.get(key) is None]:
+            raise ValueError(f"a record without {missing[0]}")
+        return records
     except OSError as error:
         raise DiffuseError(f"cannot read {file}: {error.strerror}") from error
     except ValueError as error:

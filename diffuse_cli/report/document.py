@@ -1,6 +1,5 @@
 """The content of a report, collected as plain data."""
 
-import json
 from typing import Any, NamedTuple
 
 from matplotlib.colors import to_hex
@@ -9,6 +8,7 @@ from diffuse_cli import config
 from diffuse_cli.datasets.dataset import Dataset
 from diffuse_cli.models.draw import Method
 from diffuse_cli.models.model import Model
+from diffuse_cli.models.run_folder import Header
 from diffuse_cli.plots.style import DARK, LIGHT, Theme
 from diffuse_cli.report import facts, layers, scene
 
@@ -16,7 +16,7 @@ from diffuse_cli.report import facts, layers, scene
 class History(NamedTuple):
     """The header of a run's checkpoint, and the records of its log."""
 
-    header: dict[str, str]
+    header: Header
     log: list[dict[str, Any]]
 
 
@@ -75,8 +75,8 @@ def _made(history: History | None) -> list[list[str]]:
     if history is None:
         return []
     return [
-        ["trained for", f"{int(history.header['step']):,} steps in {float(history.header['seconds']):.1f} s"],
-        *([name, version] for name, version in json.loads(history.header["versions"]).items()),
+        ["trained for", f"{history.header.step:,} steps in {history.header.seconds:.1f} s"],
+        *([name, version] for name, version in history.header.versions.items()),
     ]
 
 

@@ -52,8 +52,8 @@ class Trainer:
         self.low, self.high = (end(self.data.train, axis=0) for end in (np.min, np.max))
         self.state = loop.initial_state(self.experiment) if resume is None else _restore(self.experiment, resume)
         self.step, self.total = int(self.state.step), config.steps
-        self.best = math.inf if resume is None else float(resume.metadata["best"])
-        self.seconds = 0.0 if resume is None else float(resume.metadata["seconds"])
+        self.best = math.inf if resume is None else resume.header.best
+        self.seconds = 0.0 if resume is None else resume.header.seconds
         self.loss = self.held_out = self.speed = math.nan
         self.first_loss: float | None = None
         if resume is not None:

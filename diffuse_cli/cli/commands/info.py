@@ -1,7 +1,5 @@
 """diffuse info"""
 
-import json
-
 import click
 
 from diffuse_cli.cli import options, terminal
@@ -26,25 +24,22 @@ def info(name: str | None, run: options.RunOption, as_json: bool) -> None:
     """Show a run's settings, versions and history. RUN is a name, a path, a checkpoint file or latest."""
     import msgspec
 
-    from diffuse_cli import config
-    from diffuse_cli.models import checkpoint, run_folder
+    from diffuse_cli.models import run_folder
 
     folder, file = run_folder.folder_and_file((run._replace(name=name) if name else run).path())
-    header = checkpoint.read_header(file)
-    settings = config.make(config.loads(header["config"]), str(file))
+    header = run_folder.read_run_header(file, whole=True)
     log = run_folder.read_log(folder) if (folder / "log.jsonl").is_file() else []
     history = [record for record in log if "held_out" in record]
-    settings_now = {key: value for key, value in msgspec.structs.asdict(settings).items() if value is not None}
-    versions: dict[str, str] = json.loads(header["versions"])
+    settings_now = {key: value for key, value in msgspec.structs.asdict(header.config).items() if value is not None}
     files = sorted(str(path.relative_to(folder)) for pattern in _FILES for path in folder.glob(pattern))
     document = {
         "run": str(folder),
         "checkpoint": file.name,
-        "step": int(header["step"]),
-        "seconds": float(header["seconds"]),
-        "dim": int(header["dim"]),
+        "step": header.step,
+        "seconds": header.seconds,
+        "dim": header.dim,
         "settings": settings_now,
-        "versions": versions,
+        "versions": header.versions,
         "history": history,
         "files": files,
     }
@@ -53,7 +48,7 @@ def info(name: str | None, run: options.RunOption, as_json: bool) -> None:
         return
     rows = [(key, str(document[key])) for key in ("run", "checkpoint", "step", "dim")]
     rows += [("trained for", f"{document['seconds']:.1f} s")]
-    rows += [("versions", ", ".join(f"{name} {version}" for name, version in versions.items()))]
+    rows += [("versions", ", ".join(f"{name} {version}" for name, version in header.versions.items()))]
     rows += [("files", "  ".join(files))]
     terminal.print_table(rows)
     terminal.print_table([(key, str(value)) for key, value in settings_now.items()], title="settings")

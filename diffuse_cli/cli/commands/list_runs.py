@@ -19,15 +19,13 @@ Examples:
 @options.common
 def list_runs(outputs: Path, as_json: bool) -> None:
     """Show the runs there are, the latest first."""
-    from diffuse_cli import config
     from diffuse_cli.errors import DiffuseError
-    from diffuse_cli.models import checkpoint, run_folder
+    from diffuse_cli.models import run_folder
 
     rows = []
     for folder in reversed(run_folder.run_folders(outputs)):
         try:
-            header = checkpoint.read_header(folder / run_folder.NEWEST)
-            settings = config.make(config.loads(header["config"]), str(folder))
+            header = run_folder.read_run_header(folder / run_folder.NEWEST)
         except DiffuseError as error:
             terminal.warn(str(error))
             continue
@@ -35,11 +33,11 @@ def list_runs(outputs: Path, as_json: bool) -> None:
         rows.append(
             {
                 "name": folder.name,
-                "dataset": settings.dataset,
-                "step": int(header["step"]),
-                "steps": settings.steps,
-                "schedule": settings.schedule,
-                "prediction": settings.prediction,
+                "dataset": header.config.dataset,
+                "step": header.step,
+                "steps": header.config.steps,
+                "schedule": header.config.schedule,
+                "prediction": header.config.prediction,
                 "written": written,
             }
         )

@@ -129,7 +129,7 @@ def _history(run: "Run") -> "History":
     from diffuse_cli.models import run_folder
     from diffuse_cli.report.document import History
 
-    return History(run.metadata, run_folder.read_log(run.folder) if (run.folder / "log.jsonl").is_file() else [])
+    return History(run.header, run_folder.read_log(run.folder) if (run.folder / "log.jsonl").is_file() else [])
 
 
 def _next_commands(model: "Model", words: list[str]) -> "NextCommands":
