@@ -2,6 +2,7 @@
 
 A choice is `name` or `name:key=value,key=value`, the same in flags, TOML and sweeps: `ddim:eta=0.5`, `moons:noise=0.1`.
 The key of the main option may be left out: `file:points.csv`, `ddim:0.5`. `-` and `_` are the same in a name.
+A value that holds a comma, or `=` where its key is left out, stands in double quotes: `file:"a, b.csv",delimiter=","`.
 A name with a dot in it is the user's own code: `mypackage.mymodule:my_sampler`, with options after another colon.
 
 The tables below hold text only. The module of a factory is imported when the choice is built, so the command line can
@@ -16,6 +17,7 @@ import math
 import re
 import sys
 import typing
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from diffuse_cli.errors import UsageError, unknown
@@ -172,6 +174,7 @@ CATALOG: dict[str, dict[str, Entry]] = {
 _LONG = 60
 _FILES = {"csv", "tsv", "txt", "npy", "npz"}
 _OPTION = re.compile(r"\s*(?P<key>[A-Za-z_][\w-]*)\s*=(?P<value>.*)", re.DOTALL)
+_PART = re.compile(r'\s*(?:[A-Za-z_][\w-]*\s*=\s*)?"(?:[^"]|"")*"\s*(?=,|$)|[^,]*')  # up to a comma outside of quotes
 
 
 # Kinds whose objects depend on their text alone. There is one object for each text, because jit recognises compiled
@@ -194,7 +197,10 @@ class Choice(NamedTuple):
     def __str__(self) -> str:
         if not self.options:
             return self.name
-        return f"{self.name}:" + ",".join(f"{key}={value}" for key, value in self.options.items())
+        main = None if self.own else CATALOG[self.kind][self.name].main
+        return f"{self.name}:" + ",".join(
+            f"{key}={_quote_if_needed(value, main=key == main)}" for key, value in self.options.items()
+        )
 
 
 def parse(kind: str, text: str) -> Choice:
@@ -226,20 +232,54 @@ def short_name(text: str) -> str:
 def _read_options(kind: str, name: str, text: str, main: str | None) -> dict[str, str]:
     options: dict[str, str] = {}
     last = main  # text before the first key belongs to the main option
-    for part in text.split(",") if text else []:
+    for part in _parts(text):
         option = _OPTION.fullmatch(part)
         if option is None and main is not None and last == main:  # the main value may hold commas
-            options[main] = f"{options[main]},{part}" if main in options else part.strip()
+            options[main] = f"{options[main]},{part}" if main in options else _unquote(part)
             continue
         if option is None or not option["value"].strip():
             raise UsageError(
-                f"{kind} {name}: {part.strip()!r} is not key=value (the grammar is {name}:key=value,key=value)"
+                f"{kind} {name}: {part.strip()!r} is not key=value (the grammar is {name}:key=value,key=value; a value "
+                "with a comma in it stands in double quotes)"
             )
         last = option["key"].replace("-", "_")
         if last in options:
             raise UsageError(f"{kind} {name}: {last} is given twice")
-        options[last] = option["value"].strip()
+        options[last] = _unquote(option["value"])
     return options
+
+
+def _parts(text: str) -> Iterator[str]:
+    """What stands between the commas outside of quotes."""
+    position = 0
+    while text:
+        part = typing.cast("re.Match[str]", _PART.match(text, position))  # it matches everywhere, if only emptily
+        yield part[0]
+        if part.end() == len(text):
+            return
+        position = part.end() + 1
+
+
+def quote(value: str) -> str:
+    """A value in double quotes, in which commas and `=` have no meaning.
+
+    >>> quote("a, b.csv")
+    '"a, b.csv"'
+    """
+    doubled = value.replace('"', '""')
+    return f'"{doubled}"'
+
+
+def _unquote(value: str) -> str:
+    value = value.strip()
+    return value[1:-1].replace('""', '"') if len(value) > 1 and value[0] == value[-1] == '"' else value
+
+
+def _quote_if_needed(value: str, *, main: bool) -> str:
+    """The value as it stands in a choice; a main one may hold commas, if nothing after them looks like an option."""
+    _, *rest = value.split(",")
+    needed = any(map(_OPTION.fullmatch, rest)) if main else bool(rest)
+    return quote(value) if needed or value != value.strip() or value.startswith('"') else value
 
 
 def build(kind: str, text: str, *context: Any, trust: bool = True) -> Any:

@@ -17,6 +17,7 @@ from msgspec import Meta
 
 from diffuse_cli.catalog import parse
 from diffuse_cli.errors import DiffuseError, UsageError, unknown
+from diffuse_cli.files import decode
 
 # Bounds from above keep what a typing error, or a file from elsewhere, asks for within what a computer can do.
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
@@ -201,7 +202,7 @@ def read(source: str) -> dict[str, Any]:
             raise unknown("preset", source, sorted(shipped))
         path = shipped[name]
     try:
-        values = loads(path.read_text(encoding="utf-8"))
+        values = loads(decode(path.read_bytes()))
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: not a text file") from error
     except UsageError as error:

@@ -1,5 +1,6 @@
-"""Files written whole or not at all, and what JSON has no word for."""
+"""Files written whole or not at all, text with a byte order mark, and what JSON has no word for."""
 
+import codecs
 import math
 import os
 import tempfile
@@ -34,6 +35,29 @@ def _umask() -> int:
     mask = os.umask(0)  # the only portable way to read it is to set it
     os.umask(mask)
     return mask
+
+
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32-le",  # begins like that of UTF-16
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
+
+
+def decode(content: bytes) -> str:
+    """The text of a file: UTF-8, or what its byte order mark says, as Excel and PowerShell write one.
+
+    Raises UnicodeDecodeError where it is not.
+
+    >>> decode(codecs.BOM_UTF8 + b"steps = 10"), decode("x;y".encode("utf-16"))
+    ('steps = 10', 'x;y')
+    """
+    for mark, encoding in _MARKS.items():
+        if content.startswith(mark):
+            return content[len(mark) :].decode(encoding)
+    return content.decode("utf-8")
 
 
 def finite(value: Any) -> Any:

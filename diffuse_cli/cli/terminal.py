@@ -37,6 +37,26 @@ def without_controls(text: str) -> str:
     return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
 
 
+def show_log() -> None:
+    """From now on show what the package logs, the way a file was read for example, as notes and warnings: each once."""
+    import logging
+
+    class Lines(logging.Handler):
+        def __init__(self) -> None:
+            super().__init__()
+            self.shown: set[str] = set()
+
+        def emit(self, record: logging.LogRecord) -> None:
+            text = record.getMessage()
+            if text not in self.shown:
+                self.shown.add(text)
+                (warn if record.levelno >= logging.WARNING else note)(text)
+
+    logger = logging.getLogger("diffuse_cli")
+    logger.handlers, logger.propagate = [Lines()], False
+    logger.setLevel(logging.INFO)
+
+
 def print_json(document: object) -> None:
     """Exactly one JSON document on stdout. JSON knows finite numbers only; others become null."""
     click.echo(json.dumps(finite(document), indent=2, allow_nan=False))

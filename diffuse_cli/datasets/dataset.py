@@ -64,6 +64,9 @@ class Dataset(NamedTuple):
         is unknown; the exact denoiser of a file is that of the mixture on its training points (models.build.law_of).
     classes: the classes of a law that is a mixture; None for a law without classes.
     columns: the names of the d columns as the user's file has them; None where they have none.
+    origin: what was read from a user's file, in one line.
+    labels: [n], the label of each of `points`, 0, 1, …, and label_names: the text of each label, where `label=` names a
+        column of the file.
     """
 
     draw: Draw
@@ -74,6 +77,9 @@ class Dataset(NamedTuple):
     exact: Callable[[], "Law"] | None = None
     classes: Classes | None = None
     columns: tuple[str, ...] | None = None
+    origin: str | None = None
+    labels: np.ndarray | None = None
+    label_names: tuple[str, ...] | None = None
 
     @property
     def column_names(self) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ A factory takes the number T of steps of the discrete chain and returns a Schedu
 DDPM's 1e-4 and 0.02 times 1000/T, so that all chains of about fifty steps or more end at the same noise level.
 """
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +17,7 @@ from msgspec import Meta
 
 from diffuse_cli.diffusion.process import Schedule, Time, straight_flow, sub_variance_preserving, variance_exploding
 from diffuse_cli.errors import DiffuseError, UsageError
+from diffuse_cli.files import decode
 
 _Beta = Annotated[float, Meta(gt=0, lt=1)]
 _Sigma = Annotated[float, Meta(gt=0, le=1e6)]
@@ -135,15 +137,15 @@ def table(timesteps: int, *, betas: str | None = None, path: str | None = None) 
 
 
 def read_betas(path: str) -> np.ndarray:
-    """The betas [T] in a text file, separated by spaces, commas or line ends.
+    """The betas [T] in a text file, separated by spaces, commas, semicolons or line ends.
 
     Raises DiffuseError where the file cannot be read, UsageError where it holds anything but numbers between 0 and 1.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = decode(Path(path).read_bytes())
     except (OSError, UnicodeDecodeError) as error:
         raise DiffuseError(f"cannot read betas from {path}: {getattr(error, 'strerror', 'not a text file')}") from error
-    return _numbers(text.replace(",", " ").split(), path)
+    return _numbers(re.sub("[,;]", " ", text).split(), path)
 
 
 def _numbers(words: list[str], source: str) -> np.ndarray:

@@ -103,6 +103,7 @@ def common(command: Command) -> Command:
         from diffuse_cli.cli import terminal
 
         terminal.quiet = quiet  # --debug is read where errors are caught
+        terminal.show_log()
         command(**values)
 
     for decorate in (

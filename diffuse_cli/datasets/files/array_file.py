@@ -1,17 +1,20 @@
-"""Tables of numbers in NumPy files, .npy and .npz. Nothing is unpickled: a data file must not run code."""
+"""Tables of numbers in NumPy files, .npy and .npz. Nothing is unpickled: a data file must not run code.
 
+Sizes are checked before anything is built, so that a damaged or hostile file costs no memory.
+"""
+
+import math
+import os
 import zipfile
-import zlib
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
-from diffuse_cli.datasets.files.table import Table, choose_columns
+from diffuse_cli.datasets.files.table import MOST_NUMBERS, Table, check_shape, choose_columns
 from diffuse_cli.errors import DiffuseError, UsageError, unknown
 
 _BEGINNINGS = (b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06")
-_UNREADABLE = (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, MemoryError)
 
 
 def read_array(path: Path, source: str, *, key: str | None, columns: str | None) -> Table:
@@ -19,8 +22,8 @@ def read_array(path: Path, source: str, *, key: str | None, columns: str | None)
 
     `columns` is as in `choose_columns`. The points may still hold nan and infinity.
 
-    Raises DiffuseError if the file cannot be read without pickle or the array is not a table of real numbers;
-    UsageError for a key or column that is not there, or a key that is missing.
+    Raises DiffuseError if the file cannot be read without pickle, is damaged or too large, or the array is not a table
+    of real numbers; UsageError for a key or column that is not there, or a key that is missing.
     """
     with path.open("rb") as stream:
         beginning = stream.read(6)
@@ -29,34 +32,33 @@ def read_array(path: Path, source: str, *, key: str | None, columns: str | None)
             raise DiffuseError(f"{source} is empty.")
         if not beginning.startswith(_BEGINNINGS):
             raise DiffuseError(f"{source} is not a NumPy file, whatever its name says; numpy.save writes one.")
-        array, source = _load(stream, source, key)
+        if beginning.startswith(b"PK"):
+            array, source = _read_archive(stream, source, key)
+        elif key is not None:
+            raise UsageError(f"{source} holds a single array, without a name; leave out key={key}.")
+        else:
+            array = _read(stream, os.fstat(stream.fileno()).st_size, source)
 
-    table = _as_table(array, source)
-    chosen = choose_columns(columns, None, table.shape[1], source)
+    chosen = choose_columns(columns, None, array.shape[1], source)
     with np.errstate(over="ignore"):  # numbers too large for float64 become infinite, and are refused later
-        points = table[:, chosen].astype(np.float64)
-    return Table(points, source, chosen, table.shape[1])
+        points = array[:, chosen].astype(np.float64)
+    epsilon = float(np.finfo(array.dtype).eps) if array.dtype.kind == "f" else 0.0
+    return Table(points, source, chosen, array.shape[1], epsilon=epsilon)
 
 
-def _load(stream: BinaryIO, source: str, key: str | None) -> tuple[np.ndarray, str]:
-    """The array, and its name for messages."""
-    try:
-        loaded = np.load(stream, allow_pickle=False)
-        if isinstance(loaded, np.lib.npyio.NpzFile):
-            key = _which(loaded, key, source)
-            source = f"{source} ({key})"
-            return loaded[key], source
-    except _UNREADABLE as error:
-        if "Object arrays" in str(error):
-            raise DiffuseError(f"{source} holds Python objects, which are never loaded; save plain numbers.") from error
-        raise DiffuseError(f"{source} cannot be read, it may be cut short or damaged: {error}") from error
-    if key is not None:
-        raise UsageError(f"{source} holds a single array, without a name; leave out key={key}.")
-    return loaded, source
+def _read_archive(stream: BinaryIO, source: str, key: str | None) -> tuple[np.ndarray, str]:
+    """The array of an .npz file, and its name for messages."""
+    with _damage_told(source):
+        archive = zipfile.ZipFile(stream)
+    members = {name.removesuffix(".npy"): name for name in archive.namelist()}
+    key = _which(list(members), key, source)
+    source = f"{source} ({key})"
+    with _damage_told(source), archive.open(members[key]) as member:
+        size = archive.getinfo(members[key]).file_size  # no more than this is ever unpacked
+        return _read(member, size, source), source
 
 
-def _which(loaded: "np.lib.npyio.NpzFile", key: str | None, source: str) -> str:
-    names = list(loaded.files)
+def _which(names: list[str], key: str | None, source: str) -> str:
     if not names:
         raise DiffuseError(f"{source} holds no arrays.")
     if key is not None:
@@ -68,14 +70,66 @@ def _which(loaded: "np.lib.npyio.NpzFile", key: str | None, source: str) -> str:
     return names[0]
 
 
-def _as_table(array: np.ndarray, source: str) -> np.ndarray:
-    if not isinstance(array, np.ndarray):  # a zip file can hold anything
+def _read(stream: BinaryIO, size: int, source: str) -> np.ndarray:
+    """The table [n, d] in a stream of `size` bytes, read only after its header is known to be possible."""
+    if stream.read(6) != b"\x93NUMPY":  # a zip file can hold anything
         raise DiffuseError(f"{source} is not an array.")
-    if array.dtype.kind not in "biuf":
-        what = "named fields" if array.dtype.names else f"values of type {array.dtype}"
-        raise DiffuseError(f"{source} holds {what}; points are real numbers, an array of shape [rows, columns].")
-    if array.ndim not in (1, 2):
+    stream.seek(0)
+    with _damage_told(source):
+        version = np.lib.format.read_magic(stream)
+        read_header = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }.get(version, np.lib.format.read_array_header_2_0)  # version 3 differs in the encoding of names of fields
+        shape, _, dtype = read_header(stream)
+        data_begins = stream.tell()
+    _check_kind(shape, dtype, source)
+    rows, columns = (*shape, 1)[:2]
+    check_shape(rows, columns, source)
+    if rows * columns > MOST_NUMBERS:
+        raise DiffuseError(f"{source} says that it holds {rows:,} × {columns:,} numbers; {_MOST_WORDS}.")
+    expected = math.prod(shape) * dtype.itemsize
+    if expected > size - data_begins:
         raise DiffuseError(
-            f"{source} has shape {list(array.shape)}; points have shape [rows, columns], or [rows] for one column."
+            f"{source} cannot be read, it is cut short or damaged: it says that it holds {expected:,} bytes of "
+            f"numbers, and has {size - data_begins:,}."
         )
+    stream.seek(0)
+    with _damage_told(source):
+        array = np.lib.format.read_array(stream, allow_pickle=False)
     return array[:, None] if array.ndim == 1 else array
+
+
+_MOST_WORDS = f"at most {MOST_NUMBERS:,} can be read"
+
+
+def _check_kind(shape: tuple[int, ...], dtype: np.dtype, source: str) -> None:
+    """Refuse what is not a table of real numbers."""
+    if dtype.hasobject:
+        raise DiffuseError(f"{source} holds Python objects, which are never loaded; save plain numbers.")
+    if dtype.kind not in "biuf" or dtype.itemsize == 0:
+        what = "named fields" if dtype.names else f"values of type {dtype}"
+        raise DiffuseError(f"{source} holds {what}; points are real numbers, an array of shape [rows, columns].")
+    if len(shape) not in (1, 2):
+        raise DiffuseError(
+            f"{source} has shape {list(shape)}; points have shape [rows, columns], or [rows] for one column."
+        )
+    if min(shape) < 0:
+        raise DiffuseError(f"{source} cannot be read, it is damaged: it says that its shape is {list(shape)}.")
+
+
+class _damage_told:  # noqa: N801, used like a function
+    """In this block every exception but our own means that the file is damaged, and names it."""
+
+    def __init__(self, source: str):
+        self.source = source
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        # numpy and zipfile raise some twenty kinds on damaged bytes, down to SyntaxError and struct.error
+        if isinstance(error, Exception) and not isinstance(error, DiffuseError):
+            words = " ".join(str(error).split())
+            words = words if len(words) <= 120 else words[:119] + "…"
+            raise DiffuseError(f"{self.source} cannot be read, it may be cut short or damaged: {words}") from error

@@ -1,32 +1,54 @@
-"""Points from a user's file, a text table or a NumPy file."""
+"""Points from a user's file: a text table, a NumPy file, an Excel sheet or a Parquet file."""
 
+import logging
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from diffuse_cli.datasets.dataset import Dataset, standardise
 from diffuse_cli.datasets.files.array_file import read_array
-from diffuse_cli.datasets.files.table import Table, all_but
-from diffuse_cli.datasets.files.text_file import Header, read_text
-from diffuse_cli.errors import DiffuseError, UsageError
+from diffuse_cli.datasets.files.checks import check_spread, check_values, with_findings
+from diffuse_cli.datasets.files.columns import pick
+from diffuse_cli.datasets.files.layout import arrange
+from diffuse_cli.datasets.files.options import Decimal, ReadOptions, Switch
+from diffuse_cli.datasets.files.sheets import read_excel, read_parquet
+from diffuse_cli.datasets.files.table import Table, check_shape
+from diffuse_cli.datasets.files.text_file import read_text
+from diffuse_cli.datasets.files.values import table_of, without_missing
+from diffuse_cli.errors import DiffuseError
 
-_TEXT, _ARRAY = (".csv", ".tsv", ".txt"), (".npy", ".npz")
+_TEXT, _ARRAY = (".csv", ".tsv", ".txt", ".dat", ".tab"), (".npy", ".npz")
+_SHEET = {".xlsx": read_excel, ".xlsm": read_excel, ".parquet": read_parquet, ".pq": read_parquet}
+_KNOWN = (*_TEXT, *_ARRAY, ".xlsx", ".parquet")
 
-_MOST_COLUMNS = 256
-_LARGEST = 1e30  # beyond it squares, and then single precision, overflow
+_log = logging.getLogger(__name__)
 
 
-def file(*, path: str, columns: str | None = None, header: Header = "auto", key: str | None = None) -> Dataset:
-    """The points in a file: .csv, .tsv or .txt (see `read_text`), .npy or .npz (see `read_array`).
+def file(
+    *,
+    path: str,
+    columns: str | None = None,
+    delimiter: str | None = None,
+    decimal: Decimal = "auto",
+    missing: str | None = None,
+    header: Switch = "auto",
+    index: Switch = "auto",
+    label: str | None = None,
+    key: str | None = None,
+) -> Dataset:
+    """The points in a file: .csv, .tsv, .txt or .dat, .npy or .npz, .xlsx or .parquet. See docs/files.md.
 
     path: the file; ~ is the home folder. columns: the columns to read, in this order, as names or numbers from 1 joined
-    by +, like x+y or 1+3. header: whether the first line of a text file is names, if that cannot be recognised. key:
-    the array of an .npz file.
+    by +, like x+y or 1+3. delimiter: what stands between cells: comma, semicolon, tab, space or pipe. decimal: the mark
+    before decimals, point or comma. missing: drop leaves out rows with a missing cell; another value is left out too.
+    header: whether the first row is names. index: whether the first column, if it only numbers the rows, is read.
+    label: a column of labels, which is no coordinate. key: the array of an .npz file, or the sheet of an .xlsx file.
+    What is not given is recognised where that is certain, and otherwise asked for.
 
     `points` of the Dataset is [n, d], and `draw` picks rows of it at random, with replacement. The density is unknown,
-    so `exact` is None. Each column has its own scale, since columns may have different units.
+    so `exact` is None. Each column has its own scale, since columns may have different units. `origin` says what was
+    read; it is logged too, and so is what a user should look at.
 
     Raises DiffuseError, with the place of the fault, if the file cannot be read or does not hold at least 2 points of 1
     to 256 finite, varying coordinates; UsageError for an option that has no meaning for the file.
@@ -34,65 +56,105 @@ def file(*, path: str, columns: str | None = None, header: Header = "auto", key:
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder, "points.csv")
-    ...     _ = path.write_text("x,y\\n0,1\\n1,3\\n")
+    ...     _ = path.write_text("x;y\\n0,5;1\\n1,5;3\\n")
     ...     dataset = file(path=str(path))
     >>> dataset.standard.mean
-    array([0.5, 2. ])
+    array([1., 2.])
     """
-    table = _read(path, columns, header, key)
+    options = ReadOptions(path, columns, delimiter, decimal, missing, header, index, label, key)
+    table = _read(options)
     if len(table.points) == 1:
         raise DiffuseError(f"{table.source} holds one point only; at least two are needed, and hundreds to learn from.")
     points = table.points
     standard = standardise(points, per_column=True)
-    _check_spread(table, standard.scale)
+    check_spread(table, standard.scale, options)
+    table = with_findings(table, standard)
+    _tell(table)
 
     def draw(rng: np.random.Generator, n: int) -> np.ndarray:
         return points[rng.integers(len(points), size=n)]
 
-    return Dataset(draw, points.shape[1], standard, points=points, columns=table.column_names)
+    return Dataset(
+        draw,
+        points.shape[1],
+        standard,
+        points=points,
+        columns=table.column_names,
+        origin=table.origin,
+        labels=table.labels,
+        label_names=table.label_names,
+    )
 
 
 def read_points(
-    *, path: str, columns: str | None = None, header: Header = "auto", key: str | None = None
+    *,
+    path: str,
+    columns: str | None = None,
+    delimiter: str | None = None,
+    decimal: Decimal = "auto",
+    missing: str | None = None,
+    header: Switch = "auto",
+    index: Switch = "auto",
+    label: str | None = None,
+    key: str | None = None,
 ) -> np.ndarray:
     """The points [n, d] in a file, float64. They are read as by `file`, but one point is enough and none need vary.
 
-    Raises DiffuseError and UsageError like `file`.
+    Raises DiffuseError and UsageError like `file`; flags that they offer are for `--points`.
     """
-    return _read(path, columns, header, key).points
+    options = ReadOptions(path, columns, delimiter, decimal, missing, header, index, label, key, flag="--points")
+    table = _read(options)
+    _tell(table)
+    return table.points
 
 
-def _read(path: str, columns: str | None, header: Header, key: str | None) -> Table:
+def _tell(table: Table) -> None:
+    _log.info(table.origin)
+    for warning in table.warnings:
+        _log.warning(warning)
+
+
+def _read(options: ReadOptions) -> Table:
     """The file's table, its shape and values checked."""
-    table = _open(path, columns, header, key)
-    _check_shape(table)
-    _check_values(table)
+    try:
+        table = _open(options)
+    except OSError as error:
+        raise DiffuseError(f"cannot read {options.path}: {error.strerror or error}.") from error
+    table = without_missing(table, options)
+    check_values(table)
     return table
 
 
-def _open(path: str, columns: str | None, header: Header, key: str | None) -> Table:
+def _open(options: ReadOptions) -> Table:
+    path = options.path
     try:
         place = Path(path).expanduser()
     except RuntimeError as error:  # ~name of a user that does not exist
         raise DiffuseError(f"cannot read {path}: {error}") from error
-    try:
-        if place.is_dir():
-            raise DiffuseError(f"{path} is a folder; name a file in it{_examples(place)}.")
-        if not place.exists():
-            raise DiffuseError(_missing(place, path))
-        suffix = place.suffix.lower()
-        if suffix in _TEXT:
-            if key is not None:
-                raise UsageError(f"{path}: key={key} chooses an array of an .npz file, and this is a text file.")
-            return read_text(place, path, header=header, columns=columns)
-        if suffix in _ARRAY:
-            if header != "auto":
-                raise UsageError(f"{path}: header={header} is for text files; a NumPy file has no line of names.")
-            return read_array(place, path, key=key, columns=columns)
-    except OSError as error:
-        raise DiffuseError(f"cannot read {path}: {error.strerror or error}.") from error
-    what = f"files that end in {suffix}" if suffix else "files without an ending"
-    raise DiffuseError(f"{path}: {what} cannot be read; known are {', '.join(_TEXT + _ARRAY)}.")
+    if place.is_dir():
+        raise DiffuseError(f"{path} is a folder; name a file in it{_examples(place)}.")
+    if not place.exists():
+        raise DiffuseError(_missing(place, path))
+    suffix = place.suffix.lower()
+    if suffix not in (*_TEXT, *_ARRAY, *_SHEET):
+        what = f"files that end in {suffix}" if suffix else "files without an ending"
+        raise DiffuseError(f"{path}: {what} cannot be read; known are {', '.join(_KNOWN)}.")
+    if not place.is_file():
+        raise DiffuseError(f"{path} is not a file but a device or a pipe; save what comes from it first.")
+    if suffix in _ARRAY:
+        options.refuse("text files; a NumPy file has numbers only, without names",
+                       "delimiter", "decimal", "header", "index", "label")  # fmt: skip
+        return read_array(place, path, key=options.key, columns=options.columns)
+    if suffix in _SHEET:
+        options.refuse("text files", "delimiter")
+        sheet = _SHEET[suffix](place, options)
+    else:
+        options.refuse(".npz and .xlsx files, and this is a text file", "key")
+        sheet = read_text(place, options)
+    layout = arrange(sheet, options)
+    if options.columns is None:
+        check_shape(len(layout.rows), layout.width, layout.source)
+    return table_of(layout, pick(layout, options), options)
 
 
 def _missing(place: Path, path: str) -> str:
@@ -106,43 +168,4 @@ def _missing(place: Path, path: str) -> str:
 
 def _examples(folder: Path) -> str:
     names = sorted(name for name in os.listdir(folder) if Path(name).suffix.lower() in _TEXT + _ARRAY)
-    return f", like {folder / names[0]}" if names else f" that ends in {', '.join(_TEXT + _ARRAY)}"
-
-
-def _check_shape(table: Table) -> None:
-    rows, columns = table.points.shape
-    if rows == 0 or columns == 0:
-        raise DiffuseError(f"{table.source} holds no points: {rows} rows, {columns} columns.")
-    if columns > _MOST_COLUMNS:
-        advice = "transpose it if each column is a point" if rows <= _MOST_COLUMNS else "choose some with columns=1+2+…"
-        raise DiffuseError(
-            f"{table.source} has {columns} columns, and at most {_MOST_COLUMNS} can be learnt; {advice}."
-        )
-
-
-def _check_values(table: Table) -> None:
-    def refuse(wrong: np.ndarray, why: Callable[[float], str]) -> None:
-        if wrong.any():
-            row, column = np.argwhere(wrong)[0]
-            others = f" ({wrong.sum()} such cells)" if wrong.sum() > 1 else ""
-            raise DiffuseError(f"{table.cell(row, column)}: {why(table.points[row, column])}{others}.")
-
-    refuse(
-        ~np.isfinite(table.points), lambda value: f"{value:g} is not a finite number; fill the gap or remove the row"
-    )
-    refuse(np.abs(table.points) > _LARGEST, lambda value: f"{value:g} is too large; the limit is ±{_LARGEST:g}")
-
-
-def _check_spread(table: Table, scale: np.ndarray) -> None:
-    """Refuse columns that do not vary, or so little that their variance is lost in underflow."""
-    flat = np.flatnonzero((np.ptp(table.points, axis=0) == 0) | (scale < 1 / _LARGEST))
-    if not len(flat):
-        return
-    listed = ", ".join(table.column(column) for column in flat[:8]) + (", …" if len(flat) > 8 else "")
-    advice = ""
-    if len(flat) < len(scale):
-        varying = set(range(len(scale))) - set(flat.tolist())
-        kept_columns = [table.columns[column] for column in varying]
-        choice = all_but([index for index in range(table.width) if index not in kept_columns], table.width)
-        advice = f"; leave {'it' if len(flat) == 1 else 'them'} out" + (f" with {choice}" if choice else "")
-    raise DiffuseError(f"{table.source}: {listed} {'does' if len(flat) == 1 else 'do'} not vary{advice}.")
+    return f", like {folder / names[0]}" if names else f" that ends in {', '.join(_KNOWN)}"
