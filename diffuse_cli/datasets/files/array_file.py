@@ -14,6 +14,8 @@ import numpy as np
 from diffuse_cli.datasets.files.table import MOST_NUMBERS, Table, check_shape, choose_columns
 from diffuse_cli.errors import DiffuseError, UsageError, unknown
 
+_DEFLATE = 1032  # unpacked bytes for one packed byte, at most
+_LONGEST_HEADER = 10_000  # bytes; numpy takes no longer ones for safe
 _BEGINNINGS = (b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06")
 
 
@@ -54,8 +56,13 @@ def _read_archive(stream: BinaryIO, source: str, key: str | None) -> tuple[np.nd
     key = _which(list(members), key, source)
     source = f"{source} ({key})"
     with _damage_told(source), archive.open(members[key]) as member:
-        size = archive.getinfo(members[key]).file_size  # no more than this is ever unpacked
-        return _read(member, size, source), source
+        return _read(member, _unpacked_size(archive.getinfo(members[key])), source), source
+
+
+def _unpacked_size(member: zipfile.ZipInfo) -> int:
+    """The size that a member says it has, or less where its packed bytes cannot become so many."""
+    packed = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: _DEFLATE}.get(member.compress_type)
+    return member.file_size if packed is None else min(member.file_size, packed * member.compress_size)
 
 
 def _which(names: list[str], key: str | None, source: str) -> str:
@@ -77,6 +84,10 @@ def _read(stream: BinaryIO, size: int, source: str) -> np.ndarray:
     stream.seek(0)
     with _damage_told(source):
         version = np.lib.format.read_magic(stream)
+        length = int.from_bytes(stream.read(2 if version == (1, 0) else 4), "little")
+        if length > _LONGEST_HEADER:
+            raise ValueError(f"its header has {length:,} bytes")
+        stream.seek(8)
         read_header = {
             (1, 0): np.lib.format.read_array_header_1_0,
             (2, 0): np.lib.format.read_array_header_2_0,

@@ -41,14 +41,17 @@ def pick(layout: Layout, options: ReadOptions) -> Chosen:
             raise UsageError(f"{layout.source}: {describe_column(label, layout.names)} cannot be label and coordinate")
         return Chosen(chosen, label)
     chosen = [index for index in range(layout.width) if index != label]
-    if len(chosen) > 1 and chosen[0] == 0 and _is_index(layout, options, chosen):
-        chosen = chosen[1:]
-        layout.notes.append("index column left out")
     empty = [index for index in chosen if all(map(is_missing, layout.column(index)))]
     if empty and len(empty) < len(chosen):
         chosen = [index for index in chosen if index not in empty]
-        words = listed([describe_column(index, layout.names) for index in empty])
-        layout.notes.append(f"{words} left out: empty")
+        named = [describe_column(index, layout.names) for index in empty if layout.names and layout.names[index]]
+        if named:
+            layout.notes.append(f"{listed(named)} left out: empty")
+    if len(chosen) > 1 and _is_index(layout, options, chosen[0]):
+        chosen = chosen[1:]
+        while len(chosen) > 1 and _is_old_index(layout, chosen[0]):
+            chosen = chosen[1:]
+        layout.notes.append("index column left out")
     _refuse_text(layout, options, chosen, label)
     return Chosen(chosen, label)
 
@@ -65,25 +68,32 @@ def _label(layout: Layout, options: ReadOptions) -> int | None:
     return chosen[0]
 
 
-def _is_index(layout: Layout, options: ReadOptions, chosen: list[int]) -> bool:
+def _is_old_index(layout: Layout, first: int) -> bool:
+    """Whether a column is an index that was read as a column once and written again beside a new one."""
+    return (
+        layout.names is not None and layout.names[first].lower() in _INDEX_NAMES and counts_rows(layout.column(first))
+    )
+
+
+def _is_index(layout: Layout, options: ReadOptions, first: int) -> bool:
     """Whether the first column numbers or names the rows, by `index=` or by its name and cells."""
     if options.index != "auto":
         return options.index == "no"
-    column = layout.column(0)
-    named = layout.names is None or layout.names[0].lower() not in _INDEX_NAMES
+    column, word = layout.column(first), f"{layout.source}: {describe_column(first, layout.names)}"
+    named = layout.names is None or layout.names[first].lower() not in _INDEX_NAMES
     if named:
         if len(column) >= _FEW and counts_rows(column):
             layout.warnings.append(
-                f"{layout.source}: {describe_column(0, layout.names)} counts the rows from {column[0]} and is read as "
-                f"a coordinate; to leave it out: {options.flag_with(index='no')}"
+                f"{word} counts the rows from {column[0]} and is read as a coordinate; to leave it out: "
+                f"{options.flag_with(index='no')}"
             )
         return False
     whole = all(cell.lstrip("-").isdecimal() for cell in column) and len(set(column)) == len(column)
     if whole or not any(map(is_number, column)):
         return True
     raise DiffuseError(
-        f"{layout.source}: {describe_column(0, layout.names)} has no name of its own and may be an index. To leave it "
-        f"out: {options.flag_with(index='no')} – to keep it: {options.flag_with(index='yes')}"
+        f"{word} has no name, or that of an index, and does not count the rows. To leave it out: "
+        f"{options.flag_with(index='no')} – to keep it: {options.flag_with(index='yes')}"
     )
 
 
@@ -104,6 +114,8 @@ def _refuse_text(layout: Layout, options: ReadOptions, chosen: list[int], label:
     rest = [index for index in chosen if index not in texts]
     if not rest:
         raise DiffuseError(f"{start}; no column is left to learn from")
+    if len(layout.rows) == 1:
+        raise DiffuseError(start)
     others = spelled(rest, layout.names)
     ways = [f"to leave {'it' if len(texts) == 1 else 'them'} out: {options.flag_with(columns=others)}"]
     repeated = [index for index in texts if len(set(layout.column(index))) <= len(layout.rows) / 2]

@@ -15,8 +15,8 @@ class Sheet(NamedTuple):
     """Rows of text as a file has them, each with its number, and what the file tells of their meaning.
 
     row: the word for a row in messages. delimiter: the word for the character between cells, in text files.
-    names: the names of the columns, where the format has a place for them. quoted_names: the first row is in quotes and
-        others are not. comment: the cells of a comment directly before the first row, and its number.
+    names: the names of the columns, where the format has a place for them. quoted: whether all of the first row is in
+        quotes, and any of the second. comment: the cells of a comment directly before the first row, and its number.
     """
 
     source: str
@@ -25,7 +25,7 @@ class Sheet(NamedTuple):
     notes: tuple[str, ...] = ()
     delimiter: str | None = None
     names: list[str] | None = None
-    quoted_names: bool = False
+    quoted: tuple[bool, bool] = (False, False)
     comment: tuple[int, list[str]] | None = None
 
 
@@ -66,11 +66,11 @@ def arrange(sheet: Sheet, options: ReadOptions) -> Layout:
     if sheet.names is None:
         rows, titles = _without_titles(rows, width)
         if titles:
-            notes.append(f"{sheet.row} {_span(titles)} above the table left out")
+            notes.append(f"{sheet.row}{_span(titles)} above the table left out")
     names = sheet.names
     if names is not None and options.header != "auto":
         raise UsageError(f"{sheet.source}: header={options.header}: this kind of file has its names apart")
-    if names is None and _numbered_by_r(rows, width):
+    if names is None and _numbered_by_r(rows, width) and not _may_be_decimals(sheet, width):
         rows[0] = (rows[0][0], ["", *rows[0][1]])
         names_line, names = rows.pop(0)
     else:
@@ -83,10 +83,10 @@ def arrange(sheet: Sheet, options: ReadOptions) -> Layout:
     if names is None and options.header == "auto" and sheet.comment is not None:
         line, cells = sheet.comment
         if len(cells) == width and not any(map(is_number, cells)):
-            names = cells
+            names, warnings = cells, []
             notes.append(f"names from the comment in line {line}")
     if names is None and options.header == "auto":
-        notes.append("no names above it")
+        notes.append("no line of names")
     if not rows:
         raise DiffuseError(f"{sheet.source} has a line of names ({sheet.row} {names_line}) and no rows below it.")
     lines, cells = [line for line, _ in rows], [cells for _, cells in rows]
@@ -98,7 +98,7 @@ def _counted(number: int, what: str, then: str) -> str:
 
 
 def _span(lines: list[int]) -> str:
-    return str(lines[0]) if len(lines) == 1 else f"{lines[0]} to {lines[-1]}"
+    return f" {lines[0]}" if len(lines) == 1 else f"s {lines[0]} to {lines[-1]}"
 
 
 def _without_empty_end(rows: Rows) -> tuple[Rows, int]:
@@ -139,16 +139,26 @@ def _numbered_by_r(rows: Rows, width: int) -> bool:
     return counts or (not any(map(is_number, column)) and any(map(is_number, below[0])))
 
 
+def _may_be_decimals(sheet: Sheet, width: int) -> bool:
+    """Whether one name above two cells may be a column of numbers with decimal commas."""
+    return width == 2 and sheet.delimiter == "comma" and not sheet.quoted[0]
+
+
 def _check_widths(rows: Rows, width: int, sheet: Sheet, options: ReadOptions) -> None:
     first_line, first = rows[0]
     others = [(line, cells) for line, cells in rows if len(cells) != width]
     if not others:
         return
     line, cells = others[0]
-    if len(first) == 1 and width == 2 and len(others) == 1 and sheet.delimiter == "comma":
+    if len(first) == 1 and len(others) == 1 and _may_be_decimals(sheet, width):
         advice = options.flag_with(delimiter="semicolon", decimal="comma")
         raise DiffuseError(
             f"{sheet.source} has one name and a comma in each row; if it is a decimal comma, this reads it: {advice}"
+        )
+    if sheet.delimiter == "comma" and width == 2 * len(first) and len(others) == 1:
+        raise DiffuseError(
+            f"{sheet.source} has {len(first)} names and {width} cells in each row; if these are decimal commas, save "
+            "the table with semicolons between the cells, or with decimal points"
         )
     if line == first_line and len(rows) > 1:  # the first row differs from all others
         line, (first_line, first) = rows[1][0], rows[0]
@@ -168,14 +178,15 @@ def _has_names(rows: Rows, width: int, sheet: Sheet, options: ReadOptions, warni
         return options.header == "yes"
     first = rows[0][1]
     if options.columns is not None and not only_numbers(options.columns):
-        return sheet.quoted_names or not all(map(is_number, first))
+        return sheet.quoted == (True, False) or not all(map(is_number, first))
     picked = range(width) if options.columns is None else [int(part) - 1 for part in options.columns.split("+")]
     if options.label is not None and options.label.isdecimal():
         picked = [index for index in picked if index != int(options.label) - 1]
     cells = [first[index] for index in picked if 0 <= index < width]
     if any(not is_missing(cell) for cell in cells) and not any(map(is_number, cells)):
         return True
-    if sheet.quoted_names or (not first[0] and width > 1 and counts_rows([cells[0] for _, cells in rows[1:]])):
+    above_index = not first[0] and width > 1 and counts_rows([cells[0] for _, cells in rows[1:]])
+    if sheet.quoted == (True, False) or above_index:
         return True
     if all(map(is_number, first)) and _may_be_names(rows):
         warnings.append(
@@ -196,12 +207,18 @@ def counts_rows(cells: list[str]) -> bool:
 
 
 def _may_be_names(rows: Rows) -> bool:
-    """Whether a first row of numbers may be names: different whole numbers above ones that are not whole, or 0, 1, …"""
+    """Whether a first row of numbers may be names: different whole numbers above other numbers, years, or 0, 1, 2, …"""
     (_, first), below = rows[0], [cells for _, cells in rows[1:200]]
     if not all(cell.isdecimal() for cell in first) or len(set(first)) < len(first) or not below:
         return False
-    whole = sum(cell.lstrip("+-").isdecimal() for cells in below for cell in cells)
-    return (counts_rows(first) and len(first) > 1) or whole < len(below) * len(first) / 2
+    others = [cell for cells in below for cell in cells]
+    whole = sum(cell.lstrip("+-").isdecimal() for cell in others)
+    years = all(map(_is_year, first)) and sum(map(_is_year, others)) < len(others) / 2
+    return (counts_rows(first) and len(first) > 2) or years or whole < len(others) / 2
+
+
+def _is_year(cell: str) -> bool:
+    return cell.isdecimal() and 1800 <= int(cell) <= 2100
 
 
 def _is_units(rows: Rows) -> bool:

@@ -19,7 +19,7 @@ def _pattern(decimal: str, group: str, extra: str = "") -> re.Pattern[str]:
 _INDIAN = r"|[1-9]\d?(?:,\d\d)+,\d{3}"  # 12,34,567
 _WRITTEN = {"point": _pattern(r"\.", ",", _INDIAN), "comma": _pattern(",", ".")}
 _GROUPS = {"point": f",'’{_SPACES}", "comma": f".'’{_SPACES}"}
-_MINUS = re.compile(r"^[\u2212\u2013\ufe63\uff0d]")
+_MINUS = re.compile(r"(?:^|(?<=[eE]))[\u2212\u2013\ufe63\uff0d]")
 
 _MISSING = {
     "", "na", "n/a", "#n/a", "#na", "<na>", "nan", "-nan", "+nan", "nat", "null", "#null!", "none", "nil", "missing",
@@ -101,7 +101,7 @@ def fault(cell: str) -> str:
     if "%" in cell or "‰" in cell:
         return f"{short} has a percent sign; save the column as plain numbers"
     if re.fullmatch(r"\(\s*[\d.,' ]+\)|[\d.,' ]+-", cell):
-        return f"{short} is a negative number of bookkeepers; save the column as plain numbers with a minus before them"
+        return f"{short} is a negative number of bookkeeping; save plain numbers, with a minus before them"
     if re.match(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}\b", cell):
         return f"{short} is a date"
     if re.fullmatch(r"[+-]?[\d.,]+\s*[^\W\d_][\w/²³^µ°]*", cell):

@@ -10,10 +10,11 @@ from diffuse_cli.datasets.files.options import DELIMITERS, ReadOptions
 from diffuse_cli.errors import DiffuseError
 
 _COMMENT = ("#", "%")
+_RULE = re.compile(r"[ \t:=-]*[|+][ \t|+:=-]*")  # between the names and the rows of a table drawn with characters
 
 
 def read_text(path: Path, options: ReadOptions) -> Sheet:
-    """Read a text file of rows; blank lines and lines that begin with # or % are skipped.
+    """Read a text file of rows; blank lines lines that begin with # or %, and drawn rules are skipped.
 
     The delimiter is that of the options, or of Excel's first line `sep=;`, or a tab in a .tsv or .tab file, or the one
     under which most cells are numbers.
@@ -26,7 +27,11 @@ def read_text(path: Path, options: ReadOptions) -> Sheet:
     delimiter = options.delimiter_character()
     if named := dialect.named_delimiter(numbered[0][1]):
         numbered = numbered[1:]
-    lines = [(number, text) for number, text in numbered if not text.lstrip().startswith(_COMMENT)]
+    lines = [
+        (number, text)
+        for number, text in numbered
+        if not text.lstrip().startswith(_COMMENT) and not _RULE.fullmatch(text)
+    ]
     if not lines:
         raise DiffuseError(f"{source} holds no rows of numbers.")
     if delimiter is None:
@@ -38,18 +43,15 @@ def read_text(path: Path, options: ReadOptions) -> Sheet:
         row="line",
         notes=tuple(notes),
         delimiter=next(word for word, character in DELIMITERS.items() if character == delimiter),
-        quoted_names=_only_first_is_quoted(lines),
+        quoted=_quoted(lines),
         comment=_names_in_comment(numbered, lines[0][0], delimiter, source),
     )
 
 
-def _only_first_is_quoted(lines: dialect.Lines) -> bool:
-    """Whether all cells of the first line are in quotes, and none of the second: then the first is names."""
-    return (
-        len(lines) > 1
-        and re.fullmatch(r'\s*"[^"]*"(\s*[,;\t| ]\s*"[^"]*")*\s*', lines[0][1]) is not None
-        and '"' not in lines[1][1]
-    )
+def _quoted(lines: dialect.Lines) -> tuple[bool, bool]:
+    """Whether all cells of the first line are in quotes, and any of the second."""
+    first = re.fullmatch(r'\s*"[^"]*"(\s*[,;\t| ]\s*"[^"]*")*\s*', lines[0][1]) is not None
+    return first, len(lines) > 1 and '"' in lines[1][1]
 
 
 def _names_in_comment(numbered: dialect.Lines, first: int, delimiter: str, source: str) -> tuple[int, list[str]] | None:

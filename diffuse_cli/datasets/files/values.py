@@ -120,7 +120,7 @@ def without_missing(table: Table, options: ReadOptions) -> Table:
         raise DiffuseError(f"{table.source}: {count} (first {table.row} {table.line(row)}, {place}){way}")
     if rows.all():
         raise DiffuseError(f"{table.source}: every row has a missing cell, so none is left.")
-    note = f"{rows.sum():,} row{'s' * (rows.sum() != 1)} with missing cells dropped"
+    note = f"{rows.sum():,} row{'s' * int(rows.sum() != 1)} with missing cells dropped"
     return _warn_of_sentinels(table.keep(~rows)._replace(notes=(*table.notes, note)), options)
 
 

@@ -245,7 +245,7 @@ GOOD = "1,2\n3,4\n5,7\n"
         ("p.csv", "1,2\n3,1e40\n", "p.csv, line 2, column 2: 1e+40 is too large; the limit is ±1e+30"),
         ("p.csv", "x,y\n1,2\n3,4,5\n", "p.csv, line 3: 3 cells where line 1 has 2"),
         ("p.csv", "1,2\n3,4\n5\n", "p.csv, line 3: 1 cell where line 1 has 2"),
-        ("p.csv", '1,2\n"3,4\n5,6\n', "p.csv, line 3: 1 cell where line 1 has 2"),
+        ("p.csv", '1,2\n"3,4\n5,6\n', "p.csv, line 2: a quote is not closed"),
         (
             "p.csv",
             "x,y\n1,3\n2,3\n",
