@@ -65,7 +65,7 @@ CATALOG: dict[str, dict[str, Entry]] = {
         ),
         "bimodal": Entry(f"{_GAUSSIANS}:bimodal", "two Gaussians on a line"),
         "file": Entry(
-            "diffuse_cli.datasets.files.points:file", "your own points: file:points.csv, or .npy, .npz", "path"
+            "diffuse_cli.datasets.files.points:file", "your own points: file:points.csv, .npy, .npz, .xlsx, …", "path"
         ),
     },
     "schedule": {

@@ -290,7 +290,7 @@ def test_the_log_has_the_excess(trained):
         ("likelihood --points missing.csv", 1, "missing.csv"),
         ("likelihood --points empty.csv", 1, "empty.csv is empty"),
         ("likelihood --points nan.csv", 1, "nan is not a finite number"),
-        ("likelihood --points wide.csv", 1, "choose some with wide.csv,columns=1+2"),
+        ("likelihood --points wide.csv", 1, "to choose the first: --points wide.csv,columns=1+2"),
         ("likelihood --points one.csv -n 5", 2, "-n"),
         ("likelihood --points one.csv --out p.txt", 2, ".npz"),
         ("likelihood --points one.csv --tolerance 2", 2, "0<x<1"),

@@ -131,6 +131,12 @@ def test_impossible_tables_are_refused(text, said):
         catalog.build("schedule", text, 4)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_betas_as_spreadsheets_write_them_are_read(tmp_path, encoding):
+    (tmp_path / "betas.csv").write_bytes("0.1;0.2\r\n0.3\r\n".encode(encoding))
+    np.testing.assert_array_equal(schedules.read_betas(str(tmp_path / "betas.csv")), [0.1, 0.2, 0.3])
+
+
 def test_a_missing_table_is_said(tmp_path):
     with pytest.raises(DiffuseError, match="cannot read"):
         catalog.build("schedule", f"table:path={tmp_path / 'no.csv'}", 4)

@@ -1,6 +1,7 @@
 """diffuse likelihood"""
 
 import math
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -202,7 +203,10 @@ def _read(text: str, dim: int, name: str) -> "np.ndarray":
 
     points = read_points(**catalog.convert_options(catalog.parse("dataset", f"file:{text}")))
     if points.shape[1] != dim:
-        choose = f"; choose some with {text},columns=1+2" if points.shape[1] > dim and "," not in text else ""
+        choose = ""
+        if points.shape[1] > dim and "," not in text:
+            columns = "+".join(str(column + 1) for column in range(dim))
+            choose = f"; to choose the first: --points {shlex.quote(f'{text},columns={columns}')}"
         raise DiffuseError(f"{text} has {points.shape[1]} columns, and the data of {name} have {dim}{choose}")
     return points
 

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from diffuse_cli.datasets.files.layout import Layout, counts_rows, only_numbers
-from diffuse_cli.datasets.files.numbers import fault, is_missing, is_number
+from diffuse_cli.datasets.files.numbers import fault, is_missing, is_number, plain_numbers
 from diffuse_cli.datasets.files.options import ReadOptions
 from diffuse_cli.datasets.files.table import choose_columns, describe_column, listed, spelled
 from diffuse_cli.errors import DiffuseError, UsageError
@@ -99,6 +99,8 @@ def _is_index(layout: Layout, options: ReadOptions, first: int) -> bool:
 
 def is_text(cells: list[str]) -> bool:
     """Whether most of the cells that are not missing are no numbers."""
+    if plain_numbers(cells) is not None:
+        return False
     present = [cell for cell in cells if not is_missing(cell)]
     return sum(map(is_number, present)) < len(present) / 2
 

@@ -106,7 +106,9 @@ def _without_empty_end(rows: Rows) -> tuple[Rows, int]:
     width = usual_width(rows)
     while width > 1 and not any(len(cells) >= width and cells[width - 1] for _, cells in rows):
         width -= 1
-    return [(line, cells if any(cells[width:]) else cells[:width]) for line, cells in rows], width
+    if any(len(cells) > width for _, cells in rows):
+        rows = [(line, cells if any(cells[width:]) else cells[:width]) for line, cells in rows]
+    return rows, width
 
 
 def _without_titles(rows: Rows, width: int) -> tuple[Rows, list[int]]:

@@ -17,7 +17,7 @@ def _pattern(decimal: str, group: str, extra: str = "") -> re.Pattern[str]:
 
 
 _INDIAN = r"|[1-9]\d?(?:,\d\d)+,\d{3}"  # 12,34,567
-_WRITTEN = {"point": _pattern(r"\.", ",", _INDIAN), "comma": _pattern(",", ".")}
+_WRITTEN: dict[Mark, re.Pattern[str]] = {"point": _pattern(r"\.", ",", _INDIAN), "comma": _pattern(",", ".")}
 _GROUPS = {"point": f",'’{_SPACES}", "comma": f".'’{_SPACES}"}
 _MINUS = re.compile(r"(?:^|(?<=[eE]))[\u2212\u2013\ufe63\uff0d]")
 
@@ -52,6 +52,14 @@ def number(cell: str, decimal: Mark = "point") -> float | None:
     return math.nan if is_missing(cell) else None
 
 
+def plain_numbers(cells: list[str]) -> list[float] | None:
+    """The numbers in cells if all are written as programs write them, decimals with a point; this is the quick way."""
+    try:
+        return None if any("_" in cell for cell in cells) else list(map(float, cells))
+    except ValueError:
+        return None
+
+
 def is_number(cell: str) -> bool:
     """Whether a cell is a number in one of the ways to write them; a missing one is not."""
     return any((value := number(cell, decimal)) is not None and not math.isnan(value) for decimal in ("point", "comma"))
@@ -62,29 +70,25 @@ def _clean(cell: str) -> str:
 
 
 class Evidence(NamedTuple):
-    """Cells that can be read in one way only, and one that can be read in two: 1,234 and 1.234. None if there are none.
+    """What cells tell of the decimal mark: it, or the first cells that can be read in two ways, 1,234 and 1.234."""
 
-    point: the first whose decimal mark can only be a point. comma: likewise.
-    """
-
-    point: str | None
-    comma: str | None
+    mark: Mark | None
     either_comma: str | None
     either_point: str | None
 
 
 def evidence(cells: Iterable[str]) -> Evidence:
-    """What the cells tell of the decimal mark."""
+    """What the cells tell of the decimal mark, by the first that can be read in one way only."""
     first: dict[str, str] = {}
     for cell in cells:
         if "," in cell or "." in cell:
             text = _clean(cell)
             readings = [mark for mark, written in _WRITTEN.items() if written.fullmatch(text)]
             if len(readings) == 1:
-                first.setdefault(readings[0], text)
-            elif readings:
-                first.setdefault("either_comma" if "," in text else "either_point", text)
-    return Evidence(*(first.get(name) for name in Evidence._fields))
+                return Evidence(readings[0], None, None)
+            if readings:
+                first.setdefault("," if "," in text else ".", text)
+    return Evidence(None, first.get(","), first.get("."))
 
 
 _CURRENCY = re.compile(r"[$€£¥₹₽₩₺₴฿¢]|\b(?:USD|EUR|GBP|CHF|JPY|INR)\b")

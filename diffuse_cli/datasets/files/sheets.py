@@ -34,7 +34,7 @@ def read_excel(path: Path, options: ReadOptions) -> Sheet:
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(member.file_size for member in archive.infolist())
-    except (zipfile.BadZipFile, ValueError) as error:
+    except Exception as error:  # zipfile raises several kinds on damaged files
         raise DiffuseError(f"{source} cannot be read, it may be damaged or not an .xlsx file: {error}") from error
     if size > _MOST_BYTES:
         raise DiffuseError(

@@ -4,7 +4,7 @@ import numpy as np
 
 from diffuse_cli.datasets.files.columns import Chosen
 from diffuse_cli.datasets.files.layout import Layout
-from diffuse_cli.datasets.files.numbers import Mark, evidence, fault, is_missing, is_number, number
+from diffuse_cli.datasets.files.numbers import Mark, evidence, fault, is_missing, is_number, number, plain_numbers
 from diffuse_cli.datasets.files.options import ReadOptions
 from diffuse_cli.datasets.files.table import Table, describe_column, spelled
 from diffuse_cli.errors import DiffuseError
@@ -22,7 +22,7 @@ def table_of(layout: Layout, chosen: Chosen, options: ReadOptions) -> Table:
     columns = []
     for index in chosen.coordinates:
         cells = layout.column(index)
-        values = [number(cell, decimal) for cell in cells]
+        values = (plain_numbers(cells) if decimal == "point" else None) or [number(cell, decimal) for cell in cells]
         if None in values and marker is not None:
             values = [np.nan if cell == marker else value for cell, value in zip(cells, values, strict=True)]
         columns.append(values)
@@ -48,8 +48,8 @@ def _decimal(layout: Layout, chosen: Chosen, options: ReadOptions) -> Mark:
     if options.decimal != "auto":
         return options.decimal
     found = evidence(cell for index in chosen.coordinates for cell in layout.column(index))
-    if found.point is not None or found.comma is not None:
-        return "point" if found.comma is None else "comma" if found.point is None else "point"
+    if found.mark is not None:
+        return found.mark
     # A comma in the cells, or semicolons between them, come from programs that write decimals with a comma
     either = found.either_comma or (found.either_point if layout.delimiter == "semicolon" else None)
     if either is None:
@@ -73,7 +73,9 @@ def _refuse_other_text(
         why = f"{cell!r} is not a number with a decimal {decimal}, as others in the file"
     advice = ""
     others = [index for index, column in zip(chosen.coordinates, columns, strict=True) if None not in column]
-    if row == 0 and options.header == "auto" and layout.names is None and layout.row == "line":
+    if is_number(cell):
+        advice = "; save the table with one decimal mark"
+    elif row == 0 and options.header == "auto" and layout.names is None and layout.row == "line":
         advice = f"; if this line is the names of the columns: {options.flag_with(header='yes')}"
     elif row == len(layout.rows) - 1 and len(layout.rows) > 2:
         advice = "; if it is a sum or a remark below the table, remove the line"

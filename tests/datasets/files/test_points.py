@@ -238,7 +238,7 @@ GOOD = "1,2\n3,4\n5,7\n"
         ("p.csv", "1,2\n3,1_000\n", "line 2, column 2: '1_000' is not a number"),
         ("p.csv", "1,2\n3," + "z" * 99 + "\n", "line 2, column 2: '" + "z" * 39 + "…' is not a number"),
         ("p.csv", "1,2\n,4\n", "p.csv: 1 of 2 rows has a missing cell (first line 2, column 1)"),
-        ("p.csv", "1;2.5\n1,5;2\n", "line 2, column 1: '1,5' is not a number with a decimal point, as others"),
+        ("p.csv", "1;2.5\n1,5;2\n", "line 1, column 2: '2.5' is not a number with a decimal comma, as others"),
         ("p.csv", "1,2\n3,NaN\n4,4\n4,4\n", "1 of 4 rows has a missing cell (first line 2, column 2); .* missing=drop"),
         ("p.csv", "1,2\n3,-inf\n", "p.csv, line 2, column 2: -inf is not a finite number"),
         ("p.csv", "1,2\n3,1e400\n", "p.csv, line 2, column 2: inf is not a finite number"),

@@ -164,7 +164,7 @@ def test_good_data_give_no_warning(here, told):
         ("x,y\n31.12.2024,2\n1.1.2025,4\n", "'31.12.2024' is a date"),
         ("x,y\n1,5,2,5\n1,6,3,5\n", "2 names and 4 cells in each row; if these are decimal commas"),
         ('x,y\n1,"2\n3,4\n5,6\n', "line 2: a quote is not closed"),
-        ("x;y\n1,5;2.5\n2,5;3.5\n", "line 2, column 1 (x): '1,5' is not a number with a decimal point, as others"),
+        ("x;y\n1,5;2.5\n2,5;3.5\n", "line 2, column 2 (y): '2.5' is not a number with a decimal comma, as others"),
         ("x,y\n14.62,1\n14.620000000000001,2\n", "column 1 (x) does not vary by more than rounding; .*columns=y"),
         ("x,y\nNA,1\n2,NA\n", "every row has a missing cell"),
         ("<html>\n<body>Not found</body>\n", "no column is left to learn from"),
