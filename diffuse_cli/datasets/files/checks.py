@@ -15,7 +15,7 @@ _FAR = 50  # times the spread of the middle half of a column
 _MERGED = 0.1  # share of the distinct rows
 
 
-def check_values(table: Table) -> None:
+def check_values(table: Table, options: ReadOptions) -> None:
     """Raises DiffuseError, with the place, for a number that is not finite or too large, and for a wrong shape."""
     check_shape(*table.points.shape, table.source)
 
@@ -23,9 +23,13 @@ def check_values(table: Table) -> None:
         if wrong.any():
             row, column = np.argwhere(wrong)[0]
             others = f" ({wrong.sum()} such cells)" if wrong.sum() > 1 else ""
-            raise DiffuseError(f"{table.cell(row, column)}: {why(table.points[row, column])}{others}.")
+            raise DiffuseError(f"{table.cell(row, column)}: {why(table.points[row, column])}{others}")
 
-    refuse(~np.isfinite(table.points), lambda value: f"{value:g} is not a finite number; correct it or remove the row")
+    infinite = ~np.isfinite(table.points)
+    advice = "correct it or remove the row"
+    if len(words := {f"{value:g}" for value in table.points[infinite]}) == 1 and options.missing in (None, "drop"):
+        advice = f"to leave out such rows: {options.flag_with(missing=words.pop())}"
+    refuse(infinite, lambda value: f"{value:g} is not a finite number; {advice}")
     refuse(np.abs(table.points) > _LARGEST, lambda value: f"{value:g} is too large; the limit is ±{_LARGEST:g}")
 
 

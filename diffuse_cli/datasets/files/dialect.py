@@ -57,12 +57,12 @@ def split(lines: Lines, delimiter: str, source: str) -> Rows:
     Raises DiffuseError where quotes do not close or a cell is longer than 128 KiB.
     """
     texts = (re.sub(r"[ \t]+", " ", text.strip()) if delimiter == " " else text for _, text in lines)
-    reader = csv.reader(texts, delimiter=delimiter, skipinitialspace=True)
+    reader = csv.reader((text + "\n" for text in texts), delimiter=delimiter, skipinitialspace=True)
     rows, begins, ends = [], 0, 0  # the lines of the row that was read last, counted from 0
     try:
         for cells in reader:
             begins, ends = ends, reader.line_num
-            rows.append((lines[reader.line_num - 1][0], [cell.strip() for cell in cells]))
+            rows.append((lines[reader.line_num - 1][0], [cell.strip().replace("\n", " ") for cell in cells]))
         if ends > begins + 1 and sum(text.count('"') for _, text in lines) % 2:
             raise DiffuseError(f"{source}, line {lines[begins][0]}: a quote is not closed.")
     except csv.Error as error:

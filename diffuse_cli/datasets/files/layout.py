@@ -64,7 +64,7 @@ def arrange(sheet: Sheet, options: ReadOptions) -> Layout:
         raise DiffuseError(f"{sheet.source} holds no rows of numbers.")
     rows, width = _without_empty_end(rows)
     if sheet.names is None:
-        rows, titles = _without_titles(rows, width)
+        rows, titles = _without_titles(rows, width, sheet.delimiter)
         if titles:
             notes.append(f"{sheet.row}{_span(titles)} above the table left out")
     names = sheet.names
@@ -111,19 +111,21 @@ def _without_empty_end(rows: Rows) -> tuple[Rows, int]:
     return rows, width
 
 
-def _without_titles(rows: Rows, width: int) -> tuple[Rows, list[int]]:
-    """The rows without those words above the table that fill less than half of its columns, and their numbers."""
+def _without_titles(rows: Rows, width: int, delimiter: str | None) -> tuple[Rows, list[int]]:
+    """The rows without words above the table, and the numbers of those: they fill less than half of its columns, or are
+    divided by spaces and more than there are columns."""
     first = 0
-    while first < min(_MOST_TITLES, len(rows) - 2) and _is_title(rows[first][1], width):
+    while first < min(_MOST_TITLES, len(rows) - 2) and _is_title(rows[first][1], width, delimiter):
         first += 1
     if first and _numbered_by_r(rows[first - 1 :], width):
         first -= 1
     return rows[first:], [line for line, _ in rows[:first]]
 
 
-def _is_title(cells: list[str], width: int) -> bool:
+def _is_title(cells: list[str], width: int, delimiter: str | None) -> bool:
     words = [cell for cell in cells if cell]
-    return width > 1 and len(words) <= max(1, (width - 1) // 2) and not any(map(is_number, words))
+    few, many = len(words) <= max(1, (width - 1) // 2), delimiter == "space" and len(words) > width
+    return width > 1 and (few or many) and not any(map(is_number, words))
 
 
 def _numbered_by_r(rows: Rows, width: int) -> bool:

@@ -121,7 +121,7 @@ def _read(options: ReadOptions) -> Table:
     except OSError as error:
         raise DiffuseError(f"cannot read {options.path}: {error.strerror or error}.") from error
     table = without_missing(table, options)
-    check_values(table)
+    check_values(table, options)
     return table
 
 

@@ -12,7 +12,7 @@ from diffuse_cli.datasets.files.options import ReadOptions
 from diffuse_cli.errors import DiffuseError, UsageError, unknown
 
 _MOST_CELLS = 1 << 24  # some GiB of memory while they are text
-_MOST_BYTES = 1 << 30  # unpacked
+_MOST_BYTES = 1 << 28  # unpacked
 
 
 def _reader(module: str, options: ReadOptions) -> ModuleType:

@@ -8,7 +8,7 @@ import numpy as np
 from diffuse_cli.errors import DiffuseError, UsageError
 
 MOST_COLUMNS = 256
-MOST_NUMBERS = 1 << 27  # 1 GiB in double precision
+MOST_NUMBERS = 1 << 25  # 256 MiB in double precision
 
 
 class Table(NamedTuple):

@@ -6,9 +6,11 @@ from pathlib import Path
 from diffuse_cli.datasets.files import dialect
 from diffuse_cli.datasets.files.decoding import read_lines
 from diffuse_cli.datasets.files.layout import Sheet
+from diffuse_cli.datasets.files.numbers import is_number
 from diffuse_cli.datasets.files.options import DELIMITERS, ReadOptions
 from diffuse_cli.errors import DiffuseError
 
+_WHOLE = re.compile(r'\s*"[^"]*[,;\t][^"]*"\s*')  # cells that are in quotes all together
 _COMMENT = ("#", "%")
 _RULE = re.compile(r"[ \t:=-]*[|+][ \t|+:=-]*")  # between the names and the rows of a table drawn with characters
 
@@ -16,8 +18,8 @@ _RULE = re.compile(r"[ \t:=-]*[|+][ \t|+:=-]*")  # between the names and the row
 def read_text(path: Path, options: ReadOptions) -> Sheet:
     """Read a text file of rows; blank lines lines that begin with # or %, and drawn rules are skipped.
 
-    The delimiter is that of the options, or of Excel's first line `sep=;`, or a tab in a .tsv or .tab file, or the one
-    under which most cells are numbers.
+    The delimiter is that of the options, or of Excel's first line `sep=;`, or a tab in a .tsv or .tab file without
+    semicolons, or the one under which most cells are numbers.
 
     Raises DiffuseError for a file that is not text, is empty or has quotes that do not close.
     """
@@ -34,8 +36,11 @@ def read_text(path: Path, options: ReadOptions) -> Sheet:
     ]
     if not lines:
         raise DiffuseError(f"{source} holds no rows of numbers.")
+    if all(_WHOLE.fullmatch(text) for _, text in lines) and not is_number(lines[0][1].strip('"')):
+        lines = [(number, text.strip()[1:-1]) for number, text in lines]  # quoted twice, as by Excel on pasted CSV
     if delimiter is None:
-        delimiter = named or ("\t" if path.suffix.lower() in (".tsv", ".tab") else dialect.sniff(lines))
+        by_ending = path.suffix.lower() in (".tsv", ".tab") and not any(";" in text for _, text in lines)
+        delimiter = named or ("\t" if by_ending else dialect.sniff(lines))
     rows = dialect.split(lines, delimiter, source)
     return Sheet(
         source,

@@ -77,12 +77,25 @@ def _refuse_other_text(
         advice = "; save the table with one decimal mark"
     elif row == 0 and options.header == "auto" and layout.names is None and layout.row == "line":
         advice = f"; if this line is the names of the columns: {options.flag_with(header='yes')}"
+    elif _is_one_word(cell, layout, chosen, columns) and options.missing in (None, "drop"):
+        advice = f"; to leave out such rows: {options.flag_with(missing=cell)}"
     elif row == len(layout.rows) - 1 and len(layout.rows) > 2:
         advice = "; if it is a sum or a remark below the table, remove the line"
     elif others and sum(value is None for value in columns[place]) > 1:
         advice = f"; to leave such columns out: {options.flag_with(columns=spelled(others, layout.names))}"
     where = f"{layout.source}, {layout.row} {layout.lines[row]}, {describe_column(index, layout.names)}"
     raise DiffuseError(f"{where}: {why}{advice}")
+
+
+def _is_one_word(cell: str, layout: Layout, chosen: Chosen, columns: list[list[float | None]]) -> bool:
+    """Whether a cell without digits is the only text among the numbers, a word for a missing value or a last row."""
+    bad = {
+        layout.rows[row][index]
+        for index, column in zip(chosen.coordinates, columns, strict=True)
+        for row, value in enumerate(column)
+        if value is None
+    }
+    return bad == {cell} and not any(character.isdigit() for character in cell)
 
 
 def _labels(cells: list[str], options: ReadOptions) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -128,6 +141,8 @@ def without_missing(table: Table, options: ReadOptions) -> Table:
 
 def _warn_of_sentinels(table: Table, options: ReadOptions) -> Table:
     """A warning where a column has −9999 or the like several times, far from all other values."""
+    if _marker(options) is not None:
+        return table
     for column, values in enumerate(table.points.T):
         for value in _SENTINELS:
             others = values[values != value]

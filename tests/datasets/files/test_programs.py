@@ -123,6 +123,7 @@ READ = {
     "MATLAB writetable.txt": table(names=NAMES),
     "psql.txt": table(" | ").replace("\n", "\n-------+------\n", 1),
     "markdown.txt": re.sub("(?m)^(.+)$", r"| \1 |", table(" | ")).replace("\n", "\n|---|---|\n", 1),
+    "twice quoted.csv": re.sub("(?m)^(.+)$", r'"\1"', table()),
     "typographic minus.csv": table().replace("-", "\u2212"),
     "CAPITALS.CSV": table(),
 }  # fmt: skip
@@ -137,6 +138,9 @@ REFUSED = {  # file: content, the flags that are offered, and the points that on
     "Excel error.csv": (table(";", "de", data=LACKING, missing="#NV"), 1, DATA[[0, 2, 3]]),
     "MATLAB NaN.csv": (table(data=LACKING, missing="NaN"), 1, DATA[[0, 2, 3]]),
     "missing.xlsx": (of_excel(NAMES, *np.where(np.isnan(LACKING), None, LACKING).tolist()), 1, DATA[[0, 2, 3]]),
+    "a word.csv": (table(data=LACKING, missing="not measured, yet"), 1, DATA[[0, 2, 3]]),
+    "infinite.csv": (table(data=LACKING, missing="Inf"), 1, DATA[[0, 2, 3]]),
+    "total.csv": (table() + "Total,12\n", 1, DATA),
     "missing.npy": (LACKING, 1, DATA[[0, 2, 3]]),
     "pandas concat.csv": (table(index=0).replace("\n1,", "\n0,"), 2, DATA),
     "kinds.csv": (re.sub("\n(?=.)", "\nreed,", "kind," + table()), 2, DATA),

@@ -55,6 +55,7 @@ def test_what_was_read_is_told_in_one_line(here, told):
         ("x,z,y\n1.5,,2\n2.5,,3\n3.5,,5\n", "column 2 (z) left out: empty"),
         ("x,y\n1.5,2\n,\n2.5,3\n3.5,5\n,\n", "2 empty rows left out"),
         ("x;y\n1,5;2\n2,5;3\n3,5;5\n", "decimal commas"),
+        ("time (s) height (m)\n" + ROWS.replace(",", " "), "line 1 above the table left out; no line of names"),
         ("# x,y\n" + ROWS, "names from the comment in line 1"),
         ("größe,y\n".encode("latin-1") + ROWS.encode(), "not UTF-8, read as Windows-1252"),
     ],
@@ -96,6 +97,11 @@ def test_a_column_of_labels(here):
     np.testing.assert_array_equal(dataset.points, [[1, 2], [3, 4], [5, 7]])
     assert (dataset.labels.tolist(), dataset.label_names, dataset.columns) == ([1, 0, 1], ("moss", "reed"), ("x", "y"))
     assert "column 1 (kind) kept as labels" in dataset.origin
+
+
+def test_names_of_several_lines(here):
+    (here / "p.csv").write_text('"x\n(cm)","y (5"")"\n' + ROWS)
+    assert file(path="p.csv").columns == ("x (cm)", 'y (5")')
 
 
 def test_labels_that_are_numbers_are_in_their_order(here):
@@ -155,7 +161,7 @@ def test_good_data_give_no_warning(here, told):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("x,y\n1,2\n3,4\n5,7\nTotal,13\n", "line 5, column 1 (x): 'Total' is not a number; if it is a sum or a remark"),
+        ("x,y\n1,2\n3,4\n5,7\nn = 3,13\n", "line 5, column 1 (x): 'n = 3' is not a number; if it is a sum or a remark"),
         ("x,y\n1,2\n3,4\n5,7\n(3 rows)\n", "line 5: 1 cell where line 1 has 2; if it is a sum or a remark"),
         ("x,y\n1,$2.50\n3,$4\n", "column 2 (y) is not plain numbers: '$2.50' has a currency sign"),
         ("x,y\n1,25 %\n3,4 %\n", "'25 %' has a percent sign"),
