@@ -289,7 +289,7 @@ def test_the_log_has_the_excess(trained):
         ("sample --exact --dataset moons --run small", 2, "give one of them"),
         ("likelihood --points missing.csv", 1, "missing.csv"),
         ("likelihood --points empty.csv", 1, "empty.csv is empty"),
-        ("likelihood --points nan.csv", 1, "nan is not a finite number"),
+        ("likelihood --points nan.csv", 1, "line 2, column 2); to leave it out: --points nan.csv,missing=drop"),
         ("likelihood --points wide.csv", 1, "to choose the first: --points wide.csv,columns=1+2"),
         ("likelihood --points one.csv -n 5", 2, "-n"),
         ("likelihood --points one.csv --out p.txt", 2, ".npz"),

@@ -131,7 +131,12 @@ def without_missing(table: Table, options: ReadOptions) -> Table:
         count = f"1 of {len(points):,} rows has a missing cell" if rows.sum() == 1 else (
             f"{rows.sum():,} of {len(points):,} rows have missing cells"
         )  # fmt: skip
-        way = f"; to leave them out: {options.flag_with(missing='drop')}" if (~rows).sum() > 1 else ""
+        least = 1 if options.flag == "--points" else 2
+        way = (
+            f"; to leave {'it' if rows.sum() == 1 else 'them'} out: {options.flag_with(missing='drop')}"
+            if (~rows).sum() >= least
+            else ""
+        )
         raise DiffuseError(f"{table.source}: {count} (first {table.row} {table.line(row)}, {place}){way}")
     if rows.all():
         raise DiffuseError(f"{table.source}: every row has a missing cell, so none is left.")
