@@ -181,18 +181,19 @@ def _has_names(rows: Rows, width: int, sheet: Sheet, options: ReadOptions, warni
     if options.header != "auto":
         return options.header == "yes"
     first = rows[0][1]
-    if options.columns is not None and not only_numbers(options.columns):
+    if any(wanted is not None and not only_numbers(wanted) for wanted in (options.columns, options.label)):
         return sheet.quoted == (True, False) or not all(map(is_number, first))
     picked = range(width) if options.columns is None else [int(part) - 1 for part in options.columns.split("+")]
     if options.label is not None and options.label.isdecimal():
         picked = [index for index in picked if index != int(options.label) - 1]
-    cells = [first[index] for index in picked if 0 <= index < width]
+    picked = [index for index in picked if 0 <= index < width]
+    cells = [first[index] for index in picked]
     if any(not is_missing(cell) for cell in cells) and not any(map(is_number, cells)):
         return True
     above_index = not first[0] and width > 1 and counts_rows([cells[0] for _, cells in rows[1:]])
     if sheet.quoted == (True, False) or above_index:
         return True
-    if all(map(is_number, first)) and _may_be_names(rows):
+    if all(map(is_number, cells)) and _may_be_names([[cells[index] for index in picked] for _, cells in rows[:200]]):
         warnings.append(
             f"{sheet.source}: {sheet.row} {rows[0][0]} ({listed(first)}) is read as a row of numbers; if it is the "
             f"names of the columns: {options.flag_with(header='yes')}"
@@ -210,9 +211,9 @@ def counts_rows(cells: list[str]) -> bool:
     return bool(cells) and cells[0] in ("0", "1") and cells == [str(int(cells[0]) + n) for n in range(len(cells))]
 
 
-def _may_be_names(rows: Rows) -> bool:
+def _may_be_names(rows: list[list[str]]) -> bool:
     """Whether a first row of numbers may be names: different whole numbers above other numbers, years, or 0, 1, 2, …"""
-    (_, first), below = rows[0], [cells for _, cells in rows[1:200]]
+    first, *below = rows
     if not all(cell.isdecimal() for cell in first) or len(set(first)) < len(first) or not below:
         return False
     others = [cell for cells in below for cell in cells]

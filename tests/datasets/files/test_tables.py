@@ -81,6 +81,7 @@ def test_what_was_left_out_or_decided_is_told(here, text, note):
         ("x,y\n1,2\n3,unknown\n5,6\n", {"missing": "unknown"}, [[1, 2], [5, 6]]),
         ('"a, b",c+d,"e"\n1,2,3\n4,5,7\n', {"columns": "c+d"}, [[2], [5]]),
         ("a,1,2\nb,3,4\n", {"label": "1"}, [[1, 2], [3, 4]]),
+        ("2019,2020,kind\n1,2,a\n3,4,b\n", {"label": "kind"}, [[1, 2], [3, 4]]),
     ],
 )
 def test_options_say_how_a_table_is_read(here, text, options, points):
@@ -119,6 +120,7 @@ def test_columns_have_different_names(here):
     [
         ("2019,2020\n3.1,1.2\n2.9,-0.4\n", "line 1 (2019, 2020) is read as a row of numbers; .* file:p.csv,header=yes"),
         ("0,1,2\n3.1,1.2,1\n2.9,-0.4,2\n", "line 1 (0, 1, 2) is read as a row"),
+        ("1999,2010\n17,12\n19,45\n", "line 1 (1999, 2010) is read as a row"),
         (
             "id,x\n" + "".join(f"{n},{n * n}\n" for n in range(1, 12)),
             "column 1 (id) counts the rows from 1 .* file:p.csv,index=no",
