@@ -6,9 +6,13 @@ Names of commands and options are fixed, because scripts use them; how they are 
 import atexit
 import gc
 import importlib
+import io
+import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 import click
@@ -155,11 +159,23 @@ def cli() -> None:
     """
 
 
+def _prepare_environment() -> None:
+    """Make this process independent of settings that are for other programs: matplotlib's, and a narrow encoding."""
+    os.environ["MPLBACKEND"] = "agg"  # figures are files; a name of another backend could end the process
+    if Path(os.devnull).exists():
+        os.environ["MATPLOTLIBRC"] = os.devnull  # figures have a style of their own
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns of a matplotlibrc in the current folder
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
 def main() -> None:
     """The `diffuse` command."""
     if hasattr(signal, "SIGPIPE"):  # whoever reads our output may have seen enough: `diffuse list | head`
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signals.take_over()
+    _prepare_environment()
     # What importing and tracing leave behind is there to stay: looking through it for garbage again and again, and once
     # more at the end, takes a twelfth of a short training.
     gc.set_threshold(100_000, 50, 100)

@@ -1,6 +1,7 @@
 """Figures drawn by a second process while this one computes. It ends when this one does, however that is."""
 
 import importlib
+import logging
 import os
 import pickle
 import signal
@@ -74,6 +75,7 @@ def _serve() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the first process to answer
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # nothing else may be printed among the answers
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # of settings that figures do not use
     from diffuse_cli.plots import style
 
     while True:

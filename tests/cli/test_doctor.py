@@ -141,7 +141,7 @@ def test_the_seed_decides():
     [
         ("--dataset mons", 2, "did you mean 'moons'"),
         ("--schedule linear:start=0.5,end=0.1", 2, "must not be above"),
-        ("--timesteps 1", 2, "x>=2"),
+        ("--timesteps 1", 2, "2<=x"),
         ("--dataset file:nothing.csv", 1, "no file nothing.csv"),
         ("--config nothing.toml", 2, "no config file"),
         ("--run nothing", 1, "no run named"),
