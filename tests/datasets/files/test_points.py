@@ -6,7 +6,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.datasets import load_iris
@@ -80,13 +80,14 @@ def test_every_format_reads_back_the_same_points(here, name, content):
     np.testing.assert_array_equal(file(path=name).points, POINTS)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(
     points=arrays(float, st.tuples(st.integers(2, 5), st.integers(1, 4)), elements=st.floats(-1e9, 1e9), unique=True)
 )
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", " "])
 def test_numbers_survive_to_the_last_bit(tmp_path_factory, points, delimiter):
-    if (points.std(axis=0) < 1e-30).any():
-        return  # refused, as columns that do not vary
+    if ((points.std(axis=0) < 1e-30) | (np.ptp(points, axis=0) <= 1e-14 * np.abs(points).max(axis=0))).any():
+        return  # refused, as columns that vary by no more than rounding
     path = tmp_path_factory.mktemp("points") / "points.txt"
     path.write_text(text_of(points, delimiter))
     assert file(path=str(path)).points.tobytes() == points.tobytes()
