@@ -65,7 +65,9 @@ FIGURES: dict[str, FigureRow] = {
         subject="samples",
         draw="strips:reverse_of_model",
         options=options.ReverseOptions,
-        about="Draw noise turning into data under a run or the exact denoiser, the same points in every frame.",
+        about="""Draw noise turning into data under a run or the exact denoiser, the same points in every frame.
+
+        Frames are those levels of the sampler between which points move equally far.""",
         examples=(
             "",
             "--run moons --sampler ddpm --steps 1000 --frames 6 --out reverse.pdf",

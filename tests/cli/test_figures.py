@@ -186,6 +186,13 @@ def test_both_rows_show_the_same_levels(outputs, drawn):
     assert np.abs(other - below).max() < 0.01
 
 
+def test_the_reverse_process_alone_shows_the_frames_of_both_rows(outputs, drawn):
+    for rows in ("reverse", "both"):
+        assert call("plot-reverse", "--rows", rows, "--frames", 4, "--out", "f.png", "--dpi", 50).code == 0
+    alone, both = ([axes.collections[0].get_offsets() for axes in figure.axes] for figure in drawn)
+    np.testing.assert_allclose(alone, both[:3:-1], atol=1e-6)  # the lower row is read from right to left
+
+
 def test_the_kl_of_a_schedule_is_the_doctors(outputs, drawn):
     words = "--dataset moons --schedule sigmoid:start=1e-5,end=5e-3 --timesteps 100"
     assert call("plot-schedule", *words.split(), "--out", "f.png", "--dpi", 50).code == 0
