@@ -197,7 +197,10 @@ FIGURES: dict[str, FigureRow] = {
         subject="run",
         draw="losses:loss_of_run",
         options=options.LossOptions,
-        about="Draw a run's loss: of the training batches, and of held-out points under the averaged weights.",
+        about="""Draw a run's loss: of the training batches, and of held-out points under the averaged weights.
+
+        Where the law of the data is known, the excess over the best possible loss stands beside it, on a logarithmic
+        axis.""",
         examples=("", "--run moons --out loss.pdf"),
         pictures=(Picture("--run moons", "loss.png", "the loss and its irreducible part"),),
     ),
