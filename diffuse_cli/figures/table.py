@@ -140,8 +140,8 @@ FIGURES: dict[str, FigureRow] = {
         options=options.FieldOptions,
         about="""Draw the field of a run at a few times: the model's, the exact one, and their difference.
 
-        The number over a difference is its root mean square where the data are, as a share of the exact field's. For
-        data of one or two columns.""",
+        The number over a difference is its root mean square where the data are, as a share of the exact field's;
+        its arrows are drawn that much longer, and fade where there are none. For data of one or two columns.""",
         examples=(
             "",
             "--run moons --field velocity --style streams --times 0.1,0.4,0.9",
