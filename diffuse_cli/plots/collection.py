@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from diffuse_cli.errors import UsageError
 from diffuse_cli.plots.layout import Rows, arrange, panel_rows
-from diffuse_cli.plots.panels import Scene, add_panel, checked_cloud, draw_cloud, make_scene, spread
+from diffuse_cli.plots.panels import BESIDE, Scene, add_panel, checked_cloud, draw_cloud, make_scene, spread
 from diffuse_cli.plots.point_colors import one_color
 from diffuse_cli.plots.style import Theme, default_style
 
@@ -46,9 +46,10 @@ def collection_figure(
     with default_style(dark=dark, width=width) as theme:
         side = _SIDES[min(across, _ACROSS)]
         scenes = [_scene(column, side, theme) for _, column in columns]
-        # A panel of curves needs room at its side for a histogram; if one panel does, all get that room.
-        widest = max(scenes, key=lambda scene: (scene.kind == "curves", scene.kind != "histogram"))
-        layout = panel_rows(rows, across, widest, theme, again=0.0 if modelled else None)
+        # All panels have the size of the highest. That of curves shares its cell with the histogram at its side, unless
+        # there are only curves, for which the layout keeps room.
+        highest = max(scenes, key=lambda scene: (scene.kind != "curves", scene.height))
+        layout = panel_rows(rows, across, highest, theme, again=0.0 if modelled else None)
         for number, ((name, column), scene) in enumerate(zip(columns, scenes, strict=True)):
             row, place = (0, number) if modelled else divmod(number, across)
             axes = _draw(layout, row, place, column.data, scene, theme.data)
@@ -76,7 +77,10 @@ def _scene(column: Column, side: float, theme: Theme) -> Scene:
 
 
 def _draw(layout: Rows, row: int, place: int, cloud: np.ndarray, scene: Scene, color: str) -> Axes:
-    axes = add_panel(layout.figure, layout.grid[row, place], scene)
+    cell = layout.grid[row, place]
+    if scene.kind == "curves" and layout.scene.kind != "curves":
+        cell = cell.subgridspec(1, 2, width_ratios=[1, BESIDE[0] + BESIDE[2] - 1], wspace=0)[0]
+    axes = add_panel(layout.figure, cell, scene)
     draw_cloud(axes, cloud, scene._replace(curves=spread(cloud, _CURVES)), one_color(color, len(cloud)))
     if scene.kind != "space":
         axes.set(xticks=[], yticks=[], xlabel="", ylabel="")
