@@ -66,6 +66,13 @@ def test_data_and_model_share_limits_and_have_their_colours():
         np.testing.assert_allclose(scatters(axes)[0].get_facecolors()[0, :3], to_rgb(color))
 
 
+def test_data_and_model_have_equal_numbers_of_points_and_one_opacity():
+    first, second = Column(cloud(900, 2), cloud(70, 2, 1)), Column(cloud(900, 2))
+    panels = [scatters(axes)[0] for axes in collection_figure([("a", first), ("b", second)]).axes]
+    assert [len(points.get_offsets()) for points in panels] == [70, 70, 900]
+    assert panels[0].get_alpha() == panels[1].get_alpha() > panels[2].get_alpha()
+
+
 def test_what_cannot_be_drawn_is_told():
     with pytest.raises(UsageError, match="1 to 12"):
         collection_figure([])
