@@ -289,6 +289,11 @@ def test_the_loss_is_drawn_with_its_irreducible_line(opened):
     labels = opened.execute_script("return [...document.querySelectorAll('#loss li')].map((each) => each.textContent)")
     assert labels == ["training batches", "their running mean", "held out, averaged weights", "irreducible"]
     assert len(opened.find_elements(By.CSS_SELECTOR, "#loss > svg path")) == 4
+    steps, held, irreducible = opened.execute_script("return [...doc.loss.held_out, doc.loss.irreducible]")
+    (line,) = opened.execute_script("return excessOverSteps(doc.loss).lines")
+    above = [(step, value - irreducible) for step, value in zip(steps, held, strict=True) if value > irreducible]
+    np.testing.assert_allclose(list(zip(line["x"], line["y"], strict=True)), above)
+    assert len(opened.find_elements(By.CSS_SELECTOR, "#loss-excess > svg path")) == 1
 
 
 DRAWN_TEXT = """

@@ -208,14 +208,14 @@ def _draw(
     without: list[str] = []
     for name in dict.fromkeys([*by_sampler, *(each.sampler for each in small)]):
         cells = [cell for cell in by_sampler.get(name, []) if cell.budget <= ends]
-        cell = max(cells, key=lambda cell: cell.budget, default=None)
-        if cell is None:
+        shown = max(cells, key=lambda cell: cell.budget, default=None)
+        if shown is None:
             least = min([each.least for each in small if each.sampler == name], default=ends)
             without.append(f"{name} (needs {least} evaluations)")
-        elif cell.ends is None:
+        elif shown.ends is None:
             without.append(f"{name} (samples not finite)")
         else:
-            clouds[name] = plot.Ends(cell.ends, _words(cell), cell.gaps is not None)
+            clouds[name] = plot.Ends(shown.ends, _words(shown), shown.gaps is not None)
     if not np.isfinite(comparison.exact).all():
         terminal.note("There is no figure of the ends: the flow could not be solved exactly")
         return figures

@@ -121,5 +121,8 @@ function fillWords() {
   if (doc.loss) {
     byId("loss-section").hidden = false;
     keepDrawn(byId("loss"), lossChart(doc.loss));
+    const excess = excessOverSteps(doc.loss);
+    byId("loss-excess").hidden = excess === null;
+    if (excess) keepDrawn(byId("loss-excess"), excess);
   }
 }
