@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+REVERSE_FRAMES = 10  # by default
+
+
 def forward_of_settings(config: Config, asked: ForwardOptions, look: Look) -> "Figure":
     """plot-forward: the data of a Config on their way to noise."""
     process, dataset = build.build_process(config), build.build_dataset(config)
@@ -40,7 +43,7 @@ def reverse_of_model(model: Model, method: Method, asked: ReverseOptions, look: 
     dataset = model.dataset() if asked.rows == "both" else None  # better told before the samples are drawn
     drawn = draw_samples(model, method, asked.count, asked.seed, trajectory=True)
     if dataset is None:
-        return reverse_drawing(model, method, drawn, frames=asked.frames or 10, look=look)()
+        return reverse_drawing(model, method, drawn, frames=asked.frames or REVERSE_FRAMES, look=look)()
     return both_ways_drawing(model, method, drawn, dataset, frames=asked.frames or 6, seed=asked.seed, look=look)()
 
 
