@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from diffuse_cli.datasets.dataset import Dataset
+from diffuse_cli.figures.paths import data_of
 from diffuse_cli.models.draw import Drawn, Method, draw_samples
 from diffuse_cli.models.model import Model
 from diffuse_cli.plots.drawing_process import Drawing
@@ -39,9 +40,6 @@ def samples_column(model: Model, method: Method, dataset: Dataset, *, count: int
 def some_data(dataset: Dataset, count: int, seed: int) -> np.ndarray:
     """`count` draws of the data [count, d]; of a file that many of its rows, each once, or all where there are fewer.
 
-    A row that is drawn twice is one point in a figure, and so the data would seem sparser than as many samples.
+    A row that is shown twice is one point in a figure, and so the data would seem sparser than as many samples.
     """
-    rng = np.random.default_rng(seed)
-    if dataset.points is None:
-        return dataset.draw(rng, count)
-    return rng.permutation(dataset.points)[:count]
+    return data_of(dataset, count if dataset.points is None else min(count, len(dataset.points)), seed)

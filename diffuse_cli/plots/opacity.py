@@ -16,8 +16,8 @@ def showing_density(scene: Scene, cloud: np.ndarray) -> Scene:
     """
     if scene.kind not in ("plane", "projected"):
         return scene
-    points = coordinates(cloud, scene.basis)[shown(len(cloud), scene)]
-    points = points[np.isfinite(points).all(axis=1)]
+    points = coordinates(cloud[np.isfinite(cloud).all(axis=1)], scene.basis)
+    points = points[shown(len(points), scene)]
     mark = np.sqrt(marks(len(points), scene.side)[0]) / 72  # inches
     inches = np.array([scene.side, scene.height])
     cells = np.floor((points - scene.limits[:, 0]) / np.ptp(scene.limits, axis=1) * inches / mark)

@@ -108,6 +108,7 @@ def test_a_users_file_and_one_that_has_gone(outputs):
     report("--run", "five", "-n", 20, "--out", "r.html")
     document = document_of("r.html")
     assert document["scene"]["kind"] == "projected"
+    assert document["scene"]["count"] == 20
     assert document["scene"]["names"] == ["PC 1", "PC 2"]
     assert [line.split(":")[0] for line in document["caveats"]] == ["The law of a file is not known"]
     assert HOSTILE in document["config"]
@@ -142,6 +143,8 @@ def test_the_page_says_what_the_terminal_says_before_it_is_believed(outputs, mon
     assert " ".join(judgement).replace(".", "").split() == " ".join(said).replace(".", "").split()
     assert document["scene"]["names"] == ["a", "b"]
     assert document["density"]["smoothed"]
+    report("--run", "mine", "--steps", 4, "--out", "rows.html")
+    assert document_of("rows.html")["scene"]["count"] == 60
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 import numpy as np
 
 from diffuse_cli import catalog
+from diffuse_cli.figures.paths import data_of
 from diffuse_cli.figures.samples import some_data
 
 
@@ -13,6 +14,9 @@ def test_rows_of_a_file_are_shown_once_each(tmp_path):
     for count in (1, 20, 50, 2000):
         points = some_data(dataset, count, 3)
         assert len(points) == len(np.unique(points, axis=0)) == min(count, 50)
+        repeated = data_of(dataset, count, 3)
+        assert len(repeated) == count
+        assert np.ptp(np.unique(repeated, axis=0, return_counts=True)[1]) <= 1
         assert {*map(tuple, points)} <= {*map(tuple, table)}
 
 

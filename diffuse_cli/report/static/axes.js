@@ -60,15 +60,15 @@ function drawNames(brush, [x, y], bottom) {
 
 function planeAxes(brush) {
   const { width } = brush;
-  const up = marksOf(scene.limits[1], width, 40).map(([place, text]) => [width - place, text]);
-  drawNumbers(brush, marksOf(scene.limits[0], width, 36), up, width);
+  const up = marksOf(scene.limits[1], width, 28).map(([place, text]) => [width - place, text]);
+  drawNumbers(brush, marksOf(scene.limits[0], width, 28), up, width);
   drawNames(brush, scene.names.map((name) => `${name}, ${UNITS}`), width);
 }
 
 function curveAxes(brush) {
   const bottom = brush.height - FOOT;
   const across = marksOf([0, 1], brush.width - 12, 60).map(([place, text]) => [6 + place, text]);
-  const up = marksOf(scene.limits[0], bottom, 40).map(([place, text]) => [bottom - place, text]);
+  const up = marksOf(scene.limits[0], bottom, 28).map(([place, text]) => [bottom - place, text]);
   drawNumbers(brush, across, up, bottom);
   drawNames(brush, ["u", `x(u), ${UNITS}`], bottom);
 }
@@ -78,7 +78,7 @@ function histogramAxes(brush) {
   const [base, bottom] = [histogram.split(brush), brush.height - FOOT];
   const density = marksOf([0, histogram.top], base - 14, 32).map(([place, text]) => [base - place, text]);
   const times = [0, 0.5, 1].map((t) => [histogram.down(brush, t), written(t)]);
-  drawNumbers(brush, marksOf(scene.limits[0], brush.width, 36), [...density, ...times], bottom);
+  drawNumbers(brush, marksOf(scene.limits[0], brush.width, 28), [...density, ...times], bottom);
   drawNames(brush, [`${scene.names[0]}, ${UNITS}`, "density"], bottom);
   const context = penOf(brush);
   context.textAlign = "left";
