@@ -39,7 +39,8 @@ DRAWS = 2048  # enough for two digits of all results
 _MOST_POINTS = 1024  # of a finite set: more of them hardly change the results
 _MOST_WORK = 1 << 25  # points times draws times columns; with many columns fewer points are used
 _MOST_VALUES = 1 << 18  # draws times columns
-_SMALL = 0.05  # nats
+_SMALL = 0.15  # nats
+_NEGLIGIBLE = 1e-3
 LOG_SNR_GRID = np.linspace(-16.0, 20.0, 33)  # log-SNR
 
 PROBLEMS = EARLY, COARSE, WASTED = "ends_too_early", "starts_too_coarse", "wastes_steps"  # the worst first
@@ -213,7 +214,8 @@ def kl_at(law: "exact.Law", x0: np.ndarray, seed: int) -> Callable[[Level], Esti
 
     The prior is that of `process.prior`. Where the KL is small, the mean of s is a small difference of large values;
     then E [prior / q - 1] = 0 is added, and s + exp(-s) - 1, about s^2 / 2, is never negative (Schulman 2020,
-    'Approximating KL divergence', k3). Where the KL is large, exp(-s) is dominated by rare draws, and s is used.
+    'Approximating KL divergence', k3). Where the KL is large, exp(-s) is dominated by rare draws, and s is used. The
+    share of what is added goes from 1 to 0 gradually, so that the KL is a smooth function of the level.
     """
     eps = _noise(seed, x0.shape)
     evaluate = jax.jit(lambda x, level: exact.log_prob(law, x, level))
@@ -224,8 +226,9 @@ def kl_at(law: "exact.Law", x0: np.ndarray, seed: int) -> Callable[[Level], Esti
         prior = -0.5 * np.sum((x / scale) ** 2 + np.log(2 * np.pi * scale**2), axis=1)
         with jax.enable_x64(True):
             surplus = np.asarray(evaluate(jnp.asarray(x), Level(*map(jnp.float64, level)))) - prior
-        if surplus.mean() < _SMALL:
-            surplus = surplus + np.expm1(-surplus)
+        share = 1 / (1 + (surplus.mean() / _SMALL) ** 2)
+        if share > _NEGLIGIBLE:  # beyond, exp(-s) may overflow
+            surplus = surplus + share * np.expm1(-surplus)
         return Estimate(float(surplus.mean()), float(surplus.std(ddof=1) / np.sqrt(len(surplus))))
 
     return at

@@ -77,7 +77,10 @@ class TrajectoryOptions(NamedTuple):
         Literal["time", "place", "class"],
         Asked("Along each path, by where it ends, or by the class it ends in.", flags=("--color-by", "--colour-by")),
     ] = "time"
-    count: Annotated[int, Asked("How many paths.", 1, MOST_AT_ONCE, ("-n", "--count"))] = 300
+    count: Annotated[
+        int | None,
+        Asked("How many paths.", 1, MOST_AT_ONCE, ("-n", "--count"), "300; 16 of a random sampler"),
+    ] = None
     seed: Annotated[int, _SEED] = 0
 
     @property

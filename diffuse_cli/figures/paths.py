@@ -51,12 +51,23 @@ def forward_trajectory(model: Model, method: Method, dataset: Dataset, count: in
     """
     levels = build_method(model, method)[1]
     shape = (count, model.dim)
-    x0 = jnp.asarray(model.standard.to_model(dataset.draw(np.random.default_rng(seed), count)), jnp.float32)
+    x0 = jnp.asarray(model.standard.to_model(data_of(dataset, count, seed)), jnp.float32)
     first = jax.tree.map(lambda field: field[0], levels)
     eps = sampling.initial_noise(jax.random.key(seed), shape, levels) / jnp.hypot(first.alpha, first.sigma)
     path = levels.alpha[:, None, None] * x0[None] + levels.sigma[:, None, None] * eps[None]
     log_snr = np.asarray(levels.log_snr, np.float64)
     return Trajectory(in_unit_variance(path, levels), log_snr, times_of(model.process, log_snr)).back()
+
+
+def data_of(dataset: Dataset, count: int, seed: int) -> np.ndarray:
+    """`count` draws of the data [count, d]; of a file its rows in random order, all equally often, or once more.
+
+    Rows that are drawn with replacement lie on each other, and the data seem sparser than as many samples of a model.
+    """
+    rng = np.random.default_rng(seed)
+    if dataset.points is None:
+        return dataset.draw(rng, count)
+    return np.resize(rng.permutation(dataset.points), (count, dataset.points.shape[1]))
 
 
 def in_unit_variance(path: np.ndarray, levels: Level) -> np.ndarray:

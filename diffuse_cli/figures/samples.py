@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from diffuse_cli.datasets.dataset import Dataset
+from diffuse_cli.figures.paths import data_of
 from diffuse_cli.models.draw import Drawn, Method, draw_samples
 from diffuse_cli.models.model import Model
 from diffuse_cli.plots.drawing_process import Drawing
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 def samples_drawing(
     model: Model, method: Method, drawn: Drawn, dataset: Dataset, *, look: Look = DEFAULT_LOOK
 ) -> Drawing:
-    """The samples beside the same number of draws of the data."""
-    data = dataset.draw(np.random.default_rng(model.config.seed + 1), len(drawn.samples))
+    """The samples beside as many points of the data."""
+    data = some_data(dataset, len(drawn.samples), model.config.seed + 1)
     arguments = {
         "model": drawn.samples,
         "data": data,
@@ -29,8 +30,16 @@ def samples_drawing(
 
 
 def samples_column(model: Model, method: Method, dataset: Dataset, *, count: int, seed: int) -> "Column":
-    """Samples of a model and the same number of draws of its data, as a column of a grid."""
+    """Samples of a model and as many points of its data, as a column of a grid."""
     from diffuse_cli.plots.collection import Column
 
     drawn = draw_samples(model, method, count, seed)
-    return Column(dataset.draw(np.random.default_rng(seed + 1), count), drawn.samples, model.view)
+    return Column(some_data(dataset, count, seed + 1), drawn.samples, model.view)
+
+
+def some_data(dataset: Dataset, count: int, seed: int) -> np.ndarray:
+    """`count` draws of the data [count, d]; of a file that many of its rows, each once, or all where there are fewer.
+
+    A row that is shown twice is one point in a figure, and so the data would seem sparser than as many samples.
+    """
+    return data_of(dataset, count if dataset.points is None else min(count, len(dataset.points)), seed)

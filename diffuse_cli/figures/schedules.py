@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
+from scipy.interpolate import PchipInterpolator
 
 from diffuse_cli.analysis.schedule_check import Estimate
 from diffuse_cli.diffusion.process import Level, Schedule
@@ -38,10 +39,9 @@ def plot_schedules(
     kl = None
     if kl_at is not None:
         kl_on_grid = [kl_at(jax.tree.map(float, grids.level_at(at))).value for at in KL_GRID]
-        log_kl = np.log(np.maximum(kl_on_grid, 1e-300))
+        log_kl = PchipInterpolator(KL_GRID, np.log(np.maximum(kl_on_grid, 1e-300)), extrapolate=False)
         kl = {
-            name: np.exp(np.interp(log_snr, KL_GRID, log_kl, left=-np.inf, right=np.nan))
-            for name, (_, log_snr) in curves.items()
+            name: np.where(log_snr < KL_GRID[0], 0.0, np.exp(log_kl(log_snr))) for name, (_, log_snr) in curves.items()
         }
     subject = f"T = {timesteps}{f', {of}' if of else ''}"
     return schedule_plot.schedule_figure(curves, timesteps=timesteps, kl=kl, subject=subject, **look._asdict())

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+REVERSE_FRAMES = 10  # by default
+
+
 def forward_of_settings(config: Config, asked: ForwardOptions, look: Look) -> "Figure":
     """plot-forward: the data of a Config on their way to noise."""
     process, dataset = build.build_process(config), build.build_dataset(config)
@@ -40,7 +43,7 @@ def reverse_of_model(model: Model, method: Method, asked: ReverseOptions, look: 
     dataset = model.dataset() if asked.rows == "both" else None  # better told before the samples are drawn
     drawn = draw_samples(model, method, asked.count, asked.seed, trajectory=True)
     if dataset is None:
-        return reverse_drawing(model, method, drawn, frames=asked.frames or 10, look=look)()
+        return reverse_drawing(model, method, drawn, frames=asked.frames or REVERSE_FRAMES, look=look)()
     return both_ways_drawing(model, method, drawn, dataset, frames=asked.frames or 6, seed=asked.seed, look=look)()
 
 
@@ -49,7 +52,7 @@ def forward_drawing(
 ) -> Drawing:
     """The forward chain at `frames` times, equally spaced from data to noise, the same `count` points in each."""
     x0 = dataset.standard.to_model(dataset.draw(np.random.default_rng(seed), count))
-    knots = _evenly(process.timesteps, frames)
+    knots = np.unique(np.rint(np.linspace(0, process.timesteps, frames)).astype(int))
     t = np.float32(knots / process.timesteps)
     path, levels = jax.device_get(_noised(process, np.float32(x0), t, np.uint32(seed)))
     arguments = {
@@ -70,8 +73,8 @@ def _noised(process: Process, x0: Array, t: Array, seed: Array) -> tuple[Array, 
 
 
 def reverse_drawing(model: Model, method: Method, drawn: Drawn, *, frames: int, look: Look = DEFAULT_LOOK) -> Drawing:
-    """The trajectory from noise to samples, at `frames` equally spaced steps. `drawn` must contain its path."""
-    picked = _evenly(method.steps, frames)
+    """The trajectory from noise to samples, at `frames` of its levels. `drawn` must contain its path."""
+    picked = levels_to_show(np.asarray(drawn.levels.log_snr, np.float64), frames)
     arguments = {
         "frames": paths.in_unit_variance(drawn.path.x, drawn.levels)[picked],
         "log_snr": drawn.levels.log_snr[picked],
@@ -91,9 +94,7 @@ def both_ways_drawing(
     """
     back = paths.reverse_trajectory(model, drawn).back()
     ahead = paths.forward_trajectory(model, method, dataset, len(drawn.samples), seed)
-    angle = angle_of(back.log_snr)
-    wanted = np.linspace(angle.min(), angle.max(), frames)
-    picked = np.unique(np.abs(angle[:, None] - wanted).argmin(axis=0))
+    picked = levels_to_show(back.log_snr, frames)
     arguments = {
         "ahead": ahead.x[picked],
         "back": back.x[picked],
@@ -105,6 +106,20 @@ def both_ways_drawing(
     return Drawing("strips:both_strips", arguments, look)
 
 
-def _evenly(steps: int, frames: int) -> np.ndarray:
-    """The indices of `frames` equally spaced levels of steps + 1."""
-    return np.unique(np.rint(np.linspace(0, steps, frames)).astype(int))
+def levels_to_show(log_snr: np.ndarray, frames: int) -> np.ndarray:
+    """The indices, rising, of `frames` of the levels log_snr [k], or of all k, between which points move equally far.
+
+    They are those nearest to equal steps of the angle atan(sigma / alpha), in which x = cos(angle) x0 + sin(angle) eps.
+    The first and the last level are among them. log_snr: rising or falling.
+
+    >>> levels_to_show(np.array([np.inf, 9.0, 8.0, 0.0, -20.0]), 3).tolist()
+    [0, 3, 4]
+    """
+    angle = angle_of(log_snr)
+    number = np.arange(min(frames, len(angle)))
+    wanted = np.linspace(angle[0], angle[-1], len(number))
+    nearest = np.abs(angle - wanted[:, None]).argmin(axis=1)
+    nearest[-1] = len(angle) - 1
+    # Where levels lie close together the nearest one may be taken already; then the next one that is free.
+    free = np.maximum.accumulate(nearest - number) + number
+    return np.minimum(free, len(angle) - len(number) + number)

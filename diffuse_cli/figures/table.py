@@ -65,7 +65,9 @@ FIGURES: dict[str, FigureRow] = {
         subject="samples",
         draw="strips:reverse_of_model",
         options=options.ReverseOptions,
-        about="Draw noise turning into data under a run or the exact denoiser, the same points in every frame.",
+        about="""Draw noise turning into data under a run or the exact denoiser, the same points in every frame.
+
+        Frames are those levels of the sampler between which points move equally far.""",
         examples=(
             "",
             "--run moons --sampler ddpm --steps 1000 --frames 6 --out reverse.pdf",
@@ -138,8 +140,8 @@ FIGURES: dict[str, FigureRow] = {
         options=options.FieldOptions,
         about="""Draw the field of a run at a few times: the model's, the exact one, and their difference.
 
-        The number over a difference is its root mean square where the data are, as a share of the exact field's. For
-        data of one or two columns.""",
+        The number over a difference is its root mean square where the data are, as a share of the exact field's;
+        its arrows are drawn that much longer, and fade where there are none. For data of one or two columns.""",
         examples=(
             "",
             "--run moons --field velocity --style streams --times 0.1,0.4,0.9",
@@ -195,7 +197,10 @@ FIGURES: dict[str, FigureRow] = {
         subject="run",
         draw="losses:loss_of_run",
         options=options.LossOptions,
-        about="Draw a run's loss: of the training batches, and of held-out points under the averaged weights.",
+        about="""Draw a run's loss: of the training batches, and of held-out points under the averaged weights.
+
+        Where the law of the data is known, the excess over the best possible loss stands beside it, on a logarithmic
+        axis.""",
         examples=("", "--run moons --out loss.pdf"),
         pictures=(Picture("--run moons", "loss.png", "the loss and its irreducible part"),),
     ),

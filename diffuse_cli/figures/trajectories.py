@@ -8,7 +8,7 @@ from diffuse_cli.diffusion import likelihood
 from diffuse_cli.figures import grids, paths
 from diffuse_cli.figures.options import TrajectoryOptions
 from diffuse_cli.figures.paths import Trajectory
-from diffuse_cli.models.draw import Drawn, Method, draw_samples
+from diffuse_cli.models.draw import Drawn, Method, build_method, draw_samples
 from diffuse_cli.models.model import Model
 from diffuse_cli.plots import trajectories as paths_plot
 from diffuse_cli.plots.background import Background
@@ -16,6 +16,7 @@ from diffuse_cli.plots.formats import DEFAULT_LOOK, Look
 from diffuse_cli.plots.point_colors import principal_axes
 
 _DATA_POINTS = 2000  # from which the density of data of many columns is estimated
+_PATHS, _RANDOM_PATHS = 300, 16  # by default; random paths cross each other everywhere
 _CELLS = 128  # of a density, along each axis
 
 
@@ -27,7 +28,8 @@ def trajectories_of_model(model: Model, method: Method, asked: TrajectoryOptions
         dataset = model.dataset()
         if asked.color_by == "class":
             grids.check_classes(model.config, dataset)
-    drawn = draw_samples(model, method, asked.count, asked.seed, trajectory=True)
+    count = asked.count or (_PATHS if _deterministic(model, method) else _RANDOM_PATHS)
+    drawn = draw_samples(model, method, count, asked.seed, trajectory=True)
     return plot_trajectories(model, method, drawn, dataset, color_by=asked.color_by, look=look)
 
 
@@ -40,10 +42,10 @@ def plot_trajectories(
     color_by: str = "time",
     look: Look = DEFAULT_LOOK,
 ) -> Figure:
-    """The paths of samples over the density of the data. `drawn` must contain its path.
+    """The paths of samples over the density of the data; those of a random sampler fade towards the noise.
 
-    color_by: "time", "place", or "class" for the most probable class of a sample. dataset: None is allowed in three
-    dimensions, unless color_by is "class".
+    drawn: must contain its path. color_by: "time", "place", or "class" for the most probable class of a sample.
+    dataset: None is allowed in three dimensions, unless color_by is "class".
 
     Raises UsageError where `color_by` is "class" and the data have no classes, or the width is too small.
     """
@@ -53,9 +55,14 @@ def plot_trajectories(
         {method.sampler: paths_plot.Paths(way.x, way.t)},
         color_by=labels,
         background=None if model.dim == 3 else _density_behind(model, dataset, way),
+        fade=not _deterministic(model, method),
         subject=f"{model.name}, {method.title}",
         **look._asdict(),
     )
+
+
+def _deterministic(model: Model, method: Method) -> bool:
+    return build_method(model, method)[0].deterministic
 
 
 def _density_behind(model: Model, dataset: Dataset, way: Trajectory) -> Background:

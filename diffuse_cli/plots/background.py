@@ -27,14 +27,30 @@ def draw_background(axes: Axes, background: Background, theme: Theme, *, strong:
 
     Raises UsageError where shapes do not agree.
     """
-    x, y, p = (np.asarray(part, float) for part in background)
-    if p.shape != (len(x), len(y)):
-        raise UsageError(f"a background of {len(x)} by {len(y)} cells needs p of that shape, not {p.shape}.")
+    x, y, p = _checked(background)
     shown = (np.nan_to_num(p) / max(np.nanmax(p), 1e-300)) ** _STRENGTH
     limits = axes.get_xlim(), axes.get_ylim()
     haze = LinearSegmentedColormap.from_list("haze", [theme.paper, theme.muted if strong else theme.fill])
     show_cells(axes, x, y, shown, cmap=haze, limits=(0, 1), zorder=0)
     axes.set(xlim=limits[0], ylim=limits[1])
+
+
+def corners_of(background: Background) -> np.ndarray:
+    """Two corners [2, 2] of the box that holds a density but for its tails.
+
+    Raises UsageError where shapes do not agree.
+    """
+    x, y, p = _checked(background)
+    dense = p > 0.05 * np.nanmax(p)
+    across, up = x[dense.any(axis=1)], y[dense.any(axis=0)]
+    return np.array([[across[0], up[0]], [across[-1], up[-1]]])
+
+
+def _checked(background: Background) -> Background:
+    x, y, p = (np.asarray(part, float) for part in background)
+    if p.shape != (len(x), len(y)):
+        raise UsageError(f"a background of {len(x)} by {len(y)} cells needs p of that shape, not {p.shape}.")
+    return Background(x, y, p)
 
 
 def show_cells(

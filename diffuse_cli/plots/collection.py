@@ -9,7 +9,17 @@ from matplotlib.figure import Figure
 
 from diffuse_cli.errors import UsageError
 from diffuse_cli.plots.layout import Rows, arrange, panel_rows
-from diffuse_cli.plots.panels import Scene, add_panel, checked_cloud, draw_cloud, make_scene, spread
+from diffuse_cli.plots.opacity import showing_density
+from diffuse_cli.plots.panels import (
+    BESIDE,
+    MOST_POINTS_SHOWN,
+    Scene,
+    add_panel,
+    checked_cloud,
+    draw_cloud,
+    make_scene,
+    spread,
+)
 from diffuse_cli.plots.point_colors import one_color
 from diffuse_cli.plots.style import Theme, default_style
 
@@ -33,7 +43,8 @@ def collection_figure(
     """A grid of panels: for each name its data, and below them the samples of its model. Data are blue, models orange.
 
     columns: 1 to 12 names, each with its Column. Where no column has a model, the panels stand in rows of up to six.
-    The panels of one column share their limits; there are no ticks, since datasets differ in their units.
+    The panels of one column share their limits, the number of points and their opacity; there are no ticks, since
+    datasets differ in their units.
 
     Raises UsageError where shapes do not agree or `width` is too small, DiffuseError where no point is finite.
     """
@@ -46,9 +57,10 @@ def collection_figure(
     with default_style(dark=dark, width=width) as theme:
         side = _SIDES[min(across, _ACROSS)]
         scenes = [_scene(column, side, theme) for _, column in columns]
-        # A panel of curves needs room at its side for a histogram; if one panel does, all get that room.
-        widest = max(scenes, key=lambda scene: (scene.kind == "curves", scene.kind != "histogram"))
-        layout = panel_rows(rows, across, widest, theme, again=0.0 if modelled else None)
+        # All panels have the size of the highest. That of curves shares its cell with the histogram at its side, unless
+        # there are only curves, for which the layout keeps room.
+        highest = max(scenes, key=lambda scene: (scene.kind != "curves", scene.height))
+        layout = panel_rows(rows, across, highest, theme, again=0.0 if modelled else None)
         for number, ((name, column), scene) in enumerate(zip(columns, scenes, strict=True)):
             row, place = (0, number) if modelled else divmod(number, across)
             axes = _draw(layout, row, place, column.data, scene, theme.data)
@@ -70,13 +82,16 @@ def _checked(name: str, column: Column) -> Column:
 
 def _scene(column: Column, side: float, theme: Theme) -> Scene:
     clouds = [column.data] if column.model is None else [column.data, column.model]
-    return make_scene(
-        clouds, reference=column.data, frame=column.data, view=column.view, side=side, theme=theme, square=True
-    )
+    look = {"view": column.view, "side": side, "theme": theme, "square": True}
+    most = min(MOST_POINTS_SHOWN, *map(len, clouds), len(column.data))
+    return showing_density(make_scene(clouds, reference=column.data, frame=column.data, most=most, **look), column.data)
 
 
 def _draw(layout: Rows, row: int, place: int, cloud: np.ndarray, scene: Scene, color: str) -> Axes:
-    axes = add_panel(layout.figure, layout.grid[row, place], scene)
+    cell = layout.grid[row, place]
+    if scene.kind == "curves" and layout.scene.kind != "curves":
+        cell = cell.subgridspec(1, 2, width_ratios=[1, BESIDE[0] + BESIDE[2] - 1], wspace=0)[0]
+    axes = add_panel(layout.figure, cell, scene)
     draw_cloud(axes, cloud, scene._replace(curves=spread(cloud, _CURVES)), one_color(color, len(cloud)))
     if scene.kind != "space":
         axes.set(xticks=[], yticks=[], xlabel="", ylabel="")

@@ -1,6 +1,7 @@
 """Samplers compared: quality against network evaluations, and the samples that each makes from the same noise."""
 
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.plots.layout import TWO_LINES, arrange, panel_rows
 from diffuse_cli.plots.lines import KEY_ROW, key_shape, pattern
-from diffuse_cli.plots.panels import Scene, add_panel, checked_cloud, make_scene
+from diffuse_cli.plots.panels import SMALL_TEXT, Scene, add_panel, checked_cloud, make_scene
 from diffuse_cli.plots.point_colors import HISTOGRAM_SHADES, RAMP_SHADES, PointColors, point_colors
 from diffuse_cli.plots.strips import draw_row
 from diffuse_cli.plots.style import Theme, default_style, heading, new_figure, settle
@@ -22,6 +23,7 @@ from diffuse_cli.plots.style import Theme, default_style, heading, new_figure, s
 _SIDE = 2.3  # inches of a panel of end points
 _COLUMNS = 3
 _WIDTH, _HEIGHT = 7.8, 3.4  # inches of two panels
+_NOTE_LETTER = 0.062  # inches: the mean width of a letter of a note
 _FLOOR = ("noise floor", "reach of chance")
 _SHOWN = 400  # points in one panel, few enough to see each of them
 _FAR = 5.0  # ratio of the largest to the smallest value from which on an axis is logarithmic
@@ -59,6 +61,7 @@ def quality_figure(
     metric: str,
     floor: float,
     interval: tuple[float, float],
+    notes: Sequence[str] = (),
     subject: str = "",
     dark: bool = False,
     width: float | None = None,
@@ -68,7 +71,7 @@ def quality_figure(
     samplers: name -> Line. metric: its name, the label of the axis. floor: the noise floor, the metric between two
     draws of the truth, a dashed line. interval: (low, high), infinite on a side without a limit; values between them
     are indistinguishable from the truth: this range is shaded, and marks in it are hollow. If no sampler has gaps,
-    there is only the first panel.
+    there is only the first panel. notes: lines over the key, such as what cannot be drawn.
 
     Raises UsageError where there is no sampler, shapes do not agree or `width` is too small, DiffuseError where no
     value is finite.
@@ -85,7 +88,8 @@ def quality_figure(
     with default_style(dark=dark, width=width) as theme:
         width = _WIDTH if followed else 0.57 * _WIDTH
         rows, columns = key_shape([*samplers, *_FLOOR], width)
-        figure = new_figure(width, _HEIGHT + KEY_ROW * rows, theme)
+        lines = [line for note in notes for line in textwrap.wrap(note, int(theme.across(width) / _NOTE_LETTER))]
+        figure = new_figure(width, _HEIGHT + KEY_ROW * (rows + 0.7 * len(lines)), theme)
         panels = figure.subplots(1, 1 + followed, squeeze=False)[0]
         looks = {
             name: {"color": theme.classes[i % len(theme.classes)], "linestyle": pattern(i), "linewidth": 1.3}
@@ -99,7 +103,10 @@ def quality_figure(
             _scale_evaluations(axes, np.concatenate([line.evals for line in samplers.values()]))
         heading(figure, "Quality against network evaluations", subject)
         key = [Line2D([], [], marker="o", markersize=3.6, label=name, **look) for name, look in looks.items()] + key
-        figure.legend(handles=key, loc="outside lower center", ncols=columns, handlelength=2.6)
+        legend = figure.legend(handles=key, loc="outside lower center", ncols=columns, handlelength=2.6)
+        if lines:
+            legend.set_title("\n".join(lines), prop={"size": SMALL_TEXT})
+            legend.get_title().set_color(theme.muted)
         return settle(figure)
 
 

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 
 from diffuse_cli.errors import UsageError
 from diffuse_cli.plots.background import Background, draw_background
-from diffuse_cli.plots.layout import ONE_LINE, TWO_LINES, Rows, arrange, panel_rows
+from diffuse_cli.plots.layout import TWO_LINES, Rows, arrange, panel_rows
 from diffuse_cli.plots.panels import add_panel, frame_plane, keep_outer_labels, make_scene
 from diffuse_cli.plots.strips import PANEL_SIDES, draw_title, level_titles
 from diffuse_cli.plots.style import Theme, ThemedFigure, default_style, heading, new_figure, settle
@@ -53,10 +53,12 @@ def field_figure(
 ) -> Figure:
     """Rows of panels: the field of a model, the exact field, and their difference; a column for each noise level.
 
-    A field that is None has no row; the difference needs both. All arrows of a column have one scale: the length
-    `field.usual` is drawn as half the distance between two arrows, and longer vectors grow ever more slowly, so that a
-    field that is large far from the data does not hide the rest. name: of the field, for the title. style: "arrows" or
-    "streams"; the difference always has arrows. On a line the fields are lines over the density.
+    A field that is None has no row; the difference needs both. The arrows of a model and of the exact field have one
+    scale in a column: the length `field.usual` is drawn as half the distance between two arrows, and longer vectors
+    grow ever more slowly, so that a field that is large far from the data does not hide the rest. Arrows of the
+    difference are as many times longer as their title says, and fade with the density, since no network is trained
+    where there are no data. name: of the field, for the title. style: "arrows" or "streams"; the difference always has
+    arrows. On a line the fields are lines over the density.
 
     Raises UsageError where shapes do not agree, the style is unknown, there are more than 6 levels or `width` is too
     small.
@@ -74,7 +76,7 @@ def field_figure(
         scene = make_scene([corners], reference=corners, view="points", side=side, theme=theme, square=True)
         rows = _rows(field, theme)
         words = any(label == "difference" for label, *_ in rows) and field.error is not None
-        layout = panel_rows(len(rows), len(t), scene, theme, above=TWO_LINES, again=ONE_LINE if words else 0.0)
+        layout = panel_rows(len(rows), len(t), scene, theme, above=TWO_LINES, again=TWO_LINES if words else 0.0)
         for row, (label, values, color) in enumerate(rows):
             way = "arrows" if label == "difference" else style
             for column in range(len(t)):
@@ -82,7 +84,12 @@ def field_figure(
                 frame_plane(axes, scene)
                 if field.density is not None:
                     draw_background(axes, field.density[column], theme)
-                _draw(axes, field, values[column], field.usual[column], way, color)
+                unit = field.usual[column]
+                if label == "difference" and field.error is not None:
+                    unit = unit * field.error[column]
+                _draw(axes, field, values[column], unit, way, color)
+                if label == "difference" and field.density is not None:
+                    axes.collections[-1].set_alpha(_shares(field, field.density[column]))
                 axes.collections[-1].set_rasterized(len(rows) * len(t) > _HEAVY)
                 _name(axes, layout, row, column, label, titles[column] if row == 0 else _words(field, label, column))
         return arrange(layout, title, subject)
@@ -100,7 +107,8 @@ def _rows(field: Field, theme: Theme) -> list[tuple[str, np.ndarray, str]]:
 def _words(field: Field, label: str, column: int) -> str:
     if label != "difference" or field.error is None:
         return ""
-    return f"{100 * field.error[column]:.2g} % of exact"
+    error = field.error[column]
+    return f"{100 * error:.2g} % of exact\narrows × {1 / max(error, 1e-12):.2g}"
 
 
 def _name(axes: Axes, layout: Rows, row: int, column: int, label: str, title: str) -> None:
@@ -123,6 +131,17 @@ def _draw(axes: Axes, field: Field, values: np.ndarray, usual: float, style: str
     head = {"width": 0.006, "headwidth": 3.4, "headlength": 4, "headaxislength": 3.4}
     look = {"angles": "xy", "scale_units": "xy", "scale": 1, "pivot": "mid", "zorder": 2} | head
     axes.quiver(field.x, field.y, u * grow, v * grow, color=color, minlength=0.3, **look)
+
+
+def _shares(field: Field, density: Background) -> np.ndarray:
+    """The opacity [nx ny] of arrows, in the order of a quiver: sqrt(p / max p), the shade of the density behind them.
+
+    Where there are no data no network is trained, and its difference from the exact field means nothing.
+    """
+    x, y, p = (np.asarray(part, float) for part in density)
+    along_x = np.array([np.interp(field.x, x, row) for row in p.T])
+    at_arrows = np.array([np.interp(field.y, y, column) for column in along_x.T])
+    return np.sqrt(np.clip(at_arrows / max(p.max(), 1e-300), 0, 1)).T.ravel()
 
 
 def _on_a_line(field: Field, titles: list[str], title: str, subject: str, theme: Theme) -> ThemedFigure:

@@ -6,7 +6,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from diffuse_cli.errors import DiffuseError, UsageError
-from diffuse_cli.plots.style import default_style, heading, new_figure, settle
+from diffuse_cli.plots.panels import SMALL_TEXT
+from diffuse_cli.plots.style import Theme, default_style, heading, new_figure, settle
 
 _MOST_POINTS = 1500  # of the raw losses that are drawn: as many as the figure has pixels
 _SPAN = 1000  # ratio of the ends of a logarithmic axis of steps: earlier decades would take half of the figure
@@ -26,8 +27,10 @@ def loss_figure(
     """The training loss (faint, with its running mean) and the held-out loss of the averaged weights (strong).
 
     steps [k], train [k]; held_out_steps [h], held_out [h]; all losses in the same unit. irreducible: the loss of the
-    exact denoiser on the held-out draws, a horizontal line. The axis of steps is logarithmic if they span two decades
-    or more, and shows the last three; the axis of the loss is logarithmic if it falls by a factor of 2.5 or more.
+    exact denoiser on the held-out draws, a horizontal line; with held_out a second panel shows the excess, the
+    held-out loss minus the irreducible one, on a logarithmic axis. The axis of steps is logarithmic if they span two
+    decades or more, and shows the last three; the axis of the loss is logarithmic if it falls by a factor of 2.5 or
+    more.
 
     Raises UsageError where shapes do not agree or `width` is too small, DiffuseError where no loss is finite.
     """
@@ -36,27 +39,61 @@ def loss_figure(
         raise UsageError("held_out and held_out_steps belong together; only one of them was given.")
     held = None if held_out is None else _checked(held_out_steps, held_out, "held_out")
     with default_style(dark=dark, width=width) as theme:
-        figure = new_figure(5.4, 3.5, theme)
-        axes = figure.add_subplot()
-        smooth = smoothed_loss(steps, train)
-        axes.plot(*_thinned(steps, train), color=theme.fill, linewidth=0.6, alpha=0.6)
-        axes.plot(steps, smooth, color=theme.muted, linewidth=1.1, marker=_dot(steps), label="training, running mean")
-        # The limits hold every line, and 96 % of the raw losses of the second half of training.
-        hold = [smooth[steps >= steps[-1] / _SPAN], np.quantile(train[len(train) // 2 :], [0.02, 0.98])]
-        if held is not None:
-            look = {"linewidth": 2.1, "marker": _dot(held[0]), "markersize": 5}
-            axes.plot(*held, color=theme.model, label="held out, averaged weights", **look)
-            hold.append(held[1][held[0] >= steps[-1] / _SPAN])
-        if irreducible is not None:
-            look = {"linewidth": 0.9, "dashes": (4, 2.5), "label": "irreducible"}
-            axes.axhline(irreducible, color=theme.ink, **look)
-            hold.append(np.array([irreducible]))
-        _scale(axes, steps, np.concatenate(hold))
-        axes.set(xlabel="training step", ylabel="loss")
-        axes.spines[["right", "top"]].set_visible(False)
-        axes.legend(loc="best")
+        both = held is not None and irreducible is not None
+        figure = new_figure(9.2 if both else 5.4, 3.5, theme)
+        panels = figure.subplots(1, 1 + both, squeeze=False)[0]
+        _draw_losses(panels[0], steps, train, held, irreducible, theme)
+        if both:
+            _draw_excess(panels[1], steps, held[0], held[1] - irreducible, theme)
+        for axes in panels:
+            axes.set_xlabel("training step")
+            axes.spines[["right", "top"]].set_visible(False)
         heading(figure, "Loss", subject)
         return settle(figure)
+
+
+def _draw_losses(
+    axes: Axes,
+    steps: np.ndarray,
+    train: np.ndarray,
+    held: tuple[np.ndarray, np.ndarray] | None,
+    irreducible: float | None,
+    theme: Theme,
+) -> None:
+    smooth = smoothed_loss(steps, train)
+    axes.plot(*_thinned(steps, train), color=theme.fill, linewidth=0.6, alpha=0.6)
+    axes.plot(steps, smooth, color=theme.muted, linewidth=1.1, marker=_dot(steps), label="training, running mean")
+    # The limits hold every line, and 96 % of the raw losses of the second half of training.
+    hold = [smooth[steps >= steps[-1] / _SPAN], np.quantile(train[len(train) // 2 :], [0.02, 0.98])]
+    if held is not None:
+        look = {"linewidth": 2.1, "marker": _dot(held[0]), "markersize": 5}
+        axes.plot(*held, color=theme.model, label="held out, averaged weights", **look)
+        hold.append(held[1][held[0] >= steps[-1] / _SPAN])
+    if irreducible is not None:
+        look = {"linewidth": 0.9, "dashes": (4, 2.5), "label": "irreducible"}
+        axes.axhline(irreducible, color=theme.ink, **look)
+        hold.append(np.array([irreducible]))
+    _scale(axes, steps, np.concatenate(hold))
+    axes.set_ylabel("loss")
+    axes.legend(loc="best")
+
+
+def _draw_excess(axes: Axes, steps: np.ndarray, held_out_steps: np.ndarray, excess: np.ndarray, theme: Theme) -> None:
+    """Draw the held-out loss above the irreducible one, where it is above."""
+    above = excess > 0  # both losses have sampling errors, so their difference may be below zero
+    look = {"linewidth": 2.1, "marker": "o", "markersize": 3.2, "color": theme.model}
+    axes.plot(held_out_steps[above], excess[above], **look)
+    axes.set(ylabel="held out minus irreducible")
+    _scale_steps(axes, steps)
+    seen = excess[above & (held_out_steps >= axes.get_xlim()[0])]
+    if len(seen):
+        axes.set_yscale("log")
+        room = max(seen.max() / seen.min(), 2.0) ** 0.08
+        _label_logarithmic(axes, seen.min() / room, seen.max() * room)
+    if not above.all():
+        words = f"{(~above).sum()} of {len(above)} below zero, left out"
+        place = {"xycoords": "axes fraction", "ha": "right", "va": "top", "fontsize": SMALL_TEXT}
+        axes.annotate(words, (0.97, 0.97), color=theme.muted, **place)
 
 
 def smoothed_loss(steps: np.ndarray, train: np.ndarray) -> np.ndarray:
@@ -103,20 +140,30 @@ def decades(steps: np.ndarray) -> bool:
 
 def _scale(axes: Axes, steps: np.ndarray, hold: np.ndarray) -> None:
     """Set linear or logarithmic axes, and limits that hold the losses `hold`."""
+    _scale_steps(axes, steps)
+    low, high = hold.min(), hold.max()
+    if low > 0 and high > 2.5 * low:
+        axes.set_yscale("log")
+        _label_logarithmic(axes, low / (high / low) ** 0.08, high * (high / low) ** 0.08)
+    else:
+        room = 0.08 * (high - low) or 0.1 * max(abs(high), 1.0)
+        axes.set_ylim(low - room, high + room)
+
+
+def _scale_steps(axes: Axes, steps: np.ndarray) -> None:
     last = max(steps[-1], steps[0] + 1)
     if decades(steps):
         axes.set_xscale("log")
         axes.set_xlim(max(steps[0], last / _SPAN), last)
     else:
         axes.set_xlim(steps[0], last)
-    low, high = hold.min(), hold.max()
-    if low > 0 and high > 2.5 * low:
-        axes.set_yscale("log")
-        axes.set_ylim(low / (high / low) ** 0.08, high * (high / low) ** 0.08)
-        few = high > 10 * low
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1, 1.5, 2, 3, 4, 5, 6, 8)))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.yaxis.set_minor_locator(NullLocator())
-    else:
-        room = 0.08 * (high - low) or 0.1 * max(abs(high), 1.0)
-        axes.set_ylim(low - room, high + room)
+
+
+def _label_logarithmic(axes: Axes, low: float, high: float) -> None:
+    """Set the limits of a logarithmic axis, and as many round numbers at it as there is room for."""
+    axes.set_ylim(low, high)
+    decades_shown = np.log10(high / low)
+    subs = (1, 1.5, 2, 3, 4, 5, 6, 8) if decades_shown < 1.1 else (1, 2, 5) if decades_shown < 3.5 else (1,)
+    axes.yaxis.set_major_locator(LogLocator(subs=subs))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())

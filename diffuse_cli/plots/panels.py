@@ -44,7 +44,7 @@ class Scene(NamedTuple):
     edges [bins + 1]: the bins of the histogram. top: the upper end of its axis. most: how many points a panel shows at
     most. curves: the indices of the samples that are drawn as curves. followed: the index of the one whose values the
     histogram shows, None for the values of all samples. side: the width of a panel in inches. rasterise: whether points
-    are pixels in an SVG or PDF too.
+    are pixels in an SVG or PDF too. opacity: of the points of a plane; None for what suits their number.
     """
 
     kind: str
@@ -59,6 +59,7 @@ class Scene(NamedTuple):
     side: float
     rasterise: bool
     theme: Theme
+    opacity: float | None = None
 
     @property
     def height(self) -> float:
@@ -260,7 +261,7 @@ def shown(count: int, scene: Scene) -> np.ndarray:
     return np.sort(np.random.default_rng(0).choice(count, scene.most, replace=False))
 
 
-def _marks(count: int, side: float) -> tuple[float, float]:
+def marks(count: int, side: float) -> tuple[float, float]:
     """The area in square points and the opacity of `count` marks in a panel of `side` inches."""
     area = float(np.clip(0.22 * (72 * side) ** 2 / max(count, 1), 0.9, 16.0))
     return area, float(np.clip(0.45 + 0.13 * area, 0.45, 0.85))
@@ -268,7 +269,8 @@ def _marks(count: int, side: float) -> tuple[float, float]:
 
 def _draw_plane(axes: Axes, cloud: np.ndarray, scene: Scene, colors: PointColors, normal: bool) -> None:
     points, some = coordinates(cloud, scene.basis), shown(len(cloud), scene)
-    size, alpha = _marks(len(some), scene.side)
+    size, alpha = marks(len(some), scene.side)
+    alpha = alpha if scene.opacity is None else scene.opacity
     if normal:
         turn = np.linspace(0, 2 * np.pi, 200)
         x, y = coordinates(np.zeros((1, cloud.shape[1])), scene.basis)[0]
@@ -287,7 +289,7 @@ def frame_plane(axes: Axes, scene: Scene) -> None:
 
 def _draw_space(axes: Axes, points: np.ndarray, scene: Scene, colors: PointColors) -> None:
     some = shown(len(points), scene)
-    size, alpha = _marks(len(some), scene.side)
+    size, alpha = marks(len(some), scene.side)
     # No shading by depth: a point keeps its colour when it moves towards the back.
     looks = {"s": size, "alpha": alpha, "rasterized": scene.rasterise, "depthshade": False}
     axes.scatter(*points[some].T, c=colors.of(some), **looks)

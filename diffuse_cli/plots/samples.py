@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 
 from diffuse_cli.errors import UsageError
 from diffuse_cli.plots.layout import arrange, panel_rows
+from diffuse_cli.plots.opacity import showing_density
 from diffuse_cli.plots.panels import (
     MOST_POINTS_SHOWN,
     add_panel,
@@ -18,7 +19,6 @@ from diffuse_cli.plots.panels import (
 from diffuse_cli.plots.point_colors import one_color
 from diffuse_cli.plots.style import Theme, ThemedFigure, default_style, heading, new_figure, settle
 
-_FEWEST = 500  # points in a panel, even if the other one has fewer
 _CURVES = 5
 
 
@@ -35,9 +35,9 @@ def samples_figure(
     """Samples of the model and the data with the same limits, in data units. The data are blue, the model orange.
 
     model [n, d], data [m, d]. In one dimension both histograms share one panel, and `exact` (x [k], p [k]) adds the
-    exact density of the data as a line. Otherwise there are two panels, with the same number of points if both clouds
-    have enough, so that their densities can be compared by eye. Data of more than 3 columns are projected on their
-    first two principal axes. view: "points", or "curves" where a sample is a function on [0, 1].
+    exact density of the data as a line. Otherwise there are two panels, with the same number of points, that of the
+    smaller cloud, and one opacity, so that their densities can be compared by eye. Data of more than 3 columns are
+    projected on their first two principal axes. view: "points", or "curves" where a sample is a function on [0, 1].
 
     Raises UsageError where shapes do not agree or `width` is too small, DiffuseError where no point is finite.
     """
@@ -72,8 +72,9 @@ def _overlay(
 
 def _side_by_side(model: np.ndarray, data: np.ndarray, view: str, subject: str, theme: Theme) -> ThemedFigure:
     side = 3.1
-    most = min(MOST_POINTS_SHOWN, max(_FEWEST, min(len(model), len(data))))
+    most = min(MOST_POINTS_SHOWN, len(model), len(data))
     scene = make_scene([data, model], reference=data, frame=data, view=view, side=side, theme=theme, most=most)
+    scene = showing_density(scene, data)
     layout = panel_rows(1, 2, scene, theme)
     for column, (name, cloud, color) in enumerate((("Data", data, theme.data), ("Model", model, theme.model))):
         axes = add_panel(layout.figure, layout.grid[0, column], scene)

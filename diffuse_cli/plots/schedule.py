@@ -53,8 +53,8 @@ def schedule_figure(
             for i, curve in enumerate(curves.values())
         ]
         if kl is not None:
-            for line, (name, (t, _)) in zip(lines, curves.items(), strict=True):
-                _draw_kl(panels[3], t, np.asarray(kl[name], float), line)
+            for i, (line, (name, (t, _))) in enumerate(zip(lines, curves.items(), strict=True)):
+                _draw_kl(panels[3], t, np.asarray(kl[name], float), line.get_color(), pattern(i))
             panels[3].set_title(_KL)
         _finish(panels)
         heading(figure, "Noise schedules" if several else f"Noise schedule: {names[0]}", subject)
@@ -93,9 +93,9 @@ def _draw(
     return signal.plot(t, np.exp(log_alpha_bar(log_snr)), **look)[0]
 
 
-def _draw_kl(axes: Axes, t: np.ndarray, kl: np.ndarray, line: Line2D) -> None:
-    look = {"color": line.get_color(), "linewidth": 1.6}
-    axes.plot(t, np.maximum(kl, _LEAST_KL / 10), linestyle=line.get_linestyle(), **look)
+def _draw_kl(axes: Axes, t: np.ndarray, kl: np.ndarray, color: str, style: str | tuple) -> None:
+    look = {"color": color, "linewidth": 1.6}
+    axes.plot(t, np.maximum(kl, _LEAST_KL / 10), linestyle=style, **look)
     if kl[-1] >= _LEAST_KL:
         axes.plot(t[-1:], kl[-1:], marker="o", markersize=4, clip_on=False, zorder=3, **look)
     axes.set_yscale("log")

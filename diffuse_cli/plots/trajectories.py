@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from mpl_toolkits.mplot3d.art3d import Line3DCollection
 
 from diffuse_cli.errors import UsageError
-from diffuse_cli.plots.background import Background, draw_background
+from diffuse_cli.plots.background import Background, corners_of, draw_background
 from diffuse_cli.plots.layout import ONE_LINE, arrange, panel_rows
 from diffuse_cli.plots.panels import (
     Scene,
@@ -30,7 +30,8 @@ _SIDE = 4.8  # inches: the width of a single panel
 _MANY = 3.3  # inches: the width of one of several panels
 _MOST_PANELS = 4
 HEAVY = 3000  # pieces of lines: in a panel with more of them paths are pixels, since vectors would be slow to open
-_LINE = {"linewidth": 0.7, "alpha": 0.6}
+_OPACITY = 0.6
+_FAINTEST = 0.08  # the opacity of a path in pure noise, as a share of that near the data, where paths fade
 _APART = 80  # paths of a single value: with more of them each is drawn fainter
 _START, _END = 9.0, 7.0  # areas of the marks, square points
 
@@ -47,6 +48,7 @@ def trajectories_figure(
     *,
     color_by: np.ndarray | str = "time",
     background: Background | None = None,
+    fade: bool = False,
     subject: str = "",
     dark: bool = False,
     width: float | None = None,
@@ -58,6 +60,8 @@ def trajectories_figure(
     first Paths.
     color_by: "time", or "place" for the place of a path's end along the first principal axis of all ends, or n labels.
     background: a density behind the plane, or behind time (x) and value (y).
+    fade: whether a path is the fainter the noisier it is, for the paths of random samplers, which cross the whole panel
+    before they come near the data.
 
     Raises UsageError where shapes do not agree or `width` is too small, DiffuseError where no end is finite.
     """
@@ -67,14 +71,17 @@ def trajectories_figure(
     first = next(iter(paths.values()))
     with default_style(dark=dark, width=width) as theme:
         if first.x.shape[2] == 1:
-            return _over_time(paths, color_by, background, subject, theme)
+            return _over_time(paths, color_by, background, fade, subject, theme)
         frames = [frame for each in paths.values() for frame in (each.x[0], each.x[-1])]
+        if background is not None and first.x.shape[2] == 2:
+            frames.append(corners_of(background))
         side = _SIDE if len(paths) == 1 else _MANY
         scene = make_scene(frames, reference=first.x[-1], view="points", side=side, theme=theme, square=True)
         layout = panel_rows(1, len(paths), scene, theme, above=ONE_LINE if len(paths) > 1 else 0.05)
         for column, (name, each) in enumerate(paths.items()):
             axes = add_panel(layout.figure, layout.grid[0, column], scene)
-            _draw(axes, coordinates(each.x, scene.basis), _path_colors(each, color_by, theme), scene)
+            shares = _shares(each, fade)
+            _draw(axes, coordinates(each.x, scene.basis), _path_colors(each, color_by, theme), shares, scene)
             if len(paths) > 1:
                 axes.set_title(name)
             if background is not None and scene.kind != "space":
@@ -103,22 +110,42 @@ def _path_colors(paths: Paths, color_by: np.ndarray | str, theme: Theme) -> Poin
     return point_colors(paths.x[-1], None if isinstance(color_by, str) else color_by, theme)
 
 
-def _draw(axes: Axes, x: np.ndarray, colors: PointColors | None, scene: Scene) -> None:
+def _shares(paths: Paths, fade: bool) -> np.ndarray | None:
+    """The opacity [k - 1] of pieces of paths, from _FAINTEST at the noisiest time to 1; None if they do not fade."""
+    if not fade:
+        return None
+    middle = (paths.t[1:] + paths.t[:-1]) / 2
+    clean = 1 - (middle - paths.t.min()) / (np.ptp(paths.t) or 1.0)
+    return _FAINTEST + (1 - _FAINTEST) * clean**1.5
+
+
+def _draw(axes: Axes, x: np.ndarray, colors: PointColors | None, shares: np.ndarray | None, scene: Scene) -> None:
     """Draw paths [k, n, 2 or 3], their starts and their ends."""
-    _add_lines(axes, x, colors, scene.theme)
+    _add_lines(axes, x, colors, shares, scene.theme)
     _mark(axes, x[0], x[-1], colors, scene.theme)
     (frame_space if scene.kind == "space" else frame_plane)(axes, scene)
 
 
-def _add_lines(axes: Axes, x: np.ndarray, colors: PointColors | None, theme: Theme) -> None:
+def _add_lines(
+    axes: Axes,
+    x: np.ndarray,
+    colors: PointColors | None,
+    shares: np.ndarray | None,
+    theme: Theme,
+    opacity: float = _OPACITY,
+) -> None:
     """Draw paths [k, n, 2 or 3] as lines: a colour for each path, or without colours the ramp along the path."""
     k, n, d = x.shape
-    if colors is None:
-        pieces = np.stack([x[:-1], x[1:]], axis=2).reshape(-1, 2, d)
-        line_colors = np.repeat(theme.ramp((np.arange(k - 1) + 0.5) / (k - 1)), n, axis=0)
-    else:
+    if colors is not None and shares is None:
         pieces, line_colors = x.swapaxes(0, 1), colors.of(np.arange(n))
-    lines = (Line3DCollection if d == 3 else LineCollection)(pieces, colors=line_colors, **_LINE)
+    else:
+        pieces = np.stack([x[:-1], x[1:]], axis=2).reshape(-1, 2, d)
+        if colors is None:
+            line_colors = np.repeat(theme.ramp((np.arange(k - 1) + 0.5) / (k - 1)), n, axis=0)
+        else:
+            line_colors = np.tile(colors.of(np.arange(n)), (k - 1, 1))
+    line_colors[:, 3] = opacity if shares is None else opacity * np.repeat(shares, n)
+    lines = (Line3DCollection if d == 3 else LineCollection)(pieces, colors=line_colors, linewidth=0.7)
     lines.set(rasterized=(k - 1) * n > HEAVY, zorder=1, capstyle="butt")  # round caps would be visible as dots
     axes.add_collection(lines, autolim=False)
 
@@ -140,7 +167,12 @@ def _keys(theme: Theme, color_by: np.ndarray | str) -> list[Artist]:
 
 
 def _over_time(
-    paths: dict[str, Paths], color_by: np.ndarray | str, background: Background | None, subject: str, theme: Theme
+    paths: dict[str, Paths],
+    color_by: np.ndarray | str,
+    background: Background | None,
+    fade: bool,
+    subject: str,
+    theme: Theme,
 ) -> ThemedFigure:
     """Paths of one value over time, from noise at the left to data at the right."""
     side = 6.2 if len(paths) == 1 else _MANY
@@ -150,8 +182,7 @@ def _over_time(
     for axes, (name, each) in zip(panels, paths.items(), strict=True):
         x = np.stack([np.broadcast_to(each.t[:, None], each.x.shape[:2]), each.x[:, :, 0]], axis=2)
         colors = _path_colors(each, color_by, theme)
-        _add_lines(axes, x, colors, theme)
-        axes.collections[-1].set_alpha(min(_LINE["alpha"], _APART / each.x.shape[1]))
+        _add_lines(axes, x, colors, _shares(each, fade), theme, min(_OPACITY, _APART / each.x.shape[1]))
         _mark(axes, x[0], x[-1], colors, theme)
         axes.set(xlim=(max(each.t) + 0.01, min(each.t) - 0.01), ylim=(-1.05 * reach, 1.05 * reach), xlabel="$t$")
         axes.spines[["right", "top"]].set_visible(False)

@@ -57,6 +57,7 @@ def gather_document(
         "themes": {theme.name: _colors(theme) for theme in (LIGHT, DARK)},
         "schedule": scene.schedule_curve(model.process),
         "scene": scene.scene_document(model, methods, ways, projection),
+        "caveats": facts.caveats_of(model, dataset, history and history.log, judged),
         "asked": asked if asked and asked > count else None,
         "density": layers.density_layer(model, dataset, projection),
         "field": layers.field_layer(model, dataset, projection),

@@ -7,12 +7,13 @@ import msgspec
 import numpy as np
 
 from diffuse_cli import catalog, config
-from diffuse_cli.analysis import quality, quality_tables
+from diffuse_cli.analysis import caveats, quality, quality_tables
 from diffuse_cli.analysis.quality import Quality
 from diffuse_cli.config import Config
 from diffuse_cli.datasets.dataset import Dataset
 from diffuse_cli.figures.losses import losses_of_log
 from diffuse_cli.metrics.noise_floors import Score
+from diffuse_cli.models import build
 from diffuse_cli.models.draw import Method, draw_samples
 from diffuse_cli.models.model import Model
 from diffuse_cli.plots.loss import decades, smoothed_loss
@@ -58,9 +59,31 @@ def metric_facts(results: Judged, methods: list[Method]) -> dict[str, Any]:
         "columns": [method.sampler for method in methods],
         "rows": rows,
         "others": [*quality_tables.nll_rows(results.quality.nll), *quality_tables.other_rows(results.quality)],
-        "left_out": quality_tables.metrics_left_out(results.quality),
         "excess": excess and [_rounded(each) for each in excess[:3]],
     }
+
+
+def caveats_of(model: Model, dataset: Dataset, log: list[dict[str, Any]] | None, results: Judged | None) -> list[str]:
+    """What a reader has to know of a model and its results: what the terminal says of them too, for a user's file more.
+
+    log: the records of the training; None without one.
+    """
+    lines: list[str | None] = []
+    held_out = losses_of_log(log).held_out if log else np.zeros(0)
+    if len(held_out):
+        worse = caveats.overfitting(held_out[-1], np.nanmin(held_out))
+        lines.append(worse and f"{worse[0].upper()}{worse[1:]}")
+    if dataset.points is not None:
+        rows = len(build.draw_data(model.config, dataset).held_out)
+        if not model.trained:
+            lines.append(caveats.MEMORISED)
+        lines.append(
+            f"The law of a file is not known: {rows:,} rows that were held out from training stand for it, so there is "
+            "no exact field, entropy or irreducible loss, and the density is an estimate from the training rows."
+        )
+    if results is not None:
+        lines += [caveats.few_points(results.quality.compared), quality_tables.metrics_left_out(results.quality)]
+    return [f"{line.removesuffix('.')}." for line in lines if line is not None]
 
 
 def loss_facts(records: list[dict[str, Any]]) -> dict[str, Any] | None:

@@ -17,7 +17,7 @@ from diffuse_cli.files import finite
 from diffuse_cli.plots.formats import check_page_path
 
 LIMIT = 2_000_000  # bytes of a page
-SCRIPTS = ("data.js", "theme.js", "paint.js", "panels.js", "player.js", "chart.js", "words.js", "main.js")
+SCRIPTS = ("data.js", "theme.js", "paint.js", "axes.js", "panels.js", "player.js", "chart.js", "words.js", "main.js")
 _STATIC = Path(__file__).parent / "static"
 _HARMLESS = {ord(character): f"\\u{ord(character):04x}" for character in "<>&"}
 

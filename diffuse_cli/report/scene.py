@@ -115,6 +115,7 @@ def scene_document(model: Model, methods: list[Method], ways: Ways, projection: 
         "kind": projection.kind,
         "count": len(eps),
         "axes": projection.axes.shape[1],
+        "names": _axis_names(model, projection),
         "limits": projection.limits.tolist(),
         "bounds": projection.bounds,
         "by_start": _groups(eps),
@@ -122,6 +123,13 @@ def scene_document(model: Model, methods: list[Method], ways: Ways, projection: 
         "panels": [first, *rest],
         "data_units": _data_units(model, projection),
     }
+
+
+def _axis_names(model: Model, projection: Projection) -> list[str]:
+    """The names of the coordinates that are drawn: columns, or principal axes; of curves there are none."""
+    if projection.kind == "curves":
+        return []
+    return ["PC 1", "PC 2"] if projection.kind == "projected" else list(model.columns)
 
 
 def noises(data: Trajectory) -> np.ndarray:

@@ -219,3 +219,10 @@ def test_the_seed_decides():
     one, same, other = (schedule_check.study_law(law, draws(100), seed=seed).gains.noise for seed in (0, 0, 1))
     np.testing.assert_array_equal(one, same)
     assert (one != other).any()
+
+
+def test_the_estimate_of_the_kl_is_a_smooth_function_of_the_level(moons):
+    """It goes from one estimator to another, and a sudden change would be a kink in the figure of schedules."""
+    log_kl = np.log([moons.kl(level_at(log_snr)).value for log_snr in np.linspace(-6, 4, 81)])
+    assert (np.diff(log_kl) > 0).all()
+    assert np.abs(np.diff(log_kl, 2)).max() < 0.01

@@ -94,6 +94,16 @@ def test_a_trajectory_file_has_what_it_says(outputs):
     np.testing.assert_allclose(np.load("p.npy"), file["samples"], rtol=1e-5, atol=1e-5)
 
 
+def test_a_trajectory_is_drawn_beside_its_samples(outputs):
+    for words, names in (([], ["p.npz", "p.png"]), (["--trajectory"], ["t.npz", "t.png", "t-reverse.png"])):
+        result = call("sample", *FEW, "--plot", *words, "--out", names[0])
+        assert result.code == 0, result.err
+        assert result.out.split() == names
+        assert all(Path(name).read_bytes().startswith(b"\x89PNG") for name in names[1:])
+    said = call("sample", *FEW, "--plot", "--trajectory", "--out", "j.npz", "--json").json
+    assert (said["figure"], said["reverse_figure"]) == ("j.png", "j-reverse.png")
+
+
 def test_seed_decides_the_samples(outputs):
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         assert call("sample", *FEW, "--seed", seed, "--out", f"{name}.npz").code == 0

@@ -97,6 +97,24 @@ def test_the_grid_and_any_metric_can_be_chosen_and_a_budget_too_small_is_left_ou
     assert "rk4 is left out at 3 evaluations: it needs 5" in result.err
 
 
+def test_what_no_figure_can_show_is_named_in_it(folder, monkeypatch):
+    from diffuse_cli.plots import style
+
+    figures, save = [], style.save_figure
+    monkeypatch.setattr(
+        style, "save_figure", lambda figure, *rest, **named: figures.append(figure) or save(figure, *rest, **named)
+    )
+    words = ["--sampler", "rk4", "--sampler", "ddim", "--sampler", "ddpm", "--evals", "3,6", "--ends", "3"]
+    result = call(*EXACT, *words, "--out", "c.png")
+    assert result.code == 0, result.err
+    quality, ends = figures
+    said = quality.legends[0].get_title().get_text().replace("\n", " ")
+    assert said == ("Left out: rk4 at 3 evaluations (needs 5). Without distances from the flow, since random: ddpm.")
+    assert "without rk4 (needs 5 evaluations)" in ends.get_suptitle().replace("\n", " ")
+    assert "The figure of the ends is without rk4 (needs 5 evaluations)" in result.err
+    assert len(ends.axes) == 3
+
+
 @pytest.mark.parametrize(
     ("words", "status", "says"),
     [

@@ -167,6 +167,18 @@ def test_the_same_set_twice_is_two_panels(tmp_path, monkeypatch, drawn):
     assert len(drawn[-1].axes) == 2
 
 
+def test_a_random_sampler_has_few_paths_and_they_fade(outputs, drawn):
+    from diffuse_cli.figures.trajectories import _PATHS, _RANDOM_PATHS
+
+    for sampler in ("ddpm", "ddim"):
+        assert call("plot-trajectories", "--sampler", sampler, "--out", "f.png", "--dpi", 50).code == 0
+    for figure, count, fades in zip(drawn, (_RANDOM_PATHS, _PATHS), (True, False), strict=True):
+        lines, ends = figure.axes[0].collections[0], figure.axes[0].collections[-1]
+        assert len(ends.get_offsets()) == count
+        assert (len(np.unique(lines.get_colors()[:, 3])) > 1) == fades
+    assert 10 * _RANDOM_PATHS < _PATHS
+
+
 def test_a_grid_has_runs_and_datasets(outputs, drawn):
     words = "plot-samples --run small --dataset moons --dataset s_curve:dim=3 --dataset curves -n 60 --out f.png"
     assert call(*words.split(), "--dpi", 50).code == 0
@@ -184,6 +196,13 @@ def test_both_rows_show_the_same_levels(outputs, drawn):
     assert np.abs(other - above.collections[0].get_offsets()).max() > 1
     below = drawn[-1].axes[5].collections[0].get_offsets()
     assert np.abs(other - below).max() < 0.01
+
+
+def test_the_reverse_process_alone_shows_the_frames_of_both_rows(outputs, drawn):
+    for rows in ("reverse", "both"):
+        assert call("plot-reverse", "--rows", rows, "--frames", 4, "--out", "f.png", "--dpi", 50).code == 0
+    alone, both = ([axes.collections[0].get_offsets() for axes in figure.axes] for figure in drawn)
+    np.testing.assert_allclose(alone, both[:3:-1], atol=1e-6)  # the lower row is read from right to left
 
 
 def test_the_kl_of_a_schedule_is_the_doctors(outputs, drawn):

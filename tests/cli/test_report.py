@@ -36,6 +36,8 @@ def test_the_page_of_a_run(outputs):
     assert document["scene"]["count"] == 2000
     assert document["asked"] is None
     assert document["metrics"] is None
+    assert document["caveats"] == []
+    assert document["scene"]["names"] == ["x", "y"]
     assert set(document["field"]["values"]) == {"model", "exact"}
     assert ["width", "8"] in [row[:2] for row in document["settings"]]
     assert document["made"][0][1].startswith("60 steps in ")
@@ -106,6 +108,9 @@ def test_a_users_file_and_one_that_has_gone(outputs):
     report("--run", "five", "-n", 20, "--out", "r.html")
     document = document_of("r.html")
     assert document["scene"]["kind"] == "projected"
+    assert document["scene"]["count"] == 20
+    assert document["scene"]["names"] == ["PC 1", "PC 2"]
+    assert [line.split(":")[0] for line in document["caveats"]] == ["The law of a file is not known"]
     assert HOSTILE in document["config"]
     assert HOSTILE not in Path("r.html").read_text()
     file.unlink()
@@ -113,6 +118,33 @@ def test_a_users_file_and_one_that_has_gone(outputs):
     assert gone.code == 1
     assert "points.csv" in gone.err
     assert not Path("other.html").exists()
+
+
+def test_the_page_says_what_the_terminal_says_before_it_is_believed(outputs, monkeypatch):
+    """Of a file: that it is judged by few rows, that the model overfits, and which distances are left out."""
+    monkeypatch.setattr(facts, "_REPEATS", 3)
+    np.savetxt("mine.csv", np.random.default_rng(0).normal(size=(60, 2)), delimiter=",", header="a,b", comments="")
+    small = ["--steps", 20, "--batch-size", 16, "--width", 8, "--set", "sampler_steps=4", "--no-figures"]
+    assert call("train", "--dataset", "file:mine.csv", *small, "--name", "mine").code == 0
+    log = Path("outputs/mine/log.jsonl")
+    records = run_folder.read_log(log.parent)
+    records[-1]["held_out"] = 2.0
+    records[0]["held_out"] = 1.0
+    log.write_text("".join(json.dumps(record) + "\n" for record in records))
+    asked = ["--run", "mine", "-n", 20, "--sampler", "ddim", "--steps", 4, "--out", "r.html"]
+    assert call("report", *asked).code == 0
+    document = document_of("r.html")
+    judged = call("evaluate", "--run", "mine", "-n", 100, "--repeats", 3, "--sampler", "ddim", "--steps", 4)
+    said = [line for line in judged.err.splitlines() if line.startswith(("Only", "Too few"))]
+    assert said
+    overfits, law, *judgement = document["caveats"]
+    assert overfits == "The held-out loss was lower on the way (1.0000): the model is overfitting."
+    assert law.startswith("The law of a file is not known: 6 rows")
+    assert " ".join(judgement).replace(".", "").split() == " ".join(said).replace(".", "").split()
+    assert document["scene"]["names"] == ["a", "b"]
+    assert document["density"]["smoothed"]
+    report("--run", "mine", "--steps", 4, "--out", "rows.html")
+    assert document_of("rows.html")["scene"]["count"] == 60
 
 
 @pytest.mark.slow

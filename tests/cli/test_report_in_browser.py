@@ -117,7 +117,7 @@ def dot_of(browser, panel):
     script = """
         const {brush, journey} = panels[arguments[0]];
         const places = kind.places(brush, journey, journey.now);
-        return [places[0] - brush.width / 2, places[1] - brush.height / 2];
+        return [brush.left + places[0] - brush.canvas.clientWidth / 2, places[1] - brush.height / 2];
     """
     return browser.execute_script(script, panel)
 
@@ -274,8 +274,11 @@ def test_on_a_phone_nothing_sticks_out(opened):
     _screen(opened, 360, 740, mobile=True)
     _settled(opened)
     assert opened.execute_script("return [document.documentElement.scrollWidth, innerWidth]") == [360, 360]
-    tops = opened.execute_script("return [...document.querySelectorAll('canvas')].map((each) => each.offsetTop)")
-    assert tops == sorted(set(tops))
+    where = "return [...document.querySelectorAll('canvas')].map((each) => [each.offsetLeft, each.offsetTop])"
+    (left, top), (right, beside), (below, lower) = opened.execute_script(where)
+    assert (top, left) == (beside, below)
+    assert right > left
+    assert lower > top
     drawn = pixels(opened)
     move_slider(opened, 0.5)
     assert pixels(opened) != drawn
@@ -286,6 +289,67 @@ def test_the_loss_is_drawn_with_its_irreducible_line(opened):
     labels = opened.execute_script("return [...document.querySelectorAll('#loss li')].map((each) => each.textContent)")
     assert labels == ["training batches", "their running mean", "held out, averaged weights", "irreducible"]
     assert len(opened.find_elements(By.CSS_SELECTOR, "#loss > svg path")) == 4
+    steps, held, irreducible = opened.execute_script("return [...doc.loss.held_out, doc.loss.irreducible]")
+    (line,) = opened.execute_script("return excessOverSteps(doc.loss).lines")
+    above = [(step, value - irreducible) for step, value in zip(steps, held, strict=True) if value > irreducible]
+    np.testing.assert_allclose(list(zip(line["x"], line["y"], strict=True)), above)
+    assert len(opened.find_elements(By.CSS_SELECTOR, "#loss-excess > svg path")) == 1
+
+
+DRAWN_TEXT = """
+    const found = [];
+    const write = CanvasRenderingContext2D.prototype.fillText;
+    CanvasRenderingContext2D.prototype.fillText = function (text, x, y, most) {
+      const place = this.getTransform().transformPoint({ x, y });
+      if (this.canvas === panels[0].brush.canvas) found.push([text, place.x, place.y]);
+      write.call(this, text, x, y, most ?? 1000);
+    };
+    draw();
+    CanvasRenderingContext2D.prototype.fillText = write;
+    const { width, height } = panels[0].brush.canvas;
+    return [found, width, height];
+"""
+
+
+def test_axes_have_numbers_where_they_belong(opened):
+    """The numbers stand where the page itself puts a point with these coordinates."""
+    (found, _, _), limits = opened.execute_script(DRAWN_TEXT), opened.execute_script("return scene.limits")
+    place = "return [panels[0].brush.left, ...kind.places(panels[0].brush, null, [arguments[0], arguments[0]])]"
+    foot = opened.execute_script("return panels[0].brush.width")  # of a plane, which is as high as wide
+    counts = [0, 0]
+    for text, x, y in found:
+        if text[-1].isdigit():
+            value, axis = float(text.replace("−", "-")), int(y < foot)
+            counts[axis] += 1
+            assert limits[axis][0] <= value <= limits[axis][1]
+            left, across, down = opened.execute_script(place, value)
+            assert (x - left, y)[axis] == pytest.approx((across, down)[axis], abs=6), (text, x, y)
+    assert min(counts) >= 3
+    assert [text for text, *_ in found if "model units" in text] == ["x, model units", "y, model units"]
+
+
+def test_commands_can_be_copied(opened):
+    """Where the clipboard is closed to a page, the command is selected, ready to be copied by hand."""
+    buttons = opened.find_elements(By.CSS_SELECTOR, ".copied button")
+    assert len(buttons) == 3
+    script = """
+        const [closed, done] = arguments;
+        const taken = [];
+        const clipboard = { writeText: async (text) => { if (closed) throw new Error(); taken.push(text); } };
+        Object.defineProperty(navigator, "clipboard", { value: clipboard, configurable: true });
+        const buttons = [...document.querySelectorAll(".copied button")];
+        buttons.forEach((each) => each.click());
+        setTimeout(() => done([taken, buttons.map((each) => each.textContent), String(getSelection())]), 50);
+    """
+    taken, words, _ = opened.execute_async_script(script, False)
+    texts = opened.execute_script(
+        "return [...document.querySelectorAll('.copied pre')].map((each) => each.textContent)"
+    )
+    assert taken == texts
+    assert taken[0].startswith("dataset = ")
+    assert all(text.startswith("diffuse ") for text in taken[1:])
+    assert words == 3 * ["Copied"]
+    assert opened.execute_async_script(script, True)[2].strip() == texts[-1]
 
 
 @pytest.mark.slow
@@ -299,6 +363,9 @@ def test_other_kinds_of_data_are_drawn_too(dataset, opened, tmp_path):
     move_slider(opened, 0.5)
     moved = pixels(opened)
     assert all(now != then for now, then in zip(moved, still, strict=True))
+    found, width, height = opened.execute_script(DRAWN_TEXT)
+    assert sum(text[-1].isdigit() for text, *_ in found) >= 6
+    assert all(0 <= x <= width and 0 <= y <= height for _, x, y in found)
     opened.execute_script("choose(3, panels[1], 50, 50)")
     assert pixels(opened) != moved
     assert opened.find_element(By.ID, "tooltip").is_displayed()
@@ -313,7 +380,6 @@ def test_metrics_are_shown_as_text(opened, tmp_path, file):
         "columns": ["a", "</script><b>"],
         "rows": [row],
         "others": [["NLL", "1.2 nats"]],
-        "left_out": None,
         "excess": [[-1, 0, 1], [0.2, 0.3, 0.4], [0.1, 0.2, 0.35]],
     }
     (tmp_path / "r.html").write_bytes(page.render(document))

@@ -7,7 +7,7 @@ from diffuse_cli.plots.collection import Column, collection_figure
 from diffuse_cli.plots.style import LIGHT
 from tests.support.cases import few_fast
 
-from .drawing import VIEWS, assert_nothing_cut_or_overlapping, cloud, scatters
+from .drawing import VIEWS, assert_nothing_cut_or_overlapping, cloud, drawn, scatters
 
 
 @pytest.mark.parametrize("count", few_fast(range(1, 13), 1, 6, 12))
@@ -22,6 +22,25 @@ def test_nothing_is_cut_or_overlaps(count, modelled):
 def test_every_view_beside_every_other():
     columns = [(kind, Column(cloud(40, dim), cloud(30, dim, 1), view)) for kind, (view, dim) in VIEWS.items()]
     assert_nothing_cut_or_overlapping(collection_figure(columns))
+
+
+@pytest.mark.parametrize("modelled", [False, True])
+def test_panels_of_every_kind_stand_on_one_grid(modelled):
+    """Each fills a cell of one size: equal tops and bottoms in a row, and equal steps from cell to cell."""
+    columns = [
+        (kind, Column(cloud(40, dim), cloud(30, dim, 1) if modelled else None, view))
+        for kind, (view, dim) in VIEWS.items()
+    ]
+    figure = collection_figure(columns)
+    drawn(figure)
+    boxes = np.array([axes.get_position(original=True).extents for axes in figure.axes])
+    boxes = boxes.reshape(5, 1 + modelled, 4)
+    np.testing.assert_allclose(boxes[:, :, [1, 3]], np.broadcast_to(boxes[:1, :, [1, 3]], (5, 1 + modelled, 2)))
+    np.testing.assert_allclose(np.diff(boxes[:, 0, 0]), boxes[1, 0, 0] - boxes[0, 0, 0])
+    for kind, axes in zip(VIEWS, figure.axes[:: 1 + modelled], strict=True):
+        given, shown = (axes.get_position(original=original).extents for original in (True, False))
+        if kind != "space":  # whose box has no frame
+            np.testing.assert_allclose(shown, given, atol=1e-3, err_msg=kind)
 
 
 def test_a_name_may_come_twice():
@@ -45,6 +64,13 @@ def test_data_and_model_share_limits_and_have_their_colours():
     assert data.get_xlim() != other.get_xlim()
     for axes, color in ((data, LIGHT.data), (model, LIGHT.model)):
         np.testing.assert_allclose(scatters(axes)[0].get_facecolors()[0, :3], to_rgb(color))
+
+
+def test_data_and_model_have_equal_numbers_of_points_and_one_opacity():
+    first, second = Column(cloud(900, 2), cloud(70, 2, 1)), Column(cloud(900, 2))
+    panels = [scatters(axes)[0] for axes in collection_figure([("a", first), ("b", second)]).axes]
+    assert [len(points.get_offsets()) for points in panels] == [70, 70, 900]
+    assert panels[0].get_alpha() == panels[1].get_alpha() > panels[2].get_alpha()
 
 
 def test_what_cannot_be_drawn_is_told():

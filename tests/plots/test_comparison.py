@@ -31,6 +31,14 @@ def test_quality_of_any_number_of_samplers(count, gaps, dark):
     assert {text.get_text() for text in key.get_texts()} == {*samplers, "noise floor", "reach of chance"}
 
 
+@pytest.mark.parametrize("gaps", [True, False])
+def test_notes_stand_over_the_key_and_cut_nothing(gaps):
+    notes = ["Left out: " + ", ".join(f"sampler_{i} at 3 evaluations (needs 5)" for i in range(9)), "Random: ddpm."]
+    figure = quality_figure({"ddim": line(gaps=gaps), "heun": line(gaps=gaps)}, notes=notes, **FLOOR)
+    assert figure.legends[0].get_title().get_text().replace("\n", " ") == " ".join(notes)
+    assert_nothing_cut_or_overlapping(figure)
+
+
 def test_marks_are_hollow_where_nothing_can_be_told():
     axes = quality_figure({"ddim": line()}, **FLOOR).axes[0]
     (marks,) = scatters(axes)

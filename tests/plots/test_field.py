@@ -52,6 +52,7 @@ def test_rows_are_model_exact_and_difference_in_their_colours():
         assert row[1].get_ylabel() == ""
         np.testing.assert_allclose(quivers(row[0])[0].get_facecolors()[0, :3], to_rgb(color))
     assert rows[2][0].get_title() == "10 % of exact"
+    assert [text.get_text() for text in rows[2][0].texts] == ["arrows × 10"]
     assert [axes.get_title() for axes in rows[0]] == ["$t = 0.10$", "$t = 1.00$"]
 
 
@@ -67,6 +68,32 @@ def test_arrows_point_along_the_field_and_are_measured_by_the_usual():
         assert long.max() < LONGEST * apart
         at_one = np.interp(1.0, np.sort((size / usual).ravel()), np.sort(long.ravel()))
         assert at_one == pytest.approx(TYPICAL * apart, rel=0.02)
+
+
+def test_the_difference_is_longer_by_the_number_in_its_title():
+    """It is measured in its root mean square, which is a tenth of the usual here."""
+    found = a_field(2)
+    for axes, usual in zip(draw(found).axes[4:], found.usual, strict=True):
+        (arrows,) = quivers(axes)
+        relative = 0.1 / (0.1 * usual)  # the difference is (0.1, 0) everywhere
+        apart = X[1] - X[0]
+        np.testing.assert_allclose(arrows.U, LONGEST * relative / (relative + LONGEST / TYPICAL - 1) * apart)
+
+
+def test_arrows_of_the_difference_fade_with_the_density():
+    """Exactly as the shade behind them, on a grid of another size than that of the density."""
+    found = a_field(2)
+    x, y = np.linspace(-4, 4, 161), np.linspace(-5, 5, 201)
+    p = [np.exp(-((x[:, None] - centre) ** 2) - 2 * y**2) for centre in (0.0, 1.5)]
+    panels = draw(found._replace(density=[Background(x, y, each) for each in p])).axes
+    places = np.stack(np.meshgrid(X, Y, indexing="ij"), axis=-1)
+    for axes, centre in zip(panels[4:], (0.0, 1.5), strict=True):
+        (arrows,) = quivers(axes)
+        expected = np.sqrt(np.exp(-((places[..., 0] - centre) ** 2) - 2 * places[..., 1] ** 2))
+        np.testing.assert_allclose(arrows.get_facecolors()[:, 3].reshape(11, 13).T, expected, atol=0.01)
+    assert all((quivers(axes)[0].get_facecolors()[:, 3] == 1).all() for axes in panels[:4])
+    without = draw(found._replace(density=None)).axes[-1]
+    assert (quivers(without)[0].get_facecolors()[:, 3] == 1).all()
 
 
 @pytest.mark.parametrize(("model", "exact"), [(True, False), (False, True)])

@@ -22,7 +22,8 @@ def test_a_loss_of_any_length(last, dark):
         steps, falling(steps), held_out_steps=steps[::5], held_out=falling(steps[::5]), irreducible=0.08
     )
     assert isinstance(figure, Figure)
-    (axes,) = figure.axes
+    axes, excess = figure.axes
+    assert excess.get_ylabel() == "held out minus irreducible"
     assert [text.get_text() for text in axes.get_legend().get_texts()] == [
         "training, running mean",
         "held out, averaged weights",
@@ -65,6 +66,34 @@ def test_the_tail_and_the_irreducible_loss_are_in_view():
     low, high = loss_figure(steps, train, irreducible=0.05).axes[0].get_ylim()
     assert low < 0.05
     assert high < 10
+
+
+@pytest.mark.parametrize("last", [8, 20_000])
+def test_the_excess_has_a_logarithmic_axis_beside_the_loss(last):
+    steps = np.arange(1, last + 1)
+    held = 0.3 + 1 / steps
+    held[2] = 0.299  # of sampling errors
+    figure = loss_figure(steps, falling(steps), held_out_steps=steps, held_out=held, irreducible=0.3)
+    loss, excess = figure.axes
+    assert (excess.get_yscale(), excess.get_xscale(), excess.get_xlim()) == ("log", loss.get_xscale(), loss.get_xlim())
+    (line,) = excess.lines
+    np.testing.assert_array_equal(line.get_xdata(), np.delete(steps, 2))
+    np.testing.assert_allclose(line.get_ydata(), np.delete(held, 2) - 0.3)
+    low, high = excess.get_ylim()
+    shown = 1 / steps[steps >= excess.get_xlim()[0]]
+    assert low < shown.min() < shown.max() < high
+    assert [text.get_text() for text in excess.texts] == [f"1 of {last} below zero, left out"]
+
+
+@pytest.mark.parametrize("known", [{"irreducible": 0.05}, {"held_out_steps": [9], "held_out": [0.4]}, {}])
+def test_without_both_losses_there_is_no_excess(known):
+    assert len(loss_figure(np.arange(1, 50), falling(np.arange(1, 50)), **known).axes) == 1
+
+
+def test_an_excess_that_is_nowhere_above_zero_is_told():
+    figure = loss_figure([1, 2], [0.5, 0.4], held_out_steps=[1, 2], held_out=[0.2, 0.2], irreducible=0.3)
+    assert [text.get_text() for text in figure.axes[1].texts] == ["2 of 2 below zero, left out"]
+    assert_nothing_cut_or_overlapping(figure)
 
 
 def test_a_running_mean_of_a_line_is_the_line():

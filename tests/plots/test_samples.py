@@ -46,10 +46,26 @@ def test_the_exact_density_is_a_line_that_fits():
     assert axes.get_ylim()[1] > axes.lines[0].get_ydata().max()
 
 
-@pytest.mark.parametrize(("drawn", "held", "shown"), [(800, 600, (600, 600)), (30, 900, (30, 500)), (40, 50, (40, 50))])
-def test_as_many_points_of_each_where_there_are_enough(drawn, held, shown):
-    figure = samples_figure(cloud(drawn, 2, 1), cloud(held, 2))
-    assert tuple(len(scatters(axes)[0].get_offsets()) for axes in figure.axes[::-1]) == shown
+@pytest.mark.parametrize(("drawn", "held"), [(800, 600), (30, 900), (900, 30), (40, 50), (9000, 5000)])
+@pytest.mark.parametrize("dim", [2, 3, 5])
+def test_as_many_points_of_data_as_of_the_model(drawn, held, dim):
+    figure = samples_figure(cloud(drawn, dim, 1), cloud(held, dim))
+    points = [scatters(axes)[0]._offsets3d[0] if dim == 3 else scatters(axes)[0].get_offsets() for axes in figure.axes]
+    assert [len(each) for each in points] == 2 * [min(drawn, held, 4000)]
+
+
+def test_points_that_lie_over_each_other_are_the_fainter_the_more_they_are():
+    """One opacity in both panels, that of a mark of ink where a point lies alone."""
+    rng = np.random.default_rng(0)
+    wide = rng.uniform(-1, 1, size=(2000, 2))
+    crowds = [np.concatenate([wide[:20], share * rng.normal(size=(1980, 2))]) for share in (0.3, 0.1, 0.03)]
+    opacity = []
+    for data in (wide[:30], wide, *crowds):
+        of_both = {scatters(axes)[0].get_alpha() for axes in samples_figure(wide, data).axes}
+        assert len(of_both) == 1
+        opacity += of_both
+    assert opacity == sorted(opacity, reverse=True)
+    assert opacity[0] > 0.8 > 0.4 > opacity[-2] > opacity[-1] >= 0.08
 
 
 def test_both_are_projected_on_the_axes_of_the_data():

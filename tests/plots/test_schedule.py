@@ -66,6 +66,14 @@ def test_lines_differ_in_colour_and_in_pattern():
     assert colors[0] == colors[1] == colors[2]
 
 
+def test_every_panel_draws_a_schedule_with_the_pattern_of_the_key():
+    named = {str(i): from_betas(LINEAR * i / 8) for i in range(1, 7)}
+    figure = schedule_figure(named, timesteps=200, kl={name: np.geomspace(1, 1e-9, 201) for name in named})
+    patterns = [[line._dash_pattern for line in axes.lines] for axes in figure.axes]
+    assert patterns[3] == patterns[0]
+    assert len({str(each) for each in patterns[0]}) == 6
+
+
 def test_the_panels_show_what_they_say():
     t, log_snr = from_betas(LINEAR)
     kept, added, ratio = schedule_figure({"linear": (t, log_snr)}, timesteps=200).axes

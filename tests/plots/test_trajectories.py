@@ -70,6 +70,28 @@ def test_a_single_value_is_drawn_over_time_from_noise_at_the_left():
     assert axes.get_xlim()[0] > 1 > 0 > axes.get_xlim()[1]
 
 
+@pytest.mark.parametrize("color_by", ["time", "place"])
+@pytest.mark.parametrize("dim", [1, 2, 3])
+def test_paths_that_fade_are_the_fainter_the_noisier_they_are(dim, color_by):
+    given = paths(count=7, dim=dim, steps=9)
+    drawn, plain = (
+        lines(trajectories_figure({"ddpm": given}, color_by=color_by, fade=fade).axes[0]) for fade in (True, False)
+    )
+    opacity = drawn.get_colors()[:, 3].reshape(8, 7)  # pieces from noise to data, of each path
+    assert (np.diff(opacity, axis=0) > 0).all()
+    assert (opacity == opacity[:, :1]).all()
+    assert opacity[0, 0] < 0.25 * opacity[-1, 0] < 0.25 * plain.get_colors()[0, 3]
+    assert len(np.unique(plain.get_colors()[:, 3])) == 1
+
+
+def test_the_whole_density_is_in_view_behind_a_few_paths():
+    x = np.linspace(-9, 9, 91)
+    p = np.exp(-((x[:, None] - 6) ** 2) - (x + 5) ** 2)
+    axes = trajectories_figure({"ddpm": paths(count=3)}, background=Background(x, x, p)).axes[0]
+    assert axes.get_xlim()[1] > 7
+    assert axes.get_ylim()[0] < -6
+
+
 def test_many_pieces_are_rasterised():
     small, large = paths(count=10), paths(count=HEAVY)
     assert not lines(trajectories_figure({"ddim": small}).axes[0]).get_rasterized()

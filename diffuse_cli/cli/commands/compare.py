@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure
 
-    from diffuse_cli.analysis.sampler_comparison import Cell, Comparison
+    from diffuse_cli.analysis.sampler_comparison import Cell, Comparison, TooSmall
     from diffuse_cli.models.model import Model
 
 _EPILOG = """\b
@@ -110,7 +110,7 @@ def compare(
     if not as_json:
         _print(comparison, metric)
     if not as_json or output.file is not None:  # a script that wants figures says where
-        files = _save(_draw(model, comparison, metric, ends, output.look), model, output)
+        files = _save(_draw(model, comparison, small, metric, ends, output.look), model, output)
     if not as_json:
         click.echo("\n".join(files))
         return
@@ -174,7 +174,9 @@ def _print(comparison: "Comparison", metric: str) -> None:
     click.echo(f"  noise floor of {metric}: {comparison.floor[0]:.4g} ± {comparison.floor[1]:.2g}")
 
 
-def _draw(model: "Model", comparison: "Comparison", metric: str, ends: int, look: Look) -> "list[tuple[str, Figure]]":
+def _draw(
+    model: "Model", comparison: "Comparison", small: "list[TooSmall]", metric: str, ends: int, look: Look
+) -> "list[tuple[str, Figure]]":
     import numpy as np
 
     from diffuse_cli.plots import comparison as plot
@@ -196,22 +198,52 @@ def _draw(model: "Model", comparison: "Comparison", metric: str, ends: int, look
         metric=metric,
         floor=comparison.floor[0],
         interval=comparison.interval,
+        notes=_notes(by_sampler, comparison, small),
         subject=model.name,
         dark=look.dark,
         width=look.width,
     )
     figures = [("", quality)]
     clouds = {"exact flow": plot.Ends(comparison.exact, f"{comparison.exact_evals:.0f} evaluations", False)}
-    clouds |= {
-        name: plot.Ends(cell.ends, _words(cell), cell.gaps is not None)
-        for name, cells in by_sampler.items()
-        for cell in [max((cell for cell in cells if cell.budget <= ends), key=lambda cell: cell.budget, default=None)]
-        if cell is not None and cell.ends is not None
-    }
-    if len(clouds) > 1 and np.isfinite(comparison.exact).all():
-        compared = plot.ends_figure(clouds, view=model.view, subject=model.name, dark=look.dark, width=look.width)
+    without: list[str] = []
+    for name in dict.fromkeys([*by_sampler, *(each.sampler for each in small)]):
+        cells = [cell for cell in by_sampler.get(name, []) if cell.budget <= ends]
+        shown = max(cells, key=lambda cell: cell.budget, default=None)
+        if shown is None:
+            least = min([each.least for each in small if each.sampler == name], default=ends)
+            without.append(f"{name} (needs {least} evaluations)")
+        elif shown.ends is None:
+            without.append(f"{name} (samples not finite)")
+        else:
+            clouds[name] = plot.Ends(shown.ends, _words(shown), shown.gaps is not None)
+    if not np.isfinite(comparison.exact).all():
+        terminal.note("There is no figure of the ends: the flow could not be solved exactly")
+        return figures
+    left_out = f"without {', '.join(without)}" if without else ""
+    if left_out:
+        terminal.note(f"The figure of the ends is {left_out}")
+    if len(clouds) > 1:
+        subject = f"{model.name}, {left_out}" if left_out else model.name
+        compared = plot.ends_figure(clouds, view=model.view, subject=subject, dark=look.dark, width=look.width)
         figures.append(("-ends", compared))
     return figures
+
+
+def _notes(by_sampler: "dict[str, list[Cell]]", comparison: "Comparison", small: "list[TooSmall]") -> list[str]:
+    """What the figure of quality cannot draw, and why."""
+    import numpy as np
+
+    cells = [cell for each in by_sampler.values() for cell in each]
+    missing = [f"{each.sampler} at {each.budget} evaluations (needs {each.least})" for each in small]
+    missing += [f"{cell.method.sampler} at {cell.evals} (samples not finite)" for cell in cells if cell.score is None]
+    notes = [f"Left out: {', '.join(missing)}."] if missing else []
+    drawn = {name: [cell for cell in each if cell.ends is not None] for name, each in by_sampler.items()}
+    apart = [name for name, each in drawn.items() if each and all(cell.gaps is None for cell in each)]
+    if not np.isfinite(comparison.exact).all():
+        notes.append("Without distances: the flow could not be solved exactly.")
+    elif apart:
+        notes.append(f"Without distances from the flow, since random: {', '.join(apart)}.")
+    return notes
 
 
 def _gaps(cells: "list[Cell]") -> "np.ndarray | None":

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from diffuse_cli.analysis import quality_tables
+from diffuse_cli.analysis import caveats, quality_tables
 from diffuse_cli.cli import options, signals, terminal
 
 if TYPE_CHECKING:
@@ -16,9 +16,6 @@ Examples:
   diffuse evaluate --run moons --sampler ddim --steps 10 --metric w2 --metric energy
   diffuse evaluate --exact --dataset pinwheel --steps 20
   diffuse evaluate --json > quality.json"""
-
-
-_FEW = 1000  # points: too few to tell a good model from a perfect one
 
 
 @click.command(epilog=_EPILOG)
@@ -76,8 +73,8 @@ def evaluate(
     method = sampling.method(model.config)
     terminal.note(f"Judging {model.name} by {count:,} samples of {method.sampler} in {method.steps} steps")
     result = quality.evaluate_model(model, dataset, method, metrics, n=count, seed=seed, repeats=repeats)
-    if result.compared < _FEW:
-        terminal.note(f"Only {result.compared} points can be compared, and most models pass among so few")
+    if (few := caveats.few_points(result.compared)) is not None:
+        terminal.note(few)
     if (missing := quality_tables.metrics_left_out(result)) is not None:
         terminal.note(missing)
     if as_json:

@@ -35,8 +35,6 @@ def plot_samples_command(
     output: options.FigureOutput,
 ) -> None:
     """The samples of runs, and datasets, side by side."""
-    import numpy as np
-
     from diffuse_cli import catalog
     from diffuse_cli.figures import samples
     from diffuse_cli.models.model import model_of_run
@@ -54,7 +52,7 @@ def plot_samples_command(
         columns.append((model.name, column))
     for choice in datasets:
         dataset = catalog.build("dataset", choice)
-        drawn = dataset.draw(np.random.default_rng(asked.seed), asked.count)
+        drawn = samples.some_data(dataset, asked.count, asked.seed)
         columns.append((catalog.short_name(choice), Column(drawn, view=dataset.view)))
     figure = collection_figure(columns, dark=output.look.dark, width=output.look.width)
     click.echo(output.save(figure, output.file or Path("samples.png")))

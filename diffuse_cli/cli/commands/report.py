@@ -43,7 +43,7 @@ _MOST_SAMPLERS = 6  #: more panels are too small to see
         "grid", default="the run's, or what suits each sampler", help_text="How the noise levels are spaced."
     ),
 )
-@options.count(2, None, "points", shown=f"{_POINTS}, or as many as fit")
+@options.count(2, None, "points", shown=f"{_POINTS}, or as many as fit, or as a file has rows")
 @options.option("--metrics/--no-metrics", default=True, show_default=True, help="Judge the samples, as evaluate does.")
 @options.out_option(check_page_path, "Where to: .html.", shown="report.html in the run's folder")
 @options.seed
@@ -69,7 +69,8 @@ def report(
     model, run = opener.open_with_run()
     dataset = model.dataset()
     methods = _methods(model, samplers, settings)
-    shown = min(count or _POINTS, scene.most(model, methods))
+    rows = _POINTS if dataset.points is None else len(dataset.points)  # a row that is shown twice is one point
+    shown = min(count or min(_POINTS, rows), scene.most(model, methods))
     if count is not None and shown < count:
         terminal.note(f"{shown:,} of {count:,} points are shown, so that the page stays below 2 MB and clear")
     judged = None

@@ -1,10 +1,16 @@
 """diffuse sample"""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from diffuse_cli.cli import options, signals, terminal
+
+if TYPE_CHECKING:
+    from diffuse_cli.datasets.dataset import Dataset
+    from diffuse_cli.models.draw import Drawn, Method
+    from diffuse_cli.models.model import Model
 
 _EPILOG = """\b
 Examples:
@@ -26,7 +32,11 @@ Examples:
     help="Where to: .npz, .npy or .csv; - for CSV on stdout.  [default: the run's samples/]",
 )
 @options.option("--trajectory", is_flag=True, help="Keep the whole way from noise to samples (.npz only).")
-@options.option("--plot", is_flag=True, help="Draw the samples beside the data, next to the file.")
+@options.option(
+    "--plot",
+    is_flag=True,
+    help="Draw the samples beside the data, next to the file; with --trajectory the way to them too.",
+)
 @options.as_json
 @options.seed
 @options.device
@@ -75,16 +85,25 @@ def sample_command(
         "file": str(file),
     }
     if dataset is not None:
-        from diffuse_cli.figures import samples
-        from diffuse_cli.plots import style
-
-        figure = samples.samples_drawing(model, method, drawn, dataset)()
-        document["figure"] = str(style.save_figure(figure, file.with_suffix(".png")))
+        document |= _drawn(model, method, drawn, dataset, file)
     if as_json:
         terminal.print_json(document)
     elif file != sample_files.STDOUT:
-        click.echo("\n".join(str(document[key]) for key in ("file", "figure") if key in document))
+        keys = ("file", "figure", "reverse_figure")
+        click.echo("\n".join(str(document[key]) for key in keys if key in document))
     terminal.note(
         f"{count:,} samples by {method.sampler} in {method.steps} steps, "
         f"{drawn.evals} network evaluations each, {drawn.seconds:.2f} s"
     )
+
+
+def _drawn(model: "Model", method: "Method", drawn: "Drawn", dataset: "Dataset", file: Path) -> dict[str, str]:
+    """Draw the figures next to the file of samples: their names in the document, and their paths."""
+    from diffuse_cli.figures import samples, strips
+    from diffuse_cli.plots import style
+
+    paths = {"figure": file.with_suffix(".png"), "reverse_figure": file.with_name(f"{file.stem}-reverse.png")}
+    drawings = {"figure": samples.samples_drawing(model, method, drawn, dataset)}
+    if drawn.path is not None:
+        drawings["reverse_figure"] = strips.reverse_drawing(model, method, drawn, frames=strips.REVERSE_FRAMES)
+    return {name: str(style.save_figure(drawing(), paths[name])) for name, drawing in drawings.items()}

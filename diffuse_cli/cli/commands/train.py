@@ -269,14 +269,12 @@ def _print(trainer: "Trainer", seconds: float, excess: float | None, files: list
 
 
 def _say_what_next(trainer: "Trainer") -> None:
+    from diffuse_cli.analysis import caveats
     from diffuse_cli.models import run_folder
 
     name = shlex.quote(_name_of(trainer.folder))
-    if trainer.held_out > 1.05 * trainer.best:
-        terminal.warn(
-            f"the held-out loss was lower on the way ({trainer.best:.4f}): the model is overfitting. "
-            f"--run {name}/{run_folder.BEST} is the network from there"
-        )
+    if (worse := caveats.overfitting(trainer.held_out, trainer.best)) is not None:
+        terminal.warn(f"{worse}. --run {name}/{run_folder.BEST} is the network from there")
     terminal.note(
         f"Next: diffuse evaluate --run {name}\n"
         f"      diffuse sample --run {name} --steps 50 --sampler ddim --plot\n"

@@ -97,6 +97,7 @@ class ModelOption(NamedTuple):
         return dataset > run
 
     def _exact(self, run: "Run | None") -> "Model":
+        from diffuse_cli.analysis import caveats
         from diffuse_cli.cli import terminal
         from diffuse_cli.models import build, run_folder
         from diffuse_cli.models.model import exact_model
@@ -109,10 +110,7 @@ class ModelOption(NamedTuple):
             settings = self.settings.without("dataset").config(run.config)
             dataset = run_folder.dataset_of_run(run, trust=trusted)
         if dataset.points is not None:
-            terminal.note(
-                "The exact denoiser of a file has memorised it: its law is the mixture on the training points, "
-                "which a network should not learn."
-            )
+            terminal.note(caveats.MEMORISED)
         process = run_folder.process_of_run(settings, run, trust=trusted)
         return exact_model(settings, dataset, self.run.outputs, process=process, trust=trusted)
 

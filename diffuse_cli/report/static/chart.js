@@ -126,6 +126,23 @@ function lossChart({ train, mean, held_out: held, irreducible, decades }) {
   };
 }
 
+// The held-out loss above the irreducible one, where it is above, on a logarithmic axis; null where it is nowhere so.
+function excessOverSteps({ train, held_out: [steps, held], irreducible, decades }) {
+  const last = Math.max(train[0].at(-1), train[0][0] + 1);
+  const first = decades ? Math.max(train[0][0], last / SPAN) : train[0][0];
+  const seen = steps.map((step, i) => [step, held[i] - irreducible]).filter(([step, excess]) => step >= first && excess > 0);
+  if (irreducible === null || !seen.length) return null;
+  const [low, high] = [Math.min, Math.max].map((end) => end(...seen.map(([, excess]) => excess)));
+  const room = Math.max(high / low, 2) ** 0.08;
+  return {
+    title: "The held-out loss minus the irreducible one over the steps of training",
+    lines: [{ label: "held out minus irreducible", x: seen.map(([step]) => step), y: seen.map(([, excess]) => excess),
+      look: { stroke: "var(--model)", "stroke-width": 2.4 } }],
+    x: { limits: [first, last], log: decades, label: "training step" },
+    y: { limits: [low / room, high * room], log: true },
+  };
+}
+
 // Half the difference of the two losses of the noise; its integral over log-SNR is the excess loss.
 function excessChart([logSnr, model, irreducible]) {
   const excess = model.map((loss, i) => Math.max(loss - irreducible[i], 0) / 2);

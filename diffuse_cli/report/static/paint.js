@@ -1,18 +1,20 @@
-// Drawing that all kinds of panels share. A brush is a canvas of `width` by `height` CSS pixels and its context.
+// Drawing that all kinds of panels share. A brush is a canvas and its context, whose origin is `left` CSS pixels from the
+// canvas's left edge; `width` is that of the panel, from there to the right edge, and `height` that of the canvas.
 
-function fit(brush, aspect, below) {
+function fit(brush, { aspect, left }) {
   const ratio = window.devicePixelRatio || 1;
-  const width = brush.canvas.clientWidth;
-  const height = Math.round(width * aspect) + below;
+  const across = brush.canvas.clientWidth;
+  const width = across - left;
+  const height = Math.round(width * aspect) + FOOT;
   if (brush.width !== width || brush.height !== height || brush.ratio !== ratio) {
-    Object.assign(brush, { width, height, ratio });
-    brush.canvas.width = Math.round(width * ratio);
+    Object.assign(brush, { left, width, height, ratio });
+    brush.canvas.width = Math.round(across * ratio);
     brush.canvas.height = Math.round(height * ratio);
     brush.canvas.style.height = `${height}px`;
     brush.kept = null;
   }
-  brush.context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  brush.context.clearRect(0, 0, width, height);
+  brush.context.setTransform(ratio, 0, 0, ratio, left * ratio, 0);
+  brush.context.clearRect(-left, 0, across, height);
 }
 
 // Dots at places [x, y, x, y, …] in their shades: all of them, or those of `chosen`. One path for each shade is a quick

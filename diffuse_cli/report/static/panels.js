@@ -1,7 +1,8 @@
-// The kinds of panels. Each has `aspect`, draw(brush, journey, state), nearest(brush, journey, x, y, state) -> index or
-// -1, and places(brush, journey, coordinates [k, axes]) -> pixels [k, 2] where a path can be drawn so.
+// The kinds of panels. Each has `aspect`, `left`, the pixels beside it for numbers, drawAxes(brush), draw(brush, journey,
+// state), nearest(brush, journey, x, y, state) -> index or -1, and places(brush, journey, coordinates [k, axes]) -> pixels [k, 2] where a path can be drawn so.
 
-const RULER = 18; // pixels at the foot of a panel
+const RULER = 18; // pixels at the foot of a panel for its ruler of time
+const FOOT = RULER + AXIS.below; // and for the numbers of its axis
 const REACH = 16; // pixels: how near to a point the pointer must be
 
 function closest(count, distance, reach = REACH) {
@@ -20,7 +21,7 @@ function frameOf(brush) {
   context.lineWidth = 1;
   context.globalAlpha = 0.55;
   context.beginPath();
-  context.roundRect(0.5, 0.5, width - 1, height - RULER - 1, 8);
+  context.roundRect(0.5, 0.5, width - 1, height - FOOT - 1, 8);
   context.stroke();
   context.globalAlpha = 1;
 }
@@ -92,6 +93,8 @@ function traceArrow(context, x, y, dx, dy) {
 
 const plane = {
   aspect: 1,
+  left: AXIS.left,
+  drawAxes: planeAxes,
   places(brush, _journey, coordinates) {
     const [[left, right], [low, high]] = scene.limits;
     const found = new Float32Array(coordinates.length);
@@ -150,6 +153,8 @@ const camera = { around: 0.6, above: 0.35 };
 
 const space = {
   aspect: 1,
+  left: 0,
+  drawAxes: spaceAxes,
   turns: true,
   // Right, up and towards the reader, for the middle of the box at the origin.
   turned(x, y, z) {
@@ -208,11 +213,13 @@ const BINS = 56;
 
 const histogram = {
   aspect: 1.05,
+  left: AXIS.left,
+  drawAxes: histogramAxes,
   split: (brush) => Math.round(0.42 * brush.width),
   across: (brush, value) => ((value - scene.limits[0][0]) / (scene.limits[0][1] - scene.limits[0][0])) * brush.width,
   down(brush, t) {
     const top = this.split(brush) + 14;
-    return top + t * (brush.height - RULER - 12 - top);
+    return top + t * (brush.height - FOOT - 12 - top);
   },
   places(brush, journey, coordinates) {
     return Float32Array.from({ length: 2 * coordinates.length }, (_, i) =>
@@ -259,7 +266,7 @@ const histogram = {
   },
   // All ways are drawn once and kept as a picture.
   drawWays(brush, journey, state) {
-    const picture = Object.assign(document.createElement("canvas"), { width: brush.canvas.width, height: brush.canvas.height });
+    const picture = Object.assign(document.createElement("canvas"), { width: Math.round(brush.width * brush.ratio), height: brush.canvas.height });
     const context = picture.getContext("2d");
     context.scale(brush.ratio, brush.ratio);
     context.globalAlpha = 0.3;
@@ -311,9 +318,11 @@ histogram.top = scene.kind !== "histogram" ? 1 : Math.max(0.4, doc.density?.top 
 
 const curves = {
   aspect: 0.8,
+  left: AXIS.left,
+  drawAxes: curveAxes,
   line(brush, journey, index) {
     const [[low, high]] = scene.limits;
-    const height = brush.height - RULER;
+    const height = brush.height - FOOT;
     const found = new Float32Array(2 * scene.axes);
     for (let i = 0; i < scene.axes; i++) {
       found[2 * i] = 6 + (i / (scene.axes - 1)) * (brush.width - 12);
@@ -346,9 +355,10 @@ const kinds = { plane, projected: plane, space, histogram, curves };
 const kind = kinds[scene.kind];
 
 function drawPanel(brush, journey, state) {
-  fit(brush, kind.aspect, RULER);
+  fit(brush, kind);
   kind.draw(brush, journey, state);
   if (kind !== space) frameOf(brush);
+  kind.drawAxes(brush);
   if (state.chosen >= 0 && kind.places) {
     const places = kind.places(brush, journey, pathOf(journey, state.chosen));
     const here = placeOf(journey, state.chosen, state.t);

@@ -124,7 +124,7 @@ function showTooltip(index, { brush, journey }, x, y) {
   tooltip.textContent = lines.join("\n");
   tooltip.hidden = false;
   const box = brush.canvas.getBoundingClientRect();
-  const left = Math.min(box.left + x + 14, document.documentElement.clientWidth - tooltip.offsetWidth - 8);
+  const left = Math.min(box.left + brush.left + x + 14, document.documentElement.clientWidth - tooltip.offsetWidth - 8);
   const above = box.top + y - tooltip.offsetHeight - 12;
   tooltip.style.left = `${Math.max(left, 8) + scrollX}px`;
   tooltip.style.top = `${(above > 4 ? above : box.top + y + 18) + scrollY}px`;
@@ -136,7 +136,7 @@ function listen(panel) {
   let grip = null;
   const place = (event) => {
     const box = canvas.getBoundingClientRect();
-    return [event.clientX - box.left, event.clientY - box.top];
+    return [event.clientX - box.left - panel.brush.left, event.clientY - box.top];
   };
   const nearest = (event) => kind.nearest(panel.brush, panel.journey, ...place(event), state);
   canvas.addEventListener("pointerdown", (event) => {

@@ -17,7 +17,7 @@ function fillList(id, rows) {
   }));
 }
 
-function fillMetrics({ columns, rows, others, samples, left_out: leftOut, excess }) {
+function fillMetrics({ columns, rows, others, samples, excess }) {
   byId("metrics-section").hidden = false;
   const head = element("tr");
   head.append(...["distance", "noise floor", ...columns, "n"].map((text) => element("th", text)));
@@ -33,9 +33,8 @@ function fillMetrics({ columns, rows, others, samples, left_out: leftOut, excess
     return row;
   });
   if (rows.length) byId("distances").append(head, ...body);
-  const about = `${samples.toLocaleString("en")} samples of each sampler. The noise floor is the distance between two draws `
+  byId("about-distances").textContent = `${samples.toLocaleString("en")} samples of each sampler. The noise floor is the distance between two draws `
     + "of the truth, ± its standard deviation. ✓ is indistinguishable from truth with this number of points, ✕ differs.";
-  byId("about-distances").textContent = leftOut ? `${about} ${leftOut}.` : about;
   fillList("likelihood", others);
   byId("excess-section").hidden = excess === null;
   if (excess) keepDrawn(byId("excess"), excessChart(excess));
@@ -69,6 +68,38 @@ function hint() {
     + `hover or tap a ${kind === curves ? "curve to follow it" : "point to see its path"}${kind === space ? ", drag to turn" : ""}.`;
 }
 
+function commandLine(command) {
+  const holder = element("div", undefined, "copied");
+  const line = element("pre", command);
+  line.tabIndex = 0;
+  line.setAttribute("aria-label", "Command");
+  holder.append(line);
+  addCopyButton(line);
+  return holder;
+}
+
+// A button beside a text that puts it on the clipboard, and says for a moment that it did.
+function addCopyButton(text) {
+  const button = element("button", "Copy", "quiet");
+  button.type = "button";
+  button.addEventListener("click", async () => {
+    button.textContent = (await copied(text)) ? "Copied" : "Selected";
+    setTimeout(() => { button.textContent = "Copy"; }, 1500);
+  });
+  text.after(button);
+}
+
+// Whether the text is on the clipboard; where the browser allows it to no page of a file, the text is selected instead.
+async function copied(text) {
+  try {
+    await navigator.clipboard.writeText(text.textContent);
+    return true;
+  } catch {
+    getSelection().selectAllChildren(text);
+    return document.execCommand("copy");
+  }
+}
+
 function fillWords() {
   document.title = `${doc.name} · diffuse report`;
   byId("name").textContent = doc.name;
@@ -79,12 +110,19 @@ function fillWords() {
   fillList("samplers", doc.samplers);
   fillList("made", doc.made);
   byId("made-section").hidden = !doc.made.length;
-  byId("commands").textContent = doc.commands.join("\n");
+  byId("commands").replaceChildren(...doc.commands.map(commandLine));
   byId("config").textContent = doc.config ?? "";
+  addCopyButton(byId("config"));
+  byId("caveats").hidden = !doc.caveats.length;
+  byId("caveats").replaceChildren(...doc.caveats.map((line) => element("li", line)));
+  if (doc.density?.smoothed) byId("density-name").textContent = "Density of the data, smoothed";
   byId("config-section").hidden = doc.config === null;
   if (doc.metrics) fillMetrics(doc.metrics);
   if (doc.loss) {
     byId("loss-section").hidden = false;
     keepDrawn(byId("loss"), lossChart(doc.loss));
+    const excess = excessOverSteps(doc.loss);
+    byId("loss-excess").hidden = excess === null;
+    if (excess) keepDrawn(byId("loss-excess"), excess);
   }
 }
