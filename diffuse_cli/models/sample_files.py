@@ -2,8 +2,9 @@
 
 import csv
 import io
+import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from diffuse_cli.models.draw import Drawn
 
 STDOUT = Path("-")
 _KNOWN = (".npz", ".npy", ".csv")
+_DIGITS = 7  # of a column's scale that are written at least: about what single precision has in model space
+_MORE = 4  # decimals that are tried beyond these before all are written
+_ALL = 400  # decimals: as many as any float64 has
 
 
 def check_samples_path(path: Path, *, trajectory: bool = False) -> None:
@@ -37,37 +41,71 @@ def check_samples_path(path: Path, *, trajectory: bool = False) -> None:
 def write_samples(path: Path, drawn: Drawn, standard: Standardiser, columns: Sequence[str]) -> None:
     """Write samples [n, d] in data units, in the format that the ending of the path names.
 
-    .csv: a header of the names of the `columns` [d], then a line for each sample. .npy: the array, float32. .npz:
-    `samples`; with a trajectory also `trajectory` [steps + 1, n, d] and `x0_hat` [steps, n, d] in model units,
-    `log_snr`, `alpha` and `sigma` [steps + 1] from noisiest to clean, and `mean`, `scale` [d]: data = mean + scale ·
-    model. Raises DiffuseError where the file cannot be written.
+    .csv: a header of the names of the `columns` [d], then a line for each sample, with the digits that tell samples
+    apart. .npy: the array, float64. .npz: `samples`, float64; with a trajectory also `trajectory` [steps + 1, n, d] and
+    `x0_hat` [steps, n, d] in model units, `log_snr`, `alpha` and `sigma` [steps + 1] from noisiest to clean, and
+    `mean`, `scale` [d]: data = mean + scale · model. Raises DiffuseError where the file cannot be written.
     """
-    _write(path, _arrays(drawn, standard), columns, drawn.samples)
+    _write(path, _arrays(drawn, standard), columns, lambda: _told_apart(drawn.samples, standard.scale))
 
 
-def write_log_p(path: Path, points: np.ndarray, log_p: np.ndarray, stderr: np.ndarray, columns: Sequence[str]) -> None:
+def write_log_p(
+    path: Path,
+    points: np.ndarray,
+    log_p: np.ndarray,
+    stderr: np.ndarray,
+    columns: Sequence[str],
+    scale: np.ndarray | None = None,
+) -> None:
     """Write points [n, d] in data units, their log p [n] in nats, and its standard errors [n].
 
     .csv: the points under the names of their `columns` [d], then log_p and stderr. .npy: log_p alone. .npz: `log_p`,
-    `stderr` and `points`. Raises DiffuseError where the file cannot be written.
+    `stderr` and `points`. scale [d]: the scale of each column, where the points have been through model space in single
+    precision, which leaves digits without a meaning; points without it are written with all of theirs. Raises
+    DiffuseError where the file cannot be written.
     """
-    table = np.column_stack([points, log_p, stderr])
     arrays = {"log_p": log_p, "stderr": stderr, "points": points}
+
+    def table() -> list[list[str]]:
+        judged = [[f"{value:.9g}" for value in column.tolist()] for column in (log_p, stderr)]
+        return [*_told_apart(points, np.zeros(points.shape[1]) if scale is None else scale), *judged]
+
     _write(path, arrays, [*columns, "log_p", "stderr"], table)
 
 
-def _write(path: Path, arrays: dict[str, Any], header: Sequence[str], table: np.ndarray) -> None:
-    """Write the arrays as .npz, the first of them as .npy, or the table as CSV."""
+def _told_apart(points: np.ndarray, scale: np.ndarray) -> list[list[str]]:
+    """The columns of points [n, d] as text: each with as many decimals as tell its values apart, and at least those of
+    a ten-millionth of its `scale` [d]; with all that a float64 has where the scale is 0."""
+    return [_column(column, float(each)) for column, each in zip(np.asarray(points, float).T, scale, strict=True)]
+
+
+def _column(values: np.ndarray, scale: float) -> list[str]:
+    distinct = len(np.unique(values))
+    first = _DIGITS - math.floor(math.log10(scale)) if scale > 0 else _ALL
+    for decimals in range(first, first + _MORE):
+        rounded = [round(value, decimals) for value in values.tolist()]
+        if len(set(rounded)) == distinct:
+            break
+    else:
+        rounded = values.tolist()
+    return [repr(value).removesuffix(".0") for value in rounded]  # repr: the fewest digits that give the same float64
+
+
+def _write(
+    path: Path, arrays: dict[str, Any], header: Sequence[str], columns: Callable[[], Sequence[Sequence[str]]]
+) -> None:
+    """Write the arrays as .npz, the first of them as .npy, or the columns of text as CSV."""
     buffer = io.BytesIO()
     if path.suffix == ".npz":
         np.savez(buffer, **arrays)
     elif path.suffix == ".npy":
-        np.save(buffer, next(iter(arrays.values())).astype(np.float32), allow_pickle=False)
+        np.save(buffer, next(iter(arrays.values())), allow_pickle=False)
     else:
-        names = io.StringIO()
-        csv.writer(names, lineterminator="\n").writerow(header)  # a name may hold a comma or a quote
-        buffer.write(names.getvalue().encode())
-        np.savetxt(buffer, table, fmt="%.9g", delimiter=",")
+        text = io.StringIO()
+        lines = csv.writer(text, lineterminator="\n")  # a name may hold a comma or a quote
+        lines.writerow(header)
+        lines.writerows(zip(*columns(), strict=True))
+        buffer.write(text.getvalue().encode())
     if path == STDOUT:
         sys.stdout.write(buffer.getvalue().decode())
     else:
@@ -76,9 +114,9 @@ def _write(path: Path, arrays: dict[str, Any], header: Sequence[str], table: np.
 
 def _arrays(drawn: Drawn, standard: Standardiser) -> dict[str, np.ndarray]:
     if drawn.path is None:
-        return {"samples": drawn.samples.astype(np.float32)}
+        return {"samples": drawn.samples}
     return {
-        "samples": drawn.samples.astype(np.float32),
+        "samples": drawn.samples,
         "trajectory": drawn.path.x,
         "x0_hat": drawn.path.x0,
         **drawn.levels._asdict(),

@@ -70,9 +70,9 @@ def test_sample_writes_data_units_in_every_format(outputs):
     with open("s.csv") as file:
         header, *rows = csv.reader(file)
     assert header == ["x", "y"]
-    assert npy.dtype == npz.dtype == np.float32
+    assert npy.dtype == npz.dtype == np.float64
     np.testing.assert_array_equal(npz, npy)
-    np.testing.assert_allclose(np.array(rows, float), npy, rtol=1e-6)
+    np.testing.assert_allclose(np.array(rows, float), npy, atol=1e-6)
     printed = call("sample", *FEW, "--out", "-").out
     assert printed == Path("s.csv").read_text()
 

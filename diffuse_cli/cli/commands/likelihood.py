@@ -117,7 +117,8 @@ def likelihood(
     _check(points, count, out, {"--json": as_json, "--bound": bound})
     model = opener.open()
     solver = quality.Solver(tolerance or TOLERANCE, max_steps or MAX_STEPS, probes, seed)
-    law, x0 = _points(model, points, count.value, seed)
+    given = None if points is None else _read(points, model.dim, model.name)
+    law, x0 = _held_out(model, count.value, seed) if given is None else (None, model.standard.to_model(given))
     terminal.note(f"Solving the probability-flow ODE of {model.name}" + ", and its bound" * bound)
     solved = quality.negative_log_likelihood(model, law, x0, solver)
     on_stdout = out == sample_files.STDOUT
@@ -129,7 +130,8 @@ def likelihood(
         points or "held out",
     )
     if out is not None:
-        sample_files.write_log_p(out, model.standard.to_data(x0), solved.log_p, solved.log_p_stderr, model.columns)
+        where, scale = (model.standard.to_data(x0), model.standard.scale) if given is None else (given, None)
+        sample_files.write_log_p(out, where, solved.log_p, solved.log_p_stderr, model.columns, scale)
     if as_json:
         terminal.print_json({"run": str(model.folder)} | _document(result, model.dim))
     elif not on_stdout:
@@ -170,13 +172,11 @@ def _check(points: str | None, count: options.Given[int], out: Path | None, othe
         raise UsageError("-n says how many held-out points; with --points all of the file's are taken")
 
 
-def _points(model: "Model", file: str | None, count: int, seed: int) -> "tuple[Law | None, np.ndarray]":
-    """The points to judge [n, d], model space: of a file, or else held out from training; with their law, if known."""
+def _held_out(model: "Model", count: int, seed: int) -> "tuple[Law | None, np.ndarray]":
+    """The points [n, d] in model space that are held out from training, and their law, if it is known."""
     from diffuse_cli.analysis import quality
     from diffuse_cli.models import build
 
-    if file is not None:
-        return None, model.standard.to_model(_read(file, model.dim, model.name))
     dataset = model.dataset()
     return build.truth_of(dataset), quality.held_out(model, dataset, count, seed)
 
