@@ -5,10 +5,12 @@ from typing import Literal
 from diffuse_cli import catalog
 from diffuse_cli.figures import paths
 from diffuse_cli.figures.paths import Trajectory
+from diffuse_cli.models import build
 from diffuse_cli.models.draw import Method, draw_samples
 from diffuse_cli.models.model import Model
 from diffuse_cli.plots.animation import Animation, Stage
 from diffuse_cli.plots.animation import animation_of_points as animation
+from diffuse_cli.plots.columns import Columns
 from diffuse_cli.plots.frame_times import even_frames
 
 Direction = Literal["forward", "reverse", "both"]
@@ -48,5 +50,6 @@ def animate_model(
     ]
     of_what = f"{model.name}, {method.title}"
     if direction == "forward":
-        of_what = f"{model.config.dataset}, {catalog.short_name(model.config.schedule)} schedule"
-    return animation(stages, view=model.view, subject=of_what, tail=tail, size=size, fps=fps, dark=dark)
+        of_what = f"{build.title_of_data(model.config.dataset)}, {catalog.short_name(model.config.schedule)} schedule"
+    shown = {"columns": Columns(model.columns, "model"), "tail": tail, "size": size, "fps": fps, "dark": dark}
+    return animation(stages, view=model.view, subject=of_what, **shown)

@@ -11,6 +11,7 @@ from diffuse_cli.figures.options import DensityOptions
 from diffuse_cli.models import build
 from diffuse_cli.models.model import Model
 from diffuse_cli.plots import density as density_plot
+from diffuse_cli.plots.columns import Columns
 from diffuse_cli.plots.formats import DEFAULT_LOOK, Look
 
 _TOLERANCE = 1e-4  # of the ODE: a smaller one makes no visible difference
@@ -63,6 +64,7 @@ def plot_density(model: Model, dataset: Dataset, *, look: Look = DEFAULT_LOOK) -
         modelled,
         truth,
         truth=name,
+        columns=Columns(model.columns, "data"),
         subject=model.name,
         **look._asdict(),
     )

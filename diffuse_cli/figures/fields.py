@@ -17,6 +17,7 @@ from diffuse_cli.models import build
 from diffuse_cli.models.model import Model
 from diffuse_cli.plots import field as field_plot
 from diffuse_cli.plots.background import Background
+from diffuse_cli.plots.columns import Columns
 from diffuse_cli.plots.formats import DEFAULT_LOOK, Look
 
 NAMES = {  # of the fields that can be drawn, in the field's notation
@@ -96,8 +97,16 @@ def plot_field(
         density=_densities(model, dataset, log_snr, reach),
     )
     subject = f"{model.name}, {catalog.short_name(model.config.schedule)} schedule"
+    columns = Columns(model.columns, "model")
     return field_plot.field_figure(
-        field, name=NAMES[kind], t=t, log_snr=log_snr, style=style, subject=subject, **look._asdict()
+        field,
+        name=NAMES[kind],
+        t=t,
+        log_snr=log_snr,
+        style=style,
+        columns=columns,
+        subject=subject,
+        **look._asdict(),
     )
 
 

@@ -8,6 +8,7 @@ from diffuse_cli.datasets.dataset import Dataset
 from diffuse_cli.figures.paths import data_of
 from diffuse_cli.models.draw import Drawn, Method, draw_samples
 from diffuse_cli.models.model import Model
+from diffuse_cli.plots.columns import Columns
 from diffuse_cli.plots.drawing_process import Drawing
 from diffuse_cli.plots.formats import DEFAULT_LOOK, Look
 
@@ -24,6 +25,7 @@ def samples_drawing(
         "model": drawn.samples,
         "data": data,
         "view": model.view,
+        "columns": Columns(model.columns, "data"),
         "subject": f"{model.name}, {method.title}",
     }
     return Drawing("samples:samples_figure", arguments, look)
@@ -34,7 +36,8 @@ def samples_column(model: Model, method: Method, dataset: Dataset, *, count: int
     from diffuse_cli.plots.collection import Column
 
     drawn = draw_samples(model, method, count, seed)
-    return Column(some_data(dataset, count, seed + 1), drawn.samples, model.view)
+    named = None if dataset.columns is None else Columns(dataset.columns, "data")
+    return Column(some_data(dataset, count, seed + 1), drawn.samples, model.view, named)
 
 
 def some_data(dataset: Dataset, count: int, seed: int) -> np.ndarray:

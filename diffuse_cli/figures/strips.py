@@ -16,6 +16,7 @@ from diffuse_cli.figures.options import ForwardOptions, ReverseOptions
 from diffuse_cli.models import build
 from diffuse_cli.models.draw import Drawn, Method, draw_samples
 from diffuse_cli.models.model import Model
+from diffuse_cli.plots.columns import Columns
 from diffuse_cli.plots.drawing_process import Drawing
 from diffuse_cli.plots.formats import DEFAULT_LOOK, Look
 
@@ -55,12 +56,14 @@ def forward_drawing(
     knots = np.unique(np.rint(np.linspace(0, process.timesteps, frames)).astype(int))
     t = np.float32(knots / process.timesteps)
     path, levels = jax.device_get(_noised(process, np.float32(x0), t, np.uint32(seed)))
+    title = build.title_of_data(config.dataset)
     arguments = {
         "frames": paths.in_unit_variance(path, levels),
         "log_snr": levels.log_snr,
         "t": knots,
         "view": dataset.view,
-        "subject": f"{config.dataset}, {catalog.short_name(config.schedule)} schedule, T = {process.timesteps}",
+        "columns": Columns(dataset.column_names, "model"),
+        "subject": f"{title}, {catalog.short_name(config.schedule)} schedule, T = {process.timesteps}",
     }
     return Drawing("strips:forward_strip", arguments, look)
 
@@ -79,6 +82,7 @@ def reverse_drawing(model: Model, method: Method, drawn: Drawn, *, frames: int, 
         "frames": paths.in_unit_variance(drawn.path.x, drawn.levels)[picked],
         "log_snr": drawn.levels.log_snr[picked],
         "t": np.array([f"step {step}" for step in picked]),
+        "columns": Columns(model.columns, "model"),
         "view": model.view,
         "subject": f"{model.name}, {method.title}",
     }
@@ -100,6 +104,7 @@ def both_ways_drawing(
         "back": back.x[picked],
         "log_snr": back.log_snr[picked],
         "t": back.t[picked],
+        "columns": Columns(model.columns, "model"),
         "view": model.view,
         "subject": f"{model.name}, {method.title}",
     }

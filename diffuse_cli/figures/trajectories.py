@@ -12,6 +12,7 @@ from diffuse_cli.models.draw import Drawn, Method, build_method, draw_samples
 from diffuse_cli.models.model import Model
 from diffuse_cli.plots import trajectories as paths_plot
 from diffuse_cli.plots.background import Background
+from diffuse_cli.plots.columns import Columns
 from diffuse_cli.plots.formats import DEFAULT_LOOK, Look
 from diffuse_cli.plots.point_colors import principal_axes
 
@@ -56,6 +57,7 @@ def plot_trajectories(
         color_by=labels,
         background=None if model.dim == 3 else _density_behind(model, dataset, way),
         fade=not _deterministic(model, method),
+        columns=Columns(model.columns, "model"),
         subject=f"{model.name}, {method.title}",
         **look._asdict(),
     )

@@ -170,8 +170,18 @@ def truth_of(dataset: Dataset) -> exact.Law | None:
 def default_run_name(config: Config) -> str:
     """The name of a run that is not given one: its dataset, or its file without the ending."""
     choice = catalog.parse("dataset", config.dataset)
-    name = Path(choice.options.get("path", "file")).stem if choice.name == "file" else choice.name
+    name = title_of_data(config.dataset) if choice.name == "file" else choice.name
     return re.sub(r"[^\w.-]+", "_", name).strip(".") or "run"
+
+
+def title_of_data(dataset: str) -> str:
+    """The choice of a dataset for a title: of a user's file its name without folders and the ending.
+
+    >>> title_of_data("file:path=/data/price$of$tea.csv,columns=1+2"), title_of_data("s_curve:dim=3")
+    ('price$of$tea', 's_curve:dim=3')
+    """
+    choice = catalog.parse("dataset", dataset)
+    return Path(choice.options.get("path", "file")).stem if choice.name == "file" else catalog.short_name(dataset)
 
 
 def build_experiment(config: Config, dim: int, *, trust: bool = True) -> Experiment:

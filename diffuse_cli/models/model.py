@@ -122,7 +122,7 @@ def exact_model(config: Config, dataset: Dataset, outputs: Path, *, process: Pro
     """
     law = build.law_of(config, dataset)
     return Model(
-        name=f"{build.law_name(dataset)} {build.default_run_name(config)}",
+        name=f"{build.law_name(dataset)} {build.title_of_data(config.dataset)}",
         folder=outputs / _folder_name(config, dataset),
         config=config,
         dataset=lambda: dataset,

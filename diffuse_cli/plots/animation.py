@@ -20,6 +20,7 @@ from matplotlib.colors import to_rgb
 from diffuse_cli import files
 from diffuse_cli.errors import UsageError
 from diffuse_cli.plots import encoding
+from diffuse_cli.plots.columns import Columns, columns_of
 from diffuse_cli.plots.formats import check_animation_path
 from diffuse_cli.plots.layout import arrange, panel_rows
 from diffuse_cli.plots.moving_points import MovingCloud
@@ -118,6 +119,7 @@ def animation_of_points(
     *,
     view: str = "points",
     color_by: np.ndarray | None = None,
+    columns: Columns | None = None,
     subject: str = "",
     tail: int = 8,
     size: int = 480,
@@ -130,9 +132,9 @@ def animation_of_points(
     color_by [n]: labels (whole numbers or words) or an order (floats). Without it the colour of a point shows its place
     at the clean end of the stage. So colours change between two stages: in the forward stage they show where a point
     comes from, in the reverse stage where it will end.
-    subject: written after the title. tail: the length of the tails of points in frames, 0 for none; histograms and
-    curves have no tails. size: the width in pixels. fps: frames a second; the first and the last frame, and the frames
-    where two stages meet, stay longer.
+    columns: the names of the columns. subject: written after the title. tail: the length of the tails of points in
+    frames, 0 for none; histograms and curves have no tails. size: the width in pixels. fps: frames a second; the first
+    and the last frame, and the frames where two stages meet, stay longer.
 
     Raises UsageError where shapes do not agree or options are out of range, DiffuseError where no point is finite.
     """
@@ -144,7 +146,8 @@ def animation_of_points(
         raise UsageError("the stages of an animation need the same number of points and of columns.")
     if tail < 0 or size < 160 or not 0 < fps <= _MOST_FPS:
         raise UsageError(f"an animation needs tail >= 0, size >= 160 and 0 < fps <= {_MOST_FPS}.")
-    film = _Film(stages, view, color_by, subject, tail, size, dark)
+    columns = columns_of(stages[0].frames.shape[2], columns, "model")
+    film = _Film(stages, view, color_by, columns, subject, tail, size, dark)
     ticks = _ticks([len(stage.frames) for stage in stages], fps)
     return Animation(film.draw, film.size, ticks, fps, film.text_colors)
 
@@ -157,6 +160,7 @@ class _Film:
         stages: list[Stage],
         view: str,
         color_by: np.ndarray | None,
+        columns: Columns,
         subject: str,
         tail: int,
         size: int,
@@ -165,7 +169,7 @@ class _Film:
         self._stages, self._tail, self._dark = stages, tail, dark
         self._index = [(stage, frame) for stage, given in enumerate(stages) for frame in range(len(given.frames))]
         with default_style(dark=dark) as theme:
-            scene = _scene(stages, view, theme)
+            scene = _scene(stages, view, columns, theme)
             shades = HISTOGRAM_SHADES if scene.kind == "histogram" else _SHADES
             self._colors = [point_colors(_clean(stage), color_by, theme, shades) for stage in stages]
             self._figure, axes, self._cloud = _figure(stages, scene, self._colors[0], subject, size, theme)
@@ -191,9 +195,10 @@ class _Film:
         return np.asarray(self._canvas.buffer_rgba())[..., :3].copy()
 
 
-def _scene(stages: list[Stage], view: str, theme: Theme) -> Scene:
+def _scene(stages: list[Stage], view: str, columns: Columns, theme: Theme) -> Scene:
     clouds = [frame for stage in stages for frame in stage.frames]
-    return make_scene(clouds, reference=_clean(stages[0]), view=view, side=_SIDE, theme=theme, square=True, follow=True)
+    shared = {"columns": columns, "square": True, "follow": True}
+    return make_scene(clouds, reference=_clean(stages[0]), view=view, side=_SIDE, theme=theme, **shared)
 
 
 def _clean(stage: Stage) -> np.ndarray:

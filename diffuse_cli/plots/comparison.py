@@ -13,12 +13,14 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from diffuse_cli.errors import DiffuseError, UsageError
+from diffuse_cli.plots.columns import Columns, columns_of
 from diffuse_cli.plots.layout import TWO_LINES, arrange, panel_rows
 from diffuse_cli.plots.lines import KEY_ROW, key_shape, pattern
 from diffuse_cli.plots.panels import SMALL_TEXT, Scene, add_panel, checked_cloud, make_scene
 from diffuse_cli.plots.point_colors import HISTOGRAM_SHADES, RAMP_SHADES, PointColors, point_colors
 from diffuse_cli.plots.strips import draw_row
 from diffuse_cli.plots.style import Theme, default_style, heading, new_figure, settle
+from diffuse_cli.plots.user_text import plain
 
 _SIDE = 2.3  # inches of a panel of end points
 _COLUMNS = 3
@@ -102,10 +104,11 @@ def quality_figure(
         for axes in panels:
             _scale_evaluations(axes, np.concatenate([line.evals for line in samplers.values()]))
         heading(figure, "Quality against network evaluations", subject)
-        key = [Line2D([], [], marker="o", markersize=3.6, label=name, **look) for name, look in looks.items()] + key
+        marked = {"marker": "o", "markersize": 3.6}
+        key = [Line2D([], [], label=plain(name), **marked, **look) for name, look in looks.items()] + key
         legend = figure.legend(handles=key, loc="outside lower center", ncols=columns, handlelength=2.6)
         if lines:
-            legend.set_title("\n".join(lines), prop={"size": SMALL_TEXT})
+            legend.set_title("\n".join(map(plain, lines)), prop={"size": SMALL_TEXT})
             legend.get_title().set_color(theme.muted)
         return settle(figure)
 
@@ -114,11 +117,14 @@ def ends_figure(
     panels: Mapping[str, Ends],
     *,
     view: str = "points",
+    columns: Columns | None = None,
     subject: str = "",
     dark: bool = False,
     width: float | None = None,
 ) -> Figure:
     """The ends of the same m points of noise, a panel for each name; the others are compared with the first.
+
+    panels: name -> Ends, in model units. columns: the names of the columns.
 
     In all panels the colour of a point shows its place in the first one. In a plane, panels whose sampler approximates
     the exact flow have a line from each point's place in the first panel to its place in theirs.
@@ -131,9 +137,10 @@ def ends_figure(
     clouds = [checked_cloud(each.cloud, name) for name, each in panels.items()]
     chosen = np.sort(np.random.default_rng(0).permutation(len(clouds[0]))[:_SHOWN])
     first, *_ = clouds = [cloud[chosen] for cloud in clouds]
-    titles = [f"{name}\n{each.words}" for name, each in panels.items()]
+    titles = [f"{plain(name)}\n{each.words}" for name, each in panels.items()]
     with default_style(dark=dark, width=width) as theme:
-        scene = make_scene(clouds, reference=first, frame=first, view=view, side=_SIDE, theme=theme)
+        look = {"view": view, "side": _SIDE, "theme": theme, "columns": columns_of(first.shape[1], columns, "model")}
+        scene = make_scene(clouds, reference=first, frame=first, **look)
         colors = point_colors(first, None, theme, HISTOGRAM_SHADES if scene.kind == "histogram" else RAMP_SHADES)
         columns = min(_COLUMNS, len(clouds))
         layout = panel_rows(-(-len(clouds) // columns), columns, scene, theme, above=TWO_LINES)

@@ -11,6 +11,7 @@ from matplotlib.ticker import FixedLocator, LogLocator, NullLocator, StrMethodFo
 from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.plots import lines
 from diffuse_cli.plots.style import Theme, default_style, heading, new_figure, settle
+from diffuse_cli.plots.user_text import plain
 
 _HEIGHT = 4.3  # inches of a figure of few lines
 _AROUND = 0.85  # inches of the height that title and axis take
@@ -66,7 +67,7 @@ def convergence_figure(
         if rounding > axes.get_ylim()[0]:
             axes.axhspan(axes.get_ylim()[0], rounding, color=theme.fill, alpha=0.35, linewidth=0)
         named = [
-            lines.Label(name, *end, _order_color(curve.order, theme))
+            lines.Label(plain(name), *end, _order_color(curve.order, theme))
             for name, end, curve in zip(names, ends, curves.values(), strict=True)
             if np.isfinite(end).all()
         ]

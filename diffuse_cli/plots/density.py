@@ -6,12 +6,15 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from diffuse_cli.errors import UsageError
+from diffuse_cli.plots.axis_names import name_axis
 from diffuse_cli.plots.background import show_cells
+from diffuse_cli.plots.columns import Columns, columns_of
 from diffuse_cli.plots.layout import arrange, panel_rows
 from diffuse_cli.plots.panels import add_panel, frame_plane, keep_outer_labels, make_scene
 from diffuse_cli.plots.style import Theme, ThemedFigure, default_style, heading, new_figure, settle
 
 _SIDES = {1: 4.4, 2: 3.1, 3: 2.7}
+_WIDTH = 4.8  # inches of a figure of lines
 _SHARES = (0.9, 0.6, 0.3)  # shares of the exact mass that lie inside the lines of equal density
 _APART = 0.05  # least difference of two lines, as a share of the highest density: closer ones would look like one
 
@@ -23,6 +26,7 @@ def density_figure(
     exact: np.ndarray,
     *,
     truth: str = "exact",
+    columns: Columns | None = None,
     subject: str = "",
     dark: bool = False,
     width: float | None = None,
@@ -34,7 +38,8 @@ def density_figure(
     Both panels have one scale of shades, and lines of equal density at the same values: inside them lie 30, 60 and 90 %
     of the exact mass. The difference is orange where the model's density is larger and blue where it is smaller; the
     title of its panel gives the total variation distance, half of the integral of the absolute difference. With y None
-    the densities are [nx], and both are lines in one panel. truth: the name of the exact density.
+    the densities are [nx], and both are lines in one panel. truth: the name of the exact density. columns: the names of
+    the columns.
 
     Raises UsageError where shapes do not agree or `width` is too small.
     """
@@ -44,11 +49,11 @@ def density_figure(
             raise UsageError(f"the density {name} has shape {np.shape(p)}; on these places it needs {shape}.")
     with default_style(dark=dark, width=width) as theme:
         if y is None:
-            return _on_a_line(x, model, exact, truth, subject, theme)
+            return _on_a_line(x, model, exact, truth, columns_of(1, columns, "data"), subject, theme)
         panels = [(truth, exact)] if model is None else [("model", model), (truth, exact), ("difference", None)]
         corners = np.array([[x[0], y[0]], [x[-1], y[-1]]])
         side = _SIDES[len(panels)]
-        scene = make_scene([corners], reference=corners, view="points", side=side, theme=theme)
+        scene = make_scene([corners], reference=corners, view="points", side=side, theme=theme, columns=columns)
         scene = scene._replace(limits=corners.T)
         layout = panel_rows(1, len(panels), scene, theme)
         levels = _levels(exact)
@@ -97,15 +102,22 @@ def _draw_difference(axes: Axes, x: np.ndarray, y: np.ndarray, p: np.ndarray, to
 
 
 def _on_a_line(
-    x: np.ndarray, model: np.ndarray | None, exact: np.ndarray, truth: str, subject: str, theme: Theme
+    x: np.ndarray,
+    model: np.ndarray | None,
+    exact: np.ndarray,
+    truth: str,
+    column: Columns,
+    subject: str,
+    theme: Theme,
 ) -> ThemedFigure:
-    figure = new_figure(4.8, 3.2, theme)
+    figure = new_figure(_WIDTH, 3.2, theme)
     axes = figure.add_subplot()
     axes.fill_between(x, exact, color=theme.data, alpha=0.35, linewidth=0, label=truth)
     if model is not None:
         axes.plot(x, model, color=theme.model, linewidth=1.5, label="model")
-    axes.set(xlim=(x[0], x[-1]), xlabel="$x$", ylabel="density")
+    axes.set(xlim=(x[0], x[-1]), ylabel=f"density, per {column.units} unit")
     axes.set_ylim(0)
+    name_axis(axes.xaxis, column.names[0], column.unit(), _WIDTH - 0.8)
     axes.spines[["right", "top"]].set_visible(False)
     axes.legend(loc="best")
     heading(figure, "Density", subject)

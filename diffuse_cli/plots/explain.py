@@ -10,6 +10,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Ellipse, Patch
 
 from diffuse_cli.errors import UsageError
+from diffuse_cli.plots.axis_names import name_axis
+from diffuse_cli.plots.columns import Columns, columns_of
 from diffuse_cli.plots.panels import checked_cloud, kind_of
 from diffuse_cli.plots.point_colors import principal_axes
 from diffuse_cli.plots.strips import shortened
@@ -56,6 +58,7 @@ def explanation_figure(
     view: str = "points",
     answer: str = "the model's answer",
     exact: str = "exact",
+    columns: Columns | None = None,
     subject: str = "",
     dark: bool = False,
     width: float | None = None,
@@ -65,7 +68,8 @@ def explanation_figure(
     cloud [n, d]: draws of the data, drawn faintly in the background. The posterior is drawn as its mean and standard
     deviation: in the plane an ellipse, with the view "curves" a curve and a band. Samples of more than two values are
     projected on the first two principal axes of the cloud. Data of one value need `density`, which is drawn too.
-    t, log_snr [k]. answer, exact: names of the denoiser's estimate and of the posterior in the key.
+    t, log_snr [k]. answer, exact: names of the denoiser's estimate and of the posterior in the key. columns: the names
+    of the columns.
 
     Raises UsageError where shapes do not agree, there are more than 12 panels, `density` is missing or `width` is too
     small, and DiffuseError where no point of the cloud is finite.
@@ -75,10 +79,10 @@ def explanation_figure(
     kind = kind_of(view, cloud.shape[1])
     if kind == "histogram" and density is None:
         raise UsageError("points on a line are explained by their densities; none was given.")
-    names = ("$x_1$", "$x_2$")
+    columns = columns_of(cloud.shape[1], columns, "model")
     if kind in ("space", "projected"):
         mean, axes = principal_axes(cloud, 2)
-        panels, cloud, names = _projected(panels, mean, axes), (cloud - mean) @ axes, ("PC 1", "PC 2")
+        panels, cloud = _projected(panels, mean, axes), (cloud - mean) @ axes
     with default_style(dark=dark, width=width) as theme:
         limits = _limits(kind, panels, cloud)
         figure, grid = _new_panels(len(t), kind, limits, theme)
@@ -98,7 +102,7 @@ def explanation_figure(
             _set_limits(axes, kind, limits)
             if kind != "curves" and not _inside(at.x0_hat, limits):
                 _note_outside(axes, answer)
-        _name_axes(grid, kind, names)
+        _name_axes(grid, "projected" if kind == "space" else kind, columns)
         heading(figure, "What can be known of one point", subject)
         _add_legend(figure, _keys(kind, theme, answer, exact))
         return settle(figure)
@@ -211,14 +215,18 @@ def _add_legend(figure: Figure, keys: list[Any]) -> None:
     figure.legend(handles=keys, loc="outside lower center", ncols=beside)
 
 
-def _name_axes(grid: np.ndarray, kind: str, names: tuple[str, str]) -> None:
+def _name_axes(grid: np.ndarray, kind: str, columns: Columns) -> None:
     """Names and numbers at the outer panels only; the last row may be shorter than the others."""
-    across, up = {"histogram": ("$x$", ""), "curves": ("$u$", "$x(u)$")}.get(kind, names)
-    for axes in grid[:, 0]:
-        axes.set_ylabel(up)
+    names, side = columns.of_axes(kind), _SIDES[grid.shape[1]]
+    if kind != "histogram":
+        for axes in grid[:, 0]:
+            name_axis(axes.yaxis, names[-1], columns.unit(kind), 0.7 * side)
     for column in grid.T:
         lowest = [axes for axes in column if axes.figure is not None][-1]
-        lowest.set_xlabel(across)
+        if kind == "curves":
+            lowest.set_xlabel("u")
+        else:
+            name_axis(lowest.xaxis, names[0], columns.unit(kind), 0.85 * side)
         lowest.tick_params(labelbottom=True)
 
 

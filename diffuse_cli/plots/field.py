@@ -8,7 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from diffuse_cli.errors import UsageError
+from diffuse_cli.plots.axis_names import name_axis
 from diffuse_cli.plots.background import Background, draw_background
+from diffuse_cli.plots.columns import Columns, columns_of
 from diffuse_cli.plots.layout import TWO_LINES, Rows, arrange, panel_rows
 from diffuse_cli.plots.panels import add_panel, frame_plane, keep_outer_labels, make_scene
 from diffuse_cli.plots.strips import PANEL_SIDES, draw_title, level_titles
@@ -47,6 +49,7 @@ def field_figure(
     t: np.ndarray,
     log_snr: np.ndarray,
     style: str = "arrows",
+    columns: Columns | None = None,
     subject: str = "",
     dark: bool = False,
     width: float | None = None,
@@ -58,7 +61,7 @@ def field_figure(
     grow ever more slowly, so that a field that is large far from the data does not hide the rest. Arrows of the
     difference are as many times longer as their title says, and fade with the density, since no network is trained
     where there are no data. name: of the field, for the title. style: "arrows" or "streams"; the difference always has
-    arrows. On a line the fields are lines over the density.
+    arrows. columns: the names of the columns. On a line the fields are lines over the density.
 
     Raises UsageError where shapes do not agree, the style is unknown, there are more than 6 levels or `width` is too
     small.
@@ -70,10 +73,11 @@ def field_figure(
     titles, title = level_titles(log_snr, t), f"{name} at {len(t)} noise level{'s' * (len(t) > 1)}"
     with default_style(dark=dark, width=width) as theme:
         if field.y is None:
-            return _on_a_line(field, titles, title, subject, theme)
+            return _on_a_line(field, titles, title, columns_of(1, columns, "model"), subject, theme)
         corners = np.array([[field.x[0], field.y[0]], [field.x[-1], field.y[-1]]])
         side = PANEL_SIDES[len(t)]
-        scene = make_scene([corners], reference=corners, view="points", side=side, theme=theme, square=True)
+        shared = {"columns": columns_of(2, columns, "model"), "square": True}
+        scene = make_scene([corners], reference=corners, view="points", side=side, theme=theme, **shared)
         rows = _rows(field, theme)
         words = any(label == "difference" for label, *_ in rows) and field.error is not None
         layout = panel_rows(len(rows), len(t), scene, theme, above=TWO_LINES, again=TWO_LINES if words else 0.0)
@@ -144,24 +148,28 @@ def _shares(field: Field, density: Background) -> np.ndarray:
     return np.sqrt(np.clip(at_arrows / max(p.max(), 1e-300), 0, 1)).T.ravel()
 
 
-def _on_a_line(field: Field, titles: list[str], title: str, subject: str, theme: Theme) -> ThemedFigure:
+def _on_a_line(
+    field: Field, titles: list[str], title: str, column: Columns, subject: str, theme: Theme
+) -> ThemedFigure:
     """A panel for each level: the field as a line over the place, and the density below it."""
     columns = len(titles)
     figure = new_figure(PANEL_SIDES[columns] * columns + 0.4, 3.2, theme)
     panels = figure.subplots(1, columns, squeeze=False, sharey=False)[0]
-    for column, (axes, words) in enumerate(zip(panels, titles, strict=True)):
+    for number, (axes, words) in enumerate(zip(panels, titles, strict=True)):
         axes.axhline(0, color=theme.frame, linewidth=0.7)
         if field.exact is not None:
-            axes.plot(field.x, field.exact[column, :, 0], color=theme.data, linewidth=2.2, label="exact")
+            axes.plot(field.x, field.exact[number, :, 0], color=theme.data, linewidth=2.2, label="exact")
         if field.model is not None:
             look = {"linewidth": 1.2, "dashes": (4, 1.5), "label": "model"}
-            axes.plot(field.x, field.model[column, :, 0], color=theme.model, **look)
-        reach = 4 * field.usual[column]
-        axes.set(xlim=(field.x[0], field.x[-1]), ylim=(-reach, reach), xlabel="$x$", title=words.replace("\n", ",  "))
+            axes.plot(field.x, field.model[number, :, 0], color=theme.model, **look)
+        reach = 4 * field.usual[number]
+        axes.set(xlim=(field.x[0], field.x[-1]), ylim=(-reach, reach), title=words.replace("\n", ",  "))
         if field.density is not None:
-            p = field.density[column] / field.density[column].max()
+            p = field.density[number] / field.density[number].max()
             axes.fill_between(field.x, -reach, -reach + 0.5 * reach * p, color=theme.fill, alpha=0.5, linewidth=0)
         axes.spines[["right", "top"]].set_visible(False)
+        name_axis(axes.xaxis, column.names[0], column.unit(), PANEL_SIDES[columns])
+    panels[0].set_ylabel(f"field, {column.unit()}")
     heading(figure, title, subject)
     keys = [line for line in panels[0].lines if not line.get_label().startswith("_")]
     density = Line2D([], [], color=theme.fill, linewidth=5, alpha=0.5, label="density")

@@ -25,7 +25,8 @@ class Rows(NamedTuple):
     """A figure of rows of panels, before its panels have their final places.
 
     grid: the cells to which panels are added, [rows, columns]. scene: what all panels share. above, again: inches above
-    the first row and above each later one, for the titles of panels.
+    the first row and above each later one, for the titles of panels. beside: inches at the left of each later column,
+    for the names of its axes.
     """
 
     figure: ThemedFigure
@@ -35,19 +36,33 @@ class Rows(NamedTuple):
     scene: Scene
     above: float
     again: float
+    beside: float = 0.0
+
+    @property
+    def gap(self) -> float:
+        """The inches between two columns."""
+        return _GAP[self.scene.kind] + self.beside
 
 
 def panel_rows(
-    rows: int, columns: int, scene: Scene, theme: Theme, *, above: float = ONE_LINE, again: float | None = None
+    rows: int,
+    columns: int,
+    scene: Scene,
+    theme: Theme,
+    *,
+    above: float = ONE_LINE,
+    again: float | None = None,
+    beside: float = 0.0,
 ) -> Rows:
     """An empty figure for rows of panels: draw into cells of its grid, then call `arrange`.
 
-    above: inches above the first row for its titles. again: the same for each later row, as much unless given.
+    above: inches above the first row for its titles. again: the same for each later row, as much unless given. beside:
+    inches for the names of axes at the left of each column but the first.
     """
     figure = new_figure(6.0, 4.0, theme._replace(width=None), layout="none")
     figure.theme = theme
     grid = figure.add_gridspec(rows, columns)
-    layout = Rows(figure, grid, rows, columns, scene, above, above if again is None else again)
+    layout = Rows(figure, grid, rows, columns, scene, above, above if again is None else again, beside)
     _place(layout, left=0.5, bottom=0.5, top=0.5)
     return layout
 
@@ -80,7 +95,7 @@ def arrange(layout: Rows, title: str, subject: str, keys: Sequence[Artist] = ())
 
 def _fitted(layout: Rows, left: float) -> Rows:
     """The rows with the size of panels that fills the theme's width, if it has one."""
-    width, gap = layout.scene.theme.width, _GAP[layout.scene.kind]
+    width, gap = layout.scene.theme.width, layout.gap
     if width is None:
         return layout
     side = (width - left - MARGIN + gap) / layout.columns
@@ -91,7 +106,7 @@ def _fitted(layout: Rows, left: float) -> Rows:
 
 def _place(layout: Rows, *, left: float, bottom: float, top: float) -> tuple[float, float]:
     """Place the panels, with these margins in inches, and return the width and height of the figure."""
-    scene, gap = layout.scene, _GAP[layout.scene.kind]
+    scene, gap = layout.scene, layout.gap
     across = scene.side - gap
     beside = across * (1 - 1 / (BESIDE[0] + BESIDE[2])) if scene.kind == "curves" else 0.0
     across -= beside

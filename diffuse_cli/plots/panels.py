@@ -1,7 +1,7 @@
 """One cloud of samples [n, d] in one panel. The kind of drawing follows from d and the view:
 
     d = 1           a histogram, as a density
-    d = 2           a scatter with equal scales
+    d = 2           a scatter with equal scales, or one scale for each axis where columns have different units
     d = 3           a scatter in space
     d > 3           a scatter of the first two principal coordinates of a reference cloud
     view "curves"   a sample is a function on [0, 1]: a few curves, and the histogram of the values of all samples, or
@@ -16,11 +16,16 @@ from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
+from matplotlib.ticker import MaxNLocator
 from mpl_toolkits.mplot3d import proj3d
 
 from diffuse_cli.errors import DiffuseError, UsageError, unknown
+from diffuse_cli.plots.axis_names import name_axis
+from diffuse_cli.plots.columns import Columns, columns_of
+from diffuse_cli.plots.limits import limits_of
 from diffuse_cli.plots.point_colors import PointColors, principal_axes
 from diffuse_cli.plots.style import Theme
 
@@ -31,7 +36,9 @@ SMALL_TEXT = 8.5  # points: the font size of notes in a panel
 NORMAL_LABELS = (r"$\mathcal{N}(0, 1)$", r"$\mathcal{N}(0, I)$, $2\sigma$")
 _NORMAL_LINE = {"linewidth": 0.9, "label": NORMAL_LABELS[0]}
 _NORMAL_CIRCLE = {"linewidth": 0.7, "dashes": (5, 4), "label": NORMAL_LABELS[1]}
-_DIFFERENT_UNITS = 6  # ratio of the ranges of two columns above which each axis has its own scale
+_SPACE_TICK = 7.0  # points: the font size of numbers at the edges of a space
+_SPACE_AROUND = 0.7  # inches of a panel's side that numbers and names need around the box of a space
+_NAMED = 0.88  # of a panel's width that the name of its axis may take beside that of its neighbour
 BESIDE = (1.03, 0.0, 0.3, 1.0)  # the histogram of the values of curves, in fractions of the axes of the curves
 
 
@@ -39,16 +46,18 @@ class Scene(NamedTuple):
     """What the panels of one figure share.
 
     kind: "histogram", "plane", "space", "projected" or "curves". limits [axes, 2]: of the value for a histogram, of u
-    and the value for curves, of each coordinate for points. free: whether the two axes of a plane have different
-    scales, because their units differ. basis: mean [d] and axes [d, 2] of the projection, or None.
-    edges [bins + 1]: the bins of the histogram. top: the upper end of its axis. most: how many points a panel shows at
-    most. curves: the indices of the samples that are drawn as curves. followed: the index of the one whose values the
-    histogram shows, None for the values of all samples. side: the width of a panel in inches. rasterise: whether points
-    are pixels in an SVG or PDF too. opacity: of the points of a plane; None for what suits their number.
+    and the value for curves, of each coordinate for points. columns: what the axes are called. free: whether the two
+    axes of a plane, or the three of a space, have different scales, because their units differ. basis: mean [d] and
+    axes [d, 2] of the projection, or None. edges [bins + 1]: the bins of the histogram. top: the upper end of its axis.
+    most: how many points a panel shows at most. curves: the indices of the samples that are drawn as curves. followed:
+    the index of the one whose values the histogram shows, None for the values of all samples. side: the width of a
+    panel in inches. rasterise: whether points are pixels in an SVG or PDF too. opacity: of the points of a plane; None
+    for what suits their number.
     """
 
     kind: str
     limits: np.ndarray
+    columns: Columns
     free: bool
     basis: tuple[np.ndarray, np.ndarray] | None
     edges: np.ndarray
@@ -64,7 +73,7 @@ class Scene(NamedTuple):
     @property
     def height(self) -> float:
         """The height in inches of a panel as wide as `side`."""
-        if self.free:
+        if self.free and self.kind == "plane":
             return 0.8 * self.side
         if self.kind in ("plane", "projected"):
             return self.side * float(np.ptp(self.limits[1]) / np.ptp(self.limits[0]))
@@ -107,6 +116,7 @@ def make_scene(
     view: str,
     side: float,
     theme: Theme,
+    columns: Columns | None = None,
     square: bool = False,
     most: int = MOST_POINTS_SHOWN,
     curves: int = 4,
@@ -116,17 +126,19 @@ def make_scene(
     """The Scene of a figure of these clouds.
 
     clouds: each [n, d]. reference [m, d]: the cloud whose principal axes and order are used. view: "points" or
-    "curves". side: the width of a panel in inches, which decides the size of points. square: whether both axes of a
-    plane have the same scale and range. most: how many points a panel shows at most. curves: how many curves are drawn.
+    "curves". side: the width of a panel in inches, which decides the size of points. columns: the names and the units
+    of the columns, by default data units. square: whether both axes of a plane have the same range, unless the data
+    units of columns differ. most: how many points a panel shows at most. curves: how many curves are drawn.
     follow: whether the histogram shows the values of one curve. frame [k, d]: the points that the limits hold, by
     default those of all clouds.
 
-    Raises UsageError like `kind_of`.
+    Raises UsageError like `kind_of` and `columns_of`.
     """
     kind = kind_of(view, reference.shape[1])
-    basis = principal_axes(reference, 2) if kind == "projected" else None
+    columns = columns_of(reference.shape[1], columns, "data")
+    basis = _basis(reference, columns) if kind == "projected" else None
     held = clouds if frame is None else [frame]
-    limits, free = _limits(kind, [coordinates(cloud, basis) for cloud in held], square)
+    limits, free = limits_of(kind, [coordinates(cloud, basis) for cloud in held], columns, square)
     count = max(len(cloud) for cloud in clouds)
     some = spread(reference, curves)
     followed = int(some[-1]) if follow and kind == "curves" else None
@@ -137,6 +149,7 @@ def make_scene(
     return Scene(
         kind=kind,
         limits=limits,
+        columns=columns,
         free=free,
         basis=basis,
         edges=edges,
@@ -148,6 +161,18 @@ def make_scene(
         rasterise=min(count, most) * len(clouds) > _RASTERISE_ABOVE,
         theme=theme,
     )
+
+
+def _basis(reference: np.ndarray, columns: Columns) -> tuple[np.ndarray, np.ndarray]:
+    """The mean [d] and the first two principal axes [d, 2]; in data units those of columns in standard deviations,
+    since otherwise the column with the largest numbers would be all that is seen."""
+    if columns.units == "model":
+        return principal_axes(reference, 2)
+    finite = reference[np.isfinite(reference).all(axis=1)]
+    std = finite.std(axis=0)
+    std = np.where(std > 0, std, 1.0)
+    _, axes = principal_axes((reference - finite.mean(axis=0)) / std, 2)
+    return finite.mean(axis=0), axes / std[:, None]
 
 
 def _highest(clouds: list[np.ndarray], followed: int | None, edges: np.ndarray) -> float:
@@ -209,38 +234,6 @@ def coordinates(cloud: np.ndarray, basis: tuple[np.ndarray, np.ndarray] | None) 
     return cloud if basis is None else (cloud - basis[0]) @ basis[1]
 
 
-def _limits(kind: str, clouds: list[np.ndarray], square: bool) -> tuple[np.ndarray, bool]:
-    """Limits [axes, 2] that hold every sample, except a few that lie so far out that they would flatten all others.
-
-    Also whether the two axes of a plane need different scales, because with one scale one of them would be too short.
-    """
-    values = np.concatenate(clouds)
-    if kind == "curves":
-        return np.array([(0.0, 1.0), _interval(values.reshape(-1), 0.001, 0.15)]), False
-    if kind == "space":  # points outside the box are drawn as well, so a tight one makes the best use of the panel
-        return np.array([_interval(column, 0.005, 0.0) for column in values.T]), False
-    limits = np.array([_interval(column, 0.0025, 0.35) for column in values.T])
-    sides = np.ptp(limits, axis=1)
-    if kind == "plane" and not square and sides.max() > _DIFFERENT_UNITS * sides.min():
-        return limits, True
-    if kind in ("plane", "projected"):
-        least = sides.max() if square else sides.max() * np.array([0.6, 0.45])
-        grow = np.maximum(least - sides, 0.0) / 2
-        limits += np.stack([-grow, grow], axis=1)
-    return limits, False
-
-
-def _interval(values: np.ndarray, tail: float, reach: float) -> tuple[float, float]:
-    """The range of `values`, but at most `reach` times the width of their central part beyond it, and a margin."""
-    values = values[np.isfinite(values)]
-    low, high = np.quantile(values, [tail, 1 - tail])
-    reach = reach * (high - low)
-    low, high = max(low - reach, values.min()), min(high + reach, values.max())
-    # Values that are all equal need an interval of some width too.
-    pad = 0.05 * (high - low) or 0.5 * max(abs(high), 1.0)
-    return low - pad, high + pad
-
-
 def note_left_out(cloud: np.ndarray, scene: Scene) -> str:
     """A note that counts the samples [n, d] that a panel cannot show: outside its limits, or not finite."""
     values = coordinates(cloud, scene.basis)
@@ -255,10 +248,15 @@ def note_left_out(cloud: np.ndarray, scene: Scene) -> str:
 
 def shown(count: int, scene: Scene) -> np.ndarray:
     """The indices [at most scene.most] of the points that a panel shows, of `count` points."""
+    return some_of(count, scene.most)
+
+
+def some_of(count: int, most: int) -> np.ndarray:
+    """The indices, rising, of `most` of `count` points, or of all if they are fewer."""
     # A fixed draw, not every k-th sample: a file may be sorted, or have a period.
-    if count <= scene.most:
+    if count <= most:
         return np.arange(count)
-    return np.sort(np.random.default_rng(0).choice(count, scene.most, replace=False))
+    return np.sort(np.random.default_rng(0).choice(count, most, replace=False))
 
 
 def marks(count: int, side: float) -> tuple[float, float]:
@@ -281,10 +279,17 @@ def _draw_plane(axes: Axes, cloud: np.ndarray, scene: Scene, colors: PointColors
 
 def frame_plane(axes: Axes, scene: Scene) -> None:
     """Set the limits, scales and axis names of a plane."""
-    names = ("PC 1", "PC 2") if scene.basis else ("$x_1$", "$x_2$")
-    axes.set(xlim=scene.limits[0], ylim=scene.limits[1], xlabel=names[0], ylabel=names[1])
+    axes.set(xlim=scene.limits[0], ylim=scene.limits[1])
     axes.set_aspect("auto" if scene.free else "equal", adjustable="box")
     axes.locator_params(nbins=6, steps=[1, 2, 5, 10])
+    _name_axes(scene, axes.xaxis, axes.yaxis)
+
+
+def _name_axes(scene: Scene, *measured: Axis) -> None:
+    """Name the axes on which samples are measured: those of the columns, in their order."""
+    for axis, name in zip(measured, scene.columns.of_axes(scene.kind), strict=True):
+        inches = _NAMED * scene.side if axis.axis_name == "x" else scene.height
+        name_axis(axis, name, scene.columns.unit(scene.kind), inches)
 
 
 def _draw_space(axes: Axes, points: np.ndarray, scene: Scene, colors: PointColors) -> None:
@@ -311,21 +316,26 @@ def frame_space(axes: Axes, scene: Scene) -> None:
     axes.set(xlim=scene.limits[0], ylim=scene.limits[1], zlim=scene.limits[2])
     axes.set_proj_type("ortho")
     axes.view_init(elev=14, azim=-68)
-    _fill_panel(axes, scene.limits)
-    for axis in (axes.xaxis, axes.yaxis, axes.zaxis):
+    for axis, name in zip((axes.xaxis, axes.yaxis, axes.zaxis), scene.columns.names, strict=True):
         axis.pane.set(facecolor="none", edgecolor=scene.theme.frame, linewidth=0.5)
         axis.line.set(color=scene.theme.frame, linewidth=0.7)
-        axis.set_ticks([])
+        axis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
+        axis.set_tick_params(labelsize=_SPACE_TICK, pad=-4)
+        axis.labelpad = -9
+        name_axis(axis, name, "", 0.55 * scene.side, size=SMALL_TEXT)
+    axes.grid(visible=False)
+    axes.text2D(0.0, 0.0, scene.columns.unit(), transform=axes.transAxes, fontsize=SMALL_TEXT, color=scene.theme.muted)
+    sides = np.ones(3) if scene.free else np.ptp(scene.limits, axis=1)
+    _fill_panel(axes, scene.limits, sides, 1 - _SPACE_AROUND / scene.side)
 
 
-def _fill_panel(axes: Axes, limits: np.ndarray) -> None:
-    """Scale the box with the limits [3, 2] to the largest size that the panel holds."""
-    sides = np.ptp(limits, axis=1)
+def _fill_panel(axes: Axes, limits: np.ndarray, sides: np.ndarray, share: float) -> None:
+    """Scale the box with the limits [3, 2], and `sides` [3] in this ratio, to fill this share of the panel."""
     axes.set_box_aspect(sides)
     corners = np.array(list(itertools.product(*limits)))
     x, y, _ = proj3d.proj_transform(*corners.T, axes.get_proj())
     reach = max(np.abs(x).max() / axes.viewLim.xmax, np.abs(y).max() / axes.viewLim.ymax)
-    axes.set_box_aspect(sides, zoom=0.97 / reach)
+    axes.set_box_aspect(sides, zoom=share / reach)
 
 
 def _draw_histogram(axes: Axes, values: np.ndarray, scene: Scene, colors: PointColors, normal: bool) -> None:
@@ -336,9 +346,10 @@ def _draw_histogram(axes: Axes, values: np.ndarray, scene: Scene, colors: PointC
     if normal:
         grid = np.linspace(*scene.limits[0], 200)
         axes.plot(grid, normal_density(grid), color=scene.theme.ink, **_NORMAL_LINE)
-    axes.set(xlim=scene.limits[0], ylim=(0, scene.top), xlabel="$x$", yticks=[])
+    axes.set(xlim=scene.limits[0], ylim=(0, scene.top), yticks=[])
     axes.spines[["left", "right", "top"]].set_visible(False)
     axes.locator_params(axis="x", nbins=6, steps=[1, 2, 5, 10])
+    _name_axes(scene, axes.xaxis)
 
 
 def _draw_curves(axes: Axes, samples: np.ndarray, scene: Scene, colors: PointColors, normal: bool) -> None:
@@ -348,8 +359,9 @@ def _draw_curves(axes: Axes, samples: np.ndarray, scene: Scene, colors: PointCol
         if index == scene.followed:  # the histogram is that of its values, which are drawn as dots
             look = {"linewidth": 1.1, "marker": ".", "markersize": 2.5, "zorder": 3}
         axes.plot(u, samples[index], color=colors.of(index), **look)
-    axes.set(xlim=scene.limits[0], ylim=scene.limits[1], xlabel="$u$", ylabel="$x(u)$", xticks=[0, 1])
+    axes.set(xlim=scene.limits[0], ylim=scene.limits[1], xlabel="u", xticks=[0, 1])
     axes.locator_params(axis="y", nbins=6, steps=[1, 2, 5, 10])
+    _name_axes(scene, axes.yaxis)
     axes.spines[["right", "top"]].set_visible(False)
     beside = axes.inset_axes(BESIDE, sharey=axes)
     color = colors.palette[0] if len(colors.palette) == 1 else scene.theme.fill

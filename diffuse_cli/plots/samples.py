@@ -4,6 +4,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from diffuse_cli.errors import UsageError
+from diffuse_cli.plots.columns import Columns, columns_of
+from diffuse_cli.plots.corner import in_corner, pairs_of_columns
 from diffuse_cli.plots.layout import arrange, panel_rows
 from diffuse_cli.plots.opacity import showing_density
 from diffuse_cli.plots.panels import (
@@ -28,6 +30,7 @@ def samples_figure(
     *,
     view: str = "points",
     exact: tuple[np.ndarray, np.ndarray] | None = None,
+    columns: Columns | None = None,
     subject: str = "",
     dark: bool = False,
     width: float | None = None,
@@ -44,17 +47,25 @@ def samples_figure(
     model, data = checked_cloud(model, "model"), checked_cloud(data, "data")
     if model.shape[1] != data.shape[1]:
         raise UsageError(f"a sample of the model has {model.shape[1]} values, one of the data {data.shape[1]}.")
+    columns = columns_of(data.shape[1], columns, "data")
     with default_style(dark=dark, width=width) as theme:
         if data.shape[1] == 1 and view == "points":
-            return _overlay(model, data, exact, subject, theme)
-        return _side_by_side(model, data, view, subject, theme)
+            return _overlay(model, data, exact, columns, subject, theme)
+        if in_corner(data.shape[1], view):
+            return pairs_of_columns(data, model, columns, "Samples", subject, theme)
+        return _side_by_side(model, data, view, columns, subject, theme)
 
 
 def _overlay(
-    model: np.ndarray, data: np.ndarray, exact: tuple[np.ndarray, np.ndarray] | None, subject: str, theme: Theme
+    model: np.ndarray,
+    data: np.ndarray,
+    exact: tuple[np.ndarray, np.ndarray] | None,
+    columns: Columns,
+    subject: str,
+    theme: Theme,
 ) -> ThemedFigure:
     side = 4.4
-    scene = make_scene([data, model], reference=data, view="points", side=side, theme=theme)
+    scene = make_scene([data, model], reference=data, view="points", side=side, theme=theme, columns=columns)
     figure = new_figure(side + 0.4, 3.4, theme)
     axes = add_panel(figure, figure.add_gridspec(1, 1)[0, 0], scene)
     draw_cloud(axes, data, scene, one_color(theme.data, len(data)))
@@ -70,10 +81,12 @@ def _overlay(
     return settle(figure)
 
 
-def _side_by_side(model: np.ndarray, data: np.ndarray, view: str, subject: str, theme: Theme) -> ThemedFigure:
-    side = 3.1
+def _side_by_side(
+    model: np.ndarray, data: np.ndarray, view: str, columns: Columns, subject: str, theme: Theme
+) -> ThemedFigure:
+    look = {"view": view, "side": 3.1, "theme": theme, "columns": columns}
     most = min(MOST_POINTS_SHOWN, len(model), len(data))
-    scene = make_scene([data, model], reference=data, frame=data, view=view, side=side, theme=theme, most=most)
+    scene = make_scene([data, model], reference=data, frame=data, most=most, **look)
     scene = showing_density(scene, data)
     layout = panel_rows(1, 2, scene, theme)
     for column, (name, cloud, color) in enumerate((("Data", data, theme.data), ("Model", model, theme.model))):

@@ -8,6 +8,7 @@ from matplotlib.lines import Line2D
 from diffuse_cli.errors import UsageError
 from diffuse_cli.plots.lines import KEY_ROW, key_shape, pattern
 from diffuse_cli.plots.style import default_style, heading, new_figure, settle
+from diffuse_cli.plots.user_text import plain
 
 _TITLES = (r"signal kept, $\bar\alpha_t$", r"noise added by a step, $\beta_t$", "log-SNR")
 _KL = r"$\mathrm{KL}(q(x_t)\,\|\,\mathcal{N}(0, I))$, nats"
@@ -57,9 +58,9 @@ def schedule_figure(
                 _draw_kl(panels[3], t, np.asarray(kl[name], float), line.get_color(), pattern(i))
             panels[3].set_title(_KL)
         _finish(panels)
-        heading(figure, "Noise schedules" if several else f"Noise schedule: {names[0]}", subject)
+        heading(figure, "Noise schedules" if several else f"Noise schedule: {plain(names[0])}", subject)
         if several:
-            figure.legend(lines, names, loc="outside lower center", ncols=columns, handlelength=2.6)
+            figure.legend(lines, list(map(plain, names)), loc="outside lower center", ncols=columns, handlelength=2.6)
         return settle(figure)
 
 

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from diffuse_cli.errors import UsageError
+from diffuse_cli.plots.columns import Columns, columns_of
 from diffuse_cli.plots.formats import Look
 from diffuse_cli.plots.layout import ONE_LINE, TWO_LINES, arrange, panel_rows
 from diffuse_cli.plots.panels import (
@@ -19,7 +20,7 @@ from diffuse_cli.plots.panels import (
     make_scene,
 )
 from diffuse_cli.plots.point_colors import HISTOGRAM_SHADES, RAMP_SHADES, PointColors, point_colors
-from diffuse_cli.plots.style import ThemedFigure, default_style
+from diffuse_cli.plots.style import Theme, ThemedFigure, default_style
 
 _MOST_PANELS = 12
 _ONE_ROW = 6  # panels at most; more stand in two rows
@@ -34,6 +35,7 @@ def forward_strip(
     titles: list[str] | None = None,
     view: str = "points",
     color_by: np.ndarray | None = None,
+    columns: Columns | None = None,
     subject: str = "",
     dark: bool = False,
     width: float | None = None,
@@ -47,12 +49,13 @@ def forward_strip(
     view: "points", or "curves" where a sample is a function on [0, 1]: a few curves, and beside them the histogram of
     the values of one of them, which approaches the standard normal density.
     color_by [n]: labels (whole numbers or words) or an order (floats) to colour the points by; by default their place
-    along the first principal axis of the data. subject: written after the title, such as the dataset's name.
+    along the first principal axis of the data. columns: the names of the columns. subject: written after the title,
+    such as the dataset's name.
 
     Raises UsageError where shapes do not agree or `width` is too small, DiffuseError where no point is finite.
     """
     heads = _titles(log_snr, t, titles)
-    return _strip(frames, heads, 0, "Forward: data → noise", view, color_by, subject, Look(dark, width))
+    return _strip(frames, heads, 0, "Forward: data → noise", view, color_by, columns, subject, Look(dark, width))
 
 
 def reverse_strip(
@@ -63,6 +66,7 @@ def reverse_strip(
     titles: list[str] | None = None,
     view: str = "points",
     color_by: np.ndarray | None = None,
+    columns: Columns | None = None,
     subject: str = "",
     dark: bool = False,
     width: float | None = None,
@@ -75,7 +79,7 @@ def reverse_strip(
     Raises UsageError where shapes do not agree or `width` is too small, DiffuseError where no point is finite.
     """
     heads = _titles(log_snr, t, titles)
-    return _strip(frames, heads, -1, "Reverse: noise → data", view, color_by, subject, Look(dark, width))
+    return _strip(frames, heads, -1, "Reverse: noise → data", view, color_by, columns, subject, Look(dark, width))
 
 
 def both_strips(
@@ -86,6 +90,7 @@ def both_strips(
     t: np.ndarray | None = None,
     titles: list[str] | None = None,
     view: str = "points",
+    columns: Columns | None = None,
     subject: str = "",
     dark: bool = False,
     width: float | None = None,
@@ -102,14 +107,14 @@ def both_strips(
     rows = [_checked(frames, len(heads)) for frames in (ahead, back)]
     kind = kind_of(view, rows[0].shape[2])
     with default_style(dark=dark, width=width) as theme:
-        columns = len(heads)
-        clouds, side = [*rows[0], *rows[1]], PANEL_SIDES.get(columns, PANEL_SIDES[_ONE_ROW])
-        scene = make_scene(clouds, reference=rows[0][0], view=view, side=side, theme=theme, square=True, follow=True)
-        layout = panel_rows(2, columns, scene, theme, above=_above(heads), again=0.0)
+        across = len(heads)
+        clouds, side = [*rows[0], *rows[1]], PANEL_SIDES.get(across, PANEL_SIDES[_ONE_ROW])
+        scene = _scene(clouds, rows[0][0], view, side, columns, theme)
+        layout = panel_rows(2, across, scene, theme, above=_above(heads), again=0.0)
         for row, (name, frames) in enumerate(zip(("forward →", "← reverse"), rows, strict=True)):
-            panels = [add_panel(layout.figure, layout.grid[row, column], scene) for column in range(columns)]
+            panels = [add_panel(layout.figure, layout.grid[row, column], scene) for column in range(across)]
             colors = point_colors(frames[0], None, theme, _shades(kind))
-            draw_row(panels, frames, [heads, columns * [""]][row], scene, colors, last_row=row == 1)
+            draw_row(panels, frames, [heads, across * [""]][row], scene, colors, last_row=row == 1)
             if kind != "space":
                 panels[0].set_ylabel(f"{name}\n{panels[0].get_ylabel()}")
         return arrange(layout, "Forward above, reverse below", subject, _normal_line(panels[-1]))
@@ -154,6 +159,7 @@ def _strip(
     title: str,
     view: str,
     color_by: np.ndarray | None,
+    columns: Columns | None,
     subject: str,
     look: Look,
 ) -> ThemedFigure:
@@ -162,16 +168,23 @@ def _strip(
     rows = _rows(len(frames))
     with default_style(**look._asdict()) as theme:
         side = PANEL_SIDES[len(rows[0])]
-        reference = frames[clean]
-        scene = make_scene(
-            list(frames), reference=reference, view=view, side=side, theme=theme, square=True, follow=True
-        )
+        scene = _scene(list(frames), frames[clean], view, side, columns, theme)
         colors = point_colors(frames[clean], color_by, theme, _shades(kind))
         layout = panel_rows(len(rows), len(rows[0]), scene, theme, above=_above(titles))
         for row, chosen in enumerate(rows):
             panels = [add_panel(layout.figure, layout.grid[row, column], scene) for column in range(len(chosen))]
             draw_row(panels, frames[chosen], [titles[i] for i in chosen], scene, colors, last_row=row == len(rows) - 1)
         return arrange(layout, title, subject, _normal_line(panels[-1]))
+
+
+def _scene(
+    clouds: list[np.ndarray], clean: np.ndarray, view: str, side: float, columns: Columns | None, theme: Theme
+) -> Scene:
+    """The Scene of frames in model units."""
+    columns = columns_of(clean.shape[1], columns, "model")
+    return make_scene(
+        clouds, reference=clean, view=view, side=side, theme=theme, columns=columns, square=True, follow=True
+    )
 
 
 def _shades(kind: str) -> int:

@@ -2,7 +2,8 @@
 
 Colours follow Okabe & Ito (2008); colour-blind readers can distinguish them. Data and model have the same two colours
 in every figure, which differ in lightness too, so that a grey print shows the difference. Only fonts that come with
-matplotlib are used, so that the same arrays give the same bytes on another machine.
+matplotlib are used, except for letters of a user that they lack, so that the same arrays give the same bytes on another
+machine.
 """
 
 import contextlib
@@ -23,6 +24,7 @@ from matplotlib.text import Text
 from diffuse_cli import files
 from diffuse_cli.errors import UsageError
 from diffuse_cli.plots.formats import check_path
+from diffuse_cli.plots.user_text import font_families, plain
 
 _NOTEBOOK_DPI = 110
 _LAYOUT_PASSES = 4
@@ -100,7 +102,7 @@ DARK = Theme(
 
 def _rc(theme: Theme) -> dict[str, Any]:
     return {
-        "font.family": ["STIXGeneral", "DejaVu Sans"],
+        "font.family": list(font_families()),
         "mathtext.fontset": "stix",
         "font.size": 10.0,
         "axes.titlesize": 10.5,
@@ -207,15 +209,17 @@ def settle(figure: ThemedFigure) -> ThemedFigure:
 
 
 def heading(figure: Figure, text: str, subject: str = "", *, beside: float = 0.0) -> Text:
-    """Write the title of the figure at its upper left: `text`, then `subject`. It wraps where the figure is narrow.
+    """Write the title of the figure at its upper left: `text`, then `subject`, the user's text, as it is. It wraps
+    where the figure is narrow.
 
     beside: inches at the upper right that stay free for a key.
     """
-    line = f"{text}  ·  {subject}" if subject else text
-    width = figure.get_figwidth() - 2 * MARGIN
-    if len(line) > (width - beside) / _LETTER:
+    width, math = figure.get_figwidth() - 2 * MARGIN, "$" in text
+    line = f"{text}  ·  {plain(subject, beside_math=math)}" if subject else text
+    if len(text) + len(subject) + 5 * bool(subject) > (width - beside) / _LETTER:
         lines = textwrap.wrap(text, max(int((width - beside) / _LETTER), 12))
-        line = "\n".join(lines + textwrap.wrap(subject, max(int(width / _LETTER), 12)))
+        rest = textwrap.wrap(subject, max(int(width / _LETTER), 12))
+        line = "\n".join(lines + [plain(part, beside_math=math) for part in rest])
     return figure.suptitle(line, x=MARGIN / figure.get_figwidth(), ha="left", linespacing=1.25)
 
 

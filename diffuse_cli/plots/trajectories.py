@@ -11,7 +11,9 @@ from matplotlib.lines import Line2D
 from mpl_toolkits.mplot3d.art3d import Line3DCollection
 
 from diffuse_cli.errors import UsageError
+from diffuse_cli.plots.axis_names import name_axis
 from diffuse_cli.plots.background import Background, corners_of, draw_background
+from diffuse_cli.plots.columns import Columns, columns_of
 from diffuse_cli.plots.layout import ONE_LINE, arrange, panel_rows
 from diffuse_cli.plots.panels import (
     Scene,
@@ -25,9 +27,11 @@ from diffuse_cli.plots.panels import (
 )
 from diffuse_cli.plots.point_colors import PointColors, point_colors
 from diffuse_cli.plots.style import Theme, ThemedFigure, default_style, heading, new_figure, settle
+from diffuse_cli.plots.user_text import plain
 
 _SIDE = 4.8  # inches: the width of a single panel
 _MANY = 3.3  # inches: the width of one of several panels
+_HEIGHT = 2.8  # inches: the height of a panel over time
 _MOST_PANELS = 4
 HEAVY = 3000  # pieces of lines: in a panel with more of them paths are pixels, since vectors would be slow to open
 _OPACITY = 0.6
@@ -49,6 +53,7 @@ def trajectories_figure(
     color_by: np.ndarray | str = "time",
     background: Background | None = None,
     fade: bool = False,
+    columns: Columns | None = None,
     subject: str = "",
     dark: bool = False,
     width: float | None = None,
@@ -61,7 +66,7 @@ def trajectories_figure(
     color_by: "time", or "place" for the place of a path's end along the first principal axis of all ends, or n labels.
     background: a density behind the plane, or behind time (x) and value (y).
     fade: whether a path is the fainter the noisier it is, for the paths of random samplers, which cross the whole panel
-    before they come near the data.
+    before they come near the data. columns: the names of the columns.
 
     Raises UsageError where shapes do not agree or `width` is too small, DiffuseError where no end is finite.
     """
@@ -69,21 +74,23 @@ def trajectories_figure(
     if not 1 <= len(paths) <= _MOST_PANELS:
         raise UsageError(f"there are {len(paths)} sets of paths; a figure takes 1 to {_MOST_PANELS}.")
     first = next(iter(paths.values()))
+    columns = columns_of(first.x.shape[2], columns, "model")
     with default_style(dark=dark, width=width) as theme:
         if first.x.shape[2] == 1:
-            return _over_time(paths, color_by, background, fade, subject, theme)
+            return _over_time(paths, color_by, background, fade, columns, subject, theme)
         frames = [frame for each in paths.values() for frame in (each.x[0], each.x[-1])]
         if background is not None and first.x.shape[2] == 2:
             frames.append(corners_of(background))
         side = _SIDE if len(paths) == 1 else _MANY
-        scene = make_scene(frames, reference=first.x[-1], view="points", side=side, theme=theme, square=True)
+        shared = {"columns": columns, "square": True}
+        scene = make_scene(frames, reference=first.x[-1], view="points", side=side, theme=theme, **shared)
         layout = panel_rows(1, len(paths), scene, theme, above=ONE_LINE if len(paths) > 1 else 0.05)
         for column, (name, each) in enumerate(paths.items()):
             axes = add_panel(layout.figure, layout.grid[0, column], scene)
             shares = _shares(each, fade)
             _draw(axes, coordinates(each.x, scene.basis), _path_colors(each, color_by, theme), shares, scene)
             if len(paths) > 1:
-                axes.set_title(name)
+                axes.set_title(plain(name))
             if background is not None and scene.kind != "space":
                 draw_background(axes, background, theme)
             if scene.kind != "space":
@@ -171,12 +178,13 @@ def _over_time(
     color_by: np.ndarray | str,
     background: Background | None,
     fade: bool,
+    columns: Columns,
     subject: str,
     theme: Theme,
 ) -> ThemedFigure:
     """Paths of one value over time, from noise at the left to data at the right."""
     side = 6.2 if len(paths) == 1 else _MANY
-    figure = new_figure(side * len(paths) + 0.6, 3.6, theme)
+    figure = new_figure(side * len(paths) + 0.6, _HEIGHT + 0.8, theme)
     panels = figure.subplots(1, len(paths), squeeze=False, sharey=True)[0]
     reach = max(np.nanmax(np.abs(each.x)) for each in paths.values())
     for axes, (name, each) in zip(panels, paths.items(), strict=True):
@@ -187,10 +195,10 @@ def _over_time(
         axes.set(xlim=(max(each.t) + 0.01, min(each.t) - 0.01), ylim=(-1.05 * reach, 1.05 * reach), xlabel="$t$")
         axes.spines[["right", "top"]].set_visible(False)
         if len(paths) > 1:
-            axes.set_title(name)
+            axes.set_title(plain(name))
         if background is not None:
             draw_background(axes, background, theme, strong=True)
-    panels[0].set_ylabel("$x$")
+    name_axis(panels[0].yaxis, columns.names[0], columns.unit(), _HEIGHT)
     heading(figure, "Trajectories: noise → data", subject)
     figure.legend(handles=_keys(theme, color_by), loc="outside lower center", ncols=2)
     return settle(figure)

@@ -107,7 +107,7 @@ def loss_facts(records: list[dict[str, Any]]) -> dict[str, Any] | None:
 
 def summary(settings: Config, *, trained: bool) -> str:
     """The dataset and the process of a model in one line."""
-    parts = (settings.dataset, f"{settings.schedule} schedule", f"T = {settings.timesteps:,}")
+    parts = (build.title_of_data(settings.dataset), f"{settings.schedule} schedule", f"T = {settings.timesteps:,}")
     return "  ·  ".join([*parts, *([f"predicts {settings.prediction}"] if trained else [])])
 
 

@@ -16,7 +16,7 @@ VIEWS = {
     "histogram": ("points", 1),
     "plane": ("points", 2),
     "space": ("points", 3),
-    "projected": ("points", 10),
+    "projected": ("points", 16),
     "curves": ("curves", 16),
 }
 

@@ -87,7 +87,7 @@ def test_a_projection_keeps_the_ellipse_of_the_projected_law():
     (ellipse,) = [patch for patch in axes.patches if isinstance(patch, Ellipse)]
     lengths = np.sort([ellipse.width, ellipse.height]) / 2
     np.testing.assert_allclose(lengths**2, np.linalg.eigvalsh(flat.covariance[0]))
-    assert axes.get_xlabel() == "PC 1"
+    assert axes.get_xlabel() == "PC 1, model units"
 
 
 def test_the_band_of_curves_is_one_standard_deviation():

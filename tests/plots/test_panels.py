@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from diffuse_cli.errors import DiffuseError, UsageError
+from diffuse_cli.plots.columns import Columns, columns_of
 from diffuse_cli.plots.panels import (
     add_panel,
     checked_cloud,
@@ -89,7 +90,21 @@ def test_columns_in_different_units_have_scales_of_their_own():
     assert scene.free
     assert axes.get_aspect() == "auto"
     assert not panel(cloud(100, 2))[1].free
-    assert not panel(points, square=True)[1].free
+    assert panel(points, square=True)[1].free
+    assert not panel(points, columns=Columns(("a", "b"), "model"))[1].free
+
+
+def test_a_box_in_different_units_is_a_cube():
+    assert panel(cloud(100, 3))[1].free is False
+    axes, scene = panel(cloud(100, 3) * [1.0, 50.0, 1e-3])
+    assert scene.free
+    assert len({round(float(side), 9) for side in axes.get_box_aspect()}) == 1
+
+
+def test_no_column_hides_the_others_in_a_projection():
+    points = cloud(200, 16)
+    shown = [scatters(panel(points * by)[0])[0].get_offsets() for by in (1.0, 10.0 ** np.arange(-8, 8))]
+    np.testing.assert_allclose(*shown, atol=1e-9)
 
 
 def test_limits_are_those_of_the_frame_if_there_is_one():
@@ -133,7 +148,7 @@ def test_the_normal_law_is_where_it_should_be():
 def test_the_circle_of_a_projection_is_around_the_projected_origin():
     points = cloud(80, 6) + 3.0
     mean, axes = principal_axes(points, 2)
-    circle = panel(points)[0].lines[0].get_xydata()
+    circle = panel(points, columns=columns_of(6, None, "model"))[0].lines[0].get_xydata()
     np.testing.assert_allclose(np.linalg.norm(circle + mean @ axes, axis=1), 2.0)
 
 
@@ -145,7 +160,7 @@ def test_projection_keeps_most_variance_and_has_a_fixed_sign():
     assert variances[0] > variances[1] > 0
     np.testing.assert_allclose(variances, np.linalg.eigvalsh(np.cov(points.T, bias=True))[::-1][:2])
     np.testing.assert_allclose(principal_axes(points[::-1], 2)[1], axes, atol=1e-9)
-    shown = scatters(panel(points)[0])[0].get_offsets()
+    shown = scatters(panel(points, columns=columns_of(10, None, "model"))[0])[0].get_offsets()
     np.testing.assert_allclose(shown, (points - mean) @ axes)
 
 

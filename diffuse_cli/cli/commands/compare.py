@@ -180,6 +180,7 @@ def _draw(
     import numpy as np
 
     from diffuse_cli.plots import comparison as plot
+    from diffuse_cli.plots.columns import Columns
 
     by_sampler: dict[str, list[Cell]] = {}
     for cell in comparison.cells:
@@ -224,7 +225,8 @@ def _draw(
         terminal.note(f"The figure of the ends is {left_out}")
     if len(clouds) > 1:
         subject = f"{model.name}, {left_out}" if left_out else model.name
-        compared = plot.ends_figure(clouds, view=model.view, subject=subject, dark=look.dark, width=look.width)
+        named = Columns(model.columns, "model")
+        compared = plot.ends_figure(clouds, view=model.view, columns=named, subject=subject, **look._asdict())
         figures.append(("-ends", compared))
     return figures
 

@@ -131,6 +131,7 @@ def _draw(
     from diffuse_cli.analysis.one_point import on_a_line
     from diffuse_cli.models import build
     from diffuse_cli.plots import explain as plot
+    from diffuse_cli.plots.columns import Columns
 
     cloud = dataset.standard.to_model(dataset.draw(np.random.default_rng(seed), _CLOUD))
     density = None
@@ -147,6 +148,7 @@ def _draw(
         view=model.view,
         answer="answer",
         exact=build.law_name(dataset),
+        columns=Columns(model.columns, "model"),
         subject=f"{model.name}, {catalog.short_name(model.config.schedule)} schedule",
         dark=look.dark,
         width=look.width,

@@ -37,8 +37,10 @@ def plot_samples_command(
     """The samples of runs, and datasets, side by side."""
     from diffuse_cli import catalog
     from diffuse_cli.figures import samples
+    from diffuse_cli.models import build
     from diffuse_cli.models.model import model_of_run
     from diffuse_cli.plots.collection import Column, collection_figure
+    from diffuse_cli.plots.columns import Columns
 
     signals.at_once()
     if not runs.names and not datasets:
@@ -53,7 +55,8 @@ def plot_samples_command(
     for choice in datasets:
         dataset = catalog.build("dataset", choice)
         drawn = samples.some_data(dataset, asked.count, asked.seed)
-        columns.append((catalog.short_name(choice), Column(drawn, view=dataset.view)))
+        named = None if dataset.columns is None else Columns(dataset.columns, "data")
+        columns.append((build.title_of_data(choice), Column(drawn, view=dataset.view, columns=named)))
     figure = collection_figure(columns, dark=output.look.dark, width=output.look.width)
     click.echo(output.save(figure, output.file or Path("samples.png")))
 

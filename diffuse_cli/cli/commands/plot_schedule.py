@@ -53,6 +53,6 @@ def plot_schedule_command(
         if typed:
             raise
         terminal.note(f"Without the KL: {error}")
-    of = "" if kl_at is None else chosen.dataset
+    of = "" if kl_at is None else build.title_of_data(chosen.dataset)
     figure = plot_schedules(drawn, timesteps=chosen.timesteps, kl_at=kl_at, of=of, look=output.look)
     click.echo(output.save(figure, output.file or Path("schedule.png")))

@@ -153,9 +153,10 @@ def _document(result: _Result) -> dict[str, object]:
 def _draw(result: _Result, look: Look) -> "Figure":
     import numpy as np
 
+    from diffuse_cli.models import build
     from diffuse_cli.plots.convergence import ErrorCurve, convergence_figure
 
-    noisier, cleaner = result.times
+    (noisier, cleaner), data = result.times, build.title_of_data(result.config.dataset)
     return convergence_figure(
         np.array(result.steps),
         {
@@ -163,7 +164,7 @@ def _draw(result: _Result, look: Look) -> "Figure":
             for name, order in result.orders.items()
         },
         rounding=result.flow.rounding,
-        subject=f"{result.config.dataset}, {result.config.schedule} schedule, t = {noisier:g} to {cleaner:g}",
+        subject=f"{data}, {result.config.schedule} schedule, t = {noisier:g} to {cleaner:g}",
         dark=look.dark,
         width=look.width,
     )
