@@ -168,7 +168,7 @@ def _on_a_line(
             p = field.density[number] / field.density[number].max()
             axes.fill_between(field.x, -reach, -reach + 0.5 * reach * p, color=theme.fill, alpha=0.5, linewidth=0)
         axes.spines[["right", "top"]].set_visible(False)
-        name_axis(axes.xaxis, column.names[0], column.unit(), PANEL_SIDES[columns])
+        name_axis(axes.xaxis, column.names[0], column.unit(), 0.75 * PANEL_SIDES[columns])
     panels[0].set_ylabel(f"field, {column.unit()}")
     heading(figure, title, subject)
     keys = [line for line in panels[0].lines if not line.get_label().startswith("_")]

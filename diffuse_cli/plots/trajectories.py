@@ -198,7 +198,7 @@ def _over_time(
             axes.set_title(plain(name))
         if background is not None:
             draw_background(axes, background, theme, strong=True)
-    name_axis(panels[0].yaxis, columns.names[0], columns.unit(), _HEIGHT)
+    name_axis(panels[0].yaxis, columns.names[0], columns.unit(), 0.8 * _HEIGHT)
     heading(figure, "Trajectories: noise → data", subject)
     figure.legend(handles=_keys(theme, color_by), loc="outside lower center", ncols=2)
     return settle(figure)
