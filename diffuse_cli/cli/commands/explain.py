@@ -1,5 +1,7 @@
 """diffuse explain"""
 
+import math
+import textwrap
 from typing import TYPE_CHECKING
 
 import click
@@ -31,6 +33,10 @@ _FEW = 3  # columns whose values a table shows; of more it shows norms
 _CLOUD = 2000
 _PLACES = 4000  # on a line
 _ROUNDING = 1e-12
+_PLAIN = 3  # decimals of numbers that are not uncertain
+_WIDTH = 80  # columns of a terminal
+_HALF = 15  # letters of a long name that are left at either end
+_BETWEEN = 3  # columns between two of a table
 _FARTHEST = 1e4  # model space: beyond it, exact answers are differences of numbers too large for them
 
 
@@ -64,12 +70,13 @@ def explain(
     are exact, of a file those of the mixture on its training points. The expected squared error of the guess is
     irreducible, from that spread, plus what the network adds: its distance from the mean.
 
-    All is in model space: (data - mean) / scale. With more than 3 columns the table shows lengths of vectors.
+    All is in model units: (data - mean) / scale. With more than 3 columns the table shows lengths of vectors. Numbers
+    have the digits that the spread of x0 leaves a meaning.
 
     \b
     Keys of --json:
-      run, dataset, prediction, posterior ("exact" or "memorised"), mean, scale,
-      x0 (model space), x0_data, eps, figure (with --out), and times, a list of:
+      run, dataset, columns, prediction, posterior ("exact" or "memorised"),
+      mean, scale, x0 (model space), x0_data, eps, figure (with --out), and times, a list of:
         t, log_snr, alpha, sigma, x_t, target, answer, x0_hat, eps_hat,
         posterior_mean, posterior_std (along the axes, widest first),
         squared_error (of this x0), irreducible, model_error
@@ -173,6 +180,7 @@ def _document(model: "Model", explanation: "Explanation", posterior: str) -> dic
     return {
         "run": str(model.folder),
         "dataset": model.config.dataset,
+        "columns": list(model.columns),
         "prediction": model.config.prediction,
         "posterior": posterior,
         "mean": model.standard.mean.tolist(),
@@ -185,42 +193,88 @@ def _document(model: "Model", explanation: "Explanation", posterior: str) -> dic
 
 
 def _print(model: "Model", explanation: "Explanation", posterior: str) -> None:
-    import numpy as np
 
-    few = model.dim <= _FEW
+    from diffuse_cli.models import build
 
-    def row(name: str, values: "np.ndarray") -> tuple[str, ...]:
-        return (name if few or values.ndim == 1 else f"|{name}|", *map(_written, values))
+    few, count = model.dim <= _FEW, len(explanation.t)
+    decimals = [_decimals(std) for std in explanation.std]
 
-    units = "model space" if few else "lengths of vectors in model space"
-    head = [("x0", _written(explanation.x0)), ("eps", _written(explanation.eps))]
-    if few:
-        head.insert(0, ("x0 in data units", _written(model.standard.to_data(explanation.x0))))
-    click.echo(f"One point of {model.config.dataset}, under {model.name}; {units}")
-    terminal.print_table(head)
+    def row(name: str, values: "np.ndarray") -> list[str]:
+        label = name if few or values.ndim == 1 else f"|{name}|"
+        return [label, *(_written(value, places) for value, places in zip(values, decimals, strict=True))]
+
+    units = "in model units" if few else "as lengths of vectors in model units"
+    columns = f", columns {', '.join(map(_short, model.columns))}" if 1 < model.dim <= _FEW else ""
+    for line in (
+        f"One point of {build.title_of_data(model.config.dataset)} under {model.name}, {units}{columns}.",
+        f"The {posterior} mean and std (along its axes, the widest first) are those of x0 given x_t, where "
+        "x_t = alpha x0 + sigma eps.",
+    ):
+        click.echo(textwrap.fill(line, _WIDTH))
+    terminal.print_table(_head(model, explanation, few))
     rows = [
-        row("alpha", np.asarray(explanation.level.alpha)),
-        row("sigma", np.asarray(explanation.level.sigma)),
-        row("x_t = alpha x0 + sigma eps", explanation.x),
+        ["alpha", *(f"{value:.4f}" for value in explanation.level.alpha)],
+        ["sigma", *(f"{value:.4f}" for value in explanation.level.sigma)],
+        row("x_t", explanation.x),
         row(f"target ({model.config.prediction})", explanation.target),
         row("answer", explanation.answer),
         row("x0_hat", explanation.x0_hat),
         row("eps_hat", explanation.eps_hat),
-        row(f"{posterior} mean of x0 given x_t", explanation.mean),
-        row(f"{posterior} std of x0 given x_t", explanation.std),
-        row("squared error of x0_hat", explanation.squared_error),
-        row("  expected: irreducible", explanation.irreducible),
-        row("  expected: the model's", explanation.model_error),
+        row(f"{posterior} mean", explanation.mean),
+        row(f"{posterior} std", explanation.std),
+        row("squared error", explanation.squared_error),
+        row("  irreducible", explanation.irreducible),
+        row("  the model's", explanation.model_error),
     ]
-    terminal.print_table(rows, header=("", *(f"t = {t:g}" for t in explanation.t)))
+    header = ["", *(f"t = {t:g}" for t in explanation.t)]
+    for block in _blocks([header, *rows], count):
+        shown = [[line[0], *(line[i] for i in block)] for line in (header, *rows)]
+        terminal.print_table(shown[1:], header=shown[0])
 
 
-def _written(value: "np.ndarray") -> str:
-    """A number; up to three in brackets; of more the length of the vector."""
+def _head(model: "Model", explanation: "Explanation", few: bool) -> list[tuple[str, str]]:
+    """The point and the noise; of a few columns also the point in data units, with four digits of each scale."""
+    head = [("x0", _written(explanation.x0, _PLAIN)), ("eps", _written(explanation.eps, _PLAIN))]
+    if not few:
+        return head
+    values = zip(model.columns, model.standard.to_data(explanation.x0), model.standard.scale, strict=True)
+    texts = [f"{_short(name)} = {_rounded(value, 3 - math.floor(math.log10(scale)))}" for name, value, scale in values]
+    return [("x0 in data units" * (not i), text) for i, text in enumerate(texts)] + head
+
+
+def _blocks(table: list[list[str]], count: int) -> list[list[int]]:
+    """The columns 1 to `count` of a table in blocks, each with the labels at most _WIDTH wide as it is printed."""
+    wide = [max(len(line[i]) for line in table) + _BETWEEN for i in range(count + 1)]
+    blocks: list[list[int]] = []
+    for i in range(1, count + 1):
+        if not blocks or 1 + wide[0] + sum(wide[each] for each in [*blocks[-1], i]) > _WIDTH:
+            blocks.append([])
+        blocks[-1].append(i)
+    return blocks
+
+
+def _decimals(std: "np.ndarray") -> int:
+    """The decimals of the two leading digits of the largest standard deviation, but at least 2 and at most 6."""
+    largest = float(std.max())
+    return min(max(1 - math.floor(math.log10(largest)), 2), 6) if largest > _ROUNDING else _PLAIN
+
+
+def _short(name: str) -> str:
+    """The name of a column, cut in its middle where it is long."""
+    return name if len(name) <= 2 * _HALF + 1 else f"{name[:_HALF]}…{name[-_HALF:]}"
+
+
+def _rounded(value: float, decimals: int) -> str:
+    text = f"{round(float(value), decimals):.{max(decimals, 0)}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _written(value: "np.ndarray", decimals: int) -> str:
+    """A number; up to three with these decimals; of more the length of the vector."""
     import numpy as np
 
     if value.ndim == 0:
-        return f"{value:.4g}" if abs(value) > _ROUNDING else "0"
+        return f"{value:.3g}" if abs(value) > _ROUNDING else "0"
     if len(value) > _FEW:
         return f"{np.linalg.norm(value):.4g}"
-    return f"{value[0]:.3f}" if len(value) == 1 else f"({', '.join(f'{part:.3f}' for part in value)})"
+    return ", ".join(f"{round(float(part), decimals) + 0.0:.{decimals}f}" for part in value)  # never -0
