@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from diffuse_cli import catalog
+from diffuse_cli.cli.commands import explain as commands
 from tests.cli.conftest import call
 from tests.support.cases import few_fast
 
@@ -154,3 +155,28 @@ def test_mistakes(line, status, says, outputs):
     assert "Traceback" not in result.err
     assert len([row for row in result.err.splitlines() if row.startswith("Error: ")]) == 1
     assert sorted(outputs.parent.rglob("*")) == before
+
+
+@pytest.mark.parametrize("count", [1, 4, 12])
+def test_blocks_of_a_table_hold_each_time_once_and_fit(count):
+    table = [["a label", *(number * "8" for number in range(1, count + 1))] for _ in range(3)]
+    blocks = commands._blocks(table, count)
+    assert [i for block in blocks for i in block] == list(range(1, count + 1))
+    wide = [1 + sum(len(table[0][i]) + commands._BETWEEN for i in [0, *block]) for block in blocks]
+    assert max(wide) <= 80
+
+
+@pytest.mark.parametrize(("std", "decimals"), [([0.166, 0.15], 2), ([0.0251, 0.001], 3), ([2.1], 2), ([3e-9], 6)])
+def test_digits_follow_the_uncertainty(std, decimals):
+    assert commands._decimals(np.array(std)) == decimals
+
+
+def test_the_columns_of_a_file_are_named_and_their_digits_kept(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    rows = "\n".join(f"{500000 + x:.3f},{y:.1f}" for x, y in rng.normal(size=(40, 2)) * [0.3, 900.0])
+    (tmp_path / "far.csv").write_text(f"east$ing,salary\n{rows}\n")
+    out = call("explain", "--exact", "--dataset", "file:far.csv", "--point", "500000.403,-40.5").out
+    for word in ("of far under memorised far", "columns east$ing, salary", "east$ing = 500000.403", "salary = -40.5"):
+        assert word in " ".join(out.split())
+    assert max(map(len, out.splitlines())) <= 80

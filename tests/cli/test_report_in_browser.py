@@ -221,7 +221,8 @@ def test_hovering_shows_a_path_in_every_panel(opened):
     ActionChains(opened).move_to_element_with_offset(canvas, *(round(each) for each in dot_of(opened, 1))).perform()
     over = pixels(opened)
     assert all(now != then for now, then in zip(over, before, strict=True))
-    assert re.match(r"point \d+\nnow \(−?\d", opened.find_element(By.ID, "tooltip").text)
+    assert re.match(r"point \d+\nnow \(−?\d", words := opened.find_element(By.ID, "tooltip").text)
+    assert re.search(r"at x −?\d+\.\d+, y −?\d+\.\d+ in data units", words)
     ActionChains(opened).move_to_element(opened.find_element(By.TAG_NAME, "h1")).perform()
     assert pixels(opened) == before
     assert not opened.find_element(By.ID, "tooltip").is_displayed()

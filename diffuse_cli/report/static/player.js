@@ -26,6 +26,9 @@ function draw() {
 
 // ---- time
 
+// The decimals of the three leading digits of a scale: values far from zero keep those that tell them apart.
+const decimalsOf = (scale) => Math.min(Math.max(2 - Math.floor(Math.log10(scale)), 0), 20);
+
 const digits = (value, count) => value.toFixed(count).replace("-", "−");
 
 function showNumbers() {
@@ -118,7 +121,8 @@ function showTooltip(index, { brush, journey }, x, y) {
   if (scene.data_units) {
     const { mean, scale } = scene.data_units;
     const clean = [...placeOf(journey, index, 0)].map((value, axis) => mean[axis] + scale[axis] * value);
-    lines.push(`${journey.forward ? "began at" : "ends at"} ${numbers(clean)} in data units`);
+    const written = clean.map((value, axis) => `${scene.names[axis]} ${digits(value, decimalsOf(scale[axis]))}`);
+    lines.push(`${journey.forward ? "began at" : "ends at"} ${written.join(", ")} in data units`);
   }
   const tooltip = byId("tooltip");
   tooltip.textContent = lines.join("\n");
