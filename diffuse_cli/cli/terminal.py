@@ -1,6 +1,7 @@
 """What goes to the terminal: results to stdout; progress, notes and warnings to stderr, the bar on a terminal only."""
 
 import json
+import math
 import os
 import re
 import sys
@@ -103,23 +104,45 @@ def print_table(
 def progress_bar(total: int, done: int) -> Iterator[Callable[[int, int, float, float], None]]:
     """A bar on stderr for training; yields update(step, total, loss, steps_per_second). Nothing off a terminal."""
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn
 
     console = Console(stderr=True)
-    columns = (
-        BarColumn(bar_width=24),
-        TextColumn("{task.fields[state]}"),
-        TimeRemainingColumn(),
-        TextColumn("left"),
-    )
+    columns = (BarColumn(bar_width=24), TextColumn("{task.fields[state]}"))
     with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
         task = bar.add_task("", total=total, completed=done, state="compiling")
 
         def update(step: int, total: int, loss: float, speed: float) -> None:
             state = f"step {step:,} of {total:,}, loss {loss:.4f}, {speed:,.0f} steps/s"
-            bar.update(task, completed=step, total=total, state=state)
+            left = (total - step) / speed if speed > 0 else math.inf
+            bar.update(task, completed=step, total=total, state=f"{state}, {_time_left(left)}")
 
         yield update
+
+
+def _time_left(seconds: float) -> str:
+    """How long something still takes, in words.
+
+    >>> _time_left(0.2), _time_left(42), _time_left(200)
+    ('nearly there', '42 s left', '3 min 20 s left')
+    """
+    if seconds < 1 or not math.isfinite(seconds):
+        return "nearly there"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s left" if minutes else f"{rest} s left"
+
+
+@contextmanager
+def stages() -> Iterator[Callable[[str], None]]:
+    """A line on stderr that says what is being done; yields what is to be called with each stage's name. Nothing off a
+    terminal."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield lambda _text: None
+        return
+    with console.status("") as status:
+        yield lambda text: status.update(without_controls(text))
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from diffuse_cli.networks.monotone import Monotone
 
 _TRAIN_SIZE = 1 << 17  # training points, unless the settings give another number
 _HELD_OUT = 4096  # points, at most
+_LONG_NAME = 40  # letters: a run's name leaves the options of its dataset out where it would be longer
 _BATCH = 256  # points in a batch, unless the settings give another number
 
 
@@ -168,10 +169,18 @@ def truth_of(dataset: Dataset) -> exact.Law | None:
 
 
 def default_run_name(config: Config) -> str:
-    """The name of a run that is not given one: its dataset, or its file without the ending."""
+    """The name of a run that is not given one: its dataset with its options, or its file without the ending.
+
+    >>> default_run_name(Config(dataset="s_curve:dim=3"))
+    's_curve-dim=3'
+    """
     choice = catalog.parse("dataset", config.dataset)
-    name = title_of_data(config.dataset) if choice.name == "file" else choice.name
-    return re.sub(r"[^\w.-]+", "_", name).strip(".") or "run"
+    if choice.name == "file":
+        name = title_of_data(config.dataset)
+    else:
+        parts = "-".join([choice.name, *(f"{key}={value}" for key, value in choice.options.items())])
+        name = parts if len(parts) <= _LONG_NAME else choice.name
+    return re.sub(r"[^\w.=-]+", "_", name).strip(".") or "run"
 
 
 def title_of_data(dataset: str) -> str:

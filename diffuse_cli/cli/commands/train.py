@@ -172,6 +172,7 @@ def _train(
     drawing: "TrainingFigures | None",
 ) -> "Trainer":
     """Train under a progress bar. On a signal: save, say how to go on, and exit."""
+    from diffuse_cli.models import build
     from diffuse_cli.training.trainer import Trainer
 
     with signals.held() as interrupted:
@@ -179,7 +180,8 @@ def _train(
         if drawing is not None and not experiment.learns_schedule:
             drawing.begin_forward(experiment.config, experiment.process)
         length = f"{trainer.total - trainer.step:,} steps" if budget is None else f"{budget:g} s"
-        terminal.note(f"{'Continuing' if before else 'Training'} {folder} on {experiment.config.dataset}: {length}")
+        subject = build.title_of_data(experiment.config.dataset)
+        terminal.note(f"{'Continuing' if before else 'Training'} {folder} on {subject}: {length}")
         with terminal.progress_bar(trainer.total, trainer.step) as bar:
             for update in trainer.run():
                 bar(update.step, update.total, update.loss, update.steps_per_second)
@@ -195,7 +197,10 @@ def _train(
 
 def _name_of(folder: Path) -> str:
     """How a later command finds this run: by its name, or by its path if it is not in the default folder of runs."""
-    return folder.name if folder.parent == Path("outputs") else str(folder)
+    if folder.parent == Path("outputs"):
+        return folder.name
+    here = Path.cwd()
+    return str(folder.relative_to(here) if folder.is_relative_to(here) else folder)
 
 
 def _finish(
@@ -210,18 +215,22 @@ def _finish(
 
     model, excess, samples, files = trainer.model(), None, None, []
     try:
-        if drawing is not None:
-            drawing.begin_loss(model)
-            if trainer.experiment.learns_schedule:
-                drawing.begin_forward(model.config, model.process)
-        if drawing is not None or (terminal.shows_pictures() and not as_json):
-            samples = default_draw(model)
-        if drawing is not None and samples is not None:
-            drawing.begin_samples(model, samples)
-        if trainer.law is not None:
-            excess = quality.excess_of(model, trainer.law, np.asarray(trainer.data.held_out)).total.item()
-        if drawing is not None:
-            files = drawing.paths()
+        with terminal.stages() as stage:
+            stage("Training is done; drawing samples")
+            if drawing is not None:
+                drawing.begin_loss(model)
+                if trainer.experiment.learns_schedule:
+                    drawing.begin_forward(model.config, model.process)
+            if drawing is not None or (terminal.shows_pictures() and not as_json):
+                samples = default_draw(model)
+            if drawing is not None and samples is not None:
+                drawing.begin_samples(model, samples)
+            if trainer.law is not None:
+                stage("Measuring the excess loss")
+                excess = quality.excess_of(model, trainer.law, np.asarray(trainer.data.held_out)).total.item()
+            if drawing is not None:
+                stage("Drawing the figures")
+                files = drawing.paths()
     except KeyboardInterrupt:
         click.echo(f"The run in {trainer.folder} is complete; only its figures are not all drawn.", err=True)
         raise
