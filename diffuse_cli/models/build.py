@@ -89,15 +89,15 @@ def fill_in_settings(config: Config, dataset: Dataset) -> Config:
     if choice.name == "file":
         options = choice.options | {"path": str(Path(choice.options["path"]).expanduser().absolute())}
         choice = choice._replace(options=options)
-    rows, _ = split_sizes(config, dataset)
-    if dataset.points is not None and (config.batch_size or 1) > rows:
+    rows = None if dataset.points is None else len(split_rows(config, dataset).train)
+    if rows is not None and (config.batch_size or 1) > rows:
         raise UsageError(f"batch_size is {config.batch_size}, but there are only {rows} rows to train on")
     return msgspec.structs.replace(
         config,
         dataset=str(choice),
         schedule=_with_its_betas(config.schedule),
         width=_width(config, dataset.dim),
-        batch_size=config.batch_size or min(_BATCH, rows),
+        batch_size=config.batch_size or min(_BATCH, rows or _BATCH),
     )
 
 
@@ -109,20 +109,72 @@ def _with_its_betas(schedule: str) -> str:
     return "table:" + ",".join(map(repr, read_betas(choice.options["path"]).tolist()))
 
 
-def split_sizes(config: Config, dataset: Dataset) -> tuple[int, int]:
-    """The numbers of training points and of held-out points.
+class Split(NamedTuple):
+    """The rows of a file, by their indices: those to train on, and those that are held out from training."""
 
-    A tenth of the rows of a user's file is held out, at least one and at most 4096. Raises UsageError if the Config
-    asks for more training points than there are other rows.
+    train: np.ndarray
+    held_out: np.ndarray
+
+
+def split_rows(config: Config, dataset: Dataset) -> Split:
+    """The split of the rows of a user's file (`dataset.points`), the same for the same seed.
+
+    A tenth of the rows is held out, at least one and at most 4096. Rows that are equal in single precision, in which
+    networks compute, stay on one side: a copy of a training row is no new data. A group of equal rows that is larger
+    than what is still to be held out is trained on; where no group is small enough, the smallest is held out.
+
+    Raises UsageError if the Config asks for more training points than there are other rows, or if all rows are equal
+    in single precision.
     """
-    if dataset.points is None:
-        return config.train_size or _TRAIN_SIZE, _HELD_OUT
-    rows = len(dataset.points)
-    held_out = max(1, min(_HELD_OUT, rows // 10))
-    size = config.train_size or rows - held_out
-    if size > rows - held_out:
-        raise UsageError(f"train_size is {size}, but the file has {rows} rows, of which {held_out} are held out")
-    return size, held_out
+    points = np.asarray(dataset.points)
+    rows = len(points)
+    wanted = max(1, min(_HELD_OUT, rows // 10))
+    order = np.random.default_rng(config.seed).permutation(rows)
+    group, sizes = equal_rows(np.asarray(dataset.standard.to_model(points), np.float32)[order])
+    if len(sizes) == rows:
+        held = np.arange(rows) < wanted
+    elif len(sizes) == 1:
+        raise UsageError(
+            f"the {rows} rows of {config.dataset} are equal in single precision: there is nothing to learn"
+        )
+    else:
+        held = _fill_up(sizes, wanted)[group]
+    train, held_out = order[~held], order[held]
+    size = config.train_size or len(train)
+    if size > len(train):
+        raise UsageError(f"train_size is {size}, but the file has {rows} rows, of which {len(held_out)} are held out")
+    return Split(train[:size], held_out)
+
+
+def equal_rows(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The number of the group of equal rows to which each row of points [n, d] belongs, and the sizes of these groups.
+
+    Groups are numbered in the order of their first rows.
+
+    >>> group, sizes = equal_rows(np.array([[5.0], [1.0], [5.0]]))
+    >>> group.tolist(), sizes.tolist()
+    ([0, 1, 0], [2, 1])
+    """
+    order = np.lexsort(points.T)
+    new = np.append(True, (np.diff(points[order], axis=0) != 0).any(axis=1))
+    first, sorted_group = order[new], np.cumsum(new) - 1  # lexsort is stable: the first of a group is its first row
+    number = np.argsort(np.argsort(first))
+    group = np.empty(len(points), int)
+    group[order] = number[sorted_group]
+    return group, np.bincount(group)
+
+
+def _fill_up(sizes: np.ndarray, wanted: int) -> np.ndarray:
+    """Which groups of these sizes are held out, in their order as long as they fit into `wanted` rows."""
+    chosen, left = np.zeros(len(sizes), bool), wanted
+    for number in np.flatnonzero(sizes <= wanted):
+        if sizes[number] <= left:
+            chosen[number], left = True, left - sizes[number]
+        if not left:
+            break
+    if not chosen.any():
+        chosen[np.argmin(sizes)] = True
+    return chosen
 
 
 class Data(NamedTuple):
@@ -133,22 +185,20 @@ class Data(NamedTuple):
 
 
 def draw_data(config: Config, dataset: Dataset) -> Data:
-    """The training and held-out points of a run, the same for the same seed. Raises UsageError like `split_sizes`."""
-    rng = np.random.default_rng(config.seed)
-    size, held_out_size = split_sizes(config, dataset)
+    """The training and held-out points of a run, the same for the same seed. Raises UsageError like `split_rows`."""
     if dataset.points is None:
-        train, held_out = dataset.draw(rng, size), dataset.draw(rng, held_out_size)
+        rng = np.random.default_rng(config.seed)
+        train = dataset.draw(rng, config.train_size or _TRAIN_SIZE)
+        held_out = dataset.draw(rng, _HELD_OUT)
     else:
-        order = rng.permutation(len(dataset.points))
-        train_rows, held_out_rows = order[held_out_size : held_out_size + size], order[:held_out_size]
-        train, held_out = dataset.points[train_rows], dataset.points[held_out_rows]
+        train, held_out = (dataset.points[rows] for rows in split_rows(config, dataset))
     return Data(*(np.asarray(dataset.standard.to_model(points), np.float32) for points in (train, held_out)))
 
 
 def law_of(config: Config, dataset: Dataset) -> exact.Law:
     """The exact law of a dataset in model space; for a user's file, the mixture on the points that are trained on.
 
-    Raises UsageError for a dataset of a user's own code that has no density, and like `split_sizes`.
+    Raises UsageError for a dataset of a user's own code that has no density, and like `split_rows`.
     """
     if dataset.points is not None:
         return exact.mixture(draw_data(config, dataset).train, 0.0)
