@@ -18,9 +18,6 @@ Examples:
   diffuse evaluate --json > quality.json"""
 
 
-_FEW = 1000  # points: too few to tell a good model from a perfect one
-
-
 @click.command(epilog=_EPILOG)
 @options.model_option
 @options.method_options
@@ -50,8 +47,9 @@ def evaluate(
 
     No sample of n points has distance zero from another, even of the same law. Each distance stands beside its noise
     floor, the same distance between two independent draws of the truth, with the standard deviation of that. It is
-    marked as indistinguishable from truth unless only 2 perfect models in 1000 would be as far off: with few points
-    that is easily said.
+    marked as indistinguishable from truth unless only 2 perfect models in 1000 would be as far off. With few points
+    clearly wrong models pass too: where those that are moved by half a standard deviation, half as wide again or that
+    much narrower do, the verdict is 'cannot judge', and the distance says nothing.
 
     NLL is by the probability-flow ODE, beside the exact entropy; their gap is KL(truth || model). The excess loss is
     what learning could still remove, in nats. Distances are in model space, where data have unit variance; NLL is in
@@ -62,10 +60,11 @@ def evaluate(
     Keys of --json (nats; null for what is not known):
       run, dataset, n, sampler, steps, evals,
       metrics: name -> value, floor, floor_std, n, repeats, indistinguishable
+        (null where n is too small to judge)
       nll: value, entropy, gap, stderr, n, failed
       excess_loss: total, by_log_snr [[log_snr, model, irreducible], …]
       memorisation: median, held_out_median, close, close_share, nearer,
-        nearer_stderr
+        nearer_stderr, held_out (their number), judges (whether they suffice)
     """
     from diffuse_cli.analysis import quality
     from diffuse_cli.cli import preview
@@ -76,8 +75,11 @@ def evaluate(
     method = sampling.method(model.config)
     terminal.note(f"Judging {model.name} by {count:,} samples of {method.sampler} in {method.steps} steps")
     result = quality.evaluate_model(model, dataset, method, metrics, n=count, seed=seed, repeats=repeats)
-    if result.compared < _FEW:
-        terminal.note(f"Only {result.compared} points can be compared, and most models pass among so few")
+    if dataset.points is not None:
+        terminal.note(
+            f"The truth of a file is not known: {result.nll.n:,} rows that were held out stand for it, "
+            f"and distances compare {result.compared:,} points"
+        )
     if (missing := quality_tables.metrics_left_out(result)) is not None:
         terminal.note(missing)
     if as_json:
