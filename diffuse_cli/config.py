@@ -65,7 +65,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="Units in each hidden layer.  [default: 64, or twice the columns if that is more]"),
     ] = None
     depth: Annotated[Annotated[int, Meta(ge=1, le=100)], Meta(description="Number of hidden layers.")] = 3
-    steps: Annotated[Annotated[int, Meta(ge=1, le=1_000_000_000)], Meta(description="Optimiser steps.")] = 24000
+    steps: Annotated[
+        Annotated[int, Meta(ge=1, le=1_000_000_000)] | None,
+        Meta(description="Optimiser steps.  [default: 24000, or fewer for a file of few rows]"),
+    ] = None
     batch_size: Annotated[
         Count | None, Meta(description="Points in a step.  [default: 256, or a file's rows if those are fewer]")
     ] = None
@@ -73,7 +76,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     warmup: Annotated[
         Annotated[int, Meta(ge=0, le=1_000_000_000)], Meta(description="Steps over which the learning rate rises.")
     ] = 100
-    weight_decay: Annotated[Annotated[float, Meta(ge=0)], Meta(description="AdamW's decoupled weight decay.")] = 0.01
+    weight_decay: Annotated[
+        Annotated[float, Meta(ge=0)] | None,
+        Meta(description="AdamW's decoupled weight decay.  [default: 0.01, or more for a file of few rows]"),
+    ] = None
     clip: Annotated[Annotated[float, Meta(gt=0)], Meta(description="Largest norm of a gradient.")] = 1.0
     ema: Annotated[
         Annotated[float, Meta(ge=0, lt=1)],

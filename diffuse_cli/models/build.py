@@ -1,5 +1,6 @@
 """From a Config to the objects that it names."""
 
+import math
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +28,9 @@ from diffuse_cli.networks.monotone import Monotone
 _TRAIN_SIZE = 1 << 17  # training points, unless the settings give another number
 _HELD_OUT = 4096  # points, at most
 _BATCH = 256  # points in a batch, unless the settings give another number
+_STEPS, _ROWS = 24_000, 50_000  # optimiser steps; fewer, by a cube root, for a file of fewer rows than this
+_WEIGHT_DECAY, _STRONGEST = 0.01, 10.0  # for data without limit, and for the fewest rows
+_DECAY_ROWS = 150.0  # weight decay times rows, for each column
 
 
 class Experiment(NamedTuple):
@@ -82,14 +86,15 @@ def build_dataset(config: Config, *, trust: bool = True) -> Dataset:
 def fill_in_settings(config: Config, dataset: Dataset) -> Config:
     """The Config with everything that depends on the dataset filled in, so that a run can be repeated from any folder.
 
-    The path of a file of points becomes absolute, a file of betas is replaced by its betas, and a missing width or
-    batch size is set. Raises UsageError if a file has too few rows, DiffuseError if a file of betas cannot be read.
+    The path of a file of points becomes absolute, a file of betas is replaced by its betas, and a missing width, batch
+    size, number of steps or weight decay is set. Raises UsageError if a file has too few rows, DiffuseError if a file
+    of betas cannot be read.
     """
     choice = catalog.parse("dataset", config.dataset)
     if choice.name == "file":
         options = choice.options | {"path": str(Path(choice.options["path"]).expanduser().absolute())}
         choice = choice._replace(options=options)
-    rows = None if dataset.points is None else len(split_rows(config, dataset).train)
+    rows, different = (None, None) if dataset.points is None else _training_rows(config, dataset)
     if rows is not None and (config.batch_size or 1) > rows:
         raise UsageError(f"batch_size is {config.batch_size}, but there are only {rows} rows to train on")
     return msgspec.structs.replace(
@@ -98,7 +103,42 @@ def fill_in_settings(config: Config, dataset: Dataset) -> Config:
         schedule=_with_its_betas(config.schedule),
         width=_width(config, dataset.dim),
         batch_size=config.batch_size or min(_BATCH, rows or _BATCH),
+        steps=config.steps or steps_for(different),
+        weight_decay=weight_decay_for(different, dataset.dim) if config.weight_decay is None else config.weight_decay,
     )
+
+
+def _training_rows(config: Config, dataset: Dataset) -> tuple[int, int]:
+    """The numbers of rows to train on, and of different rows among them."""
+    train = draw_data(config, dataset).train
+    return len(train), len(equal_rows(train)[1])
+
+
+def steps_for(rows: int | None) -> int:
+    """The default number of optimiser steps for a file of so many different training rows; None: data without limit.
+
+    It grows like the cube root of the rows, to three digits: fewer rows have less detail that can be learnt.
+
+    >>> steps_for(27), steps_for(720), steps_for(None)
+    (1950, 5840, 24000)
+    """
+    if rows is None or rows >= _ROWS:
+        return _STEPS
+    return int(float(f"{_STEPS * (rows / _ROWS) ** (1 / 3):.3g}"))
+
+
+def weight_decay_for(rows: int | None, dim: int) -> float:
+    """The default weight decay for a file of so many different training rows and columns; None: data without limit.
+
+    Its product with the rows is constant, as that of the weight of a prior beside the likelihood of the data is; more
+    columns leave more to learn by heart.
+
+    >>> weight_decay_for(20, 2), weight_decay_for(750, 2), weight_decay_for(750, 5), weight_decay_for(None, 2)
+    (10.0, 0.4, 1.0, 0.01)
+    """
+    if rows is None:
+        return _WEIGHT_DECAY
+    return float(f"{min(_STRONGEST, max(_WEIGHT_DECAY, _DECAY_ROWS * dim / rows)):.3g}")
 
 
 def _with_its_betas(schedule: str) -> str:
@@ -195,6 +235,19 @@ def draw_data(config: Config, dataset: Dataset) -> Data:
     return Data(*(np.asarray(dataset.standard.to_model(points), np.float32) for points in (train, held_out)))
 
 
+def margin_for(rows: int) -> float:
+    """How far beyond `rows` training points, in standard deviations, x0 may lie: 0 for as many as built-in sets draw.
+
+    The extremes of n draws of a normal law lie at about √(2 log n) standard deviations. Those of few rows are widened
+    to where the extremes of 131,072 rows would be: what a law has beyond its few rows is not cut off.
+
+    >>> [round(margin_for(rows), 2) for rows in (27, 720, 131072, 10**6)]
+    [2.29, 1.23, 0.0, 0.0]
+    """
+    there, here = (math.sqrt(2 * math.log(n)) for n in (_TRAIN_SIZE, rows))
+    return max(0.0, there - here)
+
+
 def law_of(config: Config, dataset: Dataset) -> exact.Law:
     """The exact law of a dataset in model space; for a user's file, the mixture on the points that are trained on.
 
@@ -237,7 +290,13 @@ def build_experiment(config: Config, dim: int, *, trust: bool = True) -> Experim
 
     for kind in ("sampler", "grid"):  # used only when the run is sampled from, but a mistake is better reported now
         choose(kind)
-    config = msgspec.structs.replace(config, width=_width(config, dim), batch_size=config.batch_size or _BATCH)
+    config = msgspec.structs.replace(
+        config,
+        width=_width(config, dim),
+        batch_size=config.batch_size or _BATCH,
+        steps=config.steps or _STEPS,
+        weight_decay=_WEIGHT_DECAY if config.weight_decay is None else config.weight_decay,
+    )
     process = build_process(config, trust=trust)
     loss = catalog.build("loss", config.loss, process, trust=trust)
     learns_schedule = process.schedule.with_curve is not None

@@ -59,6 +59,7 @@ def evaluate(
     \b
     Keys of --json (nats; null for what is not known):
       run, dataset, n, sampler, steps, evals,
+      clipped: samples on the edge of the box to which x0 is clipped
       metrics: name -> value, floor, floor_std, n, repeats, indistinguishable
         (null where n is too small to judge)
       nll: value, entropy, gap, stderr, n, failed
@@ -80,6 +81,7 @@ def evaluate(
             f"The truth of a file is not known: {result.nll.n:,} rows that were held out stand for it, "
             f"and distances compare {result.compared:,} points"
         )
+    terminal.tell_clipped(result.drawn)
     if (missing := quality_tables.metrics_left_out(result)) is not None:
         terminal.note(missing)
     if as_json:
@@ -91,6 +93,7 @@ def evaluate(
                 "sampler": method.sampler,
                 "steps": method.steps,
                 "evals": result.drawn.evals,
+                "clipped": result.drawn.clipped,
                 **_document(result),
             }
         )
