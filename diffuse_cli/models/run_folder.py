@@ -1,7 +1,7 @@
 """Run folders: creating, finding, writing and opening them.
 
 A run is `outputs/NAME/` with `config.toml`, `checkpoint.safetensors` (newest), `best.safetensors` (lowest held-out
-loss, up to its standard error), `checkpoint-STEP.safetensors` (at each quarter), `log.jsonl`, `figures/` and
+loss, but for chance), `checkpoint-STEP.safetensors` (at each quarter), `log.jsonl`, `figures/` and
 `samples/`. A checkpoint contains its config and constants, so a single checkpoint file is enough to sample from.
 """
 

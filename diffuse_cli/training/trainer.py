@@ -19,7 +19,8 @@ from diffuse_cli.networks.denoiser import Weights
 from diffuse_cli.training import loop
 
 _EVALUATIONS = 20  # held-out losses and checkpoints in a run, more of them at the start, where the loss falls
-_OVERFIT, _CHANCE = 1.05, 0.001  # a held-out loss so many times the best one, at this level
+_OVERFIT, _CHANCE = 1.05, 0.001  # a held-out loss so many times the best one, at this level of significance
+_CHANCE_OF_BEST = 0.05  # the level at which earlier weights are better than later ones
 _DIVERGED = 1e4  # times the first loss: training does not recover from this
 
 
@@ -34,7 +35,7 @@ class Progress(NamedTuple):
 
 
 class Best(NamedTuple):
-    """The averaged weights of a run with the best held-out loss, up to its standard error, and their step."""
+    """The averaged weights of a run with the best held-out loss, but for chance, and their step."""
 
     step: int
     average: Weights
@@ -119,7 +120,7 @@ class Trainer:
         return self.law is not None and not self.experiment.learns_schedule
 
     def best_weights(self) -> Best:
-        """The last averaged weights whose held-out loss is the lowest, up to its standard error.
+        """The last averaged weights whose held-out loss is the lowest, but for chance.
 
         Raises DiffuseError where their file is damaged.
         """
@@ -148,13 +149,10 @@ class Trainer:
         A paired t-test of the mean loss of each row, at a level of 0.1 %, since the best of many was chosen; it also
         has to be 5 % higher. One row alone shows nothing.
         """
-        from scipy.stats import ttest_rel
-
-        if len(self.rows) < 2 or self.held_out <= _OVERFIT * self.best:
+        if not self.held_out > _OVERFIT * self.best:
             return False
         judge = loop.held_out_function(self.experiment, self.data.held_out)
-        rows = np.asarray(self.rows, np.float64), np.asarray(judge(self.best_weights().average), np.float64)
-        return bool(ttest_rel(*rows, alternative="greater").pvalue < _CHANCE)
+        return self._is_higher(self.rows, np.asarray(judge(self.best_weights().average)), level=_CHANCE)
 
     def save(self, file: str = run_folder.NEWEST) -> None:
         """Write a checkpoint of the present state. Raises DiffuseError where it cannot be written.
@@ -192,15 +190,25 @@ class Trainer:
         self.save()
 
     def _is_within_error(self) -> bool:
-        """Whether the held-out loss is above the lowest one by less than the standard error of their difference.
+        """Whether the held-out loss may be the lowest one but for chance, by a paired t-test of the held-out rows.
 
-        Among so few rows the lowest loss is a chance, and may be that of a network that has hardly been trained: the
-        simpler model is here the one that has seen more steps under weight decay. One row alone shows nothing.
+        Among few rows the lowest loss is a chance, and may be that of a network that has hardly been trained. Equal
+        rows count once. One row alone shows nothing.
         """
         if self.best_rows is None or len(self.best_rows) != len(self.rows):  # of an older checkpoint
             return False
-        apart = np.asarray(self.rows - self.best_rows, np.float64)
-        return len(apart) < 2 or bool(apart.mean() < apart.std(ddof=1) / math.sqrt(len(apart)))
+        return not self._is_higher(self.rows, self.best_rows, level=_CHANCE_OF_BEST)
+
+    def _is_higher(self, rows: np.ndarray, others: np.ndarray, *, level: float) -> bool:
+        """Whether the losses [m] of the held-out rows are higher than others [m] at a level of significance."""
+        from scipy.special import stdtrit
+
+        group, sizes = build.equal_rows(self.data.held_out[: len(rows)])
+        apart = np.bincount(group, np.asarray(rows, np.float64) - others) / sizes
+        if len(apart) < 2:
+            return False
+        error = apart.std(ddof=1) / math.sqrt(len(apart))
+        return bool(apart.mean() > stdtrit(len(apart) - 1, 1 - level) * error)
 
     def _check(self, loss: float) -> None:
         self.first_loss = loss if self.first_loss is None else self.first_loss
