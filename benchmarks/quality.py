@@ -76,6 +76,7 @@ def train(settings: Config) -> Trained:
         parameterization=made.parameterization,
         standard=dataset.standard,
         view=dataset.view,
+        columns=dataset.column_names,
         predict=predictor(made.structure, last.state.average, made.parameterization),
         box=tuple(np.asarray(end(data.train, axis=0)) for end in (jnp.min, jnp.max)),
     )

@@ -172,7 +172,7 @@ CATALOG: dict[str, dict[str, Entry]] = {
 
 
 _LONG = 60
-_FILES = {"csv", "tsv", "txt", "npy", "npz"}
+POINT_FILES = (".csv", ".tsv", ".txt", ".dat", ".tab", ".npy", ".npz", ".xlsx", ".parquet")  # that `file:` reads
 _OPTION = re.compile(r"\s*(?P<key>[A-Za-z_][\w-]*)\s*=(?P<value>.*)", re.DOTALL)
 _PART = re.compile(r'\s*(?:[A-Za-z_][\w-]*\s*=\s*)?"(?:[^"]|"")*"\s*(?=,|$)|[^,]*')  # up to a comma outside of quotes
 
@@ -211,7 +211,7 @@ def parse(kind: str, text: str) -> Choice:
     name, _, rest = text.strip().partition(":")
     if own := "." in name:
         attribute, _, rest = rest.partition(":")
-        if not attribute and kind == "dataset" and name.rpartition(".")[2].lower() in _FILES:
+        if not attribute and kind == "dataset" and f".{name.rpartition('.')[2].lower()}" in POINT_FILES:
             raise UsageError(f"{kind} {text!r}: points of your own are written file:{text}")
         if not attribute:
             raise UsageError(f"{kind} {text!r}: own code is written module.path:factory, like mypackage.{kind}s:mine")

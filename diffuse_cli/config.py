@@ -3,6 +3,7 @@
 Config files, `--set` and the `config.toml` of a run folder all use this one flat table.
 """
 
+import decimal
 import math
 import re
 import tomllib
@@ -65,7 +66,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="Units in each hidden layer.  [default: 64, or twice the columns if that is more]"),
     ] = None
     depth: Annotated[Annotated[int, Meta(ge=1, le=100)], Meta(description="Number of hidden layers.")] = 3
-    steps: Annotated[Annotated[int, Meta(ge=1, le=1_000_000_000)], Meta(description="Optimiser steps.")] = 24000
+    steps: Annotated[
+        Annotated[int, Meta(ge=1, le=1_000_000_000)] | None,
+        Meta(description="Optimiser steps.  [default: 24000, or fewer for a file of few rows]"),
+    ] = None
     batch_size: Annotated[
         Count | None, Meta(description="Points in a step.  [default: 256, or a file's rows if those are fewer]")
     ] = None
@@ -73,7 +77,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     warmup: Annotated[
         Annotated[int, Meta(ge=0, le=1_000_000_000)], Meta(description="Steps over which the learning rate rises.")
     ] = 100
-    weight_decay: Annotated[Annotated[float, Meta(ge=0)], Meta(description="AdamW's decoupled weight decay.")] = 0.01
+    weight_decay: Annotated[
+        Annotated[float, Meta(ge=0)] | None,
+        Meta(description="AdamW's decoupled weight decay.  [default: 0.01, or more for a file of few rows]"),
+    ] = None
     clip: Annotated[Annotated[float, Meta(gt=0)], Meta(description="Largest norm of a gradient.")] = 1.0
     ema: Annotated[
         Annotated[float, Meta(ge=0, lt=1)],
@@ -90,6 +97,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # a terminal obeys these
+
+_EXPONENT = re.compile(r"\+?\d+(\.\d*)?[eE]\+?\d{1,2}")
 
 FIELDS: dict[str, msgspec.structs.FieldInfo] = {field.name: field for field in msgspec.structs.fields(Config)}
 CHOICES = {
@@ -162,11 +171,25 @@ def make(values: Mapping[str, Any], source: str = "settings") -> Config:
     return config
 
 
+def whole(text: str) -> str:
+    """The digits of a whole number that is written with an exponent; any other text as it is.
+
+    >>> whole("1e3"), whole("2.5e4"), whole("1e-3"), whole("many")
+    ('1000', '25000', '1e-3', 'many')
+    """
+    if not _EXPONENT.fullmatch(text.strip()):
+        return text
+    value = decimal.Decimal(text.strip())
+    return str(int(value)) if value == value.to_integral_value() else text
+
+
 def convert(key: str, text: str, source: str) -> Any:
     """A setting's value from text. Raises UsageError naming `source` if it has no meaning."""
     key = new_name(key)
     if key not in FIELDS:
         raise UsageError(f"{source}: {unknown('setting', key, FIELDS)}")
+    if field_parts(key)[0] is int:
+        text = whole(text)
     try:
         return msgspec.convert(text, FIELDS[key].type, strict=False)
     except msgspec.ValidationError as error:

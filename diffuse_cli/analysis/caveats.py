@@ -1,29 +1,27 @@
 """What a reader has to know before results are believed, in sentences. The terminal and the report say the same."""
 
-FEW = 1000  # points: too few to tell a good model from a perfect one
-_WORSE = 1.05  # ratio of the last held-out loss to the lowest from which on a model is said to overfit
-
 MEMORISED = (
     "The exact denoiser of a file has memorised it: its law is the mixture on the training points, which a network "
     "should not learn."
 )
 
 
-def few_points(compared: int) -> str | None:
-    """That distances between so few points tell little; None where they are enough.
+def of_file(held_out: int, compared: int) -> str:
+    """That a user's file has no known law, with the numbers of rows that are held out and of points that are compared.
 
-    >>> few_points(80)
-    'Only 80 points can be compared, and most models pass among so few'
+    >>> of_file(80, 80)
+    'The law of a file is not known: 80 rows that were held out stand for it, and distances compare 80 points'
     """
-    return f"Only {compared} points can be compared, and most models pass among so few" if compared < FEW else None
+    return (
+        f"The law of a file is not known: {held_out:,} rows that were held out stand for it, "
+        f"and distances compare {compared:,} points"
+    )
 
 
-def overfitting(held_out: float, lowest: float) -> str | None:
-    """That a model overfits, by its last held-out loss and the lowest of its training; None where it does not.
+def overfitting(lowest: float) -> str:
+    """That the last weights of a training overfit, with the lowest held-out loss on the way.
 
-    >>> overfitting(1.16, 0.94)
-    'the held-out loss was lower on the way (0.9400): the model is overfitting'
+    >>> overfitting(0.94)
+    'the held-out loss was lower on the way (0.9400): the last weights are overfitting'
     """
-    if held_out <= _WORSE * lowest:
-        return None
-    return f"the held-out loss was lower on the way ({lowest:.4f}): the model is overfitting"
+    return f"the held-out loss was lower on the way ({lowest:.4f}): the last weights are overfitting"

@@ -272,7 +272,7 @@ def evaluate_model(
         scores={} if floor is None else floor.scores(samples),
         nll=negative_log_likelihood(model, law, reference, Solver(seed=seed)).nll,
         excess=None if law is None else excess_of(model, law, reference),
-        memorisation=None if train is None else memorisation(samples, train, reference),
+        memorisation=None if train is None else memorisation(samples, train, np.unique(reference, axis=0)),
         compared=compared,
         left_out=left_out,
     )

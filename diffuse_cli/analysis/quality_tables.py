@@ -17,8 +17,20 @@ def distance_row(name: str, score: "Score") -> tuple[str, str, str, str, str]:
         f"{score.value:.4g}",
         f"{score.floor:.4g} ± {score.floor_std:.2g}",
         f"{score.n:,}",
-        "indistinguishable from truth" if score.indistinguishable else "differs",
+        verdict(score),
     )
+
+
+def verdict(score: "Score") -> str:
+    """The verdict on one distance, in words.
+
+    >>> from diffuse_cli.metrics.noise_floors import Score
+    >>> verdict(Score(value=0.3, floor=0.3, floor_std=0.2, n=3, repeats=20, indistinguishable=None))
+    'cannot judge (n = 3)'
+    """
+    if score.indistinguishable is None:
+        return f"cannot judge (n = {score.n:,})"
+    return "indistinguishable from truth" if score.indistinguishable else "differs"
 
 
 def nll_rows(nll: "Nll") -> list[tuple[str, str]]:
@@ -27,7 +39,7 @@ def nll_rows(nll: "Nll") -> list[tuple[str, str]]:
         return [("NLL", f"unknown: the ODE solver failed at {nll.failed:,} of {nll.n:,} points")]
     if nll.gap is None:
         spread = "" if nll.stderr is None else f" ± {nll.stderr:.4f}"
-        return [("NLL", f"{nll.value:.4f}{spread} nats")]
+        return [("NLL", f"{nll.value:.4f}{spread} nats (n = {nll.n:,})")]
     return [
         ("NLL", f"{nll.value:.4f} nats"),
         ("entropy of the truth", f"{nll.entropy:.4f} nats"),
@@ -43,8 +55,9 @@ def other_rows(quality: "Quality") -> list[tuple[str, str]]:
         rows.append(("excess loss, all levels", f"{quality.excess.total:.4f} nats, most at log-SNR {worst[0]:.1f}"))
     if (memory := quality.memorisation) is not None:
         spread = f" ± {memory.nearer_stderr:.3f}" if math.isfinite(memory.nearer_stderr) else ""
+        right = "½ is right" if memory.judges else f"cannot judge (n = {memory.held_out})"
         rows += [
-            ("nearer to a training point", f"{memory.nearer:.3f}{spread} than new data; ½ is right"),
+            ("nearer to a training point", f"{memory.nearer:.3f}{spread} than new data; {right}"),
             ("nearest training point", f"{memory.median:.4g}; of new data {memory.held_out_median:.4g} (medians)"),
         ]
     return rows

@@ -180,4 +180,8 @@ def main() -> None:
     # more at the end, takes a twelfth of a short training.
     gc.set_threshold(100_000, 50, 100)
     atexit.register(gc.freeze)
+    if "_DIFFUSE_COMPLETE" in os.environ:
+        from diffuse_cli.cli import completion
+
+        completion.install()
     cli.main()

@@ -7,10 +7,14 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import click
 
 from diffuse_cli.files import finite
+
+if TYPE_CHECKING:
+    from diffuse_cli.models.draw import Drawn
 
 quiet = False
 
@@ -56,6 +60,12 @@ def show_log() -> None:
     logger = logging.getLogger("diffuse_cli")
     logger.handlers, logger.propagate = [Lines()], False
     logger.setLevel(logging.INFO)
+
+
+def tell_clipped(drawn: "Drawn") -> None:
+    """Say how many samples the clip has touched: a note for a few of them, a warning where they are many."""
+    if (text := drawn.clipped_note()) is not None:
+        (warn if drawn.many_clipped else note)(text)
 
 
 def print_json(document: object) -> None:

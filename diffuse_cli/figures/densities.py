@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+from diffuse_cli.analysis.kernel_density import kernel_density
 from diffuse_cli.datasets.dataset import Dataset
 from diffuse_cli.diffusion import likelihood
 from diffuse_cli.figures import grids
@@ -34,8 +35,9 @@ def density_of_model(model: Model, asked: DensityOptions, look: Look) -> Figure:
 def plot_density(model: Model, dataset: Dataset, *, look: Look = DEFAULT_LOOK) -> Figure:
     """The density of a model by its likelihood, beside the exact density, in data units.
 
-    For a user's file the second density is a kernel density estimate, named 'smoothed data'. For an exact model there
-    is one panel, also for the exact model of a file, which has memorised its points.
+    For a user's file the second density is a kernel density estimate, named 'smoothed data', and the difference stands
+    beside that between the estimates from two halves of the data. For an exact model there is one panel, also for the
+    exact model of a file, which has memorised its points.
 
     Raises UsageError for data of more than two columns.
     """
@@ -56,6 +58,12 @@ def plot_density(model: Model, dataset: Dataset, *, look: Look = DEFAULT_LOOK) -
         density = likelihood.grid_density(model.predict, model.process, low, high, cells, tolerance=_TOLERANCE)
         modelled = np.exp(density.log_p.astype(np.float64)) / volume
     truth = grids.densities_on_grid(law, [model.process.finest], places)[0] / volume
+    of_halves = None
+    if reference.smoothed and model.trained:
+        points = np.random.default_rng(0).permutation(build.draw_data(model.config, dataset).train)
+        halves = (kernel_density(points[start::2]) for start in (0, 1))
+        one, other = (grids.densities_on_grid(half, [model.process.finest], places)[0] for half in halves)
+        of_halves = density_plot.total_variation(one, other)
     mean, scale = model.standard
     x, *y = (m + s * axis for m, s, axis in zip(mean, scale, axes, strict=True))
     return density_plot.density_figure(
@@ -65,6 +73,7 @@ def plot_density(model: Model, dataset: Dataset, *, look: Look = DEFAULT_LOOK) -
         truth,
         truth=name,
         columns=Columns(model.columns, "data"),
+        of_halves=of_halves,
         subject=model.name,
         **look._asdict(),
     )

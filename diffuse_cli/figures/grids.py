@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from diffuse_cli.analysis.kernel_density import kernel_density
 from diffuse_cli.analysis.schedule_check import Estimate, kl_at, kl_of_points
 from diffuse_cli.config import Config
 from diffuse_cli.datasets.dataset import Dataset
@@ -24,7 +25,6 @@ from diffuse_cli.models import build
 from diffuse_cli.models.model import Model
 
 _DRAWS = 512  # of the data, for the KL
-_KERNELS = 2048  # points of a file at most that a kernel density estimate uses
 _NEARLY_CLEAN = 12.0  # log-SNR at which classes are compared: a law without noise has no density at clean points
 
 
@@ -36,21 +36,10 @@ class ReferenceLaw(NamedTuple):
 
 
 def reference_law(config: Config, dataset: Dataset) -> ReferenceLaw:
-    """The exact law of a dataset; where it is unknown, the kernel density estimate of its training points.
-
-    The width of the Gaussian kernels is that of Scott (1992, eq. 6.42), n^(-1/(d+4)) standard deviations, for n points
-    in d columns.
-    """
+    """The exact law of a dataset; where it is unknown, the `kernel_density` of its training points."""
     if (law := build.truth_of(dataset)) is not None:
         return ReferenceLaw(law, smoothed=False)
-    return ReferenceLaw(smoothed_law(np.asarray(build.draw_data(config, dataset).train)), smoothed=True)
-
-
-def smoothed_law(points: np.ndarray) -> exact.Law:
-    """The kernel density estimate of points [n, d], or of some thousands of them, with Gaussian kernels."""
-    some = points[:: -(-len(points) // _KERNELS)]
-    width = len(some) ** (-1 / (some.shape[1] + 4)) * float(np.sqrt(some.var(axis=0).mean()))
-    return exact.mixture(some, width)
+    return ReferenceLaw(kernel_density(np.asarray(build.draw_data(config, dataset).train)), smoothed=True)
 
 
 def check_classes(config: Config, dataset: Dataset) -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+from diffuse_cli.analysis.kernel_density import kernel_density
 from diffuse_cli.datasets.dataset import Dataset
 from diffuse_cli.diffusion import likelihood
 from diffuse_cli.figures import grids, paths
@@ -84,7 +85,7 @@ def _density_behind(model: Model, dataset: Dataset, way: Trajectory) -> Backgrou
     else:
         mean, axes = principal_axes(ends, 2)
         data = dataset.standard.to_model(dataset.draw(np.random.default_rng(model.config.seed), _DATA_POINTS))
-        ends, law = (ends - mean) @ axes, grids.smoothed_law((data - mean) @ axes)
+        ends, law = (ends - mean) @ axes, kernel_density((data - mean) @ axes)
     reach = 1.1 * max(np.abs(ends).max(), np.abs(way.x[0]).max())
     (x, y), places = likelihood.grid(np.full(2, -reach), np.full(2, reach), (_CELLS, _CELLS))
     return Background(x, y, grids.densities_on_grid(law, np.minimum(clean, finest), places)[0])

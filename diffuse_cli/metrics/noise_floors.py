@@ -10,9 +10,16 @@ normal law (Student's t), with the mean m and the standard deviation s of the r 
 on the side on which worse models lie, at a level of 0.2 %: m + 3.35 s for 20 repeats. Some metrics have a heavier tail
 than the normal law, most of all `energy` and `mmd`, so that up to 3 % of perfect models lie outside; for the other
 metrics and some thousand points it is about 1 % at most.
+
+Among few points nearly every model lies inside, so lying inside says something only where a wrong model would not. A
+metric judges where it tells apart at least one kind of clearly wrong models, made from the same draws of the truth:
+moved by half a standard deviation in each column, or one and a half times as wide, or as narrow. All of _TRIED such
+models must lie outside of the interval.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +28,8 @@ from diffuse_cli.errors import UsageError
 from diffuse_cli.metrics.base import Metric, measure
 
 LEVEL = 0.002
+_TRIED = 3  # models of each wrong kind
+_MOVED, _STRETCHED = 0.5, 1.5  # a difference of 0.5 standard deviations is called medium by Cohen (1988)
 
 
 class Score(NamedTuple):
@@ -28,7 +37,8 @@ class Score(NamedTuple):
 
     value: of the model. floor, floor_std: mean and standard deviation (ddof 1) of the metric between draws of the
     truth. n: the number of points compared at once. repeats: the number of such pairs of draws.
-    indistinguishable: whether `value` lies within the interval of perfect models (see the head of this module).
+    indistinguishable: whether `value` lies within the interval of perfect models; None where it does, but clearly wrong
+    models do too, so that nothing can be judged (see the head of this module).
     """
 
     value: float
@@ -36,7 +46,7 @@ class Score(NamedTuple):
     floor_std: float
     n: int
     repeats: int
-    indistinguishable: bool
+    indistinguishable: bool | None
 
 
 class Floor(NamedTuple):
@@ -44,13 +54,15 @@ class Floor(NamedTuple):
 
     metrics: by name. reference [n, d]: points of the truth to which the points of a model are compared.
     figures: name of metric -> its values [repeats] between pairs of draws. picked [n]: the indices of the points of a
-    model that are used; None for all of them.
+    model that are used; None for all of them. wrong: name of metric -> its values [kinds, tried] for wrong models, as
+    many kinds as it took to show that the metric judges.
     """
 
     metrics: Mapping[str, Metric]
     reference: np.ndarray
     figures: dict[str, np.ndarray]
     picked: np.ndarray | None = None
+    wrong: Mapping[str, np.ndarray] = MappingProxyType({})
 
     def scores(self, model: np.ndarray) -> dict[str, Score]:
         """Each metric of a model's points [count, d] beside its noise floor.
@@ -71,11 +83,18 @@ class Floor(NamedTuple):
         low = -np.inf if worse == "larger" else figures.mean() - reach
         return float(low), float(np.inf if worse == "smaller" else figures.mean() + reach)
 
+    def judges(self, name: str) -> bool:
+        """Whether all wrong models of one kind lie outside of the interval of a metric."""
+        low, high = self.interval(name)
+        wrong = self.wrong.get(name)
+        return wrong is not None and bool(((wrong < low) | (wrong > high)).all(axis=1).any())
+
     def _score(self, name: str, value: float) -> Score:
         figures, (low, high) = self.figures[name], self.interval(name)
         n = min(len(self.reference), self.metrics[name].points or len(self.reference))
         floor, std = float(figures.mean()), float(figures.std(ddof=1))
-        return Score(value, floor, std, n, len(figures), low <= value <= high)
+        inside = low <= value <= high
+        return Score(value, floor, std, n, len(figures), None if inside and not self.judges(name) else inside)
 
 
 def fresh_floor(
@@ -103,7 +122,7 @@ def fresh_floor(
     """
     rng = _generator(seed)
     reference = draw(rng, n)
-    return Floor(metrics, reference, _figures(metrics, ((draw(rng, n), draw(rng, n)) for _ in range(repeats)), repeats))
+    return _floor(metrics, reference, ((draw(rng, n), draw(rng, n)) for _ in range(repeats)), repeats)
 
 
 def split_size(model: int, held_out: int, others: int = 0) -> int:
@@ -148,17 +167,49 @@ def split_floor(
     picked, chosen = (rng.permutation(size)[:n] for size in (count, len(held_out)))
     halves = (rng.permutation(len(real))[: 2 * n].reshape(2, n) for _ in range(repeats))
     splits = ((real[one], real[other]) for one, other in halves)
-    return Floor(metrics, held_out[chosen], _figures(metrics, splits, repeats), picked)
+    return _floor(metrics, held_out[chosen], splits, repeats, picked)
 
 
 def _generator(seed: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
 
 
-def _figures(
-    metrics: Mapping[str, Metric], pairs: Iterable[tuple[np.ndarray, np.ndarray]], repeats: int
-) -> dict[str, np.ndarray]:
+def _floor(
+    metrics: Mapping[str, Metric],
+    reference: np.ndarray,
+    pairs: Iterable[tuple[np.ndarray, np.ndarray]],
+    repeats: int,
+    picked: np.ndarray | None = None,
+) -> Floor:
+    """The floor from pairs of clouds of the truth; of the first ones wrong models are made too."""
     if repeats < 2:
         raise UsageError(f"a floor's spread needs at least 2 repeats; {repeats} was given")
-    results = [measure(metrics, *pair) for pair in pairs]
+    results: list[dict[str, float]] = []
+    first: list[tuple[np.ndarray, np.ndarray]] = []
+    for pair in pairs:
+        results.append(measure(metrics, *pair))
+        first += [pair] if len(first) < _TRIED else []
+    floor = Floor(metrics, reference, _by_name(metrics, results), picked)
+    for wrong_kind in _WRONG_KINDS:
+        unsure = {name: metric for name, metric in metrics.items() if not floor.judges(name)}
+        if not unsure:
+            break
+        tried = _by_name(unsure, [measure(unsure, wrong_kind(one), other) for one, other in first])
+        more = {name: np.vstack([*floor.wrong.get(name, ()), values]) for name, values in tried.items()}
+        floor = floor._replace(wrong={**floor.wrong, **more})
+    return floor
+
+
+def _by_name(metrics: Mapping[str, Metric], results: list[dict[str, float]]) -> dict[str, np.ndarray]:
     return {name: np.array([figures[name] for figures in results]) for name in metrics}
+
+
+def _moved(points: np.ndarray) -> np.ndarray:
+    return np.asarray(points + _MOVED * points.std(axis=0))
+
+
+def _scaled(points: np.ndarray, by: float) -> np.ndarray:
+    return np.asarray(points.mean(axis=0) + by * (points - points.mean(axis=0)))
+
+
+_WRONG_KINDS = (_moved, partial(_scaled, by=_STRETCHED), partial(_scaled, by=1 / _STRETCHED))

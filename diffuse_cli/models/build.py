@@ -1,5 +1,6 @@
 """From a Config to the objects that it names."""
 
+import math
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +29,9 @@ _TRAIN_SIZE = 1 << 17  # training points, unless the settings give another numbe
 _HELD_OUT = 4096  # points, at most
 _LONG_NAME = 40  # letters: a run's name leaves the options of its dataset out where it would be longer
 _BATCH = 256  # points in a batch, unless the settings give another number
+_STEPS, _ROWS = 24_000, 50_000  # optimiser steps; fewer, by a cube root, for a file of fewer rows than this
+_WEIGHT_DECAY, _STRONGEST = 0.01, 10.0  # for data without limit, and for the fewest rows
+_DECAY_ROWS = 150.0  # weight decay times rows, for each column
 
 
 class Experiment(NamedTuple):
@@ -83,23 +87,59 @@ def build_dataset(config: Config, *, trust: bool = True) -> Dataset:
 def fill_in_settings(config: Config, dataset: Dataset) -> Config:
     """The Config with everything that depends on the dataset filled in, so that a run can be repeated from any folder.
 
-    The path of a file of points becomes absolute, a file of betas is replaced by its betas, and a missing width or
-    batch size is set. Raises UsageError if a file has too few rows, DiffuseError if a file of betas cannot be read.
+    The path of a file of points becomes absolute, a file of betas is replaced by its betas, and a missing width, batch
+    size, number of steps or weight decay is set. Raises UsageError if a file has too few rows, DiffuseError if a file
+    of betas cannot be read.
     """
     choice = catalog.parse("dataset", config.dataset)
     if choice.name == "file":
         options = choice.options | {"path": str(Path(choice.options["path"]).expanduser().absolute())}
         choice = choice._replace(options=options)
-    rows, _ = split_sizes(config, dataset)
-    if dataset.points is not None and (config.batch_size or 1) > rows:
+    rows, different = (None, None) if dataset.points is None else _training_rows(config, dataset)
+    if rows is not None and (config.batch_size or 1) > rows:
         raise UsageError(f"batch_size is {config.batch_size}, but there are only {rows} rows to train on")
     return msgspec.structs.replace(
         config,
         dataset=str(choice),
         schedule=_with_its_betas(config.schedule),
         width=_width(config, dataset.dim),
-        batch_size=config.batch_size or min(_BATCH, rows),
+        batch_size=config.batch_size or min(_BATCH, rows or _BATCH),
+        steps=config.steps or steps_for(different),
+        weight_decay=weight_decay_for(different, dataset.dim) if config.weight_decay is None else config.weight_decay,
     )
+
+
+def _training_rows(config: Config, dataset: Dataset) -> tuple[int, int]:
+    """The numbers of rows to train on, and of different rows among them."""
+    train = draw_data(config, dataset).train
+    return len(train), len(equal_rows(train)[1])
+
+
+def steps_for(rows: int | None) -> int:
+    """The default number of optimiser steps for a file of so many different training rows; None: data without limit.
+
+    It grows like the cube root of the rows, to three digits: fewer rows have less detail that can be learnt.
+
+    >>> steps_for(27), steps_for(720), steps_for(None)
+    (1950, 5840, 24000)
+    """
+    if rows is None or rows >= _ROWS:
+        return _STEPS
+    return int(float(f"{_STEPS * (rows / _ROWS) ** (1 / 3):.3g}"))
+
+
+def weight_decay_for(rows: int | None, dim: int) -> float:
+    """The default weight decay for a file of so many different training rows and columns; None: data without limit.
+
+    Its product with the rows is constant, as that of the weight of a prior beside the likelihood of the data is; more
+    columns leave more to learn by heart.
+
+    >>> weight_decay_for(20, 2), weight_decay_for(750, 2), weight_decay_for(750, 5), weight_decay_for(None, 2)
+    (10.0, 0.4, 1.0, 0.01)
+    """
+    if rows is None:
+        return _WEIGHT_DECAY
+    return float(f"{min(_STRONGEST, max(_WEIGHT_DECAY, _DECAY_ROWS * dim / rows)):.3g}")
 
 
 def _with_its_betas(schedule: str) -> str:
@@ -110,20 +150,72 @@ def _with_its_betas(schedule: str) -> str:
     return "table:" + ",".join(map(repr, read_betas(choice.options["path"]).tolist()))
 
 
-def split_sizes(config: Config, dataset: Dataset) -> tuple[int, int]:
-    """The numbers of training points and of held-out points.
+class Split(NamedTuple):
+    """The rows of a file, by their indices: those to train on, and those that are held out from training."""
 
-    A tenth of the rows of a user's file is held out, at least one and at most 4096. Raises UsageError if the Config
-    asks for more training points than there are other rows.
+    train: np.ndarray
+    held_out: np.ndarray
+
+
+def split_rows(config: Config, dataset: Dataset) -> Split:
+    """The split of the rows of a user's file (`dataset.points`), the same for the same seed.
+
+    A tenth of the rows is held out, at least one and at most 4096. Rows that are equal in single precision, in which
+    networks compute, stay on one side: a copy of a training row is no new data. A group of equal rows that is larger
+    than what is still to be held out is trained on; where no group is small enough, the smallest is held out.
+
+    Raises UsageError if the Config asks for more training points than there are other rows, or if all rows are equal
+    in single precision.
     """
-    if dataset.points is None:
-        return config.train_size or _TRAIN_SIZE, _HELD_OUT
-    rows = len(dataset.points)
-    held_out = max(1, min(_HELD_OUT, rows // 10))
-    size = config.train_size or rows - held_out
-    if size > rows - held_out:
-        raise UsageError(f"train_size is {size}, but the file has {rows} rows, of which {held_out} are held out")
-    return size, held_out
+    points = np.asarray(dataset.points)
+    rows = len(points)
+    wanted = max(1, min(_HELD_OUT, rows // 10))
+    order = np.random.default_rng(config.seed).permutation(rows)
+    group, sizes = equal_rows(np.asarray(dataset.standard.to_model(points), np.float32)[order])
+    if len(sizes) == rows:
+        held = np.arange(rows) < wanted
+    elif len(sizes) == 1:
+        raise UsageError(
+            f"the {rows} rows of {config.dataset} are equal in single precision: there is nothing to learn"
+        )
+    else:
+        held = _fill_up(sizes, wanted)[group]
+    train, held_out = order[~held], order[held]
+    size = config.train_size or len(train)
+    if size > len(train):
+        raise UsageError(f"train_size is {size}, but the file has {rows} rows, of which {len(held_out)} are held out")
+    return Split(train[:size], held_out)
+
+
+def equal_rows(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The number of the group of equal rows to which each row of points [n, d] belongs, and the sizes of these groups.
+
+    Groups are numbered in the order of their first rows.
+
+    >>> group, sizes = equal_rows(np.array([[5.0], [1.0], [5.0]]))
+    >>> group.tolist(), sizes.tolist()
+    ([0, 1, 0], [2, 1])
+    """
+    order = np.lexsort(points.T)
+    new = np.append(True, (np.diff(points[order], axis=0) != 0).any(axis=1))
+    first, sorted_group = order[new], np.cumsum(new) - 1  # lexsort is stable: the first of a group is its first row
+    number = np.argsort(np.argsort(first))
+    group = np.empty(len(points), int)
+    group[order] = number[sorted_group]
+    return group, np.bincount(group)
+
+
+def _fill_up(sizes: np.ndarray, wanted: int) -> np.ndarray:
+    """Which groups of these sizes are held out, in their order as long as they fit into `wanted` rows."""
+    chosen, left = np.zeros(len(sizes), bool), wanted
+    for number in np.flatnonzero(sizes <= wanted):
+        if sizes[number] <= left:
+            chosen[number], left = True, left - sizes[number]
+        if not left:
+            break
+    if not chosen.any():
+        chosen[np.argmin(sizes)] = True
+    return chosen
 
 
 class Data(NamedTuple):
@@ -134,22 +226,33 @@ class Data(NamedTuple):
 
 
 def draw_data(config: Config, dataset: Dataset) -> Data:
-    """The training and held-out points of a run, the same for the same seed. Raises UsageError like `split_sizes`."""
-    rng = np.random.default_rng(config.seed)
-    size, held_out_size = split_sizes(config, dataset)
+    """The training and held-out points of a run, the same for the same seed. Raises UsageError like `split_rows`."""
     if dataset.points is None:
-        train, held_out = dataset.draw(rng, size), dataset.draw(rng, held_out_size)
+        rng = np.random.default_rng(config.seed)
+        train = dataset.draw(rng, config.train_size or _TRAIN_SIZE)
+        held_out = dataset.draw(rng, _HELD_OUT)
     else:
-        order = rng.permutation(len(dataset.points))
-        train_rows, held_out_rows = order[held_out_size : held_out_size + size], order[:held_out_size]
-        train, held_out = dataset.points[train_rows], dataset.points[held_out_rows]
+        train, held_out = (dataset.points[rows] for rows in split_rows(config, dataset))
     return Data(*(np.asarray(dataset.standard.to_model(points), np.float32) for points in (train, held_out)))
+
+
+def margin_for(rows: int) -> float:
+    """How far beyond `rows` training points, in standard deviations, x0 may lie: 0 for as many as built-in sets draw.
+
+    The extremes of n draws of a normal law lie at about √(2 log n) standard deviations. Those of few rows are widened
+    to where the extremes of 131,072 rows would be: what a law has beyond its few rows is not cut off.
+
+    >>> [round(margin_for(rows), 2) for rows in (27, 720, 131072, 10**6)]
+    [2.29, 1.23, 0.0, 0.0]
+    """
+    there, here = (math.sqrt(2 * math.log(n)) for n in (_TRAIN_SIZE, rows))
+    return max(0.0, there - here)
 
 
 def law_of(config: Config, dataset: Dataset) -> exact.Law:
     """The exact law of a dataset in model space; for a user's file, the mixture on the points that are trained on.
 
-    Raises UsageError for a dataset of a user's own code that has no density, and like `split_sizes`.
+    Raises UsageError for a dataset of a user's own code that has no density, and like `split_rows`.
     """
     if dataset.points is not None:
         return exact.mixture(draw_data(config, dataset).train, 0.0)
@@ -166,6 +269,19 @@ def law_name(dataset: Dataset) -> str:
 def truth_of(dataset: Dataset) -> exact.Law | None:
     """The law that a network is compared with, model space; None where it is unknown, as for a user's file."""
     return None if dataset.exact is None else dataset.exact()
+
+
+def without_folders(config: Config) -> Config:
+    """The Config as it can be shown to others: of a user's file its name without the folders of this computer.
+
+    >>> without_folders(Config(dataset="file:path=/home/me/points.csv,columns=1+2")).dataset
+    'file:path=points.csv,columns=1+2'
+    """
+    choice = catalog.parse("dataset", config.dataset)
+    if choice.name != "file" or "path" not in choice.options:
+        return config
+    options = choice.options | {"path": Path(choice.options["path"]).name}
+    return msgspec.structs.replace(config, dataset=str(choice._replace(options=options)))
 
 
 def default_run_name(config: Config) -> str:
@@ -206,7 +322,13 @@ def build_experiment(config: Config, dim: int, *, trust: bool = True) -> Experim
 
     for kind in ("sampler", "grid"):  # used only when the run is sampled from, but a mistake is better reported now
         choose(kind)
-    config = msgspec.structs.replace(config, width=_width(config, dim), batch_size=config.batch_size or _BATCH)
+    config = msgspec.structs.replace(
+        config,
+        width=_width(config, dim),
+        batch_size=config.batch_size or _BATCH,
+        steps=config.steps or _STEPS,
+        weight_decay=_WEIGHT_DECAY if config.weight_decay is None else config.weight_decay,
+    )
     process = build_process(config, trust=trust)
     loss = catalog.build("loss", config.loss, process, trust=trust)
     learns_schedule = process.schedule.with_curve is not None

@@ -18,6 +18,8 @@ from diffuse_cli.samplers import loop as sampling
 from diffuse_cli.samplers.base import Adaptive, Sampler
 from diffuse_cli.samplers.grids import levels_of
 
+_MANY_CLIPPED = 0.02  # of the samples
+
 
 class Method(NamedTuple):
     """How to sample: the choices of sampler and grid as text, and the number of steps.
@@ -53,7 +55,8 @@ class Drawn(NamedTuple):
     """Samples, and how they were drawn.
 
     samples: [n, d] in data units. levels: fields [steps + 1], noisiest first. path: in model units; None where it was
-    not asked for. evals: the network evaluations for each sample, the mean. seconds: the whole time it took.
+    not asked for. evals: the network evaluations for each sample, the mean. seconds: the whole time it took. clipped:
+    the number of samples that lie on a wall of the box to which x0 is clipped (`Model.walls`).
     """
 
     samples: np.ndarray
@@ -61,6 +64,21 @@ class Drawn(NamedTuple):
     path: sampling.Path | None
     evals: int
     seconds: float
+    clipped: int = 0
+
+    @property
+    def many_clipped(self) -> bool:
+        """Whether so many samples were clipped that the model cannot be trusted."""
+        return self.clipped > _MANY_CLIPPED * len(self.samples)
+
+    def clipped_note(self) -> str | None:
+        """What to say where the clip acted: a few samples of a good model, or many of one that knows no better."""
+        if not self.clipped:
+            return None
+        told = f"{self.clipped:,} of {len(self.samples):,} samples lie on the edge of the box of the training points"
+        if not self.many_clipped:
+            return f"{told}: their x0 was clipped there"
+        return f"{told}: without this clip they would lie farther away; the network is not trained enough, or diverged"
 
 
 def draw_samples(model: Model, method: Method, count: int, seed: int, *, trajectory: bool = False) -> Drawn:
@@ -83,7 +101,8 @@ def draw_samples(model: Model, method: Method, count: int, seed: int, *, traject
             f"{outcome.broken + 1} of {method.steps}, from log-SNR {levels.log_snr[outcome.broken]:.3g}"
         )
     samples = model.standard.to_data(outcome.x.astype(np.float64))
-    return Drawn(samples, levels, outcome.path, round(float(outcome.evals)), time.perf_counter() - began)
+    seconds, clipped = time.perf_counter() - began, model.on_walls(outcome.x)
+    return Drawn(samples, levels, outcome.path, round(float(outcome.evals)), seconds, clipped)
 
 
 @partial(jax.jit, static_argnames=("sampler", "shape", "scaling", "trajectory"))

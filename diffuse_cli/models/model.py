@@ -29,6 +29,7 @@ class Model(NamedTuple):
     predict: the denoiser, in model space.
     columns: the names [d] of the columns of its data.
     box: the lowest and the highest coordinates [d] of the training points; None for an exact denoiser.
+    margin: how far outside of the box an x0 may lie when samples are drawn, model space (`build.margin_for`).
     predict_with_variance: the denoiser with x0_var; None where it does not know it.
     kind: "denoiser"; or "flow" where `predict` is only the velocity of a flow, and not a posterior mean.
     """
@@ -46,6 +47,7 @@ class Model(NamedTuple):
     box: tuple[np.ndarray, np.ndarray] | None = None
     predict_with_variance: Predict | None = None
     kind: Kind = "denoiser"
+    margin: float = 0.0
 
     @property
     def trained(self) -> bool:
@@ -57,16 +59,31 @@ class Model(NamedTuple):
         """The number of columns of the data."""
         return len(self.standard.mean)
 
-    def for_sampling(self, *, variance: bool = False) -> Predict:
-        """The denoiser with its x0 clipped to the box of the training points; with `variance` it gives x0_var too.
+    @property
+    def walls(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """The lowest and the highest coordinates [d] of samples: the box with its margin; None without a box."""
+        if self.box is None:
+            return None
+        low, high = (np.asarray(end, np.float32) for end in self.box)
+        return low - np.float32(self.margin), high + np.float32(self.margin)
 
-        An exact x0 is never outside of the box. Likelihoods are those of the denoiser without clipping. Raises
+    def on_walls(self, samples: np.ndarray) -> int:
+        """How many of these samples [n, d], model space, the clip of `for_sampling` has moved onto a wall."""
+        if self.walls is None:
+            return 0
+        low, high = self.walls
+        return int(((samples <= low) | (samples >= high)).any(axis=1).sum())
+
+    def for_sampling(self, *, variance: bool = False) -> Predict:
+        """The denoiser with its x0 clipped to the `walls`; with `variance` it gives x0_var too.
+
+        An exact x0 is hardly ever outside of them. Likelihoods are those of the denoiser without clipping. Raises
         UsageError where the variance is unknown.
         """
         predict = self.predict_with_variance if variance else self.predict
         if predict is None:
             raise UsageError(f"{self.name} does not know how uncertain x0 is (it takes --variance learned)")
-        return predict if self.box is None else clipped(predict, *self.box)
+        return predict if self.walls is None else clipped(predict, *self.walls)
 
 
 def model_of_run(run: Run, *, trust: bool = True) -> Model:
@@ -80,6 +97,7 @@ def model_of_run(run: Run, *, trust: bool = True) -> Model:
         view=run.view,
         columns=run.columns,
         box=(run.low, run.high),
+        margin=run.margin,
     )
 
 
@@ -93,6 +111,7 @@ def trained_model(
     view: str,
     columns: tuple[str, ...],
     box: tuple[np.ndarray, np.ndarray],
+    margin: float,
 ) -> Model:
     """The trained denoiser of an experiment with these weights."""
     config, predict = experiment.config, predictor(experiment.structure, weights, experiment.parameterization)
@@ -108,6 +127,7 @@ def trained_model(
         columns=columns,
         predict=predict,
         box=box,
+        margin=margin,
         predict_with_variance=predict if config.variance == "learned" else None,
         kind=experiment.loss.kind,
     )

@@ -1,11 +1,12 @@
 """Run folders: creating, finding, writing and opening them.
 
 A run is `outputs/NAME/` with `config.toml`, `checkpoint.safetensors` (newest), `best.safetensors` (lowest held-out
-loss), `checkpoint-STEP.safetensors` (at each quarter), `log.jsonl`, `figures/` and `samples/`. A checkpoint
-contains its config and constants, so a single checkpoint file is enough to sample from.
+loss, but for chance), `checkpoint-STEP.safetensors` (at each quarter), `log.jsonl`, `figures/` and
+`samples/`. A checkpoint contains its config and constants, so a single checkpoint file is enough to sample from.
 """
 
 import json
+import math
 import shlex
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +24,7 @@ from diffuse_cli.models import build, checkpoint
 from diffuse_cli.models.build import Experiment
 from diffuse_cli.networks.denoiser import Weights
 
+_SAME = 1e-9  # of the scale: means that differ by less do so because they were summed in another order
 NEWEST, BEST = "checkpoint.safetensors", "best.safetensors"
 
 
@@ -31,6 +33,7 @@ class Header(NamedTuple):
 
     dim: the number of columns of the data; view and columns: how figures show them and their names. step: the number of
     optimiser steps so far; seconds: what they took. best: the lowest held-out loss so far. versions: of the packages.
+    margin: how far outside of the training points' bounds samples may lie; 0 in older checkpoints.
     """
 
     config: Config
@@ -41,6 +44,7 @@ class Header(NamedTuple):
     best: float
     seconds: float
     versions: dict[str, str]
+    margin: float = 0.0
 
 
 class Run(NamedTuple):
@@ -71,12 +75,18 @@ class Run(NamedTuple):
         """The number of optimiser steps so far."""
         return self.header.step
 
+    @property
+    def margin(self) -> float:
+        """How far outside of these bounds samples may lie; older checkpoints had none."""
+        return self.header.margin
+
     def average(self) -> Weights:
         """The averaged weights, for drawing samples. Raises DiffuseError where they do not fit the settings."""
-        return _average(self.experiment, self.tensors)
+        return average_of(self.experiment, self.tensors)
 
 
-def _average(experiment: Experiment, tensors: dict[str, np.ndarray]) -> Weights:
+def average_of(experiment: Experiment, tensors: dict[str, np.ndarray]) -> Weights:
+    """The averaged weights among the arrays of a checkpoint. Raises DiffuseError where they do not fit."""
     template = jax.eval_shape(lambda: build.initial_weights(experiment, jax.random.key(0)))
     weights: Weights = checkpoint.restore(template, tensors, "average")
     return weights
@@ -134,8 +144,9 @@ def dataset_of_run(run: "Run", *, trust: bool = True) -> Dataset:
     Raises DiffuseError where a user's file is missing or has changed since, UsageError where its own code is.
     """
     dataset = build.build_dataset(run.config, trust=trust)
-    if dataset.dim != len(run.standard.mean) or any(
-        (now != then).any() for now, then in zip(dataset.standard, run.standard, strict=True)
+    now, then = dataset.standard, run.standard
+    if dataset.dim != len(then.mean) or any(
+        (np.abs(one - other) > _SAME * then.scale).any() for one, other in zip(now, then, strict=True)
     ):
         raise DiffuseError(
             f"the data of {run.name} have changed since it was trained; put back what {run.config.dataset} was, or "
@@ -185,12 +196,28 @@ def run_folders(outputs: Path) -> list[Path]:
 
 
 def folder_and_file(path: Path) -> tuple[Path, Path]:
-    """The folder and the checkpoint file that a path from `find_run` stands for."""
-    return (path, path / NEWEST) if path.is_dir() else (path.parent, path)
+    """The folder and the checkpoint file that a path from `find_run` stands for.
+
+    A folder stands for its newest checkpoint; if its data are a user's file, for that with the best held-out loss,
+    since a network learns the rows of a file by heart sooner or later. Raises DiffuseError for a damaged checkpoint.
+    """
+    if not path.is_dir():
+        return path.parent, path
+    best = path / BEST
+    return path, best if best.is_file() and _learns_a_file(path / NEWEST) else path / NEWEST
+
+
+def _learns_a_file(file: Path) -> bool:
+    """Whether the dataset of a checkpoint is a user's file."""
+    try:
+        settings = config.loads(checkpoint.read_header(file)["config"])
+        return bool(catalog.parse("dataset", settings["dataset"]).name == "file")
+    except (KeyError, UsageError) as error:
+        raise DiffuseError(f"{file} is not a whole checkpoint: {error} is missing or wrong") from error
 
 
 def open_run(path: Path, *, trust: bool = False) -> Run:
-    """Open a run folder at its newest checkpoint, or one checkpoint file.
+    """Open a run folder at the checkpoint that it stands for (see `folder_and_file`), or one checkpoint file.
 
     `trust` allows the checkpoint to name code outside of `diffuse`, which is then imported. Raises DiffuseError for a
     damaged or foreign checkpoint, UsageError for such code without `trust`.
@@ -201,7 +228,7 @@ def open_run(path: Path, *, trust: bool = False) -> Run:
     standard, (low, high) = _constants(tensors, header.dim, file)
     experiment = build.build_experiment(header.config, header.dim, trust=trust)
     if experiment.learns_schedule:
-        experiment = build.with_learned_schedule(experiment, _average(experiment, tensors))
+        experiment = build.with_learned_schedule(experiment, average_of(experiment, tensors))
     return Run(folder, header.config, experiment, standard, header.view, header.columns, low, high, tensors, header)
 
 
@@ -224,11 +251,14 @@ def _header(metadata: dict[str, str], file: Path) -> Header:
         dim = int(metadata["dim"])
         versions = msgspec.json.decode(metadata["versions"], type=dict[str, str])
         numbers = int(metadata["step"]), float(metadata["best"]), float(metadata["seconds"])
-        header = Header(settings, dim, metadata["view"], _columns(metadata, dim), *numbers, versions)
+        margin = float(metadata.get("margin", "0"))
+        header = Header(settings, dim, metadata["view"], _columns(metadata, dim), *numbers, versions, margin)
     except (KeyError, ValueError) as error:
         raise DiffuseError(f"{file} is not a whole checkpoint: {error} is missing or wrong") from error
     if "path" in catalog.parse("schedule", settings.schedule).options:  # `fill_in_settings` has put the betas there
         raise DiffuseError(f"{file} names a file for its schedule, which would be read; no checkpoint of a run does")
+    if not 0 <= margin < math.inf:
+        raise DiffuseError(f"{file} is damaged: a margin of {margin}")
     if dim < 1 or header.view not in VIEWS:
         raise DiffuseError(f"{file} is damaged: data of {dim} columns, shown as {header.view!r}")
     return header
@@ -270,14 +300,16 @@ def save_run(
     columns: tuple[str, ...],
     low: np.ndarray,
     high: np.ndarray,
+    best_rows: np.ndarray,
     metadata: dict[str, str],
 ) -> None:
     """Write one checkpoint: the parts of the training state by name, the constants of the data, and the settings.
 
-    `state` is a NamedTuple of pytrees; its field `average` is what `Run.average` reads. Raises DiffuseError where the
-    file cannot be written.
+    `state` is a NamedTuple of pytrees; its field `average` is what `Run.average` reads. best_rows [m]: the loss of each
+    held-out row where their mean was lowest so far. Raises DiffuseError where the file cannot be written.
     """
     tensors = {"standard.mean": standard.mean, "standard.scale": standard.scale, "bounds.low": low, "bounds.high": high}
+    tensors["held_out.best_rows"] = best_rows
     for part, tree in zip(state._fields, jax.device_get(state), strict=True):
         tensors |= checkpoint.flatten(tree, part)
     header = {

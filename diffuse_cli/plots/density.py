@@ -27,6 +27,7 @@ def density_figure(
     *,
     truth: str = "exact",
     columns: Columns | None = None,
+    of_halves: float | None = None,
     subject: str = "",
     dark: bool = False,
     width: float | None = None,
@@ -39,7 +40,8 @@ def density_figure(
     of the exact mass. The difference is orange where the model's density is larger and blue where it is smaller; the
     title of its panel gives the total variation distance, half of the integral of the absolute difference. With y None
     the densities are [nx], and both are lines in one panel. truth: the name of the exact density. columns: the names of
-    the columns.
+    the columns. of_halves: where that density is an estimate, the total variation distance between the estimates from
+    two halves of the data: no model can be said to be nearer than that.
 
     Raises UsageError where shapes do not agree or `width` is too small.
     """
@@ -62,7 +64,7 @@ def density_figure(
             frame_plane(axes, scene)
             if name == "difference":
                 _draw_difference(axes, x, y, model - exact, exact.max(), theme)
-                axes.set_title(_elsewhere(model, exact))
+                axes.set_title(_elsewhere(model, exact, of_halves))
             else:
                 _draw(axes, x, y, p, exact.max(), theme.model if name == "model" else theme.data, theme)
                 axes.contour(x, y, p.T, levels=levels, colors=[theme.ink], linewidths=0.4, alpha=0.6, zorder=2)
@@ -80,12 +82,19 @@ def _levels(p: np.ndarray) -> np.ndarray:
     return levels[apart]
 
 
-def _elsewhere(model: np.ndarray, exact: np.ndarray) -> str:
-    """The total variation between two densities on the same cells, in words; unknown where cells are blank."""
+def total_variation(one: np.ndarray, other: np.ndarray) -> float:
+    """The share of the mass that two densities on the same cells have in different places."""
+    return float(np.abs(one / one.sum() - other / other.sum()).sum() / 2)
+
+
+def _elsewhere(model: np.ndarray, exact: np.ndarray, of_halves: float | None) -> str:
+    """The total variation between two densities, in words; unknown where cells are blank."""
     if blank := int(np.isnan(model).sum()):
         return f"difference, {blank} cells unknown"
-    apart = np.abs(model / model.sum() - exact / exact.sum()).sum() / 2
-    return f"difference, {100 * apart:.2g} % of the mass"
+    apart = 100 * total_variation(model, exact)
+    if of_halves is None:
+        return f"difference, {apart:.2g} % of the mass"
+    return f"difference, {apart:.2g} %; data's halves: {100 * of_halves:.2g} %"
 
 
 def _draw(axes: Axes, x: np.ndarray, y: np.ndarray, p: np.ndarray, top: float, color: str, theme: Theme) -> None:

@@ -6,6 +6,7 @@ from matplotlib.colors import to_hex
 
 from diffuse_cli import config
 from diffuse_cli.datasets.dataset import Dataset
+from diffuse_cli.models import build
 from diffuse_cli.models.draw import Method
 from diffuse_cli.models.model import Model
 from diffuse_cli.models.run_folder import Header
@@ -51,9 +52,10 @@ def gather_document(
     """
     ways = scene.travel(model, dataset, methods, count, seed)
     projection = scene.projection_of(model, ways)
+    settings = build.without_folders(model.config)
     return {
         "name": model.name,
-        "summary": facts.summary(model.config, trained=history is not None),
+        "summary": facts.summary(settings, trained=history is not None),
         "themes": {theme.name: _colors(theme) for theme in (LIGHT, DARK)},
         "schedule": scene.schedule_curve(model.process),
         "scene": scene.scene_document(model, methods, ways, projection),
@@ -64,9 +66,9 @@ def gather_document(
         "loss": history and facts.loss_facts(history.log),
         "metrics": judged and facts.metric_facts(judged, methods),
         "samplers": facts.sampler_lines(methods),
-        "settings": facts.settings_table(model.config, trained=history is not None),
+        "settings": facts.settings_table(settings, trained=history is not None),
         "made": _made(history),
-        "config": config.dump(model.config) if commands.train else None,
+        "config": config.dump(settings) if commands.train else None,
         "commands": [command for command in commands if command],
     }
 

@@ -17,6 +17,7 @@ from diffuse_cli.models import build
 from diffuse_cli.models.draw import Method, draw_samples
 from diffuse_cli.models.model import Model
 from diffuse_cli.plots.loss import decades, smoothed_loss
+from diffuse_cli.training.trainer import OVERFIT
 
 JUDGED = 2000  # samples of each method that are evaluated
 _REPEATS = 20  # of each noise floor
@@ -70,19 +71,18 @@ def caveats_of(model: Model, dataset: Dataset, log: list[dict[str, Any]] | None,
     """
     lines: list[str | None] = []
     held_out = losses_of_log(log).held_out if log else np.zeros(0)
-    if len(held_out):
-        worse = caveats.overfitting(held_out[-1], np.nanmin(held_out))
-        lines.append(worse and f"{worse[0].upper()}{worse[1:]}")
+    if len(held_out) and held_out[-1] > OVERFIT * np.nanmin(held_out):
+        worse = caveats.overfitting(np.nanmin(held_out))
+        lines.append(f"{worse[0].upper()}{worse[1:]}")
     if dataset.points is not None:
         rows = len(build.draw_data(model.config, dataset).held_out)
         if not model.trained:
             lines.append(caveats.MEMORISED)
-        lines.append(
-            f"The law of a file is not known: {rows:,} rows that were held out from training stand for it, so there is "
-            "no exact field, entropy or irreducible loss, and the density is an estimate from the training rows."
-        )
+        compared = rows if results is None else results.quality.compared
+        lines.append(caveats.of_file(rows, compared))
+        lines.append("So there is no exact field, entropy or irreducible loss, and the density is an estimate")
     if results is not None:
-        lines += [caveats.few_points(results.quality.compared), quality_tables.metrics_left_out(results.quality)]
+        lines.append(quality_tables.metrics_left_out(results.quality))
     return [f"{line.removesuffix('.')}." for line in lines if line is not None]
 
 

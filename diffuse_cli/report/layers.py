@@ -10,7 +10,7 @@ from diffuse_cli.datasets.dataset import Dataset
 from diffuse_cli.diffusion import denoisers, exact, likelihood, parameterizations
 from diffuse_cli.diffusion.process import Process, angle_of, log_snr_of
 from diffuse_cli.figures import grids
-from diffuse_cli.figures.grids import ReferenceLaw
+from diffuse_cli.models import build
 from diffuse_cli.models.model import Model
 from diffuse_cli.report.packing import text_of
 from diffuse_cli.report.scene import Projection
@@ -67,9 +67,9 @@ def field_layer(model: Model, dataset: Dataset, projection: Projection) -> dict[
     at = layer_levels(model.process)
     places = likelihood.grid(projection.limits[:, 0], projection.limits[:, 1], (_ARROWS, _ARROWS))[1]
     fields = {"model": grids.fields_on_grid(model.for_sampling(), parameterizations.v(), at, places)}
-    reference = grids.reference_law(model.config, dataset)
-    if not reference.smoothed and model.trained and model.kind == "denoiser":
-        fields["exact"] = grids.fields_on_grid(_denoiser(reference), parameterizations.v(), at, places)
+    law = build.truth_of(dataset)
+    if law is not None and model.trained and model.kind == "denoiser":
+        fields["exact"] = grids.fields_on_grid(_denoiser(law), parameterizations.v(), at, places)
     return {
         "angle": angle_of(at).tolist(),
         "cells": _ARROWS,
@@ -84,5 +84,5 @@ def _squeezed(v: np.ndarray) -> np.ndarray:
     return np.rint(v / (1 + np.linalg.norm(v, axis=-1, keepdims=True)) * 32767).astype("<i2")
 
 
-def _denoiser(reference: ReferenceLaw) -> denoisers.Predict:
-    return jax.tree_util.Partial(exact.denoiser(reference.law))
+def _denoiser(law: exact.Law) -> denoisers.Predict:
+    return jax.tree_util.Partial(exact.denoiser(law))

@@ -68,7 +68,7 @@ class ChunkEnd(NamedTuple):
 
 def optimiser_of(config: Config) -> optax.GradientTransformation:
     """The optimiser of a Config."""
-    return optimiser.adamw(clip=config.clip, weight_decay=config.weight_decay)
+    return optimiser.adamw(clip=config.clip, weight_decay=config.weight_decay or 0.0)
 
 
 def initial_state(experiment: Experiment) -> TrainState:
@@ -125,8 +125,10 @@ def chunk_length(experiment: Experiment) -> int:
     return max(1, min(CHUNK, _CHUNK_VALUES // (experiment.config.batch_size * experiment.dim)))
 
 
-def draw_batch(experiment: Experiment, points: Float[Array, "m d"], key: PRNGKeyArray, n: int) -> Batch:
-    """A batch of n of `points`, drawn with replacement, with noise and a noise level for each.
+def draw_batch(
+    experiment: Experiment, points: Float[Array, "m d"], key: PRNGKeyArray, n: int, *, in_turn: bool = False
+) -> Batch:
+    """A batch of n of `points`, drawn with replacement or each `in_turn`, with noise and a noise level for each.
 
     Each point and level is used twice, with eps and with -eps: near the data the noise of the gradient is nearly linear
     in eps, and cancels (antithetic variates; Hammersley & Morton 1956).
@@ -134,10 +136,15 @@ def draw_batch(experiment: Experiment, points: Float[Array, "m d"], key: PRNGKey
     key_rows, key_noise, key_levels = jax.random.split(key, 3)
     key_loss = jax.random.fold_in(key, 3)
     pairs = (n + 1) // 2
-    x0 = points[jax.random.randint(key_rows, (pairs,), 0, len(points))]
+    rows = _rows_in_turn(pairs, len(points)) if in_turn else jax.random.randint(key_rows, (pairs,), 0, len(points))
+    x0 = points[rows]
     eps = jax.random.normal(key_noise, x0.shape)
     level = _draw_levels(experiment, key_levels, n)
     return Batch(jnp.concatenate([x0, x0])[:n], jnp.concatenate([eps, -eps])[:n], level, key_loss)
+
+
+def _rows_in_turn(count: int, rows: int) -> Array:
+    return jnp.arange(count) % rows
 
 
 def _draw_levels(experiment: Experiment, key: PRNGKeyArray, n: int) -> Level:
@@ -153,23 +160,31 @@ def batch_loss(answer: Answer, experiment: Experiment, batch: Batch) -> Float[Ar
 
 def weights_loss(weights: Weights, experiment: Experiment, batch: Batch) -> Float[Array, ""]:
     """The mean loss of these weights over a batch; for a learned schedule at levels that are drawn from it."""
+    return jnp.mean(_weights_losses(weights, experiment, batch))
+
+
+def _weights_losses(weights: Weights, experiment: Experiment, batch: Batch) -> Float[Array, " n"]:
     if experiment.learns_schedule:
         experiment = with_learned_schedule(experiment, weights)
         batch = batch._replace(level=_draw_levels(experiment, jax.random.fold_in(batch.key, 1), len(batch.x0)))
-    return batch_loss(answer(experiment.structure, weights), experiment, batch)
+    losses: Array = experiment.loss.of(answer(experiment.structure, weights), experiment.parameterization, *batch)
+    return losses
 
 
 def held_out_function(experiment: Experiment, points: Array) -> Callable[[Weights], Array]:
-    """The compiled loss of weights on held-out `points` [m, d].
+    """The compiled mean loss [m] of weights on each of the held-out `points` [m, d], of HELD_OUT / 2 of them at most.
 
-    The noise is always the same, so that only the weights change this loss.
+    The noise is always the same, so that only the weights change these losses. Each point is used in turn, so that of
+    few points each meets thousands of noises.
     """
 
     @jax.jit
-    def loss(weights: Weights, points: Array, seed: Array) -> Array:
-        return weights_loss(weights, experiment, _held_out_batch(experiment, points, seed, 0))
+    def losses(weights: Weights, points: Array, seed: Array) -> Array:
+        each = _weights_losses(weights, experiment, _held_out_batch(experiment, points, seed, 0))
+        row = jnp.tile(_rows_in_turn(HELD_OUT // 2, len(points)), 2)
+        return jax.ops.segment_sum(each, row, len(points)) / jnp.bincount(row, length=len(points))
 
-    return partial(loss, points=jax.device_put(points), seed=_seed(experiment))
+    return partial(losses, points=jax.device_put(points[: HELD_OUT // 2]), seed=_seed(experiment))
 
 
 def irreducible_loss(experiment: Experiment, points: Array, law: exact.Law) -> Future[tuple[float, float]]:
@@ -203,7 +218,7 @@ def irreducible_loss(experiment: Experiment, points: Array, law: exact.Law) -> F
 def _held_out_batch(experiment: Experiment, points: Array, seed: Array, number: Array) -> Batch:
     """A held-out batch by its number; `held_out_function` uses number 0."""
     key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), 3), number)
-    return draw_batch(experiment, points, key, HELD_OUT)
+    return draw_batch(experiment, points, key, HELD_OUT, in_turn=True)
 
 
 def fit(

@@ -15,9 +15,12 @@ from diffuse_cli.datasets.dataset import Dataset
 from diffuse_cli.errors import DivergedError
 from diffuse_cli.models import build, checkpoint, run_folder
 from diffuse_cli.models.model import Model, trained_model
+from diffuse_cli.networks.denoiser import Weights
 from diffuse_cli.training import loop
 
 _EVALUATIONS = 20  # held-out losses and checkpoints in a run, more of them at the start, where the loss falls
+OVERFIT, _CHANCE = 1.05, 0.001  # a held-out loss so many times the best one, at this level of significance
+_CHANCE_OF_BEST = 0.05  # the level at which earlier weights are better than later ones
 _DIVERGED = 1e4  # times the first loss: training does not recover from this
 
 
@@ -29,6 +32,13 @@ class Progress(NamedTuple):
     loss: float
     held_out: float | None
     steps_per_second: float
+
+
+class Best(NamedTuple):
+    """The averaged weights of a run with the best held-out loss, but for chance, and their step."""
+
+    step: int
+    average: Weights
 
 
 class Trainer:
@@ -51,9 +61,11 @@ class Trainer:
         self.data, self.law = build.draw_data(config, dataset), build.truth_of(dataset)
         self.low, self.high = (end(self.data.train, axis=0) for end in (np.min, np.max))
         self.state = loop.initial_state(self.experiment) if resume is None else _restore(self.experiment, resume)
-        self.step, self.total = int(self.state.step), config.steps
+        self.step, self.total = int(self.state.step), config.steps or 0  # `build_experiment` has set it
         self.best = math.inf if resume is None else resume.header.best
+        self.best_rows = np.zeros(0, np.float32) if resume is None else resume.tensors.get("held_out.best_rows")
         self.seconds = 0.0 if resume is None else resume.header.seconds
+        self.rows = np.zeros(0, np.float32)
         self.loss = self.held_out = self.speed = math.nan
         self.first_loss: float | None = None
         if resume is not None:
@@ -87,7 +99,8 @@ class Trainer:
                 held_out, due = None, math.floor(_EVALUATIONS * math.sqrt(progress.done))
                 if due > evaluated:
                     least, chance = irreducible.result() if irreducible else (0.0, 0.0)
-                    held_out = self.held_out = float(judge(self.state.average)) - chance
+                    self.rows = np.asarray(judge(self.state.average))
+                    held_out = self.held_out = float(self.rows.mean(dtype=np.float64)) - chance
                     self._check(held_out)  # the last update may have broken weights whose losses were still finite
                     record["held_out"] = held_out
                     if irreducible:
@@ -106,19 +119,40 @@ class Trainer:
         """Whether the irreducible loss is known; that of a learned schedule changes with the schedule."""
         return self.law is not None and not self.experiment.learns_schedule
 
+    def best_weights(self) -> Best:
+        """The last averaged weights whose held-out loss is the lowest, but for chance.
+
+        Raises DiffuseError where their file is damaged.
+        """
+        tensors, metadata = checkpoint.load_checkpoint(self.folder / run_folder.BEST)
+        return Best(int(metadata["step"]), run_folder.average_of(self.experiment, tensors))
+
     def model(self) -> Model:
-        """The denoiser as it is now, with the averaged weights."""
-        experiment = build.with_learned_schedule(self.experiment, self.state.average)
+        """The denoiser that commands open: the averaged weights as they are now; for a user's file, the best ones."""
+        average = self.state.average if self.dataset.points is None else self.best_weights().average
+        experiment = build.with_learned_schedule(self.experiment, average)
         return trained_model(
             experiment._replace(config=self.config),
-            self.state.average,
+            average,
             folder=self.folder,
             dataset=lambda: self.dataset,
             standard=self.dataset.standard,
             view=self.dataset.view,
             columns=self.dataset.column_names,
             box=(self.low, self.high),
+            margin=build.margin_for(len(self.data.train)),
         )
+
+    def overfits(self) -> bool:
+        """Whether the held-out loss is above that of the best weights, by more than chance among the held-out rows.
+
+        A paired t-test of the mean loss of each row, at a level of 0.1 %, since the best of many was chosen; it also
+        has to be 5 % higher. One row alone shows nothing.
+        """
+        if not self.held_out > OVERFIT * self.best:
+            return False
+        judge = loop.held_out_function(self.experiment, self.data.held_out)
+        return self._is_higher(self.rows, np.asarray(judge(self.best_weights().average)), level=_CHANCE)
 
     def save(self, file: str = run_folder.NEWEST) -> None:
         """Write a checkpoint of the present state. Raises DiffuseError where it cannot be written.
@@ -136,16 +170,45 @@ class Trainer:
             columns=self.dataset.column_names,
             low=self.low,
             high=self.high,
-            metadata={"step": str(self.step), "best": repr(self.best), "seconds": repr(self.seconds)},
+            best_rows=np.zeros(0, np.float32) if self.best_rows is None else self.best_rows,
+            metadata={
+                "step": str(self.step),
+                "best": repr(self.best),
+                "seconds": repr(self.seconds),
+                "margin": repr(build.margin_for(len(self.data.train))),
+            },
         )
 
     def _checkpoint(self, held_out: float, *, quarter: bool) -> None:
-        if held_out < self.best:
-            self.best = held_out
+        lowest = held_out < self.best
+        if lowest:
+            self.best, self.best_rows = held_out, self.rows
+        if lowest or self._is_within_error():
             self.save(run_folder.BEST)
         if quarter and self.step < self.total:  # a few on the way, to show how the model learns
             self.save(f"checkpoint-{self.step}.safetensors")
         self.save()
+
+    def _is_within_error(self) -> bool:
+        """Whether the held-out loss may be the lowest one but for chance, by a paired t-test of the held-out rows.
+
+        Among few rows the lowest loss is a chance, and may be that of a network that has hardly been trained. Equal
+        rows count once. One row alone shows nothing.
+        """
+        if self.best_rows is None or len(self.best_rows) != len(self.rows):  # of an older checkpoint
+            return False
+        return not self._is_higher(self.rows, self.best_rows, level=_CHANCE_OF_BEST)
+
+    def _is_higher(self, rows: np.ndarray, others: np.ndarray, *, level: float) -> bool:
+        """Whether the losses [m] of the held-out rows are higher than others [m] at a level of significance."""
+        from scipy.special import stdtrit
+
+        group, sizes = build.equal_rows(self.data.held_out[: len(rows)])
+        apart = np.bincount(group, np.asarray(rows, np.float64) - others) / sizes
+        if len(apart) < 2:
+            return False
+        error = apart.std(ddof=1) / math.sqrt(len(apart))
+        return bool(apart.mean() > stdtrit(len(apart) - 1, 1 - level) * error)
 
     def _check(self, loss: float) -> None:
         self.first_loss = loss if self.first_loss is None else self.first_loss

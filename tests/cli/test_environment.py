@@ -64,3 +64,21 @@ def test_what_an_encoding_lacks_is_replaced(tmp_path):
     done = _process(tmp_path, "list", "sampler", PYTHONIOENCODING="ascii", LC_ALL="C")
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.isascii()
+
+
+def test_variables_that_are_no_option_are_named(monkeypatch):
+    for name in ("DIFFUSE_TRAIN_STEP", "DIFFUSE_TARIN_LR", "DIFFUSE_SAMPLE_STEPS", "DIFFUSE_TRAIN_STEPS"):
+        monkeypatch.setenv(name, "3")
+    result = call("train", "--dry-run")
+    assert result.code == 0
+    assert [line.partition(" in the")[0] for line in result.err.splitlines()] == [
+        "Warning: DIFFUSE_TARIN_LR",
+        "Warning: DIFFUSE_TRAIN_STEP",
+    ]
+    assert "did you mean DIFFUSE_TRAIN_STEPS?" in result.err
+
+
+def test_whole_numbers_may_have_an_exponent():
+    assert "\nsteps = 2500\n" in call("train", "--dry-run", "--steps", "2.5e3").out
+    assert "\nwarmup = 100\n" in call("train", "--dry-run", "--set", "warmup=1e2").out
+    assert call("train", "--dry-run", "--steps", "1e-3").code == 2

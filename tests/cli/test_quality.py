@@ -204,7 +204,7 @@ def test_evaluate_prints_what_scripts_rely_on(outputs):
     assert result.code == 0, result.err
     said = result.json
     expected = {"run", "dataset", "n", "sampler", "steps", "evals", "metrics", "nll", "excess_loss", "memorisation"}
-    assert set(said) == expected
+    assert set(said) == {*expected, "clipped"}
     assert set(said["metrics"]) == set(catalog.CATALOG["metric"])
     for score in said["metrics"].values():
         assert {"value", "floor", "floor_std"} <= set(score)
@@ -265,7 +265,11 @@ def test_metrics_that_need_more_points_are_left_out(rows, held_out, left, tmp_pa
     (note,) = [line for line in result.err.splitlines() if "left out" in line]
     assert all(name in note for name in left)
     assert f"{held_out} can be compared" in note
+    assert {score["indistinguishable"] for score in result.json["metrics"].values()} <= {None, False}
+    assert result.json["memorisation"]["judges"] is False
     table = call("evaluate", "-n", 100, "--repeats", 3).out
+    assert "indistinguishable" not in table
+    assert f"cannot judge (n = {held_out})" in table
     assert "NLL" in table
     assert "nearer to a training point" in table
     asked = call("evaluate", "-n", 100, "--repeats", 3, "--metric", "coverage")

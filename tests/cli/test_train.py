@@ -299,13 +299,34 @@ def test_resuming_imports_nobodys_code_without_trust(outputs):
     assert "owned.own" in sys.modules
 
 
-def test_overfitting_is_told(outputs):
-    np.savetxt("few.csv", np.random.default_rng(0).normal(size=(40, 3)), delimiter=",")
-    result = call("train", "--dataset", "file:few.csv", "--steps", 2000, "--no-figures")
+def test_overfitting_is_told_and_the_best_weights_are_used(outputs):
+    np.savetxt("few.csv", np.random.default_rng(0).normal(size=(200, 3)), delimiter=",")
+    words = ("--dataset", "file:few.csv", "--steps", 4000, "--set", "weight_decay=0", "--no-figures")
+    result = call("train", *words)
     assert result.code == 0, result.err
     assert "Warning: the held-out loss was lower on the way" in result.err
     assert "overfitting" in result.err
-    assert call("sample", "--run", "few/best.safetensors", "--out", "s.npy").code == 0
+    history = call("info", "few", "--json").json
+    best, used = min(history["history"], key=lambda record: record["held_out"])["step"], history["step"]
+    assert f"those of step {used:,}" in result.out
+    assert history["checkpoint"] == run_folder.BEST
+    assert best <= used < 1000  # up to a standard error, the last of the best
+    assert call("sample", "--run", "few", "-n", 50, "--out", "used.npy").code == 0
+    for file in (run_folder.BEST, run_folder.NEWEST):
+        assert call("sample", "--run", f"few/{file}", "-n", 50, "--out", f"{file}.npy").code == 0
+    used, best_samples, newest = (np.load(f"{file}.npy") for file in ("used", run_folder.BEST, run_folder.NEWEST))
+    np.testing.assert_array_equal(used, best_samples)
+    assert (used != newest).any()
+    resumed = call("train", "--resume", "few", "--steps", 4010, "--no-figures", "--json")
+    assert (resumed.code, resumed.json["steps"]) == (0, 4010)  # from the newest, not from the best
+
+
+@pytest.mark.parametrize("rows", [30, 120])
+def test_an_untrained_network_is_not_said_to_overfit(rows, outputs):
+    np.savetxt("few.csv", np.random.default_rng(0).normal(size=(rows, 2)), delimiter=",")
+    result = call("train", "--dataset", "file:few.csv", "--steps", 20, "--no-figures")
+    assert result.code == 0, result.err
+    assert "overfitting" not in result.err
 
 
 @pytest.mark.parametrize("prediction", few_fast(["eps", "x0", "v"]))

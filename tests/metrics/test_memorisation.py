@@ -50,3 +50,21 @@ def test_the_answer_is_plain_numbers():
     found = memorisation(draw(1, 20), draw(0, 30), draw(2, 20), close=0.1)
     assert json.loads(json.dumps(found._asdict())) == found._asdict()
     assert found.close == 0.1
+
+
+@pytest.mark.parametrize("m", [3, 30, 31, 200])
+def test_few_held_out_points_judge_nothing(m):
+    """31 are the least by which a model that copies half of its samples is told from one that copies none."""
+    assert memorisation(draw(0, 5000), draw(1, 300), draw(2, m)).judges is (m >= 31)
+
+
+@pytest.mark.slow
+def test_enough_held_out_points_do_tell_half_of_copies():
+    told = 0
+    for seed in range(40):
+        training = draw([seed, 0], 300)
+        samples = np.vstack([training[:150], draw([seed, 1], 150)])
+        answer = memorisation(samples, training, draw([seed, 2], 40))
+        assert answer.judges
+        told += (answer.nearer - 0.5) * np.sqrt(12 * 300 * 40 / 341) > 3.09
+    assert told >= 34

@@ -77,8 +77,8 @@ def test_the_limit_is_a_prediction_of_one_more_draw(worse, sides, repeats):
     reach = student.ppf(1 - LEVEL / sides, repeats - 1) * apart.floor_std * np.sqrt(1 + 1 / repeats)
     for sign in (1, -1):
         matters = worse == "either" or sign == (1 if worse == "larger" else -1)
-        assert judged(apart.floor + sign * 0.999 * reach).indistinguishable
-        assert judged(apart.floor + sign * 1.001 * reach).indistinguishable is not matters
+        assert judged(apart.floor + sign * 0.999 * reach).indistinguishable is not False
+        assert (judged(apart.floor + sign * 1.001 * reach).indistinguishable is False) is matters
 
 
 def test_a_perfect_model_is_hardly_ever_set_apart():
@@ -87,7 +87,7 @@ def test_a_perfect_model_is_hardly_ever_set_apart():
     for seed in range(seeds):
         model = gaussian(np.random.default_rng(seed), 60)
         for name, score in beside_floor(ALL, model, gaussian, seed=seed).items():
-            set_apart[name] += not score.indistinguishable
+            set_apart[name] += score.indistinguishable is False
     assert max(set_apart.values()) <= 3  # four of 25 where 3 % are expected would be one case in a hundred
     assert sum(set_apart.values()) <= 0.03 * seeds * len(ALL)
 
@@ -96,7 +96,7 @@ def test_a_perfect_model_is_hardly_ever_set_apart():
 def test_every_metric_sees_a_model_far_off(name):
     model = gaussian(np.random.default_rng(0), 200) + 5
     score = beside_floor({name: ALL[name]}, model, gaussian)[name]
-    assert not score.indistinguishable
+    assert score.indistinguishable is False
     assert (score.value > score.floor) == (ALL[name].worse == "larger")
 
 
@@ -108,14 +108,14 @@ def test_every_metric_sees_a_model_far_off(name):
 def test_a_wrong_gaussian_is_set_apart(name, wrong):
     drawn = gaussian(np.random.default_rng(1), 2000)
     model = 1.3 * drawn if wrong == "wider" else drawn + np.array([0.2, 0.0])
-    assert not beside_floor({name: ALL[name]}, model, gaussian, repeats=6)[name].indistinguishable
+    assert beside_floor({name: ALL[name]}, model, gaussian, repeats=6)[name].indistinguishable is False
 
 
 @pytest.mark.parametrize("name", ["w2", "sliced_w2", "energy", "mmd", "recall", "coverage", "c2st"])
 def test_a_dropped_mode_is_set_apart(name):
     drawn = two_modes(np.random.default_rng(1), 4000)
     model = drawn[drawn[:, 0] > 0][:1500]
-    assert not beside_floor({name: ALL[name]}, model, two_modes, repeats=5)[name].indistinguishable
+    assert beside_floor({name: ALL[name]}, model, two_modes, repeats=5)[name].indistinguishable is False
 
 
 def test_the_same_seed_gives_the_same_answer_and_no_training_set():
@@ -143,10 +143,10 @@ def test_splits_of_a_fixed_set_judge_as_fresh_draws_do(others):
         model, held_out, rest = gaussian(rng, 100), gaussian(rng, 100), gaussian(rng, others)
         scores = beside_split_floor(CHEAP, model, held_out, rest, seed=seed)
         assert {score.n for score in scores.values()} == {100 if others else 50}
-        set_apart += sum(not score.indistinguishable for score in scores.values())
+        set_apart += sum(score.indistinguishable is False for score in scores.values())
     assert set_apart <= 0.03 * 25 * len(CHEAP)
     wrong = beside_split_floor(CHEAP, 2 * model + 1, held_out, rest)
-    assert not any(score.indistinguishable for score in wrong.values())
+    assert all(score.indistinguishable is False for score in wrong.values())
 
 
 def test_splits_are_disjoint_and_the_reference_is_held_out():
@@ -160,7 +160,7 @@ def test_splits_are_disjoint_and_the_reference_is_held_out():
     metrics = {"none": Metric(figures, "none")}
     score = beside_split_floor(metrics, np.full((30, 1), -1.0), held_out, others, repeats=5)["none"]
     assert score.n == 10
-    *splits, (model, reference) = seen
+    splits, (model, reference) = seen[:5], seen[-1]  # what lies between are wrong models, of the first splits
     assert set(model) == {-1}
     assert set(reference) == set(range(10))
     assert all(len({*first, *second}) == 20 for first, second in splits)
@@ -187,4 +187,40 @@ def test_one_floor_judges_any_number_of_models(worse):
         model = gaussian(np.random.default_rng(9), 40) + shift
         score = floor.scores(model)["mean"]
         assert score == beside_floor(metrics, model, gaussian, seed=3)["mean"]
-        assert score.indistinguishable is (low <= score.value <= high)
+        inside = low <= score.value <= high
+        assert score.indistinguishable is (None if inside and not floor.judges("mean") else inside)
+
+
+@pytest.mark.parametrize("seed", few_fast(range(6), 0))
+def test_a_verdict_needs_power(seed):
+    """Of three points nothing is judged; of five hundred everything that asks where and how wide the points lie."""
+    few = {name: metric for name, metric in ALL.items() if metric.least <= 3}
+    model = gaussian(np.random.default_rng(seed), 500)
+    assert {score.indistinguishable for score in beside_floor(few, model[:3], gaussian, seed=seed).values()} == {None}
+    sure = {name: ALL[name] for name in ("w2", "sliced_w2", "energy", "mmd")}
+    assert None not in {score.indistinguishable for score in beside_floor(sure, model, gaussian, seed=seed).values()}
+
+
+@pytest.mark.parametrize(
+    ("figure", "worse", "judges"),
+    [
+        (lambda points: 0.0, "larger", False),  # it sees nothing
+        (lambda points: points.mean(), "larger", True),  # where the points lie
+        (lambda points: points.mean(), "smaller", False),  # the models that are tried are moved upwards
+        (lambda points: points.std(), "larger", True),
+        (lambda points: points.std(), "smaller", True),
+    ],
+)
+def test_it_is_enough_to_see_one_kind_of_wrong_models(figure, worse, judges):
+    metric = Metric(lambda model, reference: {"it": figure(model) - figure(reference)}, "it", worse)
+    floor = fresh_floor({"it": metric}, 400, gaussian)
+    assert floor.judges("it") is judges
+    outside = 9.0 if worse == "larger" else -9.0
+    wrong = gaussian(np.random.default_rng(1), 400) * 9 + outside
+    if judges and worse == "larger":
+        assert floor.scores(wrong)["it"].indistinguishable is False
+
+
+def test_what_lies_outside_is_wrong_however_few_the_points():
+    score = beside_floor({"mean": difference("larger")}, np.full((4, 2), 50.0), gaussian)["mean"]
+    assert score.indistinguishable is False

@@ -1,8 +1,13 @@
 """How a model is sampled from: which sampler goes with which grid and model."""
 
+import jax
+import numpy as np
+import pytest
+
 from diffuse_cli.config import Config
+from diffuse_cli.diffusion.denoisers import Prediction
 from diffuse_cli.models.build import build_dataset, build_process
-from diffuse_cli.models.draw import Method, build_method
+from diffuse_cli.models.draw import Method, build_method, draw_samples
 from diffuse_cli.models.model import exact_model
 from tests.samplers.table import SAMPLERS
 
@@ -19,3 +24,27 @@ def test_every_sampler_has_a_method_on_its_grid(tmp_path):
         except Exception as error:
             errors[name] = repr(error)
     assert not errors
+
+
+@pytest.mark.parametrize(("margin", "clipped"), [(0.0, True), (5.0, False)])
+def test_samples_that_the_clip_has_touched_are_counted(margin, clipped, tmp_path):
+    config = Config(dataset="bimodal")
+    exact = exact_model(config, build_dataset(config), tmp_path, process=build_process(config))
+    model = exact._replace(box=(np.float32([-0.9]), np.float32([0.9])), margin=margin)
+    drawn = draw_samples(model, Method("ddim", "uniform", 5), 200, 0)
+    samples = model.standard.to_model(drawn.samples)
+    assert drawn.clipped == (np.abs(np.abs(samples) - 0.9) < 1e-6).sum()
+    assert (drawn.clipped > 0, drawn.many_clipped, drawn.clipped_note() is not None) == (clipped,) * 3
+    assert np.abs(samples).max() <= 0.9 + margin + 1e-6
+
+
+def test_a_model_that_has_diverged_does_not_look_tame(tmp_path):
+    """All of its samples are on a wall, and this is told."""
+    config = Config(dataset="bimodal")
+    exact = exact_model(config, build_dataset(config), tmp_path, process=build_process(config))
+    far = jax.tree_util.Partial(lambda x, level: Prediction(1e4 * x, x))
+    drawn = draw_samples(
+        exact._replace(predict=far, box=(np.float32([-1]), np.float32([1]))), Method("ddim", "uniform", 5), 200, 0
+    )
+    assert drawn.clipped == 200
+    assert "not trained enough, or diverged" in drawn.clipped_note()

@@ -64,10 +64,10 @@ def test_every_choice_learns(settings):
     dataset = build.build_dataset(made.config)
     points = jnp.asarray(dataset.standard.to_model(dataset.draw(np.random.default_rng(0), 2000)), jnp.float32)
     judge, state = loop.held_out_function(made, points), loop.initial_state(made)
-    before = float(judge(state.weights))
+    before = float(judge(state.weights).mean())
     for progress in loop.fit(made, state, points, total=100):
         state = progress.state
-    after = float(judge(state.weights))
+    after = float(judge(state.weights).mean())
     assert after < before
     predict = predictor(made.structure, state.weights, made.parameterization)
     made = build.with_learned_schedule(made, state.weights)

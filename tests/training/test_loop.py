@@ -143,8 +143,28 @@ def test_it_learns_the_exact_denoiser_of_a_gaussian(prediction):
 def test_held_out_noise_is_always_the_same():
     made = built()
     average = loop.initial_state(made).average
-    once, again = (float(loop.held_out_function(made, points())(average)) for _ in range(2))
+    once, again = (float(loop.held_out_function(made, points())(average).mean()) for _ in range(2))
     assert once == again
+
+
+@pytest.mark.parametrize("rows", [3, 64])
+def test_each_held_out_row_meets_as_many_noises(rows):
+    """The mean of the rows is the loss of the batch, however few they are."""
+    made = built()
+    average, some = loop.initial_state(made).average, points()[:rows]
+    losses = loop.held_out_function(made, some)(average)
+    assert losses.shape == (rows,)
+
+    @jax.jit
+    def whole(weights, some):
+        batch = loop._held_out_batch(made, some, np.uint32(0), 0)
+        return loop.weights_loss(weights, made, batch), batch.x0
+
+    loss, x0 = whole(average, some)
+    assert float(losses.mean()) == pytest.approx(float(loss), rel=1e-3)
+    counts = np.unique(np.asarray(x0), axis=0, return_counts=True)[1]
+    assert len(counts) == rows
+    assert counts.min() >= loop.HELD_OUT // rows - 1
 
 
 def test_the_irreducible_loss_of_a_gaussian():
@@ -161,6 +181,6 @@ def test_nothing_is_below_the_irreducible_loss_on_its_own_noise():
     spread = np.array([0.3, 1.3], np.float32)
     data = spread[None] * np.float32(np.random.default_rng(0).standard_normal((4096, 2)))
     law = exact.gaussian(np.zeros(2), np.diag(spread**2))
-    loss = float(loop.held_out_function(made, data)(loop.initial_state(made).average))
+    loss = float(loop.held_out_function(made, data)(loop.initial_state(made).average).mean())
     least, chance = loop.irreducible_loss(made, data, law).result()
     assert loss - chance > least

@@ -52,6 +52,7 @@ Examples:
 @options.out_option(
     check_animation_path, "Where to: .gif, .webp, or .mp4, which needs ffmpeg.", shown="the figures/ of the run"
 )
+@options.open_option("the animation")
 @options.device
 @options.common
 def animate(
@@ -67,6 +68,7 @@ def animate(
     size: int,
     dark: bool,
     out: Path | None,
+    show: bool,
 ) -> None:
     """Animate points on their way: data into noise, noise into samples of a run or the exact denoiser, or both.
 
@@ -96,4 +98,7 @@ def animate(
     name = "animation" + (f"-{direction}" if direction != "both" else "") + sampling.suffix(model.config)
     out = out or options.place_in_run(model.folder, name, Look(dark), ending=".gif")
     with terminal.counter(len(moving), "frames") as report:
-        click.echo(moving.save(out, report=report))
+        path = moving.save(out, report=report)
+    click.echo(path)
+    if show:
+        options.launch(path)

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from diffuse_cli.analysis import quality_tables
 from diffuse_cli.cli import options, signals, terminal
 from diffuse_cli.errors import UsageError
 from diffuse_cli.plots.formats import Look
@@ -90,7 +91,8 @@ def compare(
                     for no bound) where figures cannot be told from the truth's
       exact         points, evals: of the exact flow
       cells         a list of: sampler, grid, budget, steps, evals, value,
-                    indistinguishable (null if samples were not finite),
+                    indistinguishable (null if samples were not finite,
+                    or n is too small to judge),
                     gap_rms, gap_median (null for random samplers), seconds
       left_out      a list of: sampler, budget, least (that would do)
       figures       with --out
@@ -163,7 +165,7 @@ def _print(comparison: "Comparison", metric: str) -> None:
             str(cell.method.steps),
             str(cell.evals),
             "not finite" if cell.score is None else f"{cell.score.value:.4g}",
-            "" if cell.score is None else "indistinguishable" if cell.score.indistinguishable else "differs",
+            "" if cell.score is None else quality_tables.verdict(cell.score).removesuffix(" from truth"),
             *("-" if gap is None else f"{gap:.2g}" for gap in (cell.rms, cell.median)),
             "-" if cell.seconds is None else f"{cell.seconds:.1f}",
         )
@@ -189,7 +191,7 @@ def _draw(
         name: plot.Line(
             evals=np.array([cell.evals for cell in cells]),
             values=np.array([cell.score.value if cell.score else np.nan for cell in cells]),
-            differs=np.array([not (cell.score and cell.score.indistinguishable) for cell in cells]),
+            differs=np.array([cell.score is None or cell.score.indistinguishable is False for cell in cells]),
             gaps=_gaps(cells),
         )
         for name, cells in by_sampler.items()

@@ -47,8 +47,9 @@ def evaluate(
 
     No sample of n points has distance zero from another, even of the same law. Each distance stands beside its noise
     floor, the same distance between two independent draws of the truth, with the standard deviation of that. It is
-    marked as indistinguishable from truth unless only 2 perfect models in 1000 would be as far off: with few points
-    that is easily said.
+    marked as indistinguishable from truth unless only 2 perfect models in 1000 would be as far off. With few points
+    clearly wrong models pass too: where those that are moved by half a standard deviation, half as wide again or that
+    much narrower do, the verdict is 'cannot judge', and the distance says nothing.
 
     NLL is by the probability-flow ODE, beside the exact entropy; their gap is KL(truth || model). The excess loss is
     what learning could still remove, in nats. Distances are in model space, where data have unit variance; NLL is in
@@ -58,11 +59,13 @@ def evaluate(
     \b
     Keys of --json (nats; null for what is not known):
       run, dataset, n, sampler, steps, evals,
+      clipped: samples on the edge of the box to which x0 is clipped
       metrics: name -> value, floor, floor_std, n, repeats, indistinguishable
+        (null where n is too small to judge)
       nll: value, entropy, gap, stderr, n, failed
       excess_loss: total, by_log_snr [[log_snr, model, irreducible], …]
       memorisation: median, held_out_median, close, close_share, nearer,
-        nearer_stderr
+        nearer_stderr, held_out (their number), judges (whether they suffice)
     """
     from diffuse_cli.analysis import quality
     from diffuse_cli.cli import preview
@@ -73,8 +76,9 @@ def evaluate(
     method = sampling.method(model.config)
     terminal.note(f"Judging {model.name} by {count:,} samples of {method.sampler} in {method.steps} steps")
     result = quality.evaluate_model(model, dataset, method, metrics, n=count, seed=seed, repeats=repeats)
-    if (few := caveats.few_points(result.compared)) is not None:
-        terminal.note(few)
+    if dataset.points is not None:
+        terminal.note(caveats.of_file(result.nll.n, result.compared))
+    terminal.tell_clipped(result.drawn)
     if (missing := quality_tables.metrics_left_out(result)) is not None:
         terminal.note(missing)
     if as_json:
@@ -86,6 +90,7 @@ def evaluate(
                 "sampler": method.sampler,
                 "steps": method.steps,
                 "evals": result.drawn.evals,
+                "clipped": result.drawn.clipped,
                 **_document(result),
             }
         )

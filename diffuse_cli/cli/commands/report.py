@@ -46,6 +46,7 @@ _MOST_SAMPLERS = 6  #: more panels are too small to see
 @options.count(2, None, "points", shown=f"{_POINTS}, or as many as fit, or as a file has rows")
 @options.option("--metrics/--no-metrics", default=True, show_default=True, help="Judge the samples, as evaluate does.")
 @options.out_option(check_page_path, "Where to: .html.", shown="report.html in the run's folder")
+@options.open_option("the page")
 @options.seed
 @options.device
 @options.common
@@ -56,6 +57,7 @@ def report(
     count: int | None,
     metrics: bool,
     out: Path | None,
+    show: bool,
     seed: int,
 ) -> None:
     """Make one HTML page of a run: points moving between data and noise, field, density, loss, metrics, settings.
@@ -98,7 +100,10 @@ def report(
     if out is None:
         out = model.folder / "report.html"
         out.parent.mkdir(parents=True, exist_ok=True)
-    click.echo(page.write_page(out, gathered))
+    path = page.write_page(out, gathered)
+    click.echo(path)
+    if show:
+        options.launch(path)
 
 
 def _methods(model: "Model", samplers: tuple[str, ...], settings: options.Settings) -> list["Method"]:

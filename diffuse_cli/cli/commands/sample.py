@@ -55,7 +55,8 @@ def sample_command(
 
     The steps need not be those of training: any number works with any run. Sampler, steps and grid are the run's own
     unless given here. With --exact nothing needs training, and what error is left is the sampler's. What a trained
-    network takes for the clean sample is kept within the range of its training points.
+    network takes for the clean sample is kept within the range of its training points, for few points with a margin;
+    the samples that lie on its edge are counted.
     """
     from diffuse_cli.errors import UsageError
     from diffuse_cli.models import draw, sample_files
@@ -82,6 +83,7 @@ def sample_command(
         "evals": drawn.evals,
         "seed": seed,
         "seconds": round(drawn.seconds, 3),
+        "clipped": drawn.clipped,
         "file": str(file),
     }
     if dataset is not None:
@@ -95,6 +97,7 @@ def sample_command(
         f"{count:,} samples by {method.sampler} in {method.steps} steps, "
         f"{drawn.evals} network evaluations each, {drawn.seconds:.2f} s"
     )
+    terminal.tell_clipped(drawn)
 
 
 def _drawn(model: "Model", method: "Method", drawn: "Drawn", dataset: "Dataset", file: Path) -> dict[str, str]:

@@ -90,7 +90,7 @@ def train(
         path = run_folder.find_run(outputs, resume)
         if path.is_file():
             raise UsageError(f"{path} is a checkpoint; only a whole run can be continued: --resume {path.parent}")
-        before = run_folder.open_run(path, trust=trust)
+        before = run_folder.open_run(path / run_folder.NEWEST, trust=trust)
         chosen = _resumed_settings(settings, name, budget, before)
         dataset = run_folder.dataset_of_run(before, trust=trust)
     chosen = build.fill_in_settings(chosen, dataset)
@@ -157,7 +157,7 @@ def _resumed_settings(
     if not (before.folder / "log.jsonl").is_file():
         raise DiffuseError(f"{before.folder} is not a whole run: it has no log.jsonl")
     steps = settings.command_line.by_flag.get("steps")
-    steps = steps if isinstance(steps, int) else before.config.steps
+    steps = steps if isinstance(steps, int) else before.experiment.config.steps or 0  # which has them filled in
     if budget is None and steps <= before.step:
         raise UsageError(f"{before.name} has taken {before.step} steps already; to train it further give more --steps")
     return config.make({**msgspec.structs.asdict(before.config), "steps": steps})
@@ -253,6 +253,7 @@ def _document(trainer: "Trainer", seconds: float, excess: float | None, files: l
         "seconds": round(seconds, 2),
         "loss": trainer.loss,
         "held_out_loss": trainer.held_out,
+        "best_held_out_loss": trainer.best,
         "excess_loss": excess,
         "figures": [str(path) for path in files],
     }
@@ -267,8 +268,13 @@ def _print(trainer: "Trainer", seconds: float, excess: float | None, files: list
         ("steps", f"{trainer.step:,}, {trainer.speed:,.0f} a second"),
         ("time", f"{trainer.seconds:.1f} s of training; this command took {seconds:.1f} s"),
         ("loss", f"{trainer.loss:.4f}, the last steps' mean{preview.course(run_folder.read_log(folder))}"),
-        ("held-out loss", f"{trainer.held_out:.4f}, of the averaged weights"),
+        ("held-out loss", f"{trainer.held_out:.4f}, of the averaged weights, on {len(trainer.data.held_out):,} points"),
     ]
+    if trainer.dataset.points is not None:
+        step = trainer.best_weights().step
+        rows.append(
+            ("weights used", f"those of step {step:,}, by their held-out loss; the lowest was {trainer.best:.4f}")
+        )
     if excess is not None:
         rows.append(("excess loss", f"{excess:.4f} nats above the best possible, over all levels"))
     rows.append(("run", str(folder)))
@@ -282,8 +288,9 @@ def _say_what_next(trainer: "Trainer") -> None:
     from diffuse_cli.models import run_folder
 
     name = shlex.quote(_name_of(trainer.folder))
-    if (worse := caveats.overfitting(trainer.held_out, trainer.best)) is not None:
-        terminal.warn(f"{worse}. --run {name}/{run_folder.BEST} is the network from there")
+    if trainer.overfits():
+        used = "which are used" if trainer.dataset.points is not None else f"which --run {name}/{run_folder.BEST} uses"
+        terminal.warn(f"{caveats.overfitting(trainer.best)}, and not the best ones, {used}")
     terminal.note(
         f"Next: diffuse evaluate --run {name}\n"
         f"      diffuse sample --run {name} --steps 50 --sampler ddim --plot\n"

@@ -27,7 +27,7 @@ from diffuse_cli.cli.options.model import (
     run_option,
     several_runs,
 )
-from diffuse_cli.cli.options.output import FigureOutput, figure_output, out_option, place_in_run
+from diffuse_cli.cli.options.output import FigureOutput, figure_output, launch, open_option, out_option, place_in_run
 from diffuse_cli.cli.options.settings import Settings, gathered, setting, settings_options
 from diffuse_cli.cli.options.types import ChoiceParam, Counts, Duration, Numbers, option
 
@@ -50,8 +50,10 @@ __all__ = [
     "device",
     "figure_output",
     "gathered",
+    "launch",
     "method_options",
     "model_option",
+    "open_option",
     "option",
     "optional_run",
     "out_option",

@@ -1,12 +1,14 @@
 """Options that commands of every kind take: --quiet and --debug, --device, --seed, -n, --json."""
 
+import difflib
 import functools
+import os
 from typing import Generic, NamedTuple, TypeVar
 
 import click
 from click.core import ParameterSource
 
-from diffuse_cli.cli.options.types import Command, Decorator, grouped, option
+from diffuse_cli.cli.options.types import Command, Decorator, Option, grouped, option
 from diffuse_cli.figures.options import MOST_AT_ONCE
 
 _T = TypeVar("_T")
@@ -95,6 +97,27 @@ def device(command: Command) -> Command:
     )(started)
 
 
+def _warn_of_misspelt_variables() -> None:
+    """Name each variable of the environment that looks like an option of this command, or of none, and is not one."""
+    from diffuse_cli.cli import terminal
+
+    context = click.get_current_context()
+    if context.parent is None or not isinstance(context.parent.command, click.Group):
+        return
+    program = f"{context.parent.auto_envvar_prefix}_"
+    parts = {
+        name: f"{program}{name.replace('-', '_').upper()}_" for name in context.parent.command.list_commands(context)
+    }
+    others = tuple(part for name, part in parts.items() if name != context.info_name)
+    known = [param.variable(context) for param in context.command.params if isinstance(param, Option)]
+    known.append("DIFFUSE_OUTPUTS")
+    for name in sorted(name for name in os.environ if name.startswith(program) and name not in known):
+        if name.startswith(parts[str(context.info_name)]) or not name.startswith(others):
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            terminal.warn(f"{name} in the environment is no option of {context.info_name}{hint}")
+
+
 def common(command: Command) -> Command:
     """`--quiet` and `--debug`, which every command takes."""
 
@@ -103,6 +126,7 @@ def common(command: Command) -> Command:
         from diffuse_cli.cli import terminal
 
         terminal.quiet = quiet  # --debug is read where errors are caught
+        _warn_of_misspelt_variables()
         terminal.show_log()
         command(**values)
 

@@ -14,21 +14,33 @@ if TYPE_CHECKING:
 
 
 class FigureOutput(NamedTuple):
-    """Where a figure goes and how it looks: `--out`, `--dark`, `--width` and `--dpi`."""
+    """Where a figure goes and how it looks: `--out`, `--dark`, `--width`, `--dpi` and `--open`."""
 
     file: Path | None
     look: Look
     dpi: int
+    show: bool
 
     def place(self, folder: Path, name: str) -> Path:
         """Where a figure of a run or an exact denoiser goes: --out, else `folder`/figures/`name`.png."""
         return self.file or place_in_run(folder, name, self.look)
 
     def save(self, figure: "Figure", path: Path) -> Path:
-        """Write a figure; the path."""
+        """Write a figure, and show it if that is asked for; the path."""
         from diffuse_cli.plots import style
 
-        return style.save_figure(figure, path, dpi=self.dpi)
+        saved = style.save_figure(figure, path, dpi=self.dpi)
+        if self.show:
+            launch(saved)
+        return saved
+
+
+def launch(path: Path) -> None:
+    """Show a file in the program that the desktop has for it; a note where there is none."""
+    from diffuse_cli.cli import terminal
+
+    if click.launch(str(path)) != 0:
+        terminal.note(f"There is no program here that shows {path}")
 
 
 def place_in_run(folder: Path, name: str, look: Look, *, ending: str = ".png") -> Path:
@@ -56,12 +68,17 @@ def out_option(check: Callable[[Path], object], words: str, *, shown: str) -> De
     )
 
 
+def open_option(what: str) -> Decorator:
+    """`--open`, handed over as `show`."""
+    return option("show", "--open", is_flag=True, help=f"Show {what} when it is written.")
+
+
 def figure_output(shown: str) -> Decorator:
-    """`--out`, `--dark`, `--width` and `--dpi` of a figure, handed over as `output`, a FigureOutput; `shown` says where
-    it goes without --out."""
+    """`--out`, `--dark`, `--width`, `--dpi` and `--open` of a figure, handed over as `output`, a FigureOutput; `shown`
+    says where it goes without --out."""
     return grouped(
         "output",
-        lambda out, dark, width, dpi: FigureOutput(out, Look(dark, width), dpi),
+        lambda out, dark, width, dpi, show: FigureOutput(out, Look(dark, width), dpi, show),
         out_option(check_path, "Where to: .png, .svg or .pdf.", shown=shown),
         option("--dark", is_flag=True, help="Light on dark."),
         option(
@@ -72,4 +89,5 @@ def figure_output(shown: str) -> Decorator:
             help="How wide; text keeps its size.",
         ),
         option("--dpi", type=click.IntRange(20, 1200), default=200, show_default=True, help="Resolution of a .png."),
+        open_option("the figure"),
     )

@@ -13,6 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from diffuse_cli import catalog
+from diffuse_cli.config import whole
 from diffuse_cli.errors import UsageError
 
 Command = Callable[..., None]
@@ -23,9 +24,12 @@ class Option(click.Option):
     """An option whose environment variable is named after its flag, not after the parameter that its value goes to."""
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        return os.environ.get(self.variable(ctx)) or None
+
+    def variable(self, ctx: click.Context) -> str:
+        """The name of its environment variable."""
         flag = max(self.opts, key=len).lstrip("-").replace("-", "_").upper()
-        names = [self.envvar] if isinstance(self.envvar, str) else [f"{ctx.auto_envvar_prefix}_{flag}"]
-        return next((os.environ[name] for name in names if os.environ.get(name)), None)
+        return self.envvar if isinstance(self.envvar, str) else f"{ctx.auto_envvar_prefix}_{flag}"
 
 
 option = functools.partial(click.option, cls=Option)
@@ -47,8 +51,58 @@ class ChoiceParam(click.ParamType[str, str]):
             self.fail(str(error), param, ctx)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        name, colon, rest = incomplete.partition(":")
+        if colon:
+            return [CompletionItem(f"{name}:{text}") for text in _complete_options(self.kind, name, rest)]
         entries = catalog.CATALOG[self.kind].items()
         return [CompletionItem(name, help=entry.summary) for name, entry in entries if name.startswith(incomplete)]
+
+
+def _complete_options(kind: str, name: str, text: str) -> list[str]:
+    """What `text`, behind the colon of a choice, can become: names of options, their words, paths of files."""
+    entry = catalog.CATALOG[kind].get(name.replace("-", "_"))
+    if entry is None:
+        return []
+    before, comma, last = text.rpartition(",")
+    known = catalog.options_of(catalog.factory(catalog.Choice(kind, name.replace("-", "_"), {}, own=False)))
+    key, equals, value = last.partition("=")
+    paths = [] if comma or entry.main != "path" else _complete_path(last)
+    if key == "path" and equals:
+        paths = [f"path={path}" for path in _complete_path(value)]
+    words = typing.get_args(known[key].annotation) if key in known else ()
+    values = [f"{key}={word}" for word in words if isinstance(word, str) and word.startswith(value)] if equals else []
+    taken = {part.partition("=")[0] for part in before.split(",")}
+    names = [] if equals else [f"{each}=" for each in known if each.startswith(last) and each not in taken]
+    return [before + comma + each for each in [*paths, *values, *names]]
+
+
+def _complete_path(text: str) -> list[str]:
+    """Folders, and files that points can be read from."""
+    folder, _, start = text.rpartition("/")
+    try:
+        entries = sorted(
+            os.scandir(os.path.expanduser(folder) or ("/" if text.startswith("/") else ".")),
+            key=lambda entry: entry.name,
+        )
+    except OSError:
+        return []
+    base = text[: len(text) - len(start)]
+    names = []
+    for entry in entries:
+        if entry.name.startswith(start) and (start or not entry.name.startswith(".")):
+            if entry.is_dir():
+                names.append(f"{base}{entry.name}/")
+            elif os.path.splitext(entry.name)[1].lower() in catalog.POINT_FILES:
+                names.append(f"{base}{entry.name}")
+    return names
+
+
+class WholeNumber(click.IntRange):
+    """A whole number within bounds, which may be written 1e3 or 10_000 too."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        digits: Any = whole(value) if isinstance(value, str) else value
+        return super().convert(digits, param, ctx)
 
 
 class Duration(click.ParamType[float]):
@@ -128,7 +182,7 @@ def plain_type(
         return click.STRING if kind is str else kind
     if kind is int:
         lowest, highest = (None if bound is None else int(bound) for bound in (low, high))
-        return click.IntRange(lowest, highest)
+        return WholeNumber(lowest, highest)
     return click.FloatRange(low, high, min_open=low_open, max_open=high_open)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from diffuse_cli.catalog import POINT_FILES
 from diffuse_cli.datasets.dataset import Dataset, standardise
 from diffuse_cli.datasets.files.array_file import read_array
 from diffuse_cli.datasets.files.checks import check_spread, check_values, with_findings
@@ -20,7 +21,6 @@ from diffuse_cli.errors import DiffuseError
 
 _TEXT, _ARRAY = (".csv", ".tsv", ".txt", ".dat", ".tab"), (".npy", ".npz")
 _SHEET = {".xlsx": read_excel, ".xlsm": read_excel, ".parquet": read_parquet, ".pq": read_parquet}
-_KNOWN = (*_TEXT, *_ARRAY, ".xlsx", ".parquet")
 
 _log = logging.getLogger(__name__)
 
@@ -138,7 +138,7 @@ def _open(options: ReadOptions) -> Table:
     suffix = place.suffix.lower()
     if suffix not in (*_TEXT, *_ARRAY, *_SHEET):
         what = f"files that end in {suffix}" if suffix else "files without an ending"
-        raise DiffuseError(f"{path}: {what} cannot be read; known are {', '.join(_KNOWN)}.")
+        raise DiffuseError(f"{path}: {what} cannot be read; known are {', '.join(POINT_FILES)}.")
     if not place.is_file():
         raise DiffuseError(f"{path} is not a file but a device or a pipe; save what comes from it first.")
     if suffix in _ARRAY:
@@ -168,4 +168,4 @@ def _missing(place: Path, path: str) -> str:
 
 def _examples(folder: Path) -> str:
     names = sorted(name for name in os.listdir(folder) if Path(name).suffix.lower() in _TEXT + _ARRAY)
-    return f", like {folder / names[0]}" if names else f" that ends in {', '.join(_KNOWN)}"
+    return f", like {folder / names[0]}" if names else f" that ends in {', '.join(POINT_FILES)}"

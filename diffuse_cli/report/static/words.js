@@ -25,8 +25,8 @@ function fillMetrics({ columns, rows, others, samples, excess }) {
     const row = element("tr");
     row.append(element("td", name), element("td", floor));
     for (const [value, alike] of cells) {
-      const cell = element("td", value, alike ? "on" : "off");
-      cell.title = alike ? "indistinguishable from truth" : "differs from truth";
+      const cell = element("td", value, alike === null ? "unsure" : alike ? "on" : "off");
+      cell.title = alike === null ? `cannot judge (n = ${n})` : alike ? "indistinguishable from truth" : "differs from truth";
       row.append(cell);
     }
     row.append(element("td", n));
@@ -34,7 +34,8 @@ function fillMetrics({ columns, rows, others, samples, excess }) {
   });
   if (rows.length) byId("distances").append(head, ...body);
   byId("about-distances").textContent = `${samples.toLocaleString("en")} samples of each sampler. The noise floor is the distance between two draws `
-    + "of the truth, ± its standard deviation. ✓ is indistinguishable from truth with this number of points, ✕ differs.";
+    + "of the truth, ± its standard deviation. ✓ is indistinguishable from truth with n points, ✕ differs, "
+    + "? cannot be judged by so few.";
   fillList("likelihood", others);
   byId("excess-section").hidden = excess === null;
   if (excess) keepDrawn(byId("excess"), excessChart(excess));
