@@ -17,7 +17,7 @@ from diffuse_cli.models.draw import Drawn
 
 STDOUT = Path("-")
 _KNOWN = (".npz", ".npy", ".csv")
-_DIGITS = 7  # of a column's scale that are written at least: about what single precision has in model space
+_DIGITS = 6  # of a column's scale that are written at least: about what single precision has in model space
 _MORE = 4  # decimals that are tried beyond these before all are written
 _ALL = 400  # decimals: as many as any float64 has
 
@@ -75,7 +75,7 @@ def write_log_p(
 
 def _told_apart(points: np.ndarray, scale: np.ndarray) -> list[list[str]]:
     """The columns of points [n, d] as text: each with as many decimals as tell its values apart, and at least those of
-    a ten-millionth of its `scale` [d]; with all that a float64 has where the scale is 0."""
+    a millionth of its `scale` [d]; with all that a float64 has where the scale is 0."""
     return [_column(column, float(each)) for column, each in zip(np.asarray(points, float).T, scale, strict=True)]
 
 

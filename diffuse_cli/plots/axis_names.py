@@ -43,7 +43,7 @@ def ticks_between(low: float, high: float) -> Ticks:
     if not (math.isfinite(span) and span > 0):
         return Ticks(0.0, 0)
     if max(abs(low), abs(high)) > _FAR * span:
-        step = 10.0 ** math.ceil(math.log10(span))
+        step = 10.0 ** math.floor(math.log10(span))
         offset = round(round((low + high) / 2 / step) * step, max(0, -round(math.log10(step))))
     largest = max(abs(low - offset), abs(high - offset))
     usual = _SMALL <= largest < _LARGE

@@ -124,5 +124,8 @@ def _draw(layout: Rows, row: int, place: int, cloud: np.ndarray, scene: Scene, c
 def _name_rows(panels: list[Axes], theme: Theme) -> None:
     """Write 'data' and 'model' at the left of the panels of the first column, which may be of any kind."""
     for axes, name, color in zip(panels, ("data", "model"), (theme.data, theme.model), strict=False):
+        if label := axes.get_ylabel():
+            axes.set_ylabel(f"{name}\n{label}")
+            continue
         beside = {"xytext": (-10, 0), "textcoords": "offset points", "rotation": 90, "ha": "center", "va": "center"}
         axes.annotate(name, (0, 0.5), xycoords="axes fraction", color=color, **beside)
