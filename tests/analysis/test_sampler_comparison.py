@@ -101,12 +101,12 @@ def test_the_floor_is_computed_once(model, monkeypatch):
 
 def test_samples_that_are_not_finite_leave_an_empty_cell(model, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "lab").mkdir()
-    (tmp_path / "lab" / "lost.py").write_text(
+    (tmp_path / "lost_lab").mkdir()
+    (tmp_path / "lost_lab" / "lost.py").write_text(
         "from diffuse_cli.samplers.base import Sampler, State\n\n"
         "def lost():\n    return Sampler(lambda predict, state, now, nxt, key: State(state.x / 0, state.x))\n"
     )
-    lost, good = compare(model, ["lab.lost:lost", "ddim"], (5,)).cells
+    lost, good = compare(model, ["lost_lab.lost:lost", "ddim"], (5,)).cells
     assert (lost.score, lost.ends, lost.rms, lost.seconds, lost.evals) == (None, None, None, None, 5)
     assert good.score.value > 0
 

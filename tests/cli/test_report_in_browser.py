@@ -4,7 +4,6 @@ none."""
 import json
 import re
 import shutil
-import time
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +18,19 @@ from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 
+from tests.cli.browser import (  # noqa: E402
+    dot_of,
+    media,
+    move_slider,
+    pixels,
+    screen,
+    settled,
+    slider,
+    switch,
+    until,
+)
+
 NAME = "<img src=x onerror=document.body.remove()>é☃ & 'so'"
-PATIENCE = 20  # seconds: only what never comes is waited for so long
 
 
 def _found(*names):
@@ -59,67 +69,12 @@ def file(browser, trained, tmp_path_factory):
 def opened(browser, file):
     """The page freshly opened on a desk, at rest; afterwards, that it had nothing to complain about."""
     browser.get_log("browser")
-    _screen(browser, 1200, 900)
-    _media(browser, ("prefers-reduced-motion", "reduce"), ("prefers-color-scheme", "light"))
+    screen(browser, 1200, 900)
+    media(browser, ("prefers-reduced-motion", "reduce"), ("prefers-color-scheme", "light"))
     browser.get(file.as_uri())
-    _settled(browser)
+    settled(browser)
     yield browser
     assert browser.get_log("browser") == []
-
-
-def _screen(browser, width, height, mobile=False):
-    said = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", said)
-
-
-def _media(browser, *features):
-    said = [{"name": name, "value": value} for name, value in features]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": said})
-
-
-def _settled(browser):
-    """Wait until all that was asked for has been drawn: two frames of the screen."""
-    browser.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
-
-
-def _until(condition):
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.02)
-
-
-def pixels(browser):
-    """What every panel shows now."""
-    _settled(browser)
-    return browser.execute_script("return [...document.querySelectorAll('canvas')].map((each) => each.toDataURL())")
-
-
-def move_slider(browser, t):
-    script = """
-        const slider = document.querySelector("input[type=range]");
-        slider.value = arguments[0];
-        slider.dispatchEvent(new Event("input", {bubbles: true}));
-    """
-    browser.execute_script(script, t)
-
-
-def slider(browser):
-    return float(browser.find_element(By.ID, "time").get_attribute("value"))
-
-
-def switch(browser, css):
-    browser.execute_script("document.querySelector(arguments[0]).click()", css)
-
-
-def dot_of(browser, panel):
-    """Where some point is now, in pixels from the middle of a panel's canvas."""
-    script = """
-        const {brush, journey} = panels[arguments[0]];
-        const places = kind.places(brush, journey, journey.now);
-        return [brush.left + places[0] - brush.canvas.clientWidth / 2, places[1] - brush.height / 2];
-    """
-    return browser.execute_script(script, panel)
 
 
 def test_it_opens_and_fetches_nothing(opened):
@@ -189,17 +144,17 @@ def test_the_keyboard_plays_and_steps(opened):
     body.send_keys(Keys.ARROW_LEFT, Keys.ARROW_LEFT)
     assert slider(opened) == pytest.approx(0.98)
     body.send_keys(Keys.SPACE)
-    _until(lambda: slider(opened) < 0.9)
+    until(lambda: slider(opened) < 0.9)
     assert opened.find_element(By.ID, "play").get_attribute("aria-label") == "Pause"
     body.send_keys(Keys.SPACE)
     rests = slider(opened)
-    _settled(opened)
+    settled(opened)
     assert slider(opened) == rests
     body.send_keys(Keys.HOME)
     assert slider(opened) == 0
     switch(opened, "input[value=forward]")
     opened.find_element(By.ID, "play").click()
-    _until(lambda: slider(opened) > 0.02)
+    until(lambda: slider(opened) > 0.02)
     opened.find_element(By.ID, "time").send_keys(Keys.SPACE)
     assert opened.find_element(By.ID, "play").get_attribute("aria-label") == "Play"
 
@@ -208,10 +163,10 @@ def test_the_keyboard_plays_and_steps(opened):
 def test_it_plays_to_the_end_by_itself_unless_less_motion_is_wanted(opened, file):
     assert slider(opened) == 0
     assert opened.find_element(By.ID, "play").get_attribute("aria-label") == "Play"
-    _media(opened, ("prefers-reduced-motion", "no-preference"))
+    media(opened, ("prefers-reduced-motion", "no-preference"))
     opened.get(file.as_uri())
     assert opened.find_element(By.ID, "play").get_attribute("aria-label") == "Pause"
-    _until(lambda: 0 < slider(opened) < 1)
+    until(lambda: 0 < slider(opened) < 1)
 
 
 @pytest.mark.slow
@@ -260,8 +215,8 @@ def test_density_field_and_colours_can_be_switched(opened):
 def test_light_and_dark(opened):
     ground = "return getComputedStyle(document.body).backgroundColor"
     light, drawn = opened.execute_script(ground), pixels(opened)
-    _media(opened, ("prefers-reduced-motion", "reduce"), ("prefers-color-scheme", "dark"))
-    _settled(opened)
+    media(opened, ("prefers-reduced-motion", "reduce"), ("prefers-color-scheme", "dark"))
+    settled(opened)
     dark = opened.execute_script(ground)
     assert dark != light
     assert pixels(opened) != drawn
@@ -272,8 +227,8 @@ def test_light_and_dark(opened):
 
 @pytest.mark.slow
 def test_on_a_phone_nothing_sticks_out(opened):
-    _screen(opened, 360, 740, mobile=True)
-    _settled(opened)
+    screen(opened, 360, 740, mobile=True)
+    settled(opened)
     assert opened.execute_script("return [document.documentElement.scrollWidth, innerWidth]") == [360, 360]
     where = "return [...document.querySelectorAll('canvas')].map((each) => [each.offsetLeft, each.offsetTop])"
     (left, top), (right, beside), (below, lower) = opened.execute_script(where)
@@ -385,7 +340,7 @@ def test_metrics_are_shown_as_text(opened, tmp_path, file):
     }
     (tmp_path / "r.html").write_bytes(page.render(document))
     opened.get((tmp_path / "r.html").as_uri())
-    _settled(opened)
+    settled(opened)
     cells = [cell.text for cell in opened.find_elements(By.CSS_SELECTOR, "#distances td")]
     assert cells == ["<b>w2</b>", "0.1 ± 0.02", "0.11", "0.5", "2,000"]
     assert [cell.text for cell in opened.find_elements(By.CSS_SELECTOR, "#distances th")][3] == "</script><b>"

@@ -82,18 +82,9 @@ def evaluate(
     if (missing := quality_tables.metrics_left_out(result)) is not None:
         terminal.note(missing)
     if as_json:
-        terminal.print_json(
-            {
-                "run": str(model.folder),
-                "dataset": model.config.dataset,
-                "n": count,
-                "sampler": method.sampler,
-                "steps": method.steps,
-                "evals": result.drawn.evals,
-                "clipped": result.drawn.clipped,
-                **_document(result),
-            }
-        )
+        head = {"run": str(model.folder), "dataset": model.config.dataset, "n": count, "sampler": method.sampler}
+        spent = {"steps": method.steps, "evals": result.drawn.evals, "clipped": result.drawn.clipped}
+        terminal.print_json({**head, **spent, **_document(result)})
         return
     preview.show_samples(result.drawn.samples, dataset, model.view, seed=seed + 1)
     _print(result)
