@@ -1,6 +1,6 @@
 """What `train` makes of a user's file: the default beside other settings, for files that are drawn from known laws.
 
-`python benchmarks/own_data.py [LAW …] [--rows N …] [--seeds N] [--grid]` writes each file, trains on it as
+`python benchmarks/own_data.py [LAW …] [--rows N …] [--seeds N …] [--grid]` writes each file, trains on it as
 `diffuse train` does, and prints
 
 - gap: KL(law ‖ model) in nats, the NLL by the probability-flow ODE of the best averaged weights on held-out loss, over
@@ -43,6 +43,9 @@ GRID = (
     {"lr": 0.02},
     {"ema": 0.99},
     {"weight_decay": 0.01, "width": 16},
+    {"weight_decay": 0.1, "width": 32},
+    {"weight_decay": 0.3, "width": 128},
+    {"weight_decay": 0.3, "lr": 0.002},
 )
 
 
@@ -143,13 +146,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("laws", nargs="*", metavar="LAW", help=", ".join(LAWS))
     parser.add_argument("--rows", type=int, nargs="+", default=[800])
-    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--grid", action="store_true")
     asked = parser.parse_args()
     for name in asked.laws or LAWS:
         law = LAWS[name]()
         for rows in asked.rows:
-            for seed in range(asked.seeds):
+            for seed in asked.seeds:
                 print(f"\n{name}, {rows} rows, seed {seed}\n    gap  stderr    last    step seconds  above best")
                 with tempfile.TemporaryDirectory() as place:
                     file = Path(place, "points.csv")
