@@ -87,5 +87,8 @@ def _serve() -> None:
             answer: Any = style.save_figure(drawing(), path)
         except Exception as error:
             answer = error
-        pickle.dump(answer, answers)
-        answers.flush()
+        try:
+            pickle.dump(answer, answers)
+            answers.flush()
+        except BrokenPipeError:  # the first process has been killed
+            os._exit(0)
