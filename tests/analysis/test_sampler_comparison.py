@@ -81,6 +81,7 @@ def test_the_gap_of_a_flow_solver_closes_and_what_is_random_has_none(model):
     np.testing.assert_allclose(np.linalg.norm(last.ends - found.exact, axis=1), last.gaps)
 
 
+@pytest.mark.slow
 def test_a_cell_is_what_evaluate_would_say(model):
     found = compare(model, ["ddim"], (10,), metric="energy")
     (cell,) = found.cells

@@ -43,6 +43,7 @@ def test_the_document_that_scripts_rely_on(outputs):
     assert not (outputs / "small" / "figures" / "compare.png").exists()
 
 
+@pytest.mark.slow
 def test_the_error_of_ddim_falls(folder):
     cells = call(*EXACT, "--sampler", "ddim", "--evals", "5,20,80", "--json").json["cells"]
     gaps = [cell["gap_rms"] for cell in cells]
@@ -83,6 +84,7 @@ def test_a_file_is_compared_with_its_held_out_rows(folder):
     assert len(call("compare", "--exact", *words, "--json").json["cells"]) == 2
 
 
+@pytest.mark.slow
 def test_the_grid_and_any_metric_can_be_chosen_and_a_budget_too_small_is_left_out_with_a_note(folder):
     words = ["--sampler", "rk4", "--sampler", "ddim", "--evals", "3,6", "--metric", "precision", "--grid", "uniform"]
     result = call(*EXACT, *words, "--json")

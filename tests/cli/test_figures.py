@@ -205,6 +205,7 @@ def test_the_reverse_process_alone_shows_the_frames_of_both_rows(outputs, drawn)
     np.testing.assert_allclose(alone, both[:3:-1], atol=1e-6)  # the lower row is read from right to left
 
 
+@pytest.mark.slow
 def test_the_kl_of_a_schedule_is_the_doctors(outputs, drawn):
     words = "--dataset moons --schedule sigmoid:start=1e-5,end=5e-3 --timesteps 100"
     assert call("plot-schedule", *words.split(), "--out", "f.png", "--dpi", 50).code == 0

@@ -61,6 +61,7 @@ def test_the_exact_denoiser_of_a_file_repeats_its_training_points(of_file):
     assert np.quantile(nearest, 0.9) < 1e-3  # a few end between two of them: fifty steps are not infinitely many
 
 
+@pytest.mark.slow
 def test_the_exact_denoiser_of_a_file_has_a_folder_for_each_choice_of_rows(of_file):
     words = ("sample", "--exact", "-n", 20, "--json", "--dataset", "file:mine.csv")
     assert call(*words).json["run"] == "outputs/memorised-mine-cosine-T1000-seed0"
@@ -95,7 +96,7 @@ def test_the_exact_denoiser_bears_a_schedule_that_leaves_no_signal(tmp_path, mon
 def test_the_bound_is_above_the_likelihood_part_by_part(tmp_path, monkeypatch):
     """Of a perfect denoiser: less so with the variance that belongs to it."""
     monkeypatch.chdir(tmp_path)
-    words = ("likelihood", "--exact", "--dataset", "bimodal:distance=4,std=0.5", "-n", 2000, "--no-mass", "--bound")
+    words = ("likelihood", "--exact", "--dataset", "bimodal:distance=4,std=0.5", "-n", 800, "--no-mass", "--bound")
     few, many = (call(*words, "--timesteps", timesteps, "--json").json for timesteps in (10, 100))
     for said, timesteps in ((few, 10), (many, 100)):
         assert set(said["bound"]) == {"small", "large", "learned"}
@@ -149,6 +150,7 @@ def test_likelihood_of_a_gaussian_pair_is_its_closed_form(tmp_path, monkeypatch)
     assert said["gap"] is None  # the points are nobody's draws
 
 
+@pytest.mark.slow
 def test_detail_finer_than_the_grid_is_said(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = ("likelihood", "--exact", "-n", 5, "--dataset")
@@ -160,6 +162,7 @@ def test_detail_finer_than_the_grid_is_said(tmp_path, monkeypatch):
     assert not said["mass_resolved"]
 
 
+@pytest.mark.slow
 def test_the_seed_decides_the_directions(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     np.savetxt("points.csv", np.random.default_rng(0).normal(size=(3, 5)), delimiter=",")

@@ -58,6 +58,7 @@ def test_the_commands_in_the_page_make_it_again(outputs):
     assert Path("a.html").read_bytes() == Path("b.html").read_bytes()
 
 
+@pytest.mark.slow
 def test_each_sampler_stands_beside_the_same_floors(outputs, monkeypatch):
     monkeypatch.setattr(facts, "JUDGED", 150)
     monkeypatch.setattr(facts, "_REPEATS", 3)

@@ -81,7 +81,7 @@ def test_by_default_all_that_have_an_order_are_verified():
 ANOTHER = ["--dataset file:points.csv", "--schedule linear", "--times 1,0.3 --timesteps 50"]
 
 
-@pytest.mark.parametrize("words", few_fast(ANOTHER, ANOTHER[0], ANOTHER[2]))
+@pytest.mark.parametrize("words", few_fast(ANOTHER, ANOTHER[2]))
 def test_another_schedule_another_stretch_and_a_file(words):
     np.savetxt("points.csv", np.random.default_rng(0).normal(size=(60, 2)), delimiter=",")
     result = call("verify", *QUICK[:2], *words.split(), "--sampler", "heun", "--json")

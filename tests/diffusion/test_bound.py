@@ -81,6 +81,7 @@ def test_the_bound_lies_above_the_entropy(variance, x64):
     assert total < entropy + limit + 3 * stderr
 
 
+@pytest.mark.slow
 def test_a_longer_chain_has_a_tighter_bound(x64):
     law = exact.mixture(jnp.array([[0.8, 0.5], [-0.7, -0.2]]), 0.3)
     rng = np.random.default_rng(0)
