@@ -7,15 +7,38 @@ if TYPE_CHECKING:
     from diffuse_cli.analysis.quality import Nll, Quality
     from diffuse_cli.metrics.noise_floors import Score
 
+_MOST_DECIMALS = 6
 DISTANCES = ("distance", "model", "noise floor", "n", "")
+
+
+def rounded_to(value: float, spread: float | None) -> str:
+    """A value with the digits that its standard error allows: as many decimals as two digits of that need.
+
+    >>> rounded_to(3.42794, 0.5709), rounded_to(0.010812, 0.00153), rounded_to(1234.5, 60.0), rounded_to(0.5, None)
+    ('3.43', '0.0108', '1234', '0.5')
+    """
+    if spread is None or not math.isfinite(spread) or spread <= 0:
+        return f"{value:.4g}"
+    return f"{value:.{min(max(1 - math.floor(math.log10(spread)), 0), _MOST_DECIMALS)}f}"
+
+
+def with_spread(value: float, spread: float | None) -> str:
+    """A value and its standard error, to the same decimal; the value alone where that is unknown.
+
+    >>> with_spread(3.42794, 0.5709), with_spread(0.010812, 0.00153), with_spread(0.5, None)
+    ('3.43 ± 0.57', '0.0108 ± 0.0015', '0.5')
+    """
+    if spread is None or not math.isfinite(spread):
+        return rounded_to(value, None)
+    return f"{rounded_to(value, spread)} ± {rounded_to(spread, spread)}"
 
 
 def distance_row(name: str, score: "Score") -> tuple[str, str, str, str, str]:
     """One distance under the headings DISTANCES: its value, its noise floor, the number of points, and the verdict."""
     return (
         name,
-        f"{score.value:.4g}",
-        f"{score.floor:.4g} ± {score.floor_std:.2g}",
+        rounded_to(score.value, score.floor_std),
+        with_spread(score.floor, score.floor_std),
         f"{score.n:,}",
         verdict(score),
     )
@@ -38,12 +61,11 @@ def nll_rows(nll: "Nll") -> list[tuple[str, str]]:
     if nll.failed:
         return [("NLL", f"unknown: the ODE solver failed at {nll.failed:,} of {nll.n:,} points")]
     if nll.gap is None:
-        spread = "" if nll.stderr is None else f" ± {nll.stderr:.4f}"
-        return [("NLL", f"{nll.value:.4f}{spread} nats (n = {nll.n:,})")]
+        return [("NLL", f"{with_spread(nll.value, nll.stderr)} nats (n = {nll.n:,})")]
     return [
-        ("NLL", f"{nll.value:.4f} nats"),
+        ("NLL", f"{rounded_to(nll.value, nll.stderr)} nats"),
         ("entropy of the truth", f"{nll.entropy:.4f} nats"),
-        ("their gap, KL(truth ‖ model)", f"{nll.gap:.4f} ± {nll.stderr:.4f} nats"),
+        ("their gap, KL(truth ‖ model)", f"{with_spread(nll.gap, nll.stderr)} nats"),
     ]
 
 
@@ -54,10 +76,12 @@ def other_rows(quality: "Quality") -> list[tuple[str, str]]:
         worst = max(zip(*quality.excess[:3], strict=True), key=lambda row: row[1] - row[2])
         rows.append(("excess loss, all levels", f"{quality.excess.total:.4f} nats, most at log-SNR {worst[0]:.1f}"))
     if (memory := quality.memorisation) is not None:
-        spread = f" ± {memory.nearer_stderr:.3f}" if math.isfinite(memory.nearer_stderr) else ""
         right = "½ is right" if memory.judges else f"cannot judge (n = {memory.held_out})"
         rows += [
-            ("nearer to a training point", f"{memory.nearer:.3f}{spread} than new data; {right}"),
+            (
+                "nearer to a training point",
+                f"{with_spread(memory.nearer, memory.nearer_stderr)} than new data; {right}",
+            ),
             ("nearest training point", f"{memory.median:.4g}; of new data {memory.held_out_median:.4g} (medians)"),
         ]
     return rows

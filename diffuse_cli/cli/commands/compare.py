@@ -164,7 +164,7 @@ def _print(comparison: "Comparison", metric: str) -> None:
             cell.method.sampler,
             str(cell.method.steps),
             str(cell.evals),
-            "not finite" if cell.score is None else f"{cell.score.value:.4g}",
+            "not finite" if cell.score is None else quality_tables.rounded_to(cell.score.value, cell.score.floor_std),
             "" if cell.score is None else quality_tables.verdict(cell.score).removesuffix(" from truth"),
             *("-" if gap is None else f"{gap:.2g}" for gap in (cell.rms, cell.median)),
             "-" if cell.seconds is None else f"{cell.seconds:.1f}",
@@ -173,7 +173,7 @@ def _print(comparison: "Comparison", metric: str) -> None:
     ]
     header = ("sampler", "steps", "evals", metric, "from truth", "gap, rms", "median", "seconds")
     terminal.print_table(rows, header=header)
-    click.echo(f"  noise floor of {metric}: {comparison.floor[0]:.4g} ± {comparison.floor[1]:.2g}")
+    click.echo(f"  noise floor of {metric}: {quality_tables.with_spread(*comparison.floor)}")
 
 
 def _draw(

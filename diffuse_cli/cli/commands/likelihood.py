@@ -264,7 +264,7 @@ def _print_bounds(result: _Result, timesteps: int) -> None:
 def _with_error(value: float | None, stderr: float | None) -> str:
     if value is None:
         return "unknown"
-    return f"{value:.4f}" + ("" if stderr is None else f" ± {stderr:.4f}")
+    return quality_tables.with_spread(value, stderr)
 
 
 def _rows(result: _Result, dim: int) -> list[tuple[str, str]]:
