@@ -82,3 +82,6 @@ def test_whole_numbers_may_have_an_exponent():
     assert "\nsteps = 2500\n" in call("train", "--dry-run", "--steps", "2.5e3").out
     assert "\nwarmup = 100\n" in call("train", "--dry-run", "--set", "warmup=1e2").out
     assert call("train", "--dry-run", "--steps", "1e-3").code == 2
+    for line in ("sample -n 1e1.5", "compare --ends 1e9", "plot-forward --seed 1e10", "explain --seed 5e9"):
+        assert "is not" in call(*line.split()).err, line
+    assert "5000000000 is not in the range" in call("explain", "--seed", "5e9").err

@@ -28,7 +28,7 @@ Examples:
     show_default=True,
     help="Data to noise, noise to samples, or there and back.",
 )
-@options.option("--frames", type=click.IntRange(4, 1000), default=60, show_default=True, help="How many frames.")
+@options.option("--frames", type=options.WholeNumber(4, 1000), default=60, show_default=True, help="How many frames.")
 @options.option(
     "--fps", type=click.FloatRange(1, 50), default=20, show_default=True, help="Frames a second; the ends stay longer."
 )
@@ -40,14 +40,16 @@ Examples:
 )
 @options.option(
     "--tail",
-    type=click.IntRange(0, 1000),
+    type=options.WholeNumber(0, 1000),
     default=8,
     show_default=True,
     help="How many frames long the tails of points are; 0 for none. Histograms and curves have none.",
 )
 @options.count(2, 2000, "points")
 @options.seed
-@options.option("--size", type=click.IntRange(160, 2160), default=480, show_default=True, help="The width in pixels.")
+@options.option(
+    "--size", type=options.WholeNumber(160, 2160), default=480, show_default=True, help="The width in pixels."
+)
 @options.option("--dark", is_flag=True, help="Light on dark.")
 @options.out_option(
     check_animation_path, "Where to: .gif, .webp, or .mp4, which needs ffmpeg.", shown="the figures/ of the run"

@@ -29,7 +29,7 @@ from diffuse_cli.cli.options.model import (
 )
 from diffuse_cli.cli.options.output import FigureOutput, figure_output, launch, open_option, out_option, place_in_run
 from diffuse_cli.cli.options.settings import Settings, gathered, setting, settings_options
-from diffuse_cli.cli.options.types import ChoiceParam, Counts, Duration, Numbers, option
+from diffuse_cli.cli.options.types import ChoiceParam, Counts, Duration, Numbers, WholeNumber, option
 
 __all__ = [
     "ChoiceParam",
@@ -43,6 +43,7 @@ __all__ = [
     "RunOption",
     "RunsOption",
     "Settings",
+    "WholeNumber",
     "as_json",
     "common",
     "complete_run",

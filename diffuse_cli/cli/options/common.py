@@ -8,7 +8,7 @@ from typing import Generic, NamedTuple, TypeVar
 import click
 from click.core import ParameterSource
 
-from diffuse_cli.cli.options.types import Command, Decorator, Option, grouped, option
+from diffuse_cli.cli.options.types import Command, Decorator, Option, WholeNumber, grouped, option
 from diffuse_cli.figures.options import MOST_AT_ONCE
 
 _T = TypeVar("_T")
@@ -52,7 +52,7 @@ def repeats(command: Command) -> Command:
     """`--repeats`, for a command that sets figures beside their noise floors."""
     return option(
         "--repeats",
-        type=click.IntRange(2, 1000),
+        type=WholeNumber(2, 1000),
         default=20,
         show_default=True,
         help="Pairs of draws of the truth behind each noise floor.",
@@ -64,7 +64,7 @@ def count(at_least: int, default: int | None, of_what: str, *, shown: str | None
     return option(
         "-n",
         "--count",
-        type=click.IntRange(at_least, MOST_AT_ONCE),
+        type=WholeNumber(at_least, MOST_AT_ONCE),
         default=default,
         show_default=shown or True,
         help=f"How many {of_what}.",
@@ -74,7 +74,7 @@ def count(at_least: int, default: int | None, of_what: str, *, shown: str | None
 def seed(command: Command) -> Command:
     """`--seed`, for a command that draws."""
     return option(
-        "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of what is drawn."
+        "--seed", type=WholeNumber(0, 2**32 - 1), default=0, show_default=True, help="Seed of what is drawn."
     )(command)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from diffuse_cli.cli.options.types import Decorator, grouped, option
+from diffuse_cli.cli.options.types import Decorator, WholeNumber, grouped, option
 from diffuse_cli.plots.formats import Look, check_path
 
 if TYPE_CHECKING:
@@ -88,6 +88,6 @@ def figure_output(shown: str) -> Decorator:
             show_default="what suits it",
             help="How wide; text keeps its size.",
         ),
-        option("--dpi", type=click.IntRange(20, 1200), default=200, show_default=True, help="Resolution of a .png."),
+        option("--dpi", type=WholeNumber(20, 1200), default=200, show_default=True, help="Resolution of a .png."),
         open_option("the figure"),
     )
