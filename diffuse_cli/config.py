@@ -18,7 +18,7 @@ from msgspec import Meta
 
 from diffuse_cli.catalog import parse
 from diffuse_cli.errors import DiffuseError, UsageError, unknown
-from diffuse_cli.files import decode
+from diffuse_cli.files import CONTROL, decode
 
 # Bounds from above keep what a typing error, or a file from elsewhere, asks for within what a computer can do.
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
@@ -96,8 +96,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     seed: Annotated[Annotated[int, Meta(ge=0, lt=2**32)], Meta(description="Seed of data, weights and noise.")] = 0
 
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # a terminal obeys these
-
 _EXPONENT = re.compile(r"\+?\d+(\.\d*)?[eE]\+?\d{1,2}")
 
 FIELDS: dict[str, msgspec.structs.FieldInfo] = {field.name: field for field in msgspec.structs.fields(Config)}
@@ -163,7 +161,7 @@ def make(values: Mapping[str, Any], source: str = "settings") -> Config:
         value = getattr(config, name)
         if isinstance(value, float) and not math.isfinite(value):
             raise UsageError(f"{source}: {name} is {value}, not a finite number")
-        if isinstance(value, str) and (wrong := _CONTROL.search(value)):
+        if isinstance(value, str) and (wrong := CONTROL.search(value)):
             raise UsageError(f"{source}: {name} contains the control character {wrong[0]!r}")
     for kind in sorted(CHOICES):
         if (choice := getattr(config, kind)) is not None:

@@ -1,13 +1,16 @@
-"""Files written whole or not at all, text with a byte order mark, and what JSON has no word for."""
+"""Files written whole or not at all, text with byte order marks or control characters, what JSON has no word for."""
 
 import codecs
 import math
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from diffuse_cli.errors import DiffuseError
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # a terminal obeys these
 
 
 def write_file(path: Path, data: bytes) -> None:

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from diffuse_cli.datasets.dataset import equal_rows
 from diffuse_cli.diffusion import exact
-from diffuse_cli.models.build import equal_rows
 
 _MOST = 2048  # kernels; of more points every second, third, … is used
 _FOLDS = 5

@@ -1,36 +1,14 @@
 """The rows of the tables that show a Quality."""
 
-import math
 from typing import TYPE_CHECKING
+
+from diffuse_cli.analysis.digits import rounded_to, with_spread
 
 if TYPE_CHECKING:
     from diffuse_cli.analysis.quality import Nll, Quality
     from diffuse_cli.metrics.noise_floors import Score
 
-_MOST_DECIMALS = 6
 DISTANCES = ("distance", "model", "noise floor", "n", "")
-
-
-def rounded_to(value: float, spread: float | None) -> str:
-    """A value with the digits that its standard error allows: as many decimals as two digits of that need.
-
-    >>> rounded_to(3.42794, 0.5709), rounded_to(0.010812, 0.00153), rounded_to(1234.5, 60.0), rounded_to(0.5, None)
-    ('3.43', '0.0108', '1234', '0.5')
-    """
-    if spread is None or not math.isfinite(spread) or spread <= 0:
-        return f"{value:.4g}"
-    return f"{value:.{min(max(1 - math.floor(math.log10(spread)), 0), _MOST_DECIMALS)}f}"
-
-
-def with_spread(value: float, spread: float | None) -> str:
-    """A value and its standard error, to the same decimal; the value alone where that is unknown.
-
-    >>> with_spread(3.42794, 0.5709), with_spread(0.010812, 0.00153), with_spread(0.5, None)
-    ('3.43 ± 0.57', '0.0108 ± 0.0015', '0.5')
-    """
-    if spread is None or not math.isfinite(spread):
-        return rounded_to(value, None)
-    return f"{rounded_to(value, spread)} ± {rounded_to(spread, spread)}"
 
 
 def distance_row(name: str, score: "Score") -> tuple[str, str, str, str, str]:

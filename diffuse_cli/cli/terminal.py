@@ -3,7 +3,6 @@
 import json
 import math
 import os
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -11,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from diffuse_cli.files import finite
+from diffuse_cli.files import CONTROL, finite
 
 if TYPE_CHECKING:
     from diffuse_cli.models.draw import Drawn
 
 quiet = False
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # all but tab and new line
+_HARMLESS = "\t\n"  # control characters that a text may have
 
 
 def note(text: str) -> None:
@@ -39,7 +38,7 @@ def without_controls(text: str) -> str:
     >>> without_controls("red \\x1b[31m")
     'red \\\\x1b[31m'
     """
-    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
+    return CONTROL.sub(lambda found: found[0] if found[0] in _HARMLESS else repr(found[0])[1:-1], text)
 
 
 def show_log() -> None:

@@ -126,6 +126,24 @@ def labelled(classes: Classes, standard: Standardiser, exact: Callable[[], "Law"
     return Dataset(lambda rng, n: classes.draw(rng, n)[0], len(standard.mean), standard, exact=exact, classes=classes)
 
 
+def equal_rows(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The number of the group of equal rows to which each row of points [n, d] belongs, and the sizes of these groups.
+
+    Groups are numbered in the order of their first rows.
+
+    >>> group, sizes = equal_rows(np.array([[5.0], [1.0], [5.0]]))
+    >>> group.tolist(), sizes.tolist()
+    ([0, 1, 0], [2, 1])
+    """
+    order = np.lexsort(points.T)
+    new = np.append(True, (np.diff(points[order], axis=0) != 0).any(axis=1))
+    first, sorted_group = order[new], np.cumsum(new) - 1  # lexsort is stable: the first of a group is its first row
+    number = np.argsort(np.argsort(first))
+    group = np.empty(len(points), int)
+    group[order] = number[sorted_group]
+    return group, np.bincount(group)
+
+
 def scaled(dataset: Dataset, by: float, shift: np.ndarray | float = 0.0) -> Dataset:
     """The Dataset of shift + by · x, for x drawn from `dataset`; in model space it is the same law."""
 

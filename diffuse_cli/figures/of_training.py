@@ -8,7 +8,7 @@ from diffuse_cli.datasets.dataset import Dataset
 from diffuse_cli.diffusion.process import Process
 from diffuse_cli.figures.losses import loss_drawing
 from diffuse_cli.figures.samples import samples_drawing
-from diffuse_cli.figures.strips import forward_drawing, reverse_drawing
+from diffuse_cli.figures.strips import REVERSE_FRAMES, forward_drawing, reverse_drawing
 from diffuse_cli.models import run_folder
 from diffuse_cli.models.draw import Drawn, default_method, draw_samples
 from diffuse_cli.models.model import Model
@@ -50,7 +50,7 @@ class TrainingFigures:
     def begin_samples(self, model: Model, drawn: Drawn) -> None:
         """Have the samples drawn, and the way to them. model: the denoiser of the run; drawn: its `default_draw`."""
         method = default_method(model.config)
-        self._save("reverse", reverse_drawing(model, method, drawn, frames=_FRAMES))
+        self._save("reverse", reverse_drawing(model, method, drawn, frames=REVERSE_FRAMES))
         self._save("samples", samples_drawing(model, method, drawn, self._dataset))
 
     def paths(self) -> list[Path]:

@@ -13,7 +13,7 @@ from jaxtyping import Float, PRNGKeyArray
 
 from diffuse_cli import catalog
 from diffuse_cli.config import Config
-from diffuse_cli.datasets.dataset import Dataset
+from diffuse_cli.datasets.dataset import Dataset, equal_rows
 from diffuse_cli.diffusion import exact
 from diffuse_cli.diffusion.losses import Loss
 from diffuse_cli.diffusion.parameterizations import Parameterization, with_variance
@@ -185,24 +185,6 @@ def split_rows(config: Config, dataset: Dataset) -> Split:
     if size > len(train):
         raise UsageError(f"train_size is {size}, but the file has {rows} rows, of which {len(held_out)} are held out")
     return Split(train[:size], held_out)
-
-
-def equal_rows(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The number of the group of equal rows to which each row of points [n, d] belongs, and the sizes of these groups.
-
-    Groups are numbered in the order of their first rows.
-
-    >>> group, sizes = equal_rows(np.array([[5.0], [1.0], [5.0]]))
-    >>> group.tolist(), sizes.tolist()
-    ([0, 1, 0], [2, 1])
-    """
-    order = np.lexsort(points.T)
-    new = np.append(True, (np.diff(points[order], axis=0) != 0).any(axis=1))
-    first, sorted_group = order[new], np.cumsum(new) - 1  # lexsort is stable: the first of a group is its first row
-    number = np.argsort(np.argsort(first))
-    group = np.empty(len(points), int)
-    group[order] = number[sorted_group]
-    return group, np.bincount(group)
 
 
 def _fill_up(sizes: np.ndarray, wanted: int) -> np.ndarray:

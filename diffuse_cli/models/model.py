@@ -94,10 +94,10 @@ def model_of_run(run: Run, *, trust: bool = True) -> Model:
         folder=run.folder,
         dataset=lambda: run_folder.dataset_of_run(run, trust=trust),
         standard=run.standard,
-        view=run.view,
-        columns=run.columns,
+        view=run.header.view,
+        columns=run.header.columns,
         box=(run.low, run.high),
-        margin=run.margin,
+        margin=run.header.margin,
     )
 
 

@@ -50,16 +50,13 @@ class Header(NamedTuple):
 class Run(NamedTuple):
     """An opened checkpoint.
 
-    standard, view: those of its dataset. columns: the names of its columns. low, high: the bounds [d] of its training
-    points in model space. tensors: its arrays by name. header: what its checkpoint says of it.
+    standard: that of its dataset. low, high: the bounds [d] of its training points in model space. tensors: its arrays
+    by name. header: what its checkpoint says of it.
     """
 
     folder: Path
-    config: Config
     experiment: Experiment
     standard: Standardiser
-    view: str
-    columns: tuple[str, ...]
     low: np.ndarray
     high: np.ndarray
     tensors: dict[str, np.ndarray]
@@ -71,14 +68,14 @@ class Run(NamedTuple):
         return self.folder.name
 
     @property
+    def config(self) -> Config:
+        """Its settings."""
+        return self.header.config
+
+    @property
     def step(self) -> int:
         """The number of optimiser steps so far."""
         return self.header.step
-
-    @property
-    def margin(self) -> float:
-        """How far outside of these bounds samples may lie; older checkpoints had none."""
-        return self.header.margin
 
     def average(self) -> Weights:
         """The averaged weights, for drawing samples. Raises DiffuseError where they do not fit the settings."""
@@ -113,7 +110,8 @@ def create_run_folder(outputs: Path, name: str | None, dataset: str) -> Path:
                 number += 1
     except FileExistsError as error:
         if name is not None and _has_no_checkpoint(outputs / name):
-            return outputs / name
+            (outputs / name / "log.jsonl").unlink(missing_ok=True)  # of the run that was killed
+            return _make(outputs / name, exist_ok=True)
         if not outputs.is_dir():
             raise DiffuseError(f"{outputs} is not a folder") from error
         raise UsageError(
@@ -131,10 +129,10 @@ def _has_no_checkpoint(folder: Path) -> bool:
     return files <= {"config.toml", "log.jsonl", "figures/forward.png"}
 
 
-def _make(folder: Path) -> Path:
-    folder.mkdir()
+def _make(folder: Path, *, exist_ok: bool = False) -> Path:
+    folder.mkdir(exist_ok=exist_ok)
     for part in ("figures", "samples"):
-        (folder / part).mkdir()
+        (folder / part).mkdir(exist_ok=exist_ok)
     return folder
 
 
@@ -229,7 +227,7 @@ def open_run(path: Path, *, trust: bool = False) -> Run:
     experiment = build.build_experiment(header.config, header.dim, trust=trust)
     if experiment.learns_schedule:
         experiment = build.with_learned_schedule(experiment, average_of(experiment, tensors))
-    return Run(folder, header.config, experiment, standard, header.view, header.columns, low, high, tensors, header)
+    return Run(folder, experiment, standard, low, high, tensors, header)
 
 
 def read_run_header(file: Path, *, whole: bool = False) -> Header:

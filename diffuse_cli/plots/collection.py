@@ -103,7 +103,7 @@ def _checked(name: str, column: Column) -> Column:
 def _scene(column: Column, side: float, theme: Theme) -> Scene:
     clouds = [column.data] if column.model is None else [column.data, column.model]
     look = {"view": column.view, "side": side, "theme": theme, "square": True, "columns": column.columns}
-    most = min(MOST_POINTS_SHOWN, *map(len, clouds), len(column.data))
+    most = min(MOST_POINTS_SHOWN, *map(len, clouds))
     return showing_density(make_scene(clouds, reference=column.data, frame=column.data, most=most, **look), column.data)
 
 

@@ -73,7 +73,7 @@ def _new_panels(dim: int, theme: Theme) -> tuple[ThemedFigure, np.ndarray, float
 
 def _mixed(clouds: list[np.ndarray], colors: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """The points [k, d] of all clouds in random order, as many of each, and the colour [k] of each."""
-    count = min(MOST_POINTS_SHOWN // len(clouds), *map(len, clouds), len(clouds[0]))
+    count = min(MOST_POINTS_SHOWN // len(clouds), *map(len, clouds))
     points = np.concatenate([cloud[some_of(len(cloud), count)] for cloud in clouds])
     order = np.random.default_rng(0).permutation(len(points))
     return points[order], np.repeat(colors, count)[order]

@@ -22,6 +22,7 @@ from matplotlib.gridspec import SubplotSpec
 from matplotlib.ticker import MaxNLocator
 from mpl_toolkits.mplot3d import proj3d
 
+from diffuse_cli.datasets.dataset import VIEWS
 from diffuse_cli.errors import DiffuseError, UsageError, unknown
 from diffuse_cli.plots.axis_names import name_axis
 from diffuse_cli.plots.columns import Columns, columns_of
@@ -29,7 +30,6 @@ from diffuse_cli.plots.limits import limits_of
 from diffuse_cli.plots.point_colors import PointColors, principal_axes
 from diffuse_cli.plots.style import Theme
 
-_VIEWS = ("points", "curves")
 MOST_POINTS_SHOWN = 4000  # points in one panel: more are not easier to see, and slow to draw
 _RASTERISE_ABOVE = 5000  # points in one figure: as vectors they would make an SVG large and slow to open
 SMALL_TEXT = 8.5  # points: the font size of notes in a panel
@@ -90,8 +90,8 @@ def kind_of(view: str, dim: int) -> str:
 
     Raises UsageError for an unknown view, and for the view "curves" of samples of one value.
     """
-    if view not in _VIEWS:
-        raise unknown("view", view, _VIEWS)
+    if view not in VIEWS:
+        raise unknown("view", view, VIEWS)
     if view == "curves":
         if dim < 2:
             raise UsageError("the view 'curves' needs samples of at least 2 values; these have 1. Known: points.")

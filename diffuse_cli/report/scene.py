@@ -10,6 +10,7 @@ from diffuse_cli.diffusion.process import Process, angle_of
 from diffuse_cli.figures.paths import Trajectory, forward_trajectory, reverse_trajectory
 from diffuse_cli.models.draw import Method, draw_samples
 from diffuse_cli.models.model import Model
+from diffuse_cli.plots.columns import Columns
 from diffuse_cli.plots.panels import kind_of
 from diffuse_cli.plots.point_colors import by_rank, principal_axes
 from diffuse_cli.plots.style import LIGHT
@@ -129,7 +130,7 @@ def _axis_names(model: Model, projection: Projection) -> list[str]:
     """The names of the coordinates that are drawn: columns, or principal axes; of curves there are none."""
     if projection.kind == "curves":
         return []
-    return ["PC 1", "PC 2"] if projection.kind == "projected" else list(model.columns)
+    return list(Columns(model.columns, "model").of_axes(projection.kind))
 
 
 def noises(data: Trajectory) -> np.ndarray:

@@ -3,13 +3,15 @@
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import msgspec
 import numpy as np
+from jaxtyping import Array
 
 from diffuse_cli.datasets.dataset import Dataset
 from diffuse_cli.errors import DivergedError
@@ -21,6 +23,7 @@ from diffuse_cli.training import loop
 _EVALUATIONS = 20  # held-out losses and checkpoints in a run, more of them at the start, where the loss falls
 OVERFIT, _CHANCE = 1.05, 0.001  # a held-out loss so many times the best one, at this level of significance
 _CHANCE_OF_BEST = 0.05  # the level at which earlier weights are better than later ones
+_NO_ROWS = np.zeros(0, np.float32)
 _DIVERGED = 1e4  # times the first loss: training does not recover from this
 
 
@@ -63,9 +66,9 @@ class Trainer:
         self.state = loop.initial_state(self.experiment) if resume is None else _restore(self.experiment, resume)
         self.step, self.total = int(self.state.step), config.steps or 0  # `build_experiment` has set it
         self.best = math.inf if resume is None else resume.header.best
-        self.best_rows = np.zeros(0, np.float32) if resume is None else resume.tensors.get("held_out.best_rows")
+        self.best_rows = _NO_ROWS if resume is None else resume.tensors.get("held_out.best_rows", _NO_ROWS)
         self.seconds = 0.0 if resume is None else resume.header.seconds
-        self.rows = np.zeros(0, np.float32)
+        self.rows, self.margin = _NO_ROWS, build.margin_for(len(self.data.train))
         self.loss = self.held_out = self.speed = math.nan
         self.first_loss: float | None = None
         if resume is not None:
@@ -79,7 +82,6 @@ class Trainer:
         Raises DivergedError where a loss is not finite or far above the first one, and leaves the last good checkpoint;
         DiffuseError where a file cannot be written.
         """
-        judge = loop.held_out_function(self.experiment, self.data.held_out)
         irreducible = None
         if self._knows_least:
             irreducible = loop.irreducible_loss(self.experiment, self.data.held_out, self.law)
@@ -99,7 +101,7 @@ class Trainer:
                 held_out, due = None, math.floor(_EVALUATIONS * math.sqrt(progress.done))
                 if due > evaluated:
                     least, chance = irreducible.result() if irreducible else (0.0, 0.0)
-                    self.rows = np.asarray(judge(self.state.average))
+                    self.rows = np.asarray(self._judge(self.state.average))
                     held_out = self.held_out = float(self.rows.mean(dtype=np.float64)) - chance
                     self._check(held_out)  # the last update may have broken weights whose losses were still finite
                     record["held_out"] = held_out
@@ -113,6 +115,11 @@ class Trainer:
                 yield Progress(self.step, self.total, progress.loss, held_out, progress.steps_per_second)
         if self.budget is not None:
             run_folder.write_config(self.folder, self.config)
+
+    @cached_property
+    def _judge(self) -> Callable[[Weights], Array]:
+        """The loss of weights on each of the held-out rows."""
+        return loop.held_out_function(self.experiment, self.data.held_out)
 
     @property
     def _knows_least(self) -> bool:
@@ -140,7 +147,7 @@ class Trainer:
             view=self.dataset.view,
             columns=self.dataset.column_names,
             box=(self.low, self.high),
-            margin=build.margin_for(len(self.data.train)),
+            margin=self.margin,
         )
 
     def overfits(self) -> bool:
@@ -151,8 +158,7 @@ class Trainer:
         """
         if not self.held_out > OVERFIT * self.best:
             return False
-        judge = loop.held_out_function(self.experiment, self.data.held_out)
-        return self._is_higher(self.rows, np.asarray(judge(self.best_weights().average)), level=_CHANCE)
+        return self._is_higher(self.rows, np.asarray(self._judge(self.best_weights().average)), level=_CHANCE)
 
     def save(self, file: str = run_folder.NEWEST) -> None:
         """Write a checkpoint of the present state. Raises DiffuseError where it cannot be written.
@@ -170,12 +176,12 @@ class Trainer:
             columns=self.dataset.column_names,
             low=self.low,
             high=self.high,
-            best_rows=np.zeros(0, np.float32) if self.best_rows is None else self.best_rows,
+            best_rows=self.best_rows,
             metadata={
                 "step": str(self.step),
                 "best": repr(self.best),
                 "seconds": repr(self.seconds),
-                "margin": repr(build.margin_for(len(self.data.train))),
+                "margin": repr(self.margin),
             },
         )
 
@@ -195,7 +201,7 @@ class Trainer:
         Among few rows the lowest loss is a chance, and may be that of a network that has hardly been trained. Equal
         rows count once. One row alone shows nothing.
         """
-        if self.best_rows is None or len(self.best_rows) != len(self.rows):  # of an older checkpoint
+        if len(self.best_rows) != len(self.rows):  # of an older checkpoint
             return False
         return not self._is_higher(self.rows, self.best_rows, level=_CHANCE_OF_BEST)
 

@@ -133,6 +133,10 @@ def test_a_folder_that_was_left_before_its_first_checkpoint_is_taken_over(output
     assert result.code == 1
     assert f"diffuse train --config {left / 'config.toml'} --name left" in result.err.replace("outputs/", f"{outputs}/")
     assert run_folder.create_run_folder(outputs, "left", "moons") == left
+    shutil.rmtree(left / "samples")
+    (left / "log.jsonl").write_text('{"step": 10, "loss": 1.0, "seconds": 0.1}\n')
+    assert run_folder.create_run_folder(outputs, "left", "moons") == left
+    assert sorted(path.name for path in left.iterdir()) == ["config.toml", "figures", "samples"]
     (left / "notes.txt").write_text("mine")
     with pytest.raises(DiffuseError, match="exists"):
         run_folder.create_run_folder(outputs, "left", "moons")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from diffuse_cli.analysis import quality_tables
+from diffuse_cli.analysis import digits
 from diffuse_cli.models import run_folder
 from diffuse_cli.report import facts, page
 from tests.cli.conftest import call, rewrite_settings
@@ -74,9 +74,9 @@ def test_each_sampler_stands_beside_the_same_floors(outputs, monkeypatch):
     assert first != second
     said = call("evaluate", "-n", 150, "--repeats", 3, "--metric", "w2", "--json").json
     judged, nll = said["metrics"]["w2"], said["nll"]
-    assert first[0] == quality_tables.rounded_to(judged["value"], judged["floor_std"])
-    assert rows["w2"]["floor"] == quality_tables.with_spread(judged["floor"], judged["floor_std"])
-    assert metrics["others"][0] == ["NLL", f"{quality_tables.rounded_to(nll['value'], nll['stderr'])} nats"]
+    assert first[0] == digits.rounded_to(judged["value"], judged["floor_std"])
+    assert rows["w2"]["floor"] == digits.with_spread(judged["floor"], judged["floor_std"])
+    assert metrics["others"][0] == ["NLL", f"{digits.rounded_to(nll['value'], nll['stderr'])} nats"]
     np.testing.assert_allclose(metrics["excess"][0][0], said["excess_loss"]["by_log_snr"][0][0], rtol=1e-5)
 
 

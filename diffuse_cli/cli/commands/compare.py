@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from diffuse_cli.analysis import quality_tables
+from diffuse_cli.analysis import digits, quality_tables
 from diffuse_cli.cli import options, signals, terminal
 from diffuse_cli.errors import UsageError
 from diffuse_cli.plots.formats import Look
@@ -52,7 +52,7 @@ _MOST = 10_000  # evaluations
 @options.repeats
 @options.option(
     "--ends",
-    type=click.IntRange(1, _MOST),
+    type=options.WholeNumber(1, _MOST),
     metavar="BUDGET",
     help="Which of the budgets the figure of end points shows.  [default: the second]",
 )
@@ -164,7 +164,7 @@ def _print(comparison: "Comparison", metric: str) -> None:
             cell.method.sampler,
             str(cell.method.steps),
             str(cell.evals),
-            "not finite" if cell.score is None else quality_tables.rounded_to(cell.score.value, cell.score.floor_std),
+            "not finite" if cell.score is None else digits.rounded_to(cell.score.value, cell.score.floor_std),
             "" if cell.score is None else quality_tables.verdict(cell.score).removesuffix(" from truth"),
             *("-" if gap is None else f"{gap:.2g}" for gap in (cell.rms, cell.median)),
             "-" if cell.seconds is None else f"{cell.seconds:.1f}",
@@ -173,7 +173,7 @@ def _print(comparison: "Comparison", metric: str) -> None:
     ]
     header = ("sampler", "steps", "evals", metric, "from truth", "gap, rms", "median", "seconds")
     terminal.print_table(rows, header=header)
-    click.echo(f"  noise floor of {metric}: {quality_tables.with_spread(*comparison.floor)}")
+    click.echo(f"  noise floor of {metric}: {digits.with_spread(*comparison.floor)}")
 
 
 def _draw(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from diffuse_cli import catalog
+from diffuse_cli.analysis.digits import decimals_of
 from diffuse_cli.cli import options, signals, terminal
 from diffuse_cli.errors import UsageError
 from diffuse_cli.plots.formats import Look
@@ -256,7 +257,7 @@ def _blocks(table: list[list[str]], count: int) -> list[list[int]]:
 def _decimals(std: "np.ndarray") -> int:
     """The decimals of the two leading digits of the largest standard deviation, but at least 2 and at most 6."""
     largest = float(std.max())
-    return min(max(1 - math.floor(math.log10(largest)), 2), 6) if largest > _ROUNDING else _PLAIN
+    return decimals_of(largest, least=2) if largest > _ROUNDING else _PLAIN
 
 
 def _short(name: str) -> str:

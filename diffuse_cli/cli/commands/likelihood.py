@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from diffuse_cli import catalog
-from diffuse_cli.analysis import quality_tables
+from diffuse_cli.analysis import digits, quality_tables
 from diffuse_cli.cli import options, signals, terminal
 
 if TYPE_CHECKING:
@@ -81,11 +81,11 @@ Keys of --json:
     help="Error allowed to a step of the ODE solver.  [default: 1e-5]",
 )
 @options.option(
-    "--max-steps", type=click.IntRange(1), help="Steps of the solver, after which it gives up.  [default: 500]"
+    "--max-steps", type=options.WholeNumber(1), help="Steps of the solver, after which it gives up.  [default: 500]"
 )
 @options.option(
     "--probes",
-    type=click.IntRange(0),
+    type=options.WholeNumber(0),
     help="Random directions for the divergence, 0 for the exact one.  [default: 0 up to 3 columns, else 8]",
 )
 @options.option("--mass/--no-mass", default=True, show_default=True, help="Integrate p over a grid, up to 2 columns.")
@@ -198,10 +198,11 @@ def _integral(model: "Model", solver: "Solver") -> "Mass | None":
 
 def _read(text: str, dim: int, name: str) -> "np.ndarray":
     """The points [n, dim] of --points, in the grammar of the dataset `file`."""
+    from diffuse_cli.datasets.files.options import ReadOptions
     from diffuse_cli.datasets.files.points import read_points
     from diffuse_cli.errors import DiffuseError
 
-    points = read_points(**catalog.convert_options(catalog.parse("dataset", f"file:{text}")))
+    points = read_points(ReadOptions(**catalog.convert_options(catalog.parse("dataset", f"file:{text}"))))
     if points.shape[1] != dim:
         choose = ""
         if points.shape[1] > dim and "," not in text:
@@ -264,7 +265,7 @@ def _print_bounds(result: _Result, timesteps: int) -> None:
 def _with_error(value: float | None, stderr: float | None) -> str:
     if value is None:
         return "unknown"
-    return quality_tables.with_spread(value, stderr)
+    return digits.with_spread(value, stderr)
 
 
 def _rows(result: _Result, dim: int) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from diffuse_cli.datasets.dataset import Standardiser
+from diffuse_cli.datasets.dataset import Standardiser, equal_rows
 from diffuse_cli.datasets.files.options import ReadOptions
 from diffuse_cli.datasets.files.table import Table, check_shape, listed, spelled
 from diffuse_cli.errors import DiffuseError
@@ -77,8 +77,7 @@ def with_findings(table: Table, standard: Standardiser) -> Table:
 
 def _distinct(points: np.ndarray) -> int:
     """The number of different rows."""
-    rows = np.ascontiguousarray(points + 0.0)  # −0 is 0
-    return len(np.unique(rows.view(f"V{rows.shape[1] * rows.itemsize}")))
+    return len(equal_rows(points)[1])
 
 
 def _far_rows(values: np.ndarray) -> np.ndarray | None:

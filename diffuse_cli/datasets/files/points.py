@@ -19,7 +19,7 @@ from diffuse_cli.datasets.files.text_file import read_text
 from diffuse_cli.datasets.files.values import table_of, without_missing
 from diffuse_cli.errors import DiffuseError
 
-_TEXT, _ARRAY = (".csv", ".tsv", ".txt", ".dat", ".tab"), (".npy", ".npz")
+_ARRAY = (".npy", ".npz")
 _SHEET = {".xlsx": read_excel, ".xlsm": read_excel, ".parquet": read_parquet, ".pq": read_parquet}
 
 _log = logging.getLogger(__name__)
@@ -86,24 +86,12 @@ def file(
     )
 
 
-def read_points(
-    *,
-    path: str,
-    columns: str | None = None,
-    delimiter: str | None = None,
-    decimal: Decimal = "auto",
-    missing: str | None = None,
-    header: Switch = "auto",
-    index: Switch = "auto",
-    label: str | None = None,
-    key: str | None = None,
-) -> np.ndarray:
+def read_points(options: ReadOptions) -> np.ndarray:
     """The points [n, d] in a file, float64. They are read as by `file`, but one point is enough and none need vary.
 
     Raises DiffuseError and UsageError like `file`; flags that they offer are for `--points`.
     """
-    options = ReadOptions(path, columns, delimiter, decimal, missing, header, index, label, key, flag="--points")
-    table = _read(options)
+    table = _read(options._replace(flag="--points"))
     _tell(table)
     return table.points
 
@@ -136,7 +124,7 @@ def _open(options: ReadOptions) -> Table:
     if not place.exists():
         raise DiffuseError(_missing(place, path))
     suffix = place.suffix.lower()
-    if suffix not in (*_TEXT, *_ARRAY, *_SHEET):
+    if suffix not in (*POINT_FILES, *_SHEET):
         what = f"files that end in {suffix}" if suffix else "files without an ending"
         raise DiffuseError(f"{path}: {what} cannot be read; known are {', '.join(POINT_FILES)}.")
     if not place.is_file():
@@ -167,5 +155,5 @@ def _missing(place: Path, path: str) -> str:
 
 
 def _examples(folder: Path) -> str:
-    names = sorted(name for name in os.listdir(folder) if Path(name).suffix.lower() in _TEXT + _ARRAY)
+    names = sorted(name for name in os.listdir(folder) if Path(name).suffix.lower() in POINT_FILES)
     return f", like {folder / names[0]}" if names else f" that ends in {', '.join(POINT_FILES)}"

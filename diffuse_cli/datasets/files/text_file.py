@@ -16,7 +16,7 @@ _RULE = re.compile(r"[ \t:=-]*[|+][ \t|+:=-]*")  # between the names and the row
 
 
 def read_text(path: Path, options: ReadOptions) -> Sheet:
-    """Read a text file of rows; blank lines lines that begin with # or %, and drawn rules are skipped.
+    """Read a text file of rows; blank lines, lines that begin with # or %, and drawn rules are skipped.
 
     The delimiter is that of the options, or of Excel's first line `sep=;`, or a tab in a .tsv or .tab file without
     semicolons, or the one under which most cells are numbers.

@@ -8,6 +8,7 @@ import pytest
 from diffuse_cli import catalog
 from diffuse_cli.datasets.files import sheets
 from diffuse_cli.datasets.files.numbers import number
+from diffuse_cli.datasets.files.options import ReadOptions
 from diffuse_cli.datasets.files.points import file, read_points
 from diffuse_cli.errors import DiffuseError, UsageError
 
@@ -232,8 +233,8 @@ def test_numbers_as_people_write_them(cell, decimal, value):
 def test_points_of_a_likelihood_are_read_the_same_way(here):
     (here / "p.csv").write_text(";x;y\n0;1,5;2\n1;2,5;\n")
     with pytest.raises(DiffuseError, match=r"--points p.csv,missing=drop$|has a missing cell"):
-        read_points(path="p.csv")
-    np.testing.assert_array_equal(read_points(path="p.csv", missing="drop"), [[1.5, 2]])
+        read_points(ReadOptions("p.csv"))
+    np.testing.assert_array_equal(read_points(ReadOptions("p.csv", missing="drop")), [[1.5, 2]])
 
 
 @pytest.mark.parametrize(("name", "package"), [("p.xlsx", "openpyxl"), ("p.parquet", "pyarrow")])
