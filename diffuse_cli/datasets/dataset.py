@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, get_args
 import numpy as np
 from msgspec import Meta
 
+from diffuse_cli.errors import UsageError
+
 if TYPE_CHECKING:
     from diffuse_cli.diffusion.exact import Law
 
@@ -43,12 +45,20 @@ class Classes(NamedTuple):
     shares: [k], the probability of each class; they sum to 1.
     draw: (rng, n) -> (points [n, d] in data units, labels [n], integers). `Dataset.draw` gives the same points without
         labels.
-    exact: label -> the law of that class, in the model space of the dataset: p(x) = Σ shares[c] p(x | c).
+    exact: label -> the law of that class, in the model space of the dataset: p(x) = Σ shares[c] p(x | c). None where it
+        is unknown, as for a user's file.
+    names: the text [k] of each label; None where they are only numbers.
     """
 
     shares: np.ndarray
     draw: LabelledDraw
-    exact: Callable[[int], "Law"]
+    exact: Callable[[int], "Law"] | None
+    names: tuple[str, ...] | None = None
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The text of each label: its name, or its number."""
+        return self.names or tuple(map(str, range(len(self.shares))))
 
 
 class Dataset(NamedTuple):
@@ -65,8 +75,8 @@ class Dataset(NamedTuple):
     classes: the classes of a law that is a mixture; None for a law without classes.
     columns: the names of the d columns as the user's file has them; None where they have none.
     origin: what was read from a user's file, in one line.
-    labels: [n], the label of each of `points`, 0, 1, …, and label_names: the text of each label, where `label=` names a
-        column of the file.
+    labels: [n], the label of each of `points`, 0, 1, …, where `label=` names a column of the file.
+    part: which part of another dataset this is; None for a whole dataset.
     """
 
     draw: Draw
@@ -79,12 +89,57 @@ class Dataset(NamedTuple):
     columns: tuple[str, ...] | None = None
     origin: str | None = None
     labels: np.ndarray | None = None
-    label_names: tuple[str, ...] | None = None
+    part: "Part | None" = None
 
     @property
     def column_names(self) -> tuple[str, ...]:
         """The names [d] of the columns, for figures and files."""
         return self.columns or default_column_names(self.dim)
+
+
+class Part(NamedTuple):
+    """Which part of a dataset another one is: `of` is the whole, and `rows` [m] are the indices of its points in the
+    `points` of the whole; None where these have none."""
+
+    of: Dataset
+    rows: np.ndarray | None
+
+
+def with_label(dataset: Dataset, label: int) -> Dataset:
+    """The Dataset of the points with one label, in the model space of the whole; it has no classes.
+
+    Raises UsageError for a dataset without classes, or a label that no point has.
+
+    >>> from diffuse_cli.datasets.gaussians import bimodal
+    >>> bool((with_label(bimodal(), 1).draw(np.random.default_rng(0), 5) > 0).all())
+    True
+    """
+    classes = dataset.classes
+    if classes is None or not classes.shares[label] > 0:
+        raise UsageError(
+            "the data have no labels" if classes is None else f"no point has the label {classes.label_names[label]}"
+        )
+    rows = None if dataset.labels is None else np.flatnonzero(dataset.labels == label)
+    points = None if rows is None or dataset.points is None else dataset.points[rows]
+
+    def draw(rng: np.random.Generator, n: int) -> np.ndarray:
+        if points is not None:
+            return points[rng.integers(len(points), size=n)]
+        kept: list[np.ndarray] = []
+        while (missing := n - sum(map(len, kept))) > 0:
+            drawn, labels = classes.draw(rng, int(1.1 * missing / classes.shares[label]) + 16)
+            kept.append(drawn[labels == label][:missing])
+        return np.concatenate(kept)
+
+    exact = classes.exact
+    return dataset._replace(
+        draw=draw,
+        points=points,
+        exact=exact and (lambda: exact(label)),
+        classes=None,
+        labels=None,
+        part=Part(dataset, rows),
+    )
 
 
 def default_column_names(dim: int) -> tuple[str, ...]:
@@ -124,6 +179,11 @@ def law(draw: Draw, *, view: View = "points") -> Dataset:
 def labelled(classes: Classes, standard: Standardiser, exact: Callable[[], "Law"]) -> Dataset:
     """The Dataset of a law that is a mixture of classes; `exact` makes the law of the whole."""
     return Dataset(lambda rng, n: classes.draw(rng, n)[0], len(standard.mean), standard, exact=exact, classes=classes)
+
+
+def named(dataset: Dataset, *names: str) -> Dataset:
+    """The Dataset with these names for its labels, in their order."""
+    return dataset._replace(classes=dataset.classes and dataset.classes._replace(names=names))
 
 
 def equal_rows(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

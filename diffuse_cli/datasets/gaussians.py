@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import numpy as np
 from msgspec import Meta
 
-from diffuse_cli.datasets.dataset import Dataset, Scale, scaled
+from diffuse_cli.datasets.dataset import Dataset, Scale, named, scaled
 from diffuse_cli.datasets.gaussian_mixture import gaussian_mixture
 
 Std = Annotated[float, Meta(gt=0, le=1000)]
@@ -23,14 +23,15 @@ def bimodal(
     """p(x) = (1 − weight) N(x; −distance/2, std²) + weight N(x; distance/2, std²).
 
     The smallest dataset on which a denoiser has to choose between modes. `weight` is the share of the right-hand mode,
-    class 1, and `std` the standard deviation of each mode. Draws are [n, 1], data units.
+    class `right`, and `std` the standard deviation of each mode. Draws are [n, 1], data units.
 
     >>> dataset = bimodal(distance=4.0, std=0.5)
     >>> dataset.standard.scale**2  # (distance / 2)² + std²
     array([4.25])
     """
     places = np.array([[-distance / 2], [distance / 2]])
-    return gaussian_mixture(places, std**2 * np.eye(1), np.arange(2), np.array([1 - weight, weight]))
+    mixture = gaussian_mixture(places, std**2 * np.eye(1), np.arange(2), np.array([1 - weight, weight]))
+    return named(mixture, "left", "right")
 
 
 def eight_gaussians(

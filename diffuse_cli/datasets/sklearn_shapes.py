@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 from msgspec import Meta
 
-from diffuse_cli.datasets.dataset import Dataset, Draw, Scale, Standardiser, scaled
+from diffuse_cli.datasets.dataset import Dataset, Draw, Scale, Standardiser, named, scaled
 from diffuse_cli.datasets.noisy_curve import Curve, Noise, curve_density, noisy_curve
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ def moons(*, noise: Noise | None = None, scale: Scale = 1.0, variant: Variant = 
     """Two interleaved half circles of radius 1, half of the points on each: scikit-learn's `make_moons`.
 
     (cos t, sin t) and (1 − cos t, ½ − sin t), t ~ U[0, π], plus noise ξ, ξ ~ N(0, I); noise is 0.05 by default. The
-    half circles are the classes 0 and 1. Draws are [n, 2]. variant=ffjord: noise 0.1, then x -> 2 x − (1, 0.2).
+    half circles are the classes `upper` (0) and `lower` (1). Draws are [n, 2]. variant=ffjord: noise 0.1, then
+    x -> 2 x − (1, 0.2).
 
     >>> points, labels = moons(noise=0.0).classes.draw(np.random.default_rng(0), 100)
     >>> centres = np.array([[0.0, 0.0], [1.0, 0.5]])
@@ -39,7 +40,7 @@ def moons(*, noise: Noise | None = None, scale: Scale = 1.0, variant: Variant = 
     outline, _ = make_moons(n_samples=(_VERTICES, _VERTICES), shuffle=False)
     along = _along(outline[:_VERTICES], outline[_VERTICES:])
     dataset = noisy_curve(along, (0.0, 2.0), default_noise if noise is None else noise, pieces=2)
-    return scaled(dataset, factor * scale, shift * scale)
+    return named(scaled(dataset, factor * scale, shift * scale), "upper", "lower")
 
 
 def circles(
@@ -52,7 +53,8 @@ def circles(
     """A circle of radius `factor` inside one of radius 1, half of the points on each: scikit-learn's `make_circles`.
 
     R (cos t, sin t), R = 1 or `factor`, t ~ U[0, 2π], plus noise ξ, ξ ~ N(0, I); noise is 0.05 by default. The outer
-    circle is class 0, the inner circle class 1. Draws are [n, 2]. variant=ffjord: noise 0.08, then x -> 3 x.
+    circle is the class `outer` (0), the inner one `inner` (1). Draws are [n, 2]. variant=ffjord: noise 0.08, then
+    x -> 3 x.
 
     >>> points, labels = circles(noise=0.0, factor=0.5).classes.draw(np.random.default_rng(0), 100)
     >>> bool(np.allclose(np.linalg.norm(points, axis=1), np.where(labels == 0, 1.0, 0.5)))
@@ -64,7 +66,8 @@ def circles(
     outline, _ = make_circles(n_samples=(_VERTICES, _VERTICES), shuffle=False, factor=factor)
     outer, inner = outline[:_VERTICES], outline[_VERTICES:]  # each stops one vertex short of where it began
     along = _along(np.vstack([outer, outer[:1]]), np.vstack([inner, inner[:1]]))
-    return scaled(noisy_curve(along, (0.0, 2.0), default_noise if noise is None else noise, pieces=2), times * scale)
+    dataset = noisy_curve(along, (0.0, 2.0), default_noise if noise is None else noise, pieces=2)
+    return named(scaled(dataset, times * scale), "outer", "inner")
 
 
 def swiss_roll(

@@ -6,7 +6,7 @@ from typing import Annotated
 import numpy as np
 from msgspec import Meta
 
-from diffuse_cli.datasets.dataset import Dataset, Scale, scaled
+from diffuse_cli.datasets.dataset import Dataset, Scale, named, scaled
 from diffuse_cli.datasets.gaussian_mixture import gaussian_mixture
 
 _PIECES = 4  # Gaussians along a branch; the standard deviation of each is half of its piece, for an even sum
@@ -54,7 +54,7 @@ def tree(
         np.repeat([0, 1], len(means)),
         np.tile(weights, 2) / (2 * weights.sum()),
     )
-    return scaled(mixture, scale)
+    return named(scaled(mixture, scale), "left", "right")
 
 
 Branch = tuple[np.ndarray, float, float]  # its start [2], its angle from the vertical in radians, its length

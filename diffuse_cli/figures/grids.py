@@ -43,8 +43,8 @@ def reference_law(config: Config, dataset: Dataset) -> ReferenceLaw:
 
 
 def check_classes(config: Config, dataset: Dataset) -> None:
-    """Raises UsageError where the dataset has no classes."""
-    if dataset.classes is None:
+    """Raises UsageError where the dataset has no classes whose laws are known."""
+    if dataset.classes is None or dataset.classes.exact is None:
         raise UsageError(f"{config.dataset} has no classes to colour by; give --color-by time or place")
 
 

@@ -164,9 +164,13 @@ def split_rows(config: Config, dataset: Dataset) -> Split:
     networks compute, stay on one side: a copy of a training row is no new data. A group of equal rows that is larger
     than what is still to be held out is trained on; where no group is small enough, the smallest is held out.
 
+    The rows of a part of a dataset are on the side on which they are in the whole.
+
     Raises UsageError if the Config asks for more training points than there are other rows, or if all rows are equal
-    in single precision.
+    in single precision, or if none of a part is on one of the sides.
     """
+    if dataset.part is not None and dataset.part.rows is not None:
+        return _split_part(config, dataset.part.of, dataset.part.rows)
     points = np.asarray(dataset.points)
     rows = len(points)
     wanted = max(1, min(_HELD_OUT, rows // 10))
@@ -185,6 +189,17 @@ def split_rows(config: Config, dataset: Dataset) -> Split:
     if size > len(train):
         raise UsageError(f"train_size is {size}, but the file has {rows} rows, of which {len(held_out)} are held out")
     return Split(train[:size], held_out)
+
+
+def _split_part(config: Config, whole: Dataset, rows: np.ndarray) -> Split:
+    """The split of some rows of a file, by their places in `rows`."""
+    place = {row: number for number, row in enumerate(rows.tolist())}
+    sides = split_rows(config, whole)
+    split = Split(*(np.array([place[row] for row in side.tolist() if row in place], int) for side in sides))
+    if not len(split.train) or not len(split.held_out):
+        side = "to train on" if len(split.held_out) else "held out from training"
+        raise UsageError(f"of {len(rows)} rows with this label none is {side}; train with another --seed, or more rows")
+    return split
 
 
 def _fill_up(sizes: np.ndarray, wanted: int) -> np.ndarray:

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from diffuse_cli import catalog
+from diffuse_cli.datasets.dataset import with_label
 from diffuse_cli.diffusion import exact
 from diffuse_cli.diffusion.process import Level
+from diffuse_cli.errors import UsageError
 
 SETS = [name for name in catalog.CATALOG["dataset"] if name != "file"] + ["moons:scale=3"]
 LABELLED = {name: dataset for name in SETS if (dataset := catalog.build("dataset", name)).classes}
@@ -77,3 +79,23 @@ def test_a_class_that_is_never_drawn_has_a_law_all_the_same(x64):
     assert dataset.classes.shares.tolist() == [1, 0]
     log_p = exact.log_prob(dataset.classes.exact(1), dataset.standard.to_model(np.array([[2.0]])), Level(9.0, 1.0, 0.0))
     np.testing.assert_allclose(log_p, -0.5 * np.log(2 * np.pi), atol=1e-12)  # at its own mode, in units of std
+
+
+@every_labelled_set
+def test_the_points_with_one_label_have_the_law_of_that_class(name, x64):
+    """Draws of the part average their exact denoiser's residual to 0: E[x0 − D(x)] = 0, within 5 standard errors."""
+    whole, label = LABELLED[name], len(LABELLED[name].classes.shares) - 1
+    part = with_label(whole, label)
+    x0 = whole.standard.to_model(part.draw(np.random.default_rng(7), 500))
+    level = Level(0.0, np.sqrt(0.5), np.sqrt(0.5))
+    x = level.alpha * x0 + level.sigma * np.random.default_rng(8).normal(size=x0.shape)
+    apart = x0 - np.asarray(jax.jit(exact.denoiser(part.exact()))(x, level).x0)
+    assert part.classes is None
+    assert (np.abs(apart.mean(axis=0)) < 5 * apart.std(axis=0) / np.sqrt(len(apart))).all()
+
+
+def test_a_part_without_points_is_refused():
+    with pytest.raises(UsageError, match="no point has the label right"):
+        with_label(catalog.build("dataset", "bimodal:weight=0"), 1)
+    with pytest.raises(UsageError, match="have no labels"):
+        with_label(catalog.build("dataset", "heart"), 0)

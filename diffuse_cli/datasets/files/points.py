@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from diffuse_cli.catalog import POINT_FILES
-from diffuse_cli.datasets.dataset import Dataset, standardise
+from diffuse_cli.datasets.dataset import Classes, Dataset, standardise
 from diffuse_cli.datasets.files.array_file import read_array
 from diffuse_cli.datasets.files.checks import check_spread, check_values, with_findings
 from diffuse_cli.datasets.files.columns import pick
@@ -82,8 +82,21 @@ def file(
         columns=table.column_names,
         origin=table.origin,
         labels=table.labels,
-        label_names=table.label_names,
+        classes=_classes(table),
     )
+
+
+def _classes(table: Table) -> Classes | None:
+    """The labels of a table as classes, whose laws are unknown."""
+    if table.labels is None or table.label_names is None:
+        return None
+
+    def draw(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
+        rows = rng.integers(len(table.points), size=n)
+        return table.points[rows], table.labels[rows]
+
+    shares = np.bincount(table.labels, minlength=len(table.label_names)) / len(table.labels)
+    return Classes(shares, draw, None, table.label_names)
 
 
 def read_points(options: ReadOptions) -> np.ndarray:

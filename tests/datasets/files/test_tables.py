@@ -97,7 +97,11 @@ def test_a_column_of_labels(here):
         file(path="p.csv", label="kind")
     dataset = file(path="p.csv", label="kind", missing="drop")
     np.testing.assert_array_equal(dataset.points, [[1, 2], [3, 4], [5, 7]])
-    assert (dataset.labels.tolist(), dataset.label_names, dataset.columns) == ([1, 0, 1], ("moss", "reed"), ("x", "y"))
+    assert (dataset.labels.tolist(), dataset.classes.names, dataset.columns) == (
+        [1, 0, 1],
+        ("moss", "reed"),
+        ("x", "y"),
+    )
     assert "column 1 (kind) kept as labels" in dataset.origin
 
 
@@ -108,7 +112,7 @@ def test_names_of_several_lines(here):
 
 def test_labels_that_are_numbers_are_in_their_order(here):
     (here / "p.csv").write_text("x,class\n1,10\n2,9\n4,10\n")
-    assert file(path="p.csv", label="class").label_names == ("9", "10")
+    assert file(path="p.csv", label="class").classes.names == ("9", "10")
 
 
 def test_columns_have_different_names(here):
