@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from diffuse_cli.diffusion import exact, grid_fit
+from diffuse_cli.diffusion.gaussian_posterior import refuse_no_mass
 from diffuse_cli.diffusion.process import CLEAN, Level
 from diffuse_cli.errors import DiffuseError
 
@@ -23,7 +24,6 @@ _BLOCK = 1 << 16  # cells that are evaluated together
 _MOST_CELLS = 1 << 22
 _USUAL_CELLS = {1: 4096, 2: 512}  # along each axis, by the number of axes
 _PER_STD = 5  # cells in the least standard deviation of a density
-_LEAST = float(np.log(1e-30))  # of the log of the mass of a product, relative to the largest value of the factor
 _BORDER = 1e-3  # the most mass that the outermost cells of a tilted law may have
 _SMOOTH = 1e-3  # the KL, in nats, up to which a mixture of Gaussians is taken without a look at boxes
 _SOFT = 0.25  # the standard deviation of the edges of boxes, in the width of a cell
@@ -292,11 +292,7 @@ def multiplied(
 
     product = on_grid(log_density, low, high, cells, "the product")
     most = max(0.0, float(_values(log_h, low, high, product.log_p.shape).max()))
-    if product.log_z - most < _LEAST:
-        raise DiffuseError(
-            f"the product has no mass: Z = {_power_of_ten(product.log_z)}; "
-            "the factor must be large somewhere near the data"
-        )
+    refuse_no_mass(product.log_z - most)
     return product
 
 
@@ -324,13 +320,3 @@ def _on_border(masses: np.ndarray) -> float:
     """The mass of the outermost cells."""
     inner = masses[(slice(1, -1),) * masses.ndim]
     return float(masses.sum() - inner.sum())
-
-
-def _power_of_ten(log_z: float) -> str:
-    """exp(log_z), which may be too small for a number.
-
-    >>> _power_of_ten(-10_000.0)
-    '1.1e-4343'
-    """
-    exponent = int(np.floor(log_z / np.log(10)))
-    return f"{np.exp(log_z - exponent * np.log(10)):.2g}e{exponent}"
