@@ -53,6 +53,7 @@ CATALOG: dict[str, dict[str, Entry]] = {
         "checkerboard": Entry("diffuse_cli.datasets.checkerboard:checkerboard", "the dark squares of a checkerboard"),
         "eight_gaussians": Entry(f"{_GAUSSIANS}:eight_gaussians", "eight Gaussians on a circle"),
         "grid_gaussians": Entry(f"{_GAUSSIANS}:grid_gaussians", "25 Gaussians on a square grid"),
+        "overlap": Entry(f"{_GAUSSIANS}:overlap", "six Gaussians along a zigzag, two classes that overlap"),
         "tree": Entry("diffuse_cli.datasets.tree:tree", "a fractal tree, its left and right halves two classes"),
         "line": Entry(f"{_CURVES}:line", "a straight segment"),
         "sine": Entry(f"{_CURVES}:sine", "a sine wave"),
