@@ -107,19 +107,22 @@ class Quality(NamedTuple):
     """The results of `evaluate_model`.
 
     floor: the noise floors of the distances, by which other samples of the same number can be judged too; None where
-    no distance could be computed. scores: name of metric -> Score. excess: None where the law is unknown.
-    memorisation: None without training. compared: the number of points between which distances were computed.
-    left_out: metrics for which these are too few, with the number that each needs.
+    no distance could be computed. scores: name of metric -> Score. nll: None for particles with weights, which no flow
+    draws. excess: None likewise, and where the law is unknown. memorisation: None without training, and for a guided model, which
+    draws from another law than that of its training points. compared: the number of points between which distances
+    were computed. left_out: metrics for which these are too few, with the number that each needs. held_out: the number
+    of points of the truth.
     """
 
     drawn: Drawn
     floor: Floor | None
     scores: dict[str, Score]
-    nll: Nll
+    nll: Nll | None
     excess: ExcessLoss | None
     memorisation: Memorisation | None
     compared: int
     left_out: dict[str, int]
+    held_out: int
 
 
 def held_out(model: Model, dataset: Dataset, n: int, seed: int) -> np.ndarray:
@@ -287,9 +290,9 @@ def evaluate_model(
     law = build.truth_of(dataset)
     drawn = draw_samples(model, method, n, seed)
     samples, reference = model.standard.to_model(drawn.samples), held_out(model, dataset, n, seed)
-    learned = dataset.points is not None or model.box is not None
+    learned = model.guiding is None and (dataset.points is not None or model.box is not None)
     train = _train(model, dataset) if learned else None
-    compared = n if dataset.points is None else split_size(n, len(reference), len(train))
+    compared = n if dataset.points is None else split_size(n, len(reference), len(_train(model, dataset)))
     left_out = {} if metrics else {name: metric.least for name, metric in chosen.items() if metric.least > compared}
     chosen = {name: metric for name, metric in chosen.items() if name not in left_out}
     floor = floor_of(model, dataset, chosen, n, seed, repeats) if chosen else None
@@ -297,9 +300,10 @@ def evaluate_model(
         drawn=drawn,
         floor=floor,
         scores={} if floor is None else floor.scores(samples),
-        nll=negative_log_likelihood(model, law, reference, Solver(seed=seed)).nll,
-        excess=None if law is None else excess_of(model, law, reference),
+        nll=negative_log_likelihood(model, law, reference, Solver(seed=seed)).nll if model.has_flow else None,
+        excess=None if law is None or not model.has_flow else excess_of(model, law, reference),
         memorisation=None if train is None else memorisation(samples, train, np.unique(reference, axis=0)),
         compared=compared,
         left_out=left_out,
+        held_out=len(reference),
     )

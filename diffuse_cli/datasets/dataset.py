@@ -11,6 +11,7 @@ from diffuse_cli.errors import UsageError, unknown
 
 if TYPE_CHECKING:
     from diffuse_cli.diffusion.exact import Law
+    from diffuse_cli.diffusion.grid_law import GridLaw
 
 Scale = Annotated[float, Meta(gt=0, le=1000)]
 
@@ -78,6 +79,8 @@ class Dataset(NamedTuple):
     origin: what was read from a user's file, in one line.
     labels: [n], the label of each of `points`, 0, 1, …, where `label=` names a column of the file.
     part: which part of another dataset this is; None for a whole dataset.
+    grid: () -> the law on a grid (diffusion/grid_law.py), model space, of which `exact` is a close approximation; None
+        where `exact` is the law itself.
     """
 
     draw: Draw
@@ -91,6 +94,7 @@ class Dataset(NamedTuple):
     origin: str | None = None
     labels: np.ndarray | None = None
     part: "Part | None" = None
+    grid: Callable[[], "GridLaw"] | None = None
 
     @property
     def column_names(self) -> tuple[str, ...]:

@@ -42,19 +42,20 @@ def plot_density(model: Model, dataset: Dataset, *, look: Look = DEFAULT_LOOK) -
     Raises UsageError for data of more than two columns.
     """
     check_flat(model, "a density", "likelihood says how probable each of its points is")
+    model.check_flow()
     reference = grids.reference_law(model.config, dataset)
     law, name = reference.law, "smoothed data" if reference.smoothed else "exact"
-    if not model.trained:
+    if model.is_exact:
         law, name = build.law_of(model.config, dataset), build.law_name(dataset)
     draws = dataset.standard.to_model(dataset.draw(np.random.default_rng(model.config.seed), _DRAWS))
     margin = 0.12 * np.ptp(draws, axis=0).max()
     low, high = draws.min(axis=0) - margin, draws.max(axis=0) + margin
-    along = _PLACES if model.trained and model.dim == 2 else 2 * _CELLS
+    along = _PLACES if not model.is_exact and model.dim == 2 else 2 * _CELLS
     cells = tuple(np.ceil(along * (high - low) / (high - low).max()).astype(int).tolist())
     axes, places = likelihood.grid(low, high, cells)
     volume = float(np.prod(model.standard.scale))
     modelled = None
-    if model.trained:
+    if not model.is_exact:
         density = likelihood.grid_density(model.predict, model.process, low, high, cells, tolerance=_TOLERANCE)
         modelled = np.exp(density.log_p.astype(np.float64)) / volume
     truth = grids.densities_on_grid(law, [model.process.finest], places)[0] / volume

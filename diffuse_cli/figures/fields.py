@@ -80,7 +80,7 @@ def plot_field(
     line, reach = model.dim == 1, 1.2 * np.quantile(np.abs(points), 0.995)
     cells = _CELLS if line else {"arrows": _ARROWS, "streams": _STREAMS}[style]
     axes, places = _square(model.dim, reach, cells)
-    truth = build.truth_of(dataset) if model.trained and model.kind == "denoiser" else None
+    truth = build.truth_of(dataset) if not model.is_exact and model.kind == "denoiser" else None
     exactly = None if truth is None else jax.tree_util.Partial(exact.denoiser(truth))
     parameterization = catalog.build("prediction", kind, model.process)
     usual, error = _measured(model.predict, exactly, parameterization, log_snr, points)
@@ -88,9 +88,9 @@ def plot_field(
     field = field_plot.Field(
         x=axes[0],
         y=None if line else axes[1],
-        model=model_field if model.trained else None,
+        model=None if model.is_exact else model_field,
         exact=model_field
-        if not model.trained
+        if model.is_exact
         else exactly and grids.fields_on_grid(exactly, parameterization, log_snr, places),
         usual=usual,
         error=error,

@@ -4,7 +4,6 @@ import math
 from functools import partial
 from typing import Annotated, Any
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 from msgspec import Meta
@@ -113,4 +112,5 @@ _TINY = 1e-12  # a vector shorter than this has no direction
 
 
 def _length(vectors: Float[Array, "n d"]) -> Float[Array, "n 1"]:
-    return jnp.linalg.norm(vectors, axis=-1, keepdims=True)
+    length: Array = jnp.linalg.norm(vectors, axis=-1, keepdims=True)
+    return length

@@ -13,10 +13,12 @@ from diffuse_cli.config import Config
 from diffuse_cli.diffusion.denoisers import Predict
 from diffuse_cli.diffusion.process import Level, Scaling
 from diffuse_cli.errors import DiffuseError, UsageError
+from diffuse_cli.guidance.base import check_sampler
 from diffuse_cli.models.model import Model
 from diffuse_cli.samplers import loop as sampling
 from diffuse_cli.samplers.base import Adaptive, Sampler
 from diffuse_cli.samplers.grids import levels_of
+from diffuse_cli.samplers.particles import Diagnosis, diagnose
 
 _MANY_CLIPPED = 0.02  # of the samples
 
@@ -57,7 +59,8 @@ class Drawn(NamedTuple):
     samples: [n, d] in data units. levels: fields [steps + 1], noisiest first. path: in model units; None where it was
     not asked for. evals: the network evaluations for each sample, the mean. seconds: the whole time it took. clipped:
     the number of samples that lie on a wall of the box to which x0 is clipped (`Model.walls`). labels: [n], the names
-    of the labels that they were told; None where they were told none.
+    of the labels that they were told; None where they were told none. populations: how those of a sampler of particles
+    have fared; None for all other samplers.
     """
 
     samples: np.ndarray
@@ -67,6 +70,7 @@ class Drawn(NamedTuple):
     seconds: float
     clipped: int = 0
     labels: np.ndarray | None = None
+    populations: Diagnosis | None = None
 
     @property
     def many_clipped(self) -> bool:
@@ -105,7 +109,8 @@ def draw_samples(model: Model, method: Method, count: int, seed: int, *, traject
     samples = model.standard.to_data(outcome.x.astype(np.float64))
     seconds, clipped = time.perf_counter() - began, model.on_walls(outcome.x)
     evals, labels = round(float(outcome.evals)), model.labels_of_rows(count)
-    return Drawn(samples, levels, outcome.path, evals, seconds, clipped, labels)
+    populations = diagnose(outcome.weights) if sampler.weighted else None
+    return Drawn(samples, levels, outcome.path, evals, seconds, clipped, labels, populations)
 
 
 @partial(jax.jit, static_argnames=("sampler", "shape", "scaling", "trajectory"))
@@ -143,6 +148,8 @@ def build_method(model: Model, method: Method) -> tuple[Sampler | Adaptive, Leve
             f"{model.name} has learned the velocity of a flow between pairs, and {method.sampler} needs a denoiser; "
             "give it a deterministic sampler, like --sampler dpmpp_2m"
         )
+    if model.guiding is not None:
+        check_sampler(model.guiding.guidance, method.sampler, sampler)
     if method.steps <= sampler.lookback:
         raise UsageError(
             f"{method.sampler} looks back over {sampler.lookback} of its steps, so {method.steps} are too few for it; "

@@ -19,11 +19,19 @@ from diffuse_cli.diffusion.parameterizations import Parameterization
 from diffuse_cli.diffusion.process import Process
 from diffuse_cli.errors import UsageError, unknown
 from diffuse_cli.files import plain_name
+from diffuse_cli.guidance.base import Guidance
 from diffuse_cli.models import build, run_folder
 from diffuse_cli.models.run_folder import Run
 from diffuse_cli.networks.denoiser import Weights, conditional_predictor, predictor
 
 _ALL_LABELS = ", all labels"
+
+
+class Guiding(NamedTuple):
+    """How a model is guided: the choice as text, for titles, and what it stands for."""
+
+    text: str
+    guidance: Guidance
 
 
 class Model(NamedTuple):
@@ -41,6 +49,9 @@ class Model(NamedTuple):
     given: for a model with conditions, label -> the model that is told it (`with_label`); `predict` is not told any.
     told: the name of the label that it has been told, and share: that of this label. each_row: whether samples are told
     a label each, in their true proportions (`with_all_labels`); then `predict`, which is told none, does not draw them.
+    guiding: its guidance (`models.guided`). sampled, sampled_given: of a guided model, the denoiser that draws samples,
+    whose halves are clipped, and not what is made of them. part_of: (data, number of a label) -> the data of the model
+    that is told it.
     """
 
     name: str
@@ -63,6 +74,10 @@ class Model(NamedTuple):
     told: str | None = None
     share: float = 1.0
     each_row: bool = False
+    guiding: Guiding | None = None
+    sampled: Predict | None = None
+    sampled_given: Given | None = None
+    part_of: Callable[[Dataset, int], Dataset] = with_label
 
     @property
     def trained(self) -> bool:
@@ -70,10 +85,28 @@ class Model(NamedTuple):
         return self.box is not None
 
     @property
+    def is_exact(self) -> bool:
+        """Whether the denoiser is that of the law of its data: exact, and not guided."""
+        return not self.trained and self.guiding is None
+
+    @property
+    def has_flow(self) -> bool:
+        """Whether its samples have the law that its flow carries noise to: not for particles with weights."""
+        return self.guiding is None or not self.guiding.guidance.weighted
+
+    def check_flow(self) -> None:
+        """Raises UsageError for particles with weights, of which no flow gives the density."""
+        if not self.has_flow and self.guiding is not None:
+            raise UsageError(
+                f"{self.guiding.text} draws particles with weights, and no flow gives their density; `diffuse sample` "
+                "draws them, and `diffuse evaluate` compares them with their law"
+            )
+
+    @property
     def suffix(self) -> str:
         """What the names of its files say of what it has been told: "-left", or nothing."""
-        told = "all" if self.each_row else self.told
-        return "" if told is None else f"-{plain_name(told)}"
+        told = ["all" if self.each_row else self.told, self.guiding and self.guiding.text]
+        return "".join(f"-{plain_name(each)}" for each in told if each)
 
     @property
     def dim(self) -> int:
@@ -90,7 +123,7 @@ class Model(NamedTuple):
 
     def on_walls(self, samples: np.ndarray) -> int:
         """How many of these samples [n, d], model space, the clip of `for_sampling` has moved onto a wall."""
-        if self.walls is None:
+        if self.walls is None or self.guiding is not None:
             return 0
         low, high = self.walls
         return int(((samples <= low) | (samples >= high)).any(axis=1).sum())
@@ -107,8 +140,9 @@ class Model(NamedTuple):
         number = self.conditions.number(name)
         return self._replace(
             name=f"{self.name.removesuffix(_ALL_LABELS)}, {name}",
-            dataset=lambda: with_label(self.dataset(), number),
+            dataset=lambda: self.part_of(self.dataset(), number),
             predict=self.given(np.array(number, np.int32)),
+            sampled=self.sampled_given and self.sampled_given(np.array(number, np.int32)),
             predict_with_variance=self.given_with_variance and self.given_with_variance(np.array(number, np.int32)),
             conditions=None,
             given=None,
@@ -121,10 +155,12 @@ class Model(NamedTuple):
     def with_all_labels(self) -> "Model":
         """The model whose samples are told a label each, in their true proportions.
 
-        Raises UsageError for a model without labels.
+        Raises UsageError for a model without labels, and for particles with weights, which replace each other.
         """
         if self.conditions is None:
             raise UsageError(_no_labels(self))
+        if self.guiding is not None and self.guiding.guidance.weighted:
+            raise UsageError(f"the particles of {self.guiding.text} are of one law; give one --label")
         return self._replace(name=f"{self.name}{_ALL_LABELS}", each_row=True)
 
     def with_each_label(self) -> "list[Model]":
@@ -150,13 +186,13 @@ class Model(NamedTuple):
         An exact x0 is hardly ever outside of them. Likelihoods are those of the denoiser without clipping. Raises
         UsageError where the variance is unknown.
         """
-        predict = self.predict_with_variance if variance else self.predict
+        given = self.given_with_variance if variance else self.sampled_given or self.given
+        predict = self.predict_with_variance if variance else self.sampled or self.predict
         if self.each_row and self.conditions is not None:
-            given = self.given_with_variance if variance else self.given
             predict = given and given(self.conditions.rows(rows)[:first])
         if predict is None:
             raise UsageError(f"{self.name} does not know how uncertain x0 is (it takes --variance learned)")
-        return predict if self.walls is None else clipped(predict, *self.walls)
+        return predict if self.walls is None or self.guiding is not None else clipped(predict, *self.walls)
 
 
 def _no_labels(model: Model) -> str:

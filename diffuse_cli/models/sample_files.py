@@ -77,6 +77,30 @@ def write_log_p(
     _write(path, arrays, [*columns, "log_p", "stderr"], table)
 
 
+def write_label_log_p(
+    path: Path,
+    points: np.ndarray,
+    log_p: np.ndarray,
+    names: Sequence[str],
+    log_p_whole: np.ndarray,
+    columns: Sequence[str],
+    scale: np.ndarray | None = None,
+) -> None:
+    """Write points [n, d], their log p given each of k labels, log_p [k, n], and log_p_whole [n], that of p(x).
+
+    .csv: the points, then `log_p`, that of p(x), and `log_p | NAME` for each label. .npy: log_p alone. .npz: `log_p`
+    [k, n], `labels` [k], `log_p_whole` and `points`. scale: as in `write_log_p`. Raises DiffuseError where the file
+    cannot be written.
+    """
+    arrays = {"log_p": log_p, "labels": np.array(names), "log_p_whole": log_p_whole, "points": points}
+
+    def table() -> list[list[str]]:
+        judged = [[f"{value:.9g}" for value in column.tolist()] for column in (log_p_whole, *log_p)]
+        return [*_told_apart(points, np.zeros(points.shape[1]) if scale is None else scale), *judged]
+
+    _write(path, arrays, [*columns, "log_p", *(f"log_p | {name}" for name in names)], table)
+
+
 def _told_apart(points: np.ndarray, scale: np.ndarray) -> list[list[str]]:
     """The columns of points [n, d] as text: each with as many decimals as tell its values apart, and at least those of
     a millionth of its `scale` [d]; with all that a float64 has where the scale is 0."""

@@ -59,7 +59,10 @@ def metric_facts(results: Judged, methods: list[Method]) -> dict[str, Any]:
         "samples": JUDGED,
         "columns": [method.sampler for method in methods],
         "rows": rows,
-        "others": [*quality_tables.nll_rows(results.quality.nll), *quality_tables.other_rows(results.quality)],
+        "others": [
+            *([] if results.quality.nll is None else quality_tables.nll_rows(results.quality.nll)),
+            *quality_tables.other_rows(results.quality),
+        ],
         "excess": excess and [_rounded(each) for each in excess[:3]],
     }
 

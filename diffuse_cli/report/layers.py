@@ -72,7 +72,7 @@ def field_layer(model: Model, dataset: Dataset, projection: Projection) -> dict[
         )
     }
     law = build.truth_of(dataset)
-    if law is not None and model.trained and model.kind == "denoiser":
+    if law is not None and not model.is_exact and model.kind == "denoiser":
         fields["exact"] = grids.fields_on_grid(_denoiser(law), parameterizations.v(), at, places)
     return {
         "angle": angle_of(at).tolist(),

@@ -146,7 +146,7 @@ def scan(
     )
     (state, broken), seen = jax.lax.scan(step, (sampler.init(x), jnp.int32(-1)), inputs)
     path = None if seen is None else Path(jnp.concatenate([x[None], seen[0]]), seen[1])
-    if path is not None and sampler.particles is not None:
+    if seen is not None and path is not None and sampler.particles is not None:
         path = _of_ancestors(path, seen[2])
     weights = () if sampler.particles is None else state.memory
     return Outcome(state.x, broken, jnp.float32(sampler.cost(steps)), path, weights)

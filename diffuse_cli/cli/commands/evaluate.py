@@ -8,6 +8,7 @@ from diffuse_cli.analysis import caveats, quality_tables
 from diffuse_cli.cli import options, signals, terminal
 
 if TYPE_CHECKING:
+    from diffuse_cli.analysis.guidance_quality import GuidanceQuality
     from diffuse_cli.analysis.quality import Quality
     from diffuse_cli.datasets.dataset import Dataset
     from diffuse_cli.models.model import Model
@@ -18,6 +19,7 @@ Examples:
   diffuse evaluate --run moons --sampler ddim --steps 10 --metric w2 --metric energy
   diffuse evaluate --exact --dataset pinwheel --steps 20
   diffuse evaluate --run moons --label all
+  diffuse evaluate --exact --dataset overlap --label upper --guidance fkc:w=3
   diffuse evaluate --json > quality.json"""
 
 
@@ -59,6 +61,9 @@ def evaluate(
     nats and in data units. Of a file, the reference are the rows held out from training; distances that need more of
     them are left out, unless --metric asks for them.
 
+    With --guidance the truth is the law that it is said to sample, π_w ∝ p(x | label)^w p(x)^(1 − w), on a grid; beside
+    it stand the distances from the points with the label.
+
     A conditional run is judged as one that is told no label; with --label by the points with this label, and with
     --label all by those with each, and the mean of their NLLs in the proportions of the labels.
 
@@ -72,9 +77,13 @@ def evaluate(
       excess_loss: total, by_log_snr [[log_snr, model, irreducible], …]
       memorisation: median, held_out_median, close, close_share, nearer,
         nearer_stderr, held_out (their number), judges (whether they suffice)
+      guidance (with --guidance): kl: kl, floor, floor_std, blocks, in nats;
+        from_label: name -> as in metrics; particles: populations, size, least,
+        last (effective shares), ancestors, z_ratio
       With --label all: labels: name -> all these; nll: their mean
     """
     from diffuse_cli.analysis import quality
+    from diffuse_cli.analysis.guidance_quality import guidance_quality
 
     signals.at_once()
     models, results = opener.open_each(), []
@@ -85,30 +94,33 @@ def evaluate(
         result = quality.evaluate_model(model, dataset, method, metrics, n=count, seed=seed, repeats=repeats)
         _note(result, dataset)
         results.append(result)
+        guidance = None
+        if model.guiding is not None:
+            guidance = guidance_quality(model, dataset, result.drawn, n=count, seed=seed, repeats=repeats)
         head = {"run": str(model.folder), "dataset": model.config.dataset, "n": count, "sampler": method.sampler}
         spent = {"steps": method.steps, "evals": result.drawn.evals, "clipped": result.drawn.clipped}
         documents[model.told] = {**head, "label": model.told, **spent, **_document(result)}
+        documents[model.told] |= {} if guidance is None else {"guidance": guidance.document()}
         if not as_json:
-            _print(model, dataset, result, seed, several=len(models) > 1)
+            _print(model, dataset, result, guidance, seed, several=len(models) > 1)
     if len(models) == 1:
         if as_json:
             terminal.print_json(documents[models[0].told])
         return
-    whole = quality.over_labels([result.nll for result in results], [model.share for model in models])
+    nlls = [result.nll for result in results if result.nll is not None]
+    whole = quality.over_labels(nlls, [model.share for model in models]) if len(nlls) == len(results) else None
     if as_json:
-        terminal.print_json({"labels": documents, "nll": whole._asdict()})
-    else:
-        rows = [
-            (str(model.told), *quality_tables.nll_cells(result.nll))
-            for model, result in zip(models, results, strict=True)
-        ]
+        terminal.print_json({"labels": documents, "nll": whole and whole._asdict()})
+    elif whole is not None:
+        cells = map(quality_tables.nll_cells, nlls)
+        rows = [(str(model.told), *each) for model, each in zip(models, cells, strict=True)]
         terminal.print_table([*rows, ("mean", *quality_tables.nll_cells(whole))], header=quality_tables.NLL_BY_LABEL)
 
 
 def _note(result: "Quality", dataset: "Dataset") -> None:
     """What a reader has to know of the results, on stderr."""
     if dataset.points is not None:
-        terminal.note(caveats.of_file(result.nll.n, result.compared))
+        terminal.note(caveats.of_file(result.held_out, result.compared))
     terminal.tell_clipped(result.drawn)
     if (missing := quality_tables.metrics_left_out(result)) is not None:
         terminal.note(missing)
@@ -118,7 +130,7 @@ def _document(result: "Quality") -> dict[str, object]:
     excess = result.excess
     return {
         "metrics": {name: score._asdict() for name, score in result.scores.items()},
-        "nll": result.nll._asdict(),
+        "nll": result.nll and result.nll._asdict(),
         "excess_loss": excess
         and {
             "total": float(excess.total),
@@ -128,13 +140,28 @@ def _document(result: "Quality") -> dict[str, object]:
     }
 
 
-def _print(model: "Model", dataset: "Dataset", result: "Quality", seed: int, *, several: bool) -> None:
+def _print(
+    model: "Model",
+    dataset: "Dataset",
+    result: "Quality",
+    guidance: "GuidanceQuality | None",
+    seed: int,
+    *,
+    several: bool,
+) -> None:
     from diffuse_cli.cli import preview
 
     if several:
         click.echo(f"\n{model.name}")
     preview.show_samples(result.drawn.samples, dataset, model.view, seed=seed + 1)
     rows = [quality_tables.distance_row(name, score) for name, score in result.scores.items()]
+    if guidance is not None:
+        of_label = f"to {model.told}"
+        rows += [
+            quality_tables.distance_row(f"{name} {of_label}", score) for name, score in guidance.from_label.items()
+        ]
     if rows:
         terminal.print_table(rows, header=quality_tables.DISTANCES)
-    terminal.print_table(quality_tables.nll_rows(result.nll) + quality_tables.other_rows(result))
+    likelihood = [] if result.nll is None else quality_tables.nll_rows(result.nll)
+    others = [] if guidance is None else guidance.rows()
+    terminal.print_table(likelihood + quality_tables.other_rows(result) + others)

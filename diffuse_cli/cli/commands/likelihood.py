@@ -110,13 +110,19 @@ def likelihood(
     """Likelihoods of the points of a file, or of fresh data."""
     from diffuse_cli.analysis import quality
     from diffuse_cli.diffusion.likelihood import MAX_STEPS, TOLERANCE
-    from diffuse_cli.errors import DiffuseError
+    from diffuse_cli.errors import DiffuseError, UsageError
     from diffuse_cli.models import sample_files
 
     signals.at_once()
     _check(points, count, out, {"--json": as_json, "--bound": bound})
     model = opener.open()
+    model.check_flow()
     solver = quality.Solver(tolerance or TOLERANCE, max_steps or MAX_STEPS, probes, seed)
+    if model.each_row:
+        if bound:
+            raise UsageError("--bound is of one law; give one --label")
+        _of_all_labels(model, points, count.value, out, solver, as_json=as_json)
+        return
     given = None if points is None else _read(points, model.dim, model.name)
     law, x0 = _held_out(model, count.value, seed) if given is None else (None, model.standard.to_model(given))
     terminal.note(f"Solving the probability-flow ODE of {model.name}" + ", and its bound" * bound)
@@ -143,6 +149,51 @@ def likelihood(
             f"the solver gave up at {solved.nll.failed:,} of {len(x0):,} points after {solver.max_steps} steps; "
             "try a larger --max-steps or --tolerance"
         )
+
+
+def _of_all_labels(
+    model: "Model", points: str | None, count: int, out: Path | None, solver: "Solver", *, as_json: bool
+) -> None:
+    """The likelihoods given each label: whether they tell the labels of held-out points, or those of a file."""
+    from diffuse_cli.analysis import label_likelihood
+    from diffuse_cli.errors import DiffuseError
+    from diffuse_cli.models import sample_files
+
+    dataset, labels = model.dataset() if points is None else None, None
+    if dataset is not None:
+        x0, labels = label_likelihood.labelled_held_out(model, dataset, count, solver.seed)
+        where, scale = model.standard.to_data(x0), model.standard.scale
+    else:
+        where, scale = _read(points or "", model.dim, model.name), None
+        x0 = model.standard.to_model(where)
+    terminal.note(f"Solving the probability-flow ODE of {model.name}")
+    found = label_likelihood.label_likelihood(model, x0, labels, solver)
+    if found.failed:
+        raise DiffuseError(
+            f"the solver gave up at {found.failed:,} of {len(x0):,} points after {solver.max_steps} steps; "
+            "try a larger --max-steps or --tolerance"
+        )
+    if out is not None:
+        sample_files.write_label_log_p(out, where, found.log_p, found.names, found.log_p_whole, model.columns, scale)
+    if dataset is not None:
+        judged = label_likelihood.classified(found, dataset)
+        if as_json:
+            terminal.print_json({"run": str(model.folder), "n": len(x0)} | judged.document())
+        elif out != sample_files.STDOUT:
+            terminal.print_table(judged.rows(), header=label_likelihood.HEADER)
+        return
+    told = {name: int((found.most_probable == name).sum()) for name in found.names}
+    if as_json:
+        means = {name: float(each.mean()) for name, each in zip(found.names, found.log_p, strict=True)}
+        whole = float(found.log_p_whole.mean())
+        terminal.print_json(
+            {"run": str(model.folder), "n": len(x0), "log_p": means, "log_p_whole": whole, "told": told}
+        )
+    elif out != sample_files.STDOUT:
+        rows = [
+            (name, f"{told[name]:,}", f"{each.mean():.4f}") for name, each in zip(found.names, found.log_p, strict=True)
+        ]
+        terminal.print_table(rows, header=("label", "most probable of", "mean log p(x | label)"))
 
 
 class _Result(NamedTuple):

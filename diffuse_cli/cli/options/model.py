@@ -9,7 +9,7 @@ from click.core import ParameterSource
 
 from diffuse_cli.cli.options.common import source_of, trust
 from diffuse_cli.cli.options.settings import Settings, gathered, setting
-from diffuse_cli.cli.options.types import Command, Decorator, grouped, option
+from diffuse_cli.cli.options.types import Command, Decorator, WholeNumber, grouped, option
 from diffuse_cli.config import ALL
 from diffuse_cli.errors import UsageError
 
@@ -65,6 +65,8 @@ class ModelOption(NamedTuple):
     exact: bool
     settings: Settings
     label: str | None = None
+    guidance: str | None = None
+    particles: int | None = None
 
     def open(self) -> "Model":
         """The Model, as `open_with_run` opens it, told the label of `--label`, or one for each sample with `all`.
@@ -76,8 +78,28 @@ class ModelOption(NamedTuple):
     def told(self, model: "Model") -> "Model":
         """The model, told the label of `--label`. Raises UsageError for a label that it does not know."""
         if self.label is None:
+            if model.guiding is not None and model.guiding.guidance.needs != "guide":
+                raise UsageError(
+                    f"guidance leads towards a label; give --label {model.conditions.names[0]} or --label all"
+                    if model.conditions is not None
+                    else "guidance leads towards a label, and this model can be told none"
+                )
             return model
         return model.with_all_labels() if self.label == ALL else model.with_label(self.label)
+
+    def _guided(self, model: "Model") -> "Model":
+        """The model with `--guidance`. Raises UsageError like `models.guided.guided`."""
+        if self.guidance is None:
+            if self.particles is not None:
+                raise UsageError("--particles are those of a guidance with weights; give --guidance fkc:w=…")
+            return model
+        from diffuse_cli.models.guided import guided
+        from diffuse_cli.models.model import model_of_run
+
+        def open_guide(name: str) -> "Model":
+            return model_of_run(RunOption(name, self.run.outputs).open(trust=self.trust), trust=self.trust)
+
+        return guided(model, self.guidance, open_guide=open_guide, particles=self.particles)
 
     def open_each(self) -> "list[Model]":
         """The Model, told its label; with `--label all` one for each label. Raises UsageError like `open`."""
@@ -102,8 +124,8 @@ class ModelOption(NamedTuple):
             raise UsageError(f"a run has its own {flags}; the exact denoiser may have another: give --exact too")
         run = None if self.exact and self._names_data() else self.run.open(trust=self.trust)
         if run is not None and not self.exact:
-            return model_of_run(run, trust=self.trust), run
-        return self._exact(run), run
+            return self._guided(model_of_run(run, trust=self.trust)), run
+        return self._guided(self._exact(run)), run
 
     def _names_data(self) -> bool:
         """Whether the data of an exact denoiser are those of `--dataset`, and not those of `--run`.
@@ -144,7 +166,8 @@ class ModelOption(NamedTuple):
             for name in self.settings.typed("schedule", "timesteps"):
                 words += [f"--{name}", str(self.settings.given(name))]
             words += ["--trust"] if self.trust else []
-        words += [] if self.label is None else ["--label", self.label]
+        asked = {"--label": self.label, "--guidance": self.guidance, "--particles": self.particles}
+        words += [word for flag, value in asked.items() if value is not None for word in (flag, str(value))]
         return words + (["--outputs", str(self.run.outputs)] if self.run.outputs != Path("outputs") else [])
 
 
@@ -227,9 +250,17 @@ def model_option(command: Command) -> Command:
     what to draw from or to judge, handed over as `opener`, a ModelOption."""
 
     def gather(
-        run_name: str, outputs: Path, trust: bool, exact: bool, label: str | None, settings: Settings
+        run_name: str,
+        outputs: Path,
+        trust: bool,
+        exact: bool,
+        label: str | None,
+        guidance: str | None,
+        particles: int | None,
+        settings: Settings,
     ) -> ModelOption:
-        return ModelOption(RunOption(run_name, outputs), source_of("run_name"), trust, exact, settings, label)
+        run = RunOption(run_name, outputs)
+        return ModelOption(run, source_of("run_name"), trust, exact, settings, label, guidance, particles)
 
     return grouped(
         "opener",
@@ -244,6 +275,14 @@ def model_option(command: Command) -> Command:
             "and timesteps of the environment are ignored.",
         ),
         label_option("What to tell a model that knows labels; all is each label, in their true proportions."),
+        option(
+            "--guidance",
+            metavar="W|NAME:…",
+            help="How strongly to lead towards the label: 3 is cfg:w=3, u + 3 (c − u); or interval, apg, fkc, auto, …",
+        ),
+        option(
+            "--particles", type=WholeNumber(2, 1_000_000), help="How many in a population, of a guidance with weights."
+        ),
         gathered(
             "settings",
             _MODEL,
