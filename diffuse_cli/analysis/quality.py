@@ -108,10 +108,10 @@ class Quality(NamedTuple):
 
     floor: the noise floors of the distances, by which other samples of the same number can be judged too; None where
     no distance could be computed. scores: name of metric -> Score. nll: None for particles with weights, which no flow
-    draws. excess: None likewise, and where the law is unknown. memorisation: None without training, and for a guided model, which
-    draws from another law than that of its training points. compared: the number of points between which distances
-    were computed. left_out: metrics for which these are too few, with the number that each needs. held_out: the number
-    of points of the truth.
+    draws. excess: None likewise, and where the law is unknown. memorisation: None without training, and for a guided
+    model, which draws from another law than that of its training points. compared: the number of points between which
+    distances were computed. left_out: metrics for which these are too few, with the number that each needs. held_out:
+    the number of points of the truth.
     """
 
     drawn: Drawn
