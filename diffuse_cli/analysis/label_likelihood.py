@@ -81,6 +81,7 @@ class Classified(NamedTuple):
         return own | {"truth": self.truth and self.truth.document()}
 
 
+_FINE = 5e-3  # per cent: a standard error that is not worth writing
 HEADER = ("of held-out points", "model", "exact")
 
 
@@ -130,4 +131,5 @@ def _mean(values: np.ndarray) -> Estimate:
 
 
 def _share(estimate: Estimate) -> str:
-    return f"{with_spread(100 * estimate.value, 100 * estimate.stderr)} %"
+    value, stderr = 100 * estimate.value, 100 * estimate.stderr
+    return f"{with_spread(value, stderr)} %" if stderr > _FINE else f"{value:.2f} %"
