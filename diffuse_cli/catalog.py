@@ -61,6 +61,7 @@ CATALOG: dict[str, dict[str, Entry]] = {
         "rose": Entry(f"{_CURVES}:rose", "a rose with any number of petals", "petals"),
         "heart": Entry(f"{_CURVES}:heart", "a heart"),
         "trefoil": Entry(f"{_CURVES}:trefoil", "the shadow of a trefoil knot"),
+        "drinks": Entry("diffuse_cli.datasets.drinks:drinks", "cola, sprite and fanta: amounts of 14 ingredients"),
         "curves": Entry(
             "diffuse_cli.datasets.random_curves:curves", "whole random curves, each one a vector of 64 values"
         ),

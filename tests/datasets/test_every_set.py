@@ -28,7 +28,7 @@ OTHER_FORMS = [
     "grid_gaussians:side=3,std=0.3",
     "tree:depth=2,angle=60,scale=5",
 ]
-PLANAR = [name for name in NAMES if name not in ("curves", "bimodal")]
+PLANAR = [name for name in NAMES if name not in ("curves", "bimodal", "drinks")]
 
 
 @pytest.fixture(scope="module", params=NAMES + OTHER_FORMS)
