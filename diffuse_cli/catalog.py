@@ -55,6 +55,9 @@ CATALOG: dict[str, dict[str, Entry]] = {
         "grid_gaussians": Entry(f"{_GAUSSIANS}:grid_gaussians", "25 Gaussians on a square grid"),
         "overlap": Entry(f"{_GAUSSIANS}:overlap", "six Gaussians along a zigzag, two classes that overlap"),
         "tree": Entry("diffuse_cli.datasets.tree:tree", "a fractal tree, its left and right halves two classes"),
+        "shapes": Entry(
+            "diffuse_cli.datasets.shapes:shapes", "other sets side by side: shapes:moons+swiss_roll+heart", "sets"
+        ),
         "text": Entry("diffuse_cli.datasets.text:text", "letters, filled with points: text:HELLO", "letters"),
         "line": Entry(f"{_CURVES}:line", "a straight segment"),
         "sine": Entry(f"{_CURVES}:sine", "a sine wave"),

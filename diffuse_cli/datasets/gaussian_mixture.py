@@ -35,7 +35,7 @@ def gaussian_mixture(
     count, dim = means.shape
     covariances = np.broadcast_to(covariances, (count, dim, dim))
     weights = np.full(count, 1 / count) if weights is None else weights
-    factors = np.linalg.cholesky(covariances)
+    factors = None if draw else np.linalg.cholesky(covariances)
 
     def draw_components(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
         which = rng.choice(count, n, p=weights)

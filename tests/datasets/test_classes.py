@@ -32,7 +32,7 @@ def log_probs(name, x, level):
 def test_the_sets_that_have_classes():
     assert {name: len(dataset.classes.shares) for name, dataset in LABELLED.items() if ":" not in name} == {
         "moons": 2, "circles": 2, "rings": 4, "two_spirals": 2, "pinwheel": 5, "eight_gaussians": 8,
-        "grid_gaussians": 25, "overlap": 2, "tree": 2, "text": 5, "drinks": 3, "rose": 5, "bimodal": 2,
+        "grid_gaussians": 25, "overlap": 2, "tree": 2, "shapes": 3, "text": 5, "drinks": 3, "rose": 5, "bimodal": 2,
     }  # fmt: skip
 
 
