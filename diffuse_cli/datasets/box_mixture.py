@@ -1,5 +1,6 @@
 """Datasets whose law is uniform on boxes, with or without round noise."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,3 +55,31 @@ def box_mixture(
     classes = Classes(np.bincount(groups, weights=weights), draw, lambda label: law_of(groups == label))
     dataset = labelled(classes, standard, lambda: law_of(np.full(count, True)))
     return dataset if labels is not None else dataset._replace(classes=None)
+
+
+def stacked(rows: Iterable[Iterable[tuple[float, float, float]]]) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes from rows of height 1, each a list of (left end, right end, weight of its unit of area), from below.
+
+    Returns the ends of the boxes, (left, lower, right, upper) each, [k, 4], and the weights of their area, [k]. What is
+    equal in one row and the next is one box.
+
+    >>> stacked([[(0.0, 1.0, 0.5)], [(0.0, 1.0, 0.5), (2.0, 3.0, 1.0)]])[0]
+    array([[0., 0., 1., 2.],
+           [2., 1., 3., 2.]])
+    """
+    boxes: list[list[float]] = []
+    weights: list[float] = []
+    before: dict[tuple[float, float, float], int] = {}  # what the last row has, and in which box it is
+    for height, row in enumerate(rows):
+        here = {}
+        for span in row:
+            left, right, weight = span
+            if span in before:
+                here[span] = before[span]
+                boxes[here[span]][3] = height + 1
+            else:
+                here[span] = len(boxes)
+                boxes.append([left, height, right, height + 1])
+                weights.append(weight)
+        before = here
+    return np.array(boxes, float).reshape(-1, 4), np.array(weights, float)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from diffuse_cli.datasets.box_mixture import stacked
 from diffuse_cli.errors import UsageError
 
 _FONT = "DejaVuSans-Bold.ttf"  # it comes with matplotlib, so that letters are the same on every machine
@@ -29,7 +30,7 @@ def glyph_boxes(sign: str) -> np.ndarray:
     outlines = [outline / capital for outline in _outlines(sign)]
     if not outlines:
         raise UsageError(f"the font DejaVu Sans has nothing to draw for {sign!r} (U+{ord(sign):04X})")
-    boxes = np.array(_boxes(outlines))
+    boxes = _boxes(outlines)
     boxes[:, [0, 2]] -= boxes[:, 0].min()
     return boxes
 
@@ -49,22 +50,13 @@ def _outlines(sign: str) -> tuple[np.ndarray, ...]:
     return tuple(np.asarray(outline) for outline in path.to_polygons())
 
 
-def _boxes(outlines: list[np.ndarray]) -> list[tuple[float, float, float, float]]:
-    """What is inside of the outlines, row by row from below."""
+def _boxes(outlines: list[np.ndarray]) -> np.ndarray:
+    """What is inside of the outlines, [k, 4]."""
     heights = np.concatenate(outlines)[:, 1] * _ROWS
-    boxes: list[tuple[float, float, float, float]] = []
-    before: dict[tuple[float, float], int] = {}  # the spans of the row before, and which boxes they are in
-    for row in range(math.ceil(heights.min() - 0.5), math.floor(heights.max() - 0.5) + 1):
-        here = {}
-        for span in _spans(outlines, (row + 0.5) / _ROWS):
-            if span in before:
-                left, lower, right, _ = boxes[before[span]]
-                boxes[before[span]] = left, lower, right, (row + 1) / _ROWS
-                here[span] = before[span]
-            else:
-                boxes.append((span[0], row / _ROWS, span[1], (row + 1) / _ROWS))
-                here[span] = len(boxes) - 1
-        before = here
+    first, last = math.ceil(heights.min() - 0.5), math.floor(heights.max() - 0.5)
+    rows = ([(*span, 1.0) for span in _spans(outlines, (row + 0.5) / _ROWS)] for row in range(first, last + 1))
+    boxes, _ = stacked(rows)
+    boxes[:, [1, 3]] = (boxes[:, [1, 3]] + first) / _ROWS
     return boxes
 
 

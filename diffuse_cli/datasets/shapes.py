@@ -84,7 +84,7 @@ def shapes(
 def _shape(text: str) -> _Shape:
     """A set, and the square that it fits into."""
     choice = catalog.parse("dataset", text)
-    if choice.own or choice.name in ("file", "shapes"):
+    if choice.own or choice.name in ("file", "image", "shapes"):
         raise UsageError(f"dataset shapes: {choice.name} is not one of the built-in sets that it puts side by side")
     dataset = catalog.build("dataset", text, trust=False)
     if dataset.dim != 2:

@@ -10,8 +10,9 @@ from diffuse_cli.datasets.dataset import with_label
 from diffuse_cli.diffusion import exact
 from diffuse_cli.diffusion.process import Level
 from diffuse_cli.errors import UsageError
+from tests.support.cases import BUILT_IN
 
-SETS = [name for name in catalog.CATALOG["dataset"] if name != "file"] + ["moons:scale=3"]
+SETS = [*BUILT_IN, "moons:scale=3"]
 LABELLED = {name: dataset for name in SETS if (dataset := catalog.build("dataset", name)).classes}
 every_labelled_set = pytest.mark.parametrize("name", LABELLED)
 N = 2000
