@@ -17,7 +17,7 @@ from diffuse_cli.diffusion.process import Level
 
 NO_LABEL = -1
 
-Condition = Int[Array | np.ndarray, "*n"]
+Condition = Int[Array | np.ndarray, "*rows"]
 Given = Callable[[Condition], Predict]  # a condition -> the denoiser that is told it
 
 
@@ -65,7 +65,7 @@ def chosen_from(parts: Sequence[Predict]) -> Given:
 
 
 def _choose(
-    parts: tuple[Predict, ...], condition: Int[Array, "*n"], x: Float[Array, "n d"], level: Level
+    parts: tuple[Predict, ...], condition: Int[Array, "*rows"], x: Float[Array, "n d"], level: Level
 ) -> Prediction:
     answers = [part(x, level) for part in parts]
     which = jnp.broadcast_to(jnp.where(condition == NO_LABEL, len(parts) - 1, condition), len(x))

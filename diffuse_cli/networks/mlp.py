@@ -50,7 +50,7 @@ class MLP(nnx.Module):
         self.label = LabelEmbedding(labels, width=width) if labels else None
 
     def __call__(
-        self, x: Float[Array, "n dim"], log_snr: Float[Array, "n 1"], label: Int[Array, "*n"] | None = None
+        self, x: Float[Array, "n dim"], log_snr: Float[Array, "n 1"], label: Int[Array, "*rows"] | None = None
     ) -> Float[Array, "n outputs"]:
         """The raw output for x at these noise levels; label: one for all rows or for each, by default −1 for none."""
         features = [self.position(x)]
