@@ -56,16 +56,24 @@ CATALOG: dict[str, dict[str, Entry]] = {
         "grid_gaussians": Entry(f"{_GAUSSIANS}:grid_gaussians", "25 Gaussians on a square grid"),
         "overlap": Entry(f"{_GAUSSIANS}:overlap", "six Gaussians along a zigzag, two classes that overlap"),
         "tree": Entry("diffuse_cli.datasets.tree:tree", "a fractal tree, its left and right halves two classes"),
+        "shapes": Entry(
+            "diffuse_cli.datasets.shapes:shapes", "other sets side by side: shapes:moons+swiss_roll+heart", "sets"
+        ),
+        "text": Entry("diffuse_cli.datasets.text:text", "letters, filled with points: text:HELLO", "letters"),
         "line": Entry(f"{_CURVES}:line", "a straight segment"),
         "sine": Entry(f"{_CURVES}:sine", "a sine wave"),
         "lissajous": Entry(f"{_CURVES}:lissajous", "a Lissajous figure"),
         "rose": Entry(f"{_CURVES}:rose", "a rose with any number of petals", "petals"),
         "heart": Entry(f"{_CURVES}:heart", "a heart"),
         "trefoil": Entry(f"{_CURVES}:trefoil", "the shadow of a trefoil knot"),
+        "drinks": Entry("diffuse_cli.datasets.drinks:drinks", "cola, sprite and fanta: amounts of 14 ingredients"),
         "curves": Entry(
             "diffuse_cli.datasets.random_curves:curves", "whole random curves, each one a vector of 64 values"
         ),
         "bimodal": Entry(f"{_GAUSSIANS}:bimodal", "two Gaussians on a line"),
+        "image": Entry(
+            "diffuse_cli.datasets.image:image", "the dark of a picture as a density: image:photo.png", "path"
+        ),
         "file": Entry(
             "diffuse_cli.datasets.files.points:file", "your own points: file:points.csv, .npy, .npz, .xlsx, …", "path"
         ),
@@ -191,6 +199,7 @@ CATALOG: dict[str, dict[str, Entry]] = {
 
 _LONG = 60
 POINT_FILES = (".csv", ".tsv", ".txt", ".dat", ".tab", ".npy", ".npz", ".xlsx", ".parquet")  # that `file:` reads
+IMAGE_FILES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff")  # some of those that `image:` reads
 _OPTION = re.compile(r"\s*(?P<key>[A-Za-z_][\w-]*)\s*=(?P<value>.*)", re.DOTALL)
 _PART = re.compile(r'\s*(?:[A-Za-z_][\w-]*\s*=\s*)?"(?:[^"]|"")*"\s*(?=,|$)|[^,]*')  # up to a comma outside of quotes
 
@@ -229,8 +238,11 @@ def parse(kind: str, text: str) -> Choice:
     name, _, rest = text.strip().partition(":")
     if own := "." in name:
         attribute, _, rest = rest.partition(":")
-        if not attribute and kind == "dataset" and f".{name.rpartition('.')[2].lower()}" in POINT_FILES:
+        ending = f".{name.rpartition('.')[2].lower()}" if kind == "dataset" and not attribute else ""
+        if ending in POINT_FILES:
             raise UsageError(f"{kind} {text!r}: points of your own are written file:{text}")
+        if ending in IMAGE_FILES:
+            raise UsageError(f"{kind} {text!r}: a picture of your own is written image:{text}")
         if not attribute:
             raise UsageError(f"{kind} {text!r}: own code is written module.path:factory, like mypackage.{kind}s:mine")
         name, main = f"{name}:{attribute}", None

@@ -1,6 +1,6 @@
 """Dataset: a law that can be sampled, and the constants of its standardisation, data = mean + scale · model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -204,6 +204,16 @@ def labelled(classes: Classes, standard: Standardiser, exact: Callable[[], "Law"
 def named(dataset: Dataset, *names: str) -> Dataset:
     """The Dataset with these names for its labels, in their order."""
     return dataset._replace(classes=dataset.classes and dataset.classes._replace(names=names))
+
+
+def numbered(names: Sequence[str]) -> tuple[str, ...]:
+    """The names, the second of equal ones with a 2 behind it, the third with a 3.
+
+    >>> numbered("HELLO")
+    ('H', 'E', 'L', 'L2', 'O')
+    """
+    counts = [list(names[: place + 1]).count(name) for place, name in enumerate(names)]
+    return tuple(name if count == 1 else f"{name}{count}" for name, count in zip(names, counts, strict=True))
 
 
 def equal_rows(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

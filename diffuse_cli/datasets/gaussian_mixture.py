@@ -35,7 +35,7 @@ def gaussian_mixture(
     count, dim = means.shape
     covariances = np.broadcast_to(covariances, (count, dim, dim))
     weights = np.full(count, 1 / count) if weights is None else weights
-    factors = np.linalg.cholesky(covariances)
+    factors = None if draw else np.linalg.cholesky(covariances)
 
     def draw_components(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
         which = rng.choice(count, n, p=weights)
@@ -48,14 +48,15 @@ def gaussian_mixture(
 
     def law_of(chosen: np.ndarray) -> "Law":
         from diffuse_cli.diffusion import exact
+        from diffuse_cli.diffusion.gaussian_entropy import entropy_of_gaussians
 
-        share = weights[chosen].sum()  # a class that is never drawn has a law all the same, of equal weights
-        return exact.gaussians(
-            standard.to_model(means[chosen]),
-            covariances[chosen] / standard.scale[0] ** 2,
-            weights[chosen] / share if share else None,
-            narrowest and narrowest / standard.scale[0],
-        )
+        share = weights[chosen].sum()
+        own = weights[chosen] / share if share else np.full(chosen.sum(), 1 / chosen.sum())  # of a class never drawn
+        gaussians = standard.to_model(means[chosen]), covariances[chosen] / standard.scale[0] ** 2, own
+        law = exact.gaussians(*gaussians, narrowest and narrowest / standard.scale[0])
+        if dim <= 2:
+            return law
+        return law._replace(entropy=lambda level: entropy_of_gaussians(*gaussians, level))
 
     shares = np.bincount(labels, weights=weights)
     classes = Classes(shares, draw or draw_components, lambda label: law_of(labels == label))

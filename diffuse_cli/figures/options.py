@@ -117,6 +117,21 @@ class DensityOptions(NamedTuple):
         return "density"
 
 
+class GuidanceOptions(NamedTuple):
+    """Options of plot-guidance."""
+
+    scales: Annotated[
+        tuple[float, ...], Asked("Which w, at most 6; 1 is the conditional model.  [default: 1,2,4]", shown="")
+    ] = (1.0, 2.0, 4.0)
+    count: Annotated[int, Asked("How many samples of each.", 100, MOST_AT_ONCE, ("-n", "--count"))] = 3000
+    seed: Annotated[int, _SEED] = 0
+
+    @property
+    def file(self) -> str:
+        """guidance"""
+        return "guidance"
+
+
 class ScheduleOptions(NamedTuple):
     """Options of plot-schedule, beside which schedules and runs: none."""
 

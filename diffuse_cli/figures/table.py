@@ -170,6 +170,30 @@ FIGURES: dict[str, FigureRow] = {
         examples=("", "--run moons --out density.pdf", "--exact --dataset pinwheel --dark"),
         pictures=(Picture("--run pinwheel", "density.png", "a model's density beside the exact one"),),
     ),
+    "plot-guidance": FigureRow(
+        "Draw what guidance samples beside what it is said to sample.",
+        subject="several",
+        options=options.GuidanceOptions,
+        about="""Draw the law that guidance of scale w is said to sample, what it samples, and particles that correct
+        it.
+
+        The law is π_w ∝ p(x | label)^w p(x)^(1 − w), on a grid. Over each panel stands how far the samples are from it:
+        their sliced W2, and how many noise floors that is. --guidance names another rule than cfg, like
+        interval:low=0.2; its w is that of the column. For data of two columns, and labels whose laws are known.""",
+        examples=(
+            "--exact --dataset overlap --label upper",
+            "--run moons --label lower --scales 1,2,3 --out guidance.pdf",
+            "--exact --dataset overlap --label upper --guidance apg",
+        ),
+        pictures=(
+            Picture(
+                "--exact --dataset overlap --label upper",
+                "guidance.png",
+                "the law that guidance is said to sample, classifier-free guidance, and weighted particles",
+                "With perfect scores: the target, what classifier-free guidance samples, and particles with weights.",
+            ),
+        ),
+    ),
     "plot-schedule": FigureRow(
         "Draw noise schedules beside each other.",
         subject="several",

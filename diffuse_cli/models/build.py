@@ -93,13 +93,13 @@ def build_dataset(config: Config, *, trust: bool = True) -> Dataset:
 def fill_in_settings(config: Config, dataset: Dataset) -> Config:
     """The Config with everything that depends on the dataset filled in, so that a run can be repeated from any folder.
 
-    The path of a file of points becomes absolute, a file of betas is replaced by its betas, and a missing width, batch
+    The path of a user's file becomes absolute, a file of betas is replaced by its betas, and a missing width, batch
     size, number of steps or weight decay is set. Raises UsageError if a file has too few rows, DiffuseError if a file
     of betas cannot be read.
     """
     choice = catalog.parse("dataset", config.dataset)
-    if choice.name == "file":
-        options = choice.options | {"path": str(Path(choice.options["path"]).expanduser().absolute())}
+    if path := _path_in(choice):
+        options = choice.options | {"path": str(Path(path).expanduser().absolute())}
         choice = choice._replace(options=options)
     rows, different = (None, None) if dataset.points is None else _training_rows(config, dataset)
     if rows is not None and (config.batch_size or 1) > rows:
@@ -292,9 +292,9 @@ def without_folders(config: Config) -> Config:
     'file:path=points.csv,columns=1+2'
     """
     choice = catalog.parse("dataset", config.dataset)
-    if choice.name != "file" or "path" not in choice.options:
+    if not (path := _path_in(choice)):
         return config
-    options = choice.options | {"path": Path(choice.options["path"]).name}
+    options = choice.options | {"path": Path(path).name}
     return msgspec.structs.replace(config, dataset=str(choice._replace(options=options)))
 
 
@@ -305,7 +305,7 @@ def default_run_name(config: Config) -> str:
     's_curve-dim=3'
     """
     choice = catalog.parse("dataset", config.dataset)
-    if choice.name == "file":
+    if _path_in(choice):
         name = title_of_data(config.dataset)
     else:
         parts = "-".join([choice.name, *(f"{key}={value}" for key, value in choice.options.items())])
@@ -320,7 +320,13 @@ def title_of_data(dataset: str) -> str:
     ('price$of$tea', 's_curve:dim=3')
     """
     choice = catalog.parse("dataset", dataset)
-    return Path(choice.options.get("path", "file")).stem if choice.name == "file" else catalog.short_name(dataset)
+    path = _path_in(choice)
+    return Path(path).stem if path else catalog.short_name(dataset)
+
+
+def _path_in(choice: catalog.Choice) -> str | None:
+    """The path of the user's file of points, or picture, that a choice names; None where it names none."""
+    return None if choice.own else choice.options.get("path")
 
 
 def conditions_of(config: Config, dataset: Dataset) -> Conditions | None:

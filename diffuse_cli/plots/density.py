@@ -16,6 +16,7 @@ from diffuse_cli.plots.style import Theme, ThemedFigure, default_style, heading,
 _SIDES = {1: 4.4, 2: 3.1, 3: 2.7}
 _WIDTH = 4.8  # inches of a figure of lines
 _SHARES = (0.9, 0.6, 0.3)  # shares of the exact mass that lie inside the lines of equal density
+_FLAT = 0.01  # of the highest density: cells that differ by less count as equally dense
 _APART = 0.05  # least difference of two lines, as a share of the highest density: closer ones would look like one
 
 
@@ -74,10 +75,17 @@ def density_figure(
 
 
 def _levels(p: np.ndarray) -> np.ndarray:
-    """The rising densities above which each of _SHARES of the mass lies; of nearly equal ones only one."""
+    """The rising densities above which each of _SHARES of the mass lies; of nearly equal ones only one.
+
+    Where a tenth of the mass is in cells as dense as a level, its line would be the pattern of their rounding errors.
+    It is moved below them, to the edge of what is flat.
+    """
     falling = np.sort(p.reshape(-1))[::-1]
     mass = np.cumsum(falling)
     levels = falling[np.searchsorted(mass, np.array(_SHARES) * mass[-1])]
+    near = _FLAT * falling[0]
+    flat = [falling[np.abs(falling - level) < near].sum() > 0.1 * mass[-1] for level in levels]
+    levels = np.where(flat, np.maximum(levels - near, near), levels)
     apart = np.diff(levels, prepend=-np.inf) > _APART * falling[0]
     return levels[apart]
 

@@ -38,6 +38,7 @@ def offered(tmp_path, monkeypatch):
         ("diffuse train --dataset file : parts/", ["parts/deep.NPY"]),
         ("diffuse train --dataset file : path = po", ["points.csv"]),
         ("diffuse train --dataset file : points.csv,del", ["points.csv,delimiter="]),
+        ("diffuse train --dataset image : p", ["parts/", "picture.png", "path="]),
         ("diffuse train --dataset moons : no", ["noise="]),
         ("diffuse train --dataset nothing : no", []),
         ("diffuse sample --sampler ddpm : variance = s", ["small"]),

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from diffuse_cli import catalog, config
 from diffuse_cli.models import build, checkpoint, run_folder
@@ -80,10 +81,11 @@ TRAINED_FAST = ("bimodal", "file")  # 1 and 5 columns; the shared run has 2
 def points_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     np.savetxt("points.csv", np.random.default_rng(0).normal(size=(600, 5)), delimiter=",")
+    Image.fromarray(np.uint8([[0, 255], [128, 0]])).save("picture.png")
 
 
 def with_path(name):
-    return "file:points.csv" if name == "file" else name
+    return {"file": "file:points.csv", "image": "image:picture.png"}.get(name, name)
 
 
 def test_every_dataset_has_settings(points_file):

@@ -10,8 +10,9 @@ from diffuse_cli.datasets.dataset import with_label
 from diffuse_cli.diffusion import exact
 from diffuse_cli.diffusion.process import Level
 from diffuse_cli.errors import UsageError
+from tests.support.cases import BUILT_IN
 
-SETS = [name for name in catalog.CATALOG["dataset"] if name != "file"] + ["moons:scale=3"]
+SETS = [*BUILT_IN, "moons:scale=3"]
 LABELLED = {name: dataset for name in SETS if (dataset := catalog.build("dataset", name)).classes}
 every_labelled_set = pytest.mark.parametrize("name", LABELLED)
 N = 2000
@@ -32,7 +33,7 @@ def log_probs(name, x, level):
 def test_the_sets_that_have_classes():
     assert {name: len(dataset.classes.shares) for name, dataset in LABELLED.items() if ":" not in name} == {
         "moons": 2, "circles": 2, "rings": 4, "two_spirals": 2, "pinwheel": 5, "eight_gaussians": 8,
-        "grid_gaussians": 25, "overlap": 2, "tree": 2, "rose": 5, "bimodal": 2,
+        "grid_gaussians": 25, "overlap": 2, "tree": 2, "shapes": 3, "text": 5, "drinks": 3, "rose": 5, "bimodal": 2,
     }  # fmt: skip
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from diffuse_cli import catalog
 from diffuse_cli.errors import UsageError
+from tests.support.cases import BUILT_IN
 
-NAMES = [name for name in catalog.CATALOG["dataset"] if name != "file"]
+NAMES = BUILT_IN
 OTHER_FORMS = [
     "swiss_roll:dim=3",
     "s_curve:dim=3",
@@ -27,8 +28,10 @@ OTHER_FORMS = [
     "checkerboard:variant=ffjord,squares=5,noise=0.1",
     "grid_gaussians:side=3,std=0.3",
     "tree:depth=2,angle=60,scale=5",
+    "text:noise=0,scale=3,letters=i %",
+    "shapes:gap=0,scale=3,sets=eight_gaussians+rings+line:noise=0+heart",
 ]
-PLANAR = [name for name in NAMES if name not in ("curves", "bimodal")]
+PLANAR = [name for name in NAMES if name not in ("curves", "bimodal", "drinks")]
 
 
 @pytest.fixture(scope="module", params=NAMES + OTHER_FORMS)
@@ -85,7 +88,7 @@ def test_a_law_has_no_finite_set_behind_it(dataset):
     assert dataset.view in ("points", "curves")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", catalog.CATALOG["dataset"])
 def test_every_option_is_explained(name):
     made_by = catalog.factory(catalog.parse("dataset", name))
     said = set(re.findall(r"\w+", made_by.__doc__ + sys.modules[made_by.__module__].__doc__))
@@ -106,7 +109,8 @@ def test_nothing_heavy_is_imported_before_a_set_is_built():
      "lissajous:a=0", "curves:noise=0", "curves:dim=1", "bimodal:std=0", "bimodal:weight=1.1", "sine:waves=0",
      "moons:scale=0", "moons:variant=sklear", "rings:variant=sklearn", "eight_gaussians:std=0", "grid_gaussians:side=1",
      "pinwheel:radial_std=0", "pinwheel:arms=0", "two_spirals:turns=0", "checkerboard:squares=1", "tree:depth=0",
-     "tree:ratio=1"],
+     "tree:ratio=1", "overlap:std=0", "drinks:noise=0", "drinks:spread=1", "shapes:gap=-1", "text:noise=-1",
+     "image:size=3,path=p.png", "image:invert=maybe,path=p.png"],
 )  # fmt: skip
 def test_options_out_of_bounds_are_refused(text):
     with pytest.raises(UsageError, match=text.partition(":")[2].partition("=")[0]):

@@ -25,6 +25,7 @@ from diffuse_cli.diffusion.process import (
     variance_preserving,
 )
 from diffuse_cli.diffusion.schedules import linear
+from tests.support.cases import BUILT_IN
 
 LOG_SNR = np.arange(-30.0, 31.0, 5.0)
 SCALINGS = [variance_preserving, variance_exploding, straight_flow, sub_variance_preserving]
@@ -35,8 +36,7 @@ MOVES = 3
 
 pytestmark = pytest.mark.rounding
 
-SETS = [name for name in catalog.CATALOG["dataset"] if name != "file"]
-SETS += ["s_curve:dim=3", "two_spirals:variant=ffjord", "checkerboard:noise=0.1,squares=3"]
+SETS = [*BUILT_IN, "s_curve:dim=3", "two_spirals:variant=ffjord", "checkerboard:noise=0.1,squares=3"]
 MEANS = np.random.default_rng(1).normal(size=(4, 2))
 COVARIANCES = np.array([[[a, b], [b, c]] for a, b, c in [(1, 0.9, 1), (0.1, 0, 0.5), (0.3, -0.2, 0.3), (2, 1, 1)]])
 LAWS = {

@@ -19,6 +19,23 @@ def of_points(points):
     )
 
 
+@pytest.mark.parametrize("name", ["file", "image"])
+def test_a_path_is_absolute_in_a_run_and_a_bare_name_for_others(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = config.make({"dataset": f"{name}:some/my tea.png"})
+    whole = build.fill_in_settings(settings, of_points(rows(30)))
+    assert whole.dataset == f"{name}:path={tmp_path}/some/my tea.png"
+    assert build.without_folders(whole).dataset == f"{name}:path=my tea.png"
+    assert build.title_of_data(whole.dataset) == "my tea"
+    assert build.default_run_name(whole) == "my_tea"
+
+
+def test_own_code_with_a_path_is_left_alone():
+    settings = config.make({"dataset": "mine.sets:some:path=a/b"})
+    assert build.without_folders(settings) == settings
+    assert build.title_of_data(settings.dataset) == settings.dataset
+
+
 def rows(n, seed=0):
     return np.random.default_rng(seed).normal(size=(n, 2))
 

@@ -46,6 +46,16 @@ def test_an_even_density_has_one_line():
     assert len(density_figure(X, Y, None, wall).axes[0].collections[0].levels) == 1
 
 
+def test_the_line_of_a_flat_part_is_its_edge():
+    wall = np.where(np.abs(X[:, None]) + 0 * Y < 1, 1.0, 0.0) + np.where(X[:, None] + 0 * Y > 2, 0.4, 0.0)
+    rounded = wall * (1 + 1e-6 * np.random.default_rng(0).normal(size=wall.shape))
+    lines = density_figure(X, Y, None, rounded).axes[0].collections[0]
+    for places in lines.get_paths():
+        x = np.abs(places.vertices[:, 0])
+        assert np.minimum(np.abs(x - 1), np.abs(x - 2)).max() < X[1] - X[0]
+    assert len(lines.levels) == 2
+
+
 def test_on_a_line_both_are_in_one_panel():
     exact = np.exp(-(X**2))
     figure = density_figure(X, None, 1.1 * exact, exact, truth="smoothed data")

@@ -2,6 +2,11 @@
 
 import pytest
 
+from diffuse_cli import catalog
+
+# Sets that need no file of a user's.
+BUILT_IN = [name for name in catalog.CATALOG["dataset"] if name not in ("file", "image")]
+
 
 def few_fast(cases, *fast):
     """`cases` for parametrize, all but the `fast` ones marked slow. A fast one that is no case is an error."""

@@ -87,7 +87,7 @@ class ModelOption(NamedTuple):
             return model
         return model.with_all_labels() if self.label == ALL else model.with_label(self.label)
 
-    def _guided(self, model: "Model") -> "Model":
+    def guided(self, model: "Model") -> "Model":
         """The model with `--guidance`. Raises UsageError like `models.guided.guided`."""
         if self.guidance is None:
             if self.particles is not None:
@@ -124,8 +124,8 @@ class ModelOption(NamedTuple):
             raise UsageError(f"a run has its own {flags}; the exact denoiser may have another: give --exact too")
         run = None if self.exact and self._names_data() else self.run.open(trust=self.trust)
         if run is not None and not self.exact:
-            return self._guided(model_of_run(run, trust=self.trust)), run
-        return self._guided(self._exact(run)), run
+            return self.guided(model_of_run(run, trust=self.trust)), run
+        return self.guided(self._exact(run)), run
 
     def _names_data(self) -> bool:
         """Whether the data of an exact denoiser are those of `--dataset`, and not those of `--run`.

@@ -64,11 +64,12 @@ def _complete_options(kind: str, name: str, text: str) -> list[str]:
     if entry is None:
         return []
     before, comma, last = text.rpartition(",")
+    endings = catalog.IMAGE_FILES if name == "image" else catalog.POINT_FILES
     known = catalog.options_of(catalog.factory(catalog.Choice(kind, name.replace("-", "_"), {}, own=False)))
     key, equals, value = last.partition("=")
-    paths = [] if comma or entry.main != "path" else _complete_path(last)
+    paths = [] if comma or entry.main != "path" else _complete_path(last, endings)
     if key == "path" and equals:
-        paths = [f"path={path}" for path in _complete_path(value)]
+        paths = [f"path={path}" for path in _complete_path(value, endings)]
     words = typing.get_args(known[key].annotation) if key in known else ()
     values = [f"{key}={word}" for word in words if isinstance(word, str) and word.startswith(value)] if equals else []
     taken = {part.partition("=")[0] for part in before.split(",")}
@@ -76,8 +77,8 @@ def _complete_options(kind: str, name: str, text: str) -> list[str]:
     return [before + comma + each for each in [*paths, *values, *names]]
 
 
-def _complete_path(text: str) -> list[str]:
-    """Folders, and files that points can be read from."""
+def _complete_path(text: str, endings: tuple[str, ...]) -> list[str]:
+    """Folders, and files with one of these endings."""
     folder, _, start = text.rpartition("/")
     try:
         entries = sorted(
@@ -92,7 +93,7 @@ def _complete_path(text: str) -> list[str]:
         if entry.name.startswith(start) and (start or not entry.name.startswith(".")):
             if entry.is_dir():
                 names.append(f"{base}{entry.name}/")
-            elif os.path.splitext(entry.name)[1].lower() in catalog.POINT_FILES:
+            elif os.path.splitext(entry.name)[1].lower() in endings:
                 names.append(f"{base}{entry.name}")
     return names
 

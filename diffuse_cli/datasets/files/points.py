@@ -1,8 +1,6 @@
 """Points from a user's file: a text table, a NumPy file, an Excel sheet or a Parquet file."""
 
 import logging
-import os
-from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +11,7 @@ from diffuse_cli.datasets.files.checks import check_spread, check_values, with_f
 from diffuse_cli.datasets.files.columns import pick
 from diffuse_cli.datasets.files.layout import arrange
 from diffuse_cli.datasets.files.options import Decimal, ReadOptions, Switch
+from diffuse_cli.datasets.files.place import existing_file
 from diffuse_cli.datasets.files.sheets import read_excel, read_parquet
 from diffuse_cli.datasets.files.table import Table, check_shape
 from diffuse_cli.datasets.files.text_file import read_text
@@ -54,6 +53,7 @@ def file(
     to 256 finite, varying coordinates; UsageError for an option that has no meaning for the file.
 
     >>> import tempfile
+    >>> from pathlib import Path
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder, "points.csv")
     ...     _ = path.write_text("x;y\\n0,5;1\\n1,5;3\\n")
@@ -128,20 +128,11 @@ def _read(options: ReadOptions) -> Table:
 
 def _open(options: ReadOptions) -> Table:
     path = options.path
-    try:
-        place = Path(path).expanduser()
-    except RuntimeError as error:  # ~name of a user that does not exist
-        raise DiffuseError(f"cannot read {path}: {error}") from error
-    if place.is_dir():
-        raise DiffuseError(f"{path} is a folder; name a file in it{_examples(place)}.")
-    if not place.exists():
-        raise DiffuseError(_missing(place, path))
+    place = existing_file(path, POINT_FILES)
     suffix = place.suffix.lower()
     if suffix not in (*POINT_FILES, *_SHEET):
         what = f"files that end in {suffix}" if suffix else "files without an ending"
         raise DiffuseError(f"{path}: {what} cannot be read; known are {', '.join(POINT_FILES)}.")
-    if not place.is_file():
-        raise DiffuseError(f"{path} is not a file but a device or a pipe; save what comes from it first.")
     if suffix in _ARRAY:
         options.refuse("text files; a NumPy file has numbers only, without names",
                        "delimiter", "decimal", "header", "index", "label")  # fmt: skip
@@ -156,17 +147,3 @@ def _open(options: ReadOptions) -> Table:
     if options.columns is None:
         check_shape(len(layout.rows), layout.width, layout.source)
     return table_of(layout, pick(layout, options), options)
-
-
-def _missing(place: Path, path: str) -> str:
-    import difflib
-
-    if not place.parent.is_dir():
-        return f"there is no folder {str(place.parent)!r}, and so no file {path}."
-    near = difflib.get_close_matches(place.name, os.listdir(place.parent), n=1)
-    return f"there is no file {path}" + (f"; did you mean {str(place.with_name(near[0]))!r}?" if near else ".")
-
-
-def _examples(folder: Path) -> str:
-    names = sorted(name for name in os.listdir(folder) if Path(name).suffix.lower() in POINT_FILES)
-    return f", like {folder / names[0]}" if names else f" that ends in {', '.join(POINT_FILES)}"

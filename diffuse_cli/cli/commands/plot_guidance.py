@@ -1,0 +1,79 @@
+"""diffuse plot-guidance"""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from diffuse_cli import catalog
+from diffuse_cli.cli import options, signals
+from diffuse_cli.cli.figure_command import figure_options, named_after_row
+from diffuse_cli.errors import UsageError
+from diffuse_cli.figures.options import GuidanceOptions
+from diffuse_cli.figures.table import FIGURES
+
+if TYPE_CHECKING:
+    from diffuse_cli.figures.guidance import Guide
+    from diffuse_cli.models.draw import Method
+    from diffuse_cli.models.model import Model
+
+
+@named_after_row("plot-guidance")
+@options.model_option
+@options.method_options
+@figure_options(FIGURES["plot-guidance"])
+@options.figure_output("the figures/ of the run")
+@options.device
+@options.common
+def plot_guidance_command(
+    opener: options.ModelOption,
+    sampling: options.MethodOption,
+    asked: GuidanceOptions,
+    output: options.FigureOutput,
+) -> None:
+    """The target of guidance, what it samples, and weighted particles."""
+    from diffuse_cli.figures.guidance import guidance_of_model
+
+    signals.at_once()
+    rule = opener.guidance or "cfg"
+    name = _checked(rule)
+    if opener.label is None:
+        raise UsageError("guidance leads towards a label; give --label")
+    plain = opener._replace(guidance=None, particles=None)
+    untold = plain.open_with_run()[0]
+    told = plain.told_each(untold)
+    for model in told:
+        guides = {
+            name: _guide(opener, untold, model, rule, sampling),
+            "fkc": _guide(opener, untold, model, "fkc", None),
+        }
+        figure = guidance_of_model(model, guides, asked, output.look)
+        place = output.of_part(model.suffix) if len(told) > 1 else output
+        click.echo(place.save(figure, place.place(model.folder, f"{asked.file}-{name}{model.suffix}")))
+
+
+def _checked(rule: str) -> str:
+    """The name of a rule without its scale. Raises UsageError for one that has none, or that is drawn anyway."""
+    choice = catalog.parse("guidance", rule)
+    if "w" in choice.options:
+        raise UsageError(f"the scales of the columns are those of --scales; give --guidance {choice.name} without w")
+    if choice.name in ("fkc", "cfgpp", "auto"):
+        why = "is drawn anyway" if choice.name == "fkc" else "is not said to sample a law with a formula"
+        raise UsageError(f"{choice.name} {why}; give --guidance cfg, interval, apg or classifier")
+    return choice.name
+
+
+def _guide(
+    opener: options.ModelOption, untold: "Model", told: "Model", rule: str, sampling: options.MethodOption | None
+) -> "Guide":
+    """w -> the model guided by this rule and w, and the method: that of the command line, or that of the rule."""
+    from diffuse_cli.models.draw import default_method
+
+    def guide(w: float) -> "tuple[Model, Method]":
+        separator = "," if ":" in rule else ":"
+        asked = opener._replace(
+            guidance=f"{rule}{separator}w={w:g}", particles=opener.particles if rule == "fkc" else None
+        )
+        model = asked.guided(untold).with_label(str(told.told))
+        return model, default_method(model.config) if sampling is None else sampling.method(model.config)
+
+    return guide
