@@ -25,6 +25,7 @@ from diffuse_cli.plots.style import default_style
 from diffuse_cli.plots.user_text import plain
 
 MOST_SCALES = 6
+_OPACITY = 0.45  # of points, through which the density is seen
 
 
 class GuidedRow(NamedTuple):
@@ -61,8 +62,9 @@ def guidance_figure(
         side = PANEL_SIDES[len(scales)]
         shared = {"columns": columns_of(2, columns, "data"), "most": min(MOST_POINTS_SHOWN, *map(len, clouds))}
         scene = make_scene(clouds, reference=everything, view="points", side=side, theme=theme, **shared)
+        scene = scene._replace(opacity=_OPACITY)
         layout = panel_rows(1 + len(rows), len(scales), scene, theme, again=ONE_LINE)
-        for row, (name, samples, words) in enumerate([GuidedRow("target π_w", (), ()), *rows]):
+        for row, (name, samples, words) in enumerate([GuidedRow(r"target $\pi_w$", (), ()), *rows]):
             for column, w in enumerate(scales):
                 axes = add_panel(layout.figure, layout.grid[row, column], scene)
                 frame_plane(axes, scene)
@@ -70,6 +72,6 @@ def guidance_figure(
                 if samples:
                     draw_cloud(axes, samples[column], scene, one_color(theme.model, len(samples[column])))
                 draw_title(axes, words[column] if samples else f"w = {w:g}", scene)
-                axes.set_ylabel(f"{plain(name)}\n{axes.get_ylabel()}")
+                axes.set_ylabel(f"{plain(name) if samples else name}\n{axes.get_ylabel()}")
                 keep_outer_labels(axes, left=column == 0, bottom=row == len(rows))
         return arrange(layout, "Guidance", subject)
