@@ -208,9 +208,9 @@ def of_gaussian(form: GaussianForm) -> Factor:
 def of_function(h: Callable[[Float[Array, "n d"]], Float[Array, " n"]], dim: int, name: str = "h") -> Factor:
     """The factor of a function of points [n, d] -> h [n], not negative, that jax can trace.
 
-    It is smoothed by a Gauss-Hermite rule in up to three columns, and by quasi-random points in more. The nodes are about
-    half a standard deviation apart, so a narrower feature of h is seen roughly, and where h is below 1e-30 at all of
-    them its slope is 0. name: for messages. Raises UsageError where jax cannot trace the function, or
+    It is smoothed by a Gauss-Hermite rule in up to three columns, and by quasi-random points in more. The nodes are
+    about half a standard deviation apart, so a narrower feature of h is seen roughly, and where h is below 1e-30 at all
+    of them its slope is 0. name: for messages. Raises UsageError where jax cannot trace the function, or
     where its result is not [n].
 
     >>> ring = of_function(lambda points: jnp.exp(-((jnp.hypot(points[:, 0], points[:, 1]) - 1) ** 2)), dim=2)
