@@ -39,6 +39,7 @@ _SAMPLERS, _GRIDS = "diffuse_cli.samplers", "diffuse_cli.samplers.grids"
 _RUNGE_KUTTA, _DPM_SOLVER = f"{_SAMPLERS}.runge_kutta", f"{_SAMPLERS}.dpm_solver"
 _MULTISTEP, _LANGEVIN = f"{_SAMPLERS}.multistep", f"{_SAMPLERS}.langevin"
 _METRICS, _FACTORS = "diffuse_cli.metrics", "diffuse_cli.guidance.factors"
+_GUIDANCE, _FREE = "diffuse_cli.guidance", "diffuse_cli.guidance.classifier_free"
 _PREDICTIONS, _LOSSES = "diffuse_cli.diffusion.parameterizations", "diffuse_cli.diffusion.losses"
 
 CATALOG: dict[str, dict[str, Entry]] = {
@@ -53,6 +54,7 @@ CATALOG: dict[str, dict[str, Entry]] = {
         "checkerboard": Entry("diffuse_cli.datasets.checkerboard:checkerboard", "the dark squares of a checkerboard"),
         "eight_gaussians": Entry(f"{_GAUSSIANS}:eight_gaussians", "eight Gaussians on a circle"),
         "grid_gaussians": Entry(f"{_GAUSSIANS}:grid_gaussians", "25 Gaussians on a square grid"),
+        "overlap": Entry(f"{_GAUSSIANS}:overlap", "six Gaussians along a zigzag, two classes that overlap"),
         "tree": Entry("diffuse_cli.datasets.tree:tree", "a fractal tree, its left and right halves two classes"),
         "line": Entry(f"{_CURVES}:line", "a straight segment"),
         "sine": Entry(f"{_CURVES}:sine", "a sine wave"),
@@ -147,6 +149,9 @@ CATALOG: dict[str, dict[str, Entry]] = {
             "annealed Langevin dynamics, or plain on a fixed grid (Song & Ermon 2019)",
             "step_size",
         ),
+        "particles": Entry(
+            f"{_SAMPLERS}.particles:particles", "weighted ancestral steps, for guidance with weights", "size"
+        ),
         "ode": Entry(f"{_SAMPLERS}.adaptive:ode", "the flow by a solver that chooses its steps (Tsit5)", "tolerance"),
     },
     "grid": {
@@ -160,6 +165,17 @@ CATALOG: dict[str, dict[str, Entry]] = {
         "gaussian": Entry(f"{_FACTORS}:gaussian", "a Gaussian in the columns that are given, 1 at its mean"),
         "halfplane": Entry(f"{_FACTORS}:halfplane", "1 on one side of a straight line, else 0"),
         "box": Entry(f"{_FACTORS}:box", "1 between given sides, else 0"),
+    },
+    "guidance": {
+        "cfg": Entry(f"{_FREE}:cfg", "u + w (c - u); w = 1 is conditional (Ho & Salimans 2022, w - 1 there)", "w"),
+        "interval": Entry(f"{_FREE}:interval", "cfg where low < sigma / alpha <= high (Kynkäänniemi et al. 2024)", "w"),
+        "auto": Entry(f"{_FREE}:auto", "away from a weaker run (Karras et al. 2024)", "run"),
+        "classifier": Entry(
+            f"{_GUIDANCE}.classifier:classifier", "the gradient of a classifier (Dhariwal & Nichol 2021)", "w"
+        ),
+        "apg": Entry(f"{_FREE}:apg", "cfg with the part along c left out (Sadat et al. 2024)", "w"),
+        "cfgpp": Entry(f"{_FREE}:cfgpp", "guided x0 with unconditional noise (Chung et al. 2024)", "lam"),
+        "fkc": Entry(f"{_GUIDANCE}.corrected:fkc", "weighted particles that sample p(x|c)^w p(x)^(1-w) (Skreta et al. 2025)", "w"),
     },
     "metric": {
         "w2": Entry(f"{_METRICS}.transport:w2", "2-Wasserstein distance by exact assignment, in blocks of points"),

@@ -13,6 +13,8 @@ from diffuse_cli.datasets.gaussian_mixture import gaussian_mixture
 
 Std = Annotated[float, Meta(gt=0, le=1000)]
 
+_COMPASS = ("east", "north_east", "north", "north_west", "west", "south_west", "south", "south_east")
+
 
 def bimodal(
     *,
@@ -39,8 +41,9 @@ def eight_gaussians(
 ) -> Dataset:
     """Eight round Gaussians of equal weight with means (cos 2πi/8, sin 2πi/8), i = 0, …, 7, on the unit circle.
 
-    Each is a class with label i; std is 0.1 by default. Draws are [n, 2]. variant=ffjord is the dataset of Grathwohl et
-    al. 2019: radius 4 / 1.414, and std an eighth of the radius.
+    Each is a class with label i, named by the compass: `east` (0), `north_east`, `north`, …; std is 0.1 by default.
+    Draws are [n, 2]. variant=ffjord is the dataset of Grathwohl et al. 2019: radius 4 / 1.414, and std an eighth of the
+    radius.
 
     >>> points, labels = eight_gaussians().classes.draw(np.random.default_rng(0), 10_000)
     >>> points[labels == 2].mean(axis=0).round(1) + 0.0
@@ -50,7 +53,23 @@ def eight_gaussians(
     angle = 2 * np.pi * np.arange(8) / 8
     places = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     mixture = gaussian_mixture(places, (default_std if std is None else std) ** 2 * np.eye(2), np.arange(8))
-    return scaled(mixture, factor * scale)
+    return named(scaled(mixture, factor * scale), *_COMPASS)
+
+
+def overlap(*, std: Std = 0.5, scale: Scale = 1.0) -> Dataset:
+    """Six round Gaussians along a zigzag, in two classes that overlap: means (−2.5 + i, (−1)ⁱ / 2), i = 0, …, 5.
+
+    The means above, i = 0, 2, 4, are those of the class `upper` (0), the means below of `lower` (1). At the default std
+    the best classifier is right about 88 % of the time, so that the laws ∝ p(x|c)^w p(x)^(1−w) differ visibly from
+    p(x|c). Draws are [n, 2].
+
+    >>> points, labels = overlap(std=0.1).classes.draw(np.random.default_rng(0), 1000)
+    >>> bool(((points[:, 1] > 0) == (labels == 0)).all())
+    True
+    """
+    i = np.arange(6)
+    places = np.stack([i - 2.5, np.where(i % 2 == 0, 0.5, -0.5)], axis=1)
+    return named(scaled(gaussian_mixture(places, std**2 * np.eye(2), i % 2), scale), "upper", "lower")
 
 
 def grid_gaussians(*, side: Annotated[int, Meta(ge=2, le=16)] = 5, std: Std = 0.1, scale: Scale = 1.0) -> Dataset:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import numpy as np
 from msgspec import Meta
 
-from diffuse_cli.datasets.dataset import Dataset, Scale, scaled
+from diffuse_cli.datasets.dataset import Dataset, Scale, named, scaled
 from diffuse_cli.datasets.noisy_curve import Noise, noisy_curve
 
 _TURN = (0.0, 2 * np.pi)
@@ -116,7 +116,8 @@ def trefoil(*, noise: Noise = 0.1, scale: Scale = 1.0) -> Dataset:
 
 
 def rings(*, noise: Noise | None = None, scale: Scale = 1.0, variant: Literal["plain", "ffjord"] = "plain") -> Dataset:
-    """Four concentric circles, a quarter of the points on each; they are the classes, counted from the inside:
+    """Four concentric circles, a quarter of the points on each; they are the classes `innermost`, `inner`, `outer` and
+    `outermost`:
 
         c(u) = R (cos 2πu, sin 2πu), R = (1 + ⌊u⌋) / 4, u in [0, 4]
 
@@ -134,4 +135,4 @@ def rings(*, noise: Noise | None = None, scale: Scale = 1.0, variant: Literal["p
 
     default_noise, factor = (0.08 / 3, 3.0) if variant == "ffjord" else (0.02, 1.0)
     bare = noisy_curve(c, (0.0, 4.0), default_noise if noise is None else noise, pieces=4)
-    return scaled(bare, factor * scale)
+    return named(scaled(bare, factor * scale), "innermost", "inner", "outer", "outermost")

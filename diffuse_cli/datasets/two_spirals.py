@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 from msgspec import Meta
 
-from diffuse_cli.datasets.dataset import Classes, Dataset, Scale, Standardiser, labelled, scaled, standardise
+from diffuse_cli.datasets.dataset import Classes, Dataset, Scale, Standardiser, labelled, named, scaled, standardise
 from diffuse_cli.datasets.noisy_curve import PANELS, Noise, close_nodes, nodes
 
 if TYPE_CHECKING:
@@ -19,11 +19,12 @@ def two_spirals(
     scale: Scale = 1.0,
     variant: Literal["plain", "ffjord"] = "plain",
 ) -> Dataset:
-    """Two opposite arms of an Archimedean spiral, half of the points on each; they are the classes:
+    """Two opposite arms of an Archimedean spiral, half of the points on each:
 
         c(t) = ± t (−cos t, sin t) / 3,   t = 2π turns √u,   u ~ U[0, 1]
 
-    plus noise ξ, ξ ~ N(0, I), in the same units; `scale` then multiplies all. Draws are [n, 2].
+    plus noise ξ, ξ ~ N(0, I), in the same units; `scale` then multiplies all. Draws are [n, 2]. The arms are classes,
+    named by their sign: `plus` (0) and `minus` (1).
 
     variant=ffjord is the dataset of Grathwohl et al. 2019, which also adds U[0, ½] / 3 to each coordinate of a point,
     and subtracts it on the second arm.
@@ -69,7 +70,7 @@ def two_spirals(
         return exact.boxes(np.minimum(on_arms, ends), np.maximum(on_arms, ends), std, weights)
 
     classes = Classes(np.array([0.5, 0.5]), draw, lambda label: law_of(label))
-    return scaled(labelled(classes, standard, lambda: law_of(0, 1)), scale)
+    return named(scaled(labelled(classes, standard, lambda: law_of(0, 1)), scale), "plus", "minus")
 
 
 def _length(t: np.ndarray) -> np.ndarray:

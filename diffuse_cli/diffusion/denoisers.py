@@ -15,12 +15,15 @@ class Prediction(NamedTuple):
     """What a denoiser estimates from x = alpha x0 + sigma eps.
 
     x0: the clean sample. eps: the noise. x0_var: the variance of each coordinate of the clean sample given x; None
-    where the denoiser does not know it.
+    where the denoiser does not know it. log_weight: how fast the log of the weight of a particle at x grows with the
+    log-SNR, if the denoiser is a combination of others that needs such weights (`guidance.corrected`); None for all
+    others.
     """
 
     x0: Float[Array, "n d"]
     eps: Float[Array, "n d"]
     x0_var: Float[Array, "n d"] | None = None
+    log_weight: Float[Array, " n"] | None = None
 
     @property
     def variance(self) -> Float[Array, "n d"]:

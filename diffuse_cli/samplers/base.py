@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from diffuse_cli.diffusion.denoisers import Predict
 from diffuse_cli.diffusion.process import LOWEST_LOG_SNR, Level, unscaled
@@ -43,6 +43,7 @@ class Sampler(NamedTuple):
     lookback: how many earlier steps a step uses.
     allows_equal_levels: whether a step between two equal levels is of use, as in Langevin dynamics.
     needs_variance: whether it needs a denoiser that also gives the variance of x0.
+    particles: where its samples are particles with weights, what is done with them; None for all other samplers.
 
     >>> halve = Sampler(lambda predict, state, now, nxt, key: state._replace(x=state.x / 2), evals=0)
     >>> halve.deterministic, halve.cost(10)
@@ -58,6 +59,7 @@ class Sampler(NamedTuple):
     lookback: int = 0
     allows_equal_levels: bool = False
     needs_variance: bool = False
+    particles: "Particles | None" = None
 
     def cost(self, steps: int) -> int:
         """The network evaluations that `steps` steps take."""
@@ -67,6 +69,22 @@ class Sampler(NamedTuple):
     def deterministic(self) -> bool:
         """Whether the same noise always leads to the same sample; only such a sampler has an order."""
         return self.order is not None
+
+    @property
+    def weighted(self) -> bool:
+        """Whether its samples are particles with weights."""
+        return self.particles is not None
+
+
+class Particles(NamedTuple):
+    """What the loop does with the samples of a sampler that gives them weights.
+
+    resample: the state after the last step, and a key -> a state whose samples have equal weights. parents: a state ->
+    for each sample the row of the state before the step that it comes from, [n].
+    """
+
+    resample: Callable[[State, PRNGKeyArray], State]
+    parents: Callable[[State], Int[Array, " n"]]
 
 
 class Adaptive(NamedTuple):
@@ -84,6 +102,7 @@ class Adaptive(NamedTuple):
     allows_equal_levels: bool = False
     needs_variance: bool = False
     deterministic: bool = True
+    weighted: bool = False
 
 
 def without_scale(step: Step) -> Step:

@@ -1,7 +1,7 @@
 """The loop that runs every sampler, and the last step to clean data, which is the same for all of them."""
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from diffuse_cli.diffusion.denoisers import Predict
 from diffuse_cli.diffusion.process import Level, Scaling, prior, variance_preserving
 from diffuse_cli.samplers import adaptive
-from diffuse_cli.samplers.base import Adaptive, Sampler, State
+from diffuse_cli.samplers.base import Adaptive, Particles, Sampler, State
 
 
 class Path(NamedTuple):
@@ -26,12 +26,14 @@ class Outcome(NamedTuple):
 
     x: the samples at the last level. broken: the first step after which a value is not finite, or -1.
     evals: the network evaluations of one sample, the mean where they differ. path: None where it was not asked for.
+    weights: what a sampler of particles says of their weights (`particles.diagnose`); empty for all other samplers.
     """
 
     x: Float[Array, "n d"]
     broken: Int[Array, ""]
     evals: Float[Array, ""]
     path: Path | None
+    weights: Any = ()
 
 
 def sample(
@@ -74,11 +76,13 @@ def run_steps(
     """
     noisy = _at(levels, slice(-1))
     carried = carry(predict, sampler, noisy, x, key, scaling=scaling, trajectory=trajectory)
+    if isinstance(sampler, Sampler) and sampler.particles is not None:
+        carried = _with_equal_weights(sampler.particles, carried, jax.random.fold_in(key, len(levels.log_snr)))
     x0 = denoise(predict, carried.x, _at(noisy, -1))
     last = len(noisy.log_snr) - 1
     broken = jnp.where((carried.broken < 0) & ~jnp.isfinite(x0).all(), last, carried.broken)
     path = carried.path and Path(*(jnp.concatenate([before, x0[None]]) for before in carried.path))
-    return Outcome(x0, broken, carried.evals + 1, path)
+    return Outcome(x0, broken, carried.evals + 1, path, carried.weights)
 
 
 def denoise(predict: Predict, x: Float[Array, "n d"], level: Level) -> Float[Array, "n d"]:
@@ -122,12 +126,13 @@ def scan(
 
     def step(
         carried: tuple[State, Int[Array, ""]], inputs: tuple[Int[Array, ""], Level, Level, PRNGKeyArray]
-    ) -> tuple[tuple[State, Int[Array, ""]], tuple[Array, Array] | None]:
+    ) -> tuple[tuple[State, Int[Array, ""]], tuple[Array, Array, Any] | None]:
         state, broken = carried
         number, now, nxt, key = inputs
         state = sampler.step(predict, state, now, nxt, key)
         broken = jnp.where((broken < 0) & ~jnp.isfinite(state.x).all(), number, broken)
-        return (state, broken), (state.x, state.x0) if trajectory else None
+        parents = () if sampler.particles is None else sampler.particles.parents(state)
+        return (state, broken), (state.x, state.x0, parents) if trajectory else None
 
     steps = len(levels.log_snr) - 1
     inputs = (
@@ -138,7 +143,32 @@ def scan(
     )
     (state, broken), seen = jax.lax.scan(step, (sampler.init(x), jnp.int32(-1)), inputs)
     path = None if seen is None else Path(jnp.concatenate([x[None], seen[0]]), seen[1])
-    return Outcome(state.x, broken, jnp.float32(sampler.cost(steps)), path)
+    if path is not None and sampler.particles is not None:
+        path = _of_ancestors(path, seen[2])
+    weights = () if sampler.particles is None else state.memory
+    return Outcome(state.x, broken, jnp.float32(sampler.cost(steps)), path, weights)
+
+
+def _of_ancestors(path: Path, parents: Int[Array, "k-1 n"]) -> Path:
+    """The path of each particle of the last frame: its row in earlier frames is that of its ancestor.
+
+    parents[i] are the rows in frame i of the particles in frame i + 1.
+    """
+
+    def earlier(row: Int[Array, " n"], parent: Int[Array, " n"]) -> tuple[Int[Array, " n"], Int[Array, " n"]]:
+        return parent[row], row
+
+    first, rows = jax.lax.scan(earlier, jnp.arange(path.x.shape[1]), parents, reverse=True)
+    x0 = jnp.take_along_axis(path.x0, rows[:, :, None], axis=1)
+    return Path(jnp.take_along_axis(path.x, jnp.concatenate([first[None], rows])[:, :, None], axis=1), x0)
+
+
+def _with_equal_weights(particles: Particles, carried: Outcome, key: PRNGKeyArray) -> Outcome:
+    """What is carried after resampling the particles by their weights; their paths go with them."""
+    state = particles.resample(State(carried.x, carried.x, carried.weights), key)
+    parents = particles.parents(state)
+    path = carried.path and Path(*(part[:, parents] for part in carried.path))
+    return carried._replace(x=state.x, path=path, weights=state.memory)
 
 
 def _solve(

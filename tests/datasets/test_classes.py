@@ -32,8 +32,45 @@ def log_probs(name, x, level):
 def test_the_sets_that_have_classes():
     assert {name: len(dataset.classes.shares) for name, dataset in LABELLED.items() if ":" not in name} == {
         "moons": 2, "circles": 2, "rings": 4, "two_spirals": 2, "pinwheel": 5, "eight_gaussians": 8,
-        "grid_gaussians": 25, "tree": 2, "rose": 5, "bimodal": 2,
+        "grid_gaussians": 25, "overlap": 2, "tree": 2, "rose": 5, "bimodal": 2,
     }  # fmt: skip
+
+
+@every_labelled_set
+def test_names_of_labels_are_one_for_each_and_all_different(name):
+    classes = LABELLED[name].classes
+    assert len(set(classes.label_names)) == len(classes.shares)
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "place"),
+    [
+        ("moons", "upper", lambda x, y: y > 0.25),
+        ("circles", "inner", lambda x, y: np.hypot(x, y) < 0.75),
+        ("rings", "outermost", lambda x, y: np.hypot(x, y) > 0.875),
+        ("rings", "innermost", lambda x, y: np.hypot(x, y) < 0.375),
+        ("two_spirals:turns=0.5", "plus", lambda x, y: y > 0),
+        ("eight_gaussians", "north_east", lambda x, y: np.hypot(x - 0.5**0.5, y - 0.5**0.5) < 0.3),
+        ("eight_gaussians", "south", lambda x, y: np.hypot(x, y + 1) < 0.3),
+        ("overlap:std=0.1", "upper", lambda x, y: y > 0),
+        ("tree", "left", lambda x, y: x < 0),
+    ],
+)
+def test_a_name_says_where_its_points_are(name, label, place):
+    """Nearly all of them, and fewer of the others."""
+    dataset = catalog.build("dataset", name)
+    points, labels = dataset.classes.draw(np.random.default_rng(4), N)
+    there, chosen = place(*points.T), labels == dataset.classes.label_names.index(label)
+    assert there[chosen].mean() > 0.8
+    assert there[~chosen].mean() < 0.3
+
+
+def test_the_classes_of_overlap_do(x64):
+    """The best classifier is right between 75 and 90 % of the time, as the ratio of the densities says."""
+    dataset = LABELLED["overlap"]
+    points, labels = dataset.classes.draw(np.random.default_rng(5), 20_000)
+    of_classes, _ = log_probs("overlap", dataset.standard.to_model(points), Level(np.inf, 1.0, 0.0))
+    assert 0.85 < (of_classes.argmax(axis=0) == labels).mean() < 0.9
 
 
 @every_labelled_set
