@@ -152,6 +152,9 @@ CATALOG: dict[str, dict[str, Entry]] = {
         "particles": Entry(
             f"{_SAMPLERS}.particles:particles", "weighted ancestral steps, for guidance with weights", "size"
         ),
+        "twisted": Entry(
+            f"{_SAMPLERS}.twisted:twisted", "particles led by a factor, with weights (Wu et al. 2023)", "size"
+        ),
         "ode": Entry(f"{_SAMPLERS}.adaptive:ode", "the flow by a solver that chooses its steps (Tsit5)", "tolerance"),
     },
     "grid": {

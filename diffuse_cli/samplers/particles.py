@@ -89,19 +89,19 @@ def particles(
         growth = jnp.zeros_like(state.memory.log_weight) if p.log_weight is None else p.log_weight
         # e^h − 1 in place of h, the length of the step in log-SNR: this is the ratio of the normal laws of the steps
         grown = state.memory.log_weight + jnp.expm1(nxt.log_snr - now.log_snr) * growth
-        weights = _resampled(state.memory._replace(log_weight=grown), threshold, to_resample)
+        weights = resampled(state.memory._replace(log_weight=grown), threshold, to_resample)
         x0, eps = (part[weights.parent] for part in p[:2])
         kept = jnp.exp(now.log_snr - nxt.log_snr)  # (sigma' / sigma)^2, with alpha = 1
         noise = nxt.sigma * jnp.sqrt(-jnp.expm1(now.log_snr - nxt.log_snr)) * standard_normal(to_move, state.x)
         return State(x0 + kept * now.sigma * eps + noise, x0, weights)
 
     def resample(state: State, key: PRNGKeyArray) -> State:
-        weights = _resampled(state.memory, 1.0, key)
+        weights = resampled(state.memory, 1.0, key)
         return State(state.x[weights.parent], state.x0[weights.parent], weights)
 
     return Sampler(
         without_scale(step),
-        init=lambda x: State(x, jnp.zeros_like(x), _start(len(x), size, x.dtype)),
+        init=lambda x: State(x, jnp.zeros_like(x), start(len(x), size, x.dtype)),
         grid="log_snr",
         particles=Particles(resample, lambda state: state.memory.parent),
     )
@@ -115,13 +115,14 @@ def diagnose(weights: Weights) -> Diagnosis:
     return Diagnosis(layout.size, least, last, np.array([len(row) for row in rows]), log_z)
 
 
-def _start(n: int, size: int, dtype: jnp.dtype) -> Weights:
+def start(n: int, size: int, dtype: jnp.dtype) -> Weights:
+    """Equal weights for n particles, in as many populations of at least `size` as there are."""
     layout, rows = _layout_of(n, max(n // size, 1)), jnp.arange(n, dtype=jnp.int32)
     each = jnp.ones(len(layout.size), dtype)
     return Weights(jnp.zeros(n, dtype), rows, rows, jnp.zeros_like(each), each, each)
 
 
-def _resampled(weights: Weights, threshold: float, key: PRNGKeyArray) -> Weights:
+def resampled(weights: Weights, threshold: float, key: PRNGKeyArray) -> Weights:
     """The weights after resampling the populations whose effective share is below the threshold. The rows of x that
     belong to them are `parent`."""
     layout = _layout_of(len(weights.root), len(weights.log_z))
