@@ -178,7 +178,9 @@ CATALOG: dict[str, dict[str, Entry]] = {
         ),
         "apg": Entry(f"{_FREE}:apg", "cfg with the part along c left out (Sadat et al. 2024)", "w"),
         "cfgpp": Entry(f"{_FREE}:cfgpp", "guided x0 with unconditional noise (Chung et al. 2024)", "lam"),
-        "fkc": Entry(f"{_GUIDANCE}.corrected:fkc", "weighted particles that sample p(x|c)^w p(x)^(1-w) (Skreta et al. 2025)", "w"),
+        "fkc": Entry(
+            f"{_GUIDANCE}.corrected:fkc", "weighted particles that sample p(x|c)^w p(x)^(1-w) (Skreta et al. 2025)", "w"
+        ),
     },
     "metric": {
         "w2": Entry(f"{_METRICS}.transport:w2", "2-Wasserstein distance by exact assignment, in blocks of points"),

@@ -90,16 +90,12 @@ def _everywhere(w: Any, c: Predict, u: Predict, x: Float[Array, "n d"], level: L
     return mixed(c(x, level), u(x, level), w)
 
 
-def _within(
-    w: Any, low: Any, high: Any, c: Predict, u: Predict, x: Float[Array, "n d"], level: Level
-) -> Prediction:
+def _within(w: Any, low: Any, high: Any, c: Predict, u: Predict, x: Float[Array, "n d"], level: Level) -> Prediction:
     ratio = jnp.exp(-level.log_snr / 2)
     return mixed(c(x, level), u(x, level), jnp.where((low < ratio) & (ratio <= high), w, 1.0))
 
 
-def _projected(
-    w: Any, eta: Any, r: Any, c: Predict, u: Predict, x: Float[Array, "n d"], level: Level
-) -> Prediction:
+def _projected(w: Any, eta: Any, r: Any, c: Predict, u: Predict, x: Float[Array, "n d"], level: Level) -> Prediction:
     given = c(x, level)
     d = given.x0 - u(x, level).x0
     d *= jnp.minimum(1.0, r / jnp.maximum(_length(d), _TINY))

@@ -11,8 +11,9 @@ its mean D(y) and, by its Jacobian, its covariance, and the ways differ in what 
     clean         h(D(y)), as if the posterior had no spread
     smoothed      E h(x0) for x0 ~ N(D(y), C), where C is r² I or the covariance of the posterior
 
-Only the last one is exact for a Gaussian p. For other laws all are biased; `samplers` of guidance.twisted correct the
-last one by weights. Factors here are in model space: see `Factor.in_model_space`.
+Only the last one is exact for a Gaussian p. For other laws all are biased; `twisted` leads particles by the last one, and
+the sampler of this name corrects what is wrong with it by weights. Where the law of x0 is known, `product.product_law`
+has the exact denoiser. Factors here are in model space: see `Factor.in_model_space`.
 """
 
 from typing import Any, Literal
@@ -22,9 +23,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from diffuse_cli.diffusion.denoisers import Predict, Prediction
+from diffuse_cli.diffusion.denoisers import Predict, Prediction, Twist
 from diffuse_cli.diffusion.process import Level
-from diffuse_cli.guidance.factors import Factor
+from diffuse_cli.guidance.base import moved
+from diffuse_cli.guidance.factors import Factor, Smoothed
 
 Covariance = Literal["isotropic", "jacobian"]
 
@@ -69,7 +71,7 @@ def clean(predict: Predict, factor: Factor) -> Predict:
     >>> times(jnp.zeros((1, 1)), unscaled(jnp.float32(0.0))).x0.round(3).tolist()  # D' = 1/2, and h pulls by 1
     [[0.5]]
     """
-    return jax.tree_util.Partial(_through_mean, predict, factor.smoothed, np.float32(factor.edge**2), np.float32(0.0))
+    return jax.tree_util.Partial(_moved_by_mean, predict, factor.smoothed, np.float32(factor.edge**2), np.float32(0.0))
 
 
 def smoothed(predict: Predict, factor: Factor, covariance: Covariance = "jacobian") -> Predict:
@@ -92,8 +94,26 @@ def smoothed(predict: Predict, factor: Factor, covariance: Covariance = "jacobia
     [[1.7143]]
     """
     if covariance == "jacobian":
-        return jax.tree_util.Partial(_through_posterior, predict, factor.smoothed)
-    return jax.tree_util.Partial(_through_mean, predict, factor.smoothed, np.float32(0.0), np.float32(1.0))
+        return jax.tree_util.Partial(_moved_by_posterior, predict, factor.smoothed)
+    return jax.tree_util.Partial(_moved_by_mean, predict, factor.smoothed, np.float32(0.0), np.float32(1.0))
+
+
+def twisted(predict: Predict, factor: Factor, covariance: Covariance = "isotropic") -> Predict:
+    """The denoiser itself, with a `Twist` for the sampler `twisted`, whose weighted particles sample pi; Wu et al. 2023.
+
+    covariance: that of x0 given x, as in `smoothed`. With `jacobian` the twist is nearer to E[h(x0) | x] and the weights
+    are more equal. The costs are those of `smoothed`. Any other sampler takes no notice of the twist.
+
+    >>> from diffuse_cli.diffusion import exact
+    >>> from diffuse_cli.diffusion.process import unscaled
+    >>> from diffuse_cli.guidance.factors import gaussian
+    >>> predict = exact.denoiser(exact.gaussian(np.zeros(1), np.eye(1)))
+    >>> seen = twisted(predict, gaussian(1, x=1.0, std=1.0))(jnp.zeros((1, 1)), unscaled(jnp.float32(0.0)))
+    >>> seen.x0.tolist(), seen.twist.shift.round(3).tolist(), seen.twist.log_h.tolist()
+    ([[0.0]], [[0.333]], [-0.5])
+    """
+    way = _twisted_by_posterior if covariance == "jacobian" else _twisted_by_mean
+    return jax.tree_util.Partial(way, predict, factor.smoothed, factor.log_h)
 
 
 def posterior_of(predict: Predict, x: Float[Array, "n d"], level: Level) -> tuple[Prediction, Float[Array, "n d d"]]:
@@ -119,39 +139,58 @@ def posterior_of(predict: Predict, x: Float[Array, "n d"], level: Level) -> tupl
     return p, jnp.einsum("nij,nkj->nik", positive, basis, precision="highest")
 
 
-def guess(level: Level, like: Float[Array, "n d"]) -> Float[Array, "#n d d"]:
-    """The covariance r² I of x0 given x, r² = sigma² / (alpha² + sigma²), which data from N(0, I) have."""
-    return _isotropic((level.sigma / jnp.hypot(level.alpha, level.sigma)) ** 2, like)
-
-
 def _reconstruct(predict: Predict, smoothed: Any, x: Float[Array, "n d"], level: Level) -> Prediction:
-    noise = _isotropic((level.sigma / level.alpha) ** 2, x)
-    return _moved(predict(x, level), smoothed(x / level.alpha, noise).slope / level.alpha, level)
+    noise = level.sigma / level.alpha
+    slope = smoothed(x / level.alpha, _isotropic(noise**2, x)).slope  # by y
+    return moved(predict(x, level), noise**2 * slope, level)
 
 
-def _through_mean(
+def _moved_by_mean(
     predict: Predict, smoothed: Any, constant: Any, share: Any, x: Float[Array, "n d"], level: Level
 ) -> Prediction:
-    """x0 ~ N(D(x), (constant + share r²) I)."""
+    p, _, shift = _by_mean(predict, smoothed, constant, share, x, level)
+    return moved(p, shift, level)
+
+
+def _moved_by_posterior(predict: Predict, smoothed: Any, x: Float[Array, "n d"], level: Level) -> Prediction:
+    p, _, shift = _by_posterior(predict, smoothed, x, level)
+    return moved(p, shift, level)
+
+
+def _twisted_by_mean(predict: Predict, smoothed: Any, log_h: Any, x: Float[Array, "n d"], level: Level) -> Prediction:
+    p, seen, shift = _by_mean(predict, smoothed, 0.0, 1.0, x, level)
+    return p._replace(twist=Twist(seen.log_mean, shift, log_h(p.x0)))
+
+
+def _twisted_by_posterior(
+    predict: Predict, smoothed: Any, log_h: Any, x: Float[Array, "n d"], level: Level
+) -> Prediction:
+    p, seen, shift = _by_posterior(predict, smoothed, x, level)
+    return p._replace(twist=Twist(seen.log_mean, shift, log_h(p.x0)))
+
+
+def _by_mean(
+    predict: Predict, smoothed: Any, constant: Any, share: Any, x: Float[Array, "n d"], level: Level
+) -> tuple[Prediction, Smoothed, Float[Array, "n d"]]:
+    """What the denoiser sees, h for x0 ~ N(D(x), (constant + share r²) I), and the shift of the mean of x0 by it."""
 
     def mean_of(x: Float[Array, "n d"]) -> tuple[Float[Array, "n d"], Prediction]:
         p = predict(x, level)
         return p.x0, p
 
     mean, pull, p = jax.vjp(mean_of, x, has_aux=True)
-    covariance = constant * jnp.eye(x.shape[1], dtype=x.dtype)[None] + share * guess(level, x)
-    return _moved(p, pull(smoothed(mean, covariance.astype(x.dtype)).slope)[0], level)
+    variance = constant + share * (level.sigma / jnp.hypot(level.alpha, level.sigma)) ** 2
+    seen = smoothed(mean, _isotropic(variance, x))
+    return p, seen, level.sigma**2 / level.alpha * pull(seen.slope)[0]
 
 
-def _through_posterior(predict: Predict, smoothed: Any, x: Float[Array, "n d"], level: Level) -> Prediction:
+def _by_posterior(
+    predict: Predict, smoothed: Any, x: Float[Array, "n d"], level: Level
+) -> tuple[Prediction, Smoothed, Float[Array, "n d"]]:
+    """The same for x0 ~ N(D(x), C), C being the covariance of x0 given x: the shift is C ∇ log E h."""
     p, covariance = posterior_of(predict, x, level)
-    change = jnp.einsum("nij,nj->ni", covariance, smoothed(p.x0, covariance).slope, precision="highest")
-    return Prediction(p.x0 + change, p.eps - level.alpha / level.sigma * change)
-
-
-def _moved(p: Prediction, slope: Float[Array, "n d"], level: Level) -> Prediction:
-    """The Prediction with `slope` [n, d] added to its score."""
-    return Prediction(p.x0 + level.sigma**2 / level.alpha * slope, p.eps - level.sigma * slope)
+    seen = smoothed(p.x0, covariance)
+    return p, seen, jnp.einsum("nij,nj->ni", covariance, seen.slope, precision="highest")
 
 
 def _isotropic(variance: Float[Array, "#n #1"], like: Float[Array, "n d"]) -> Float[Array, "#n d d"]:

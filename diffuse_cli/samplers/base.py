@@ -80,11 +80,13 @@ class Particles(NamedTuple):
     """What the loop does with the samples of a sampler that gives them weights.
 
     resample: the state after the last step, and a key -> a state whose samples have equal weights. parents: a state ->
-    for each sample the row of the state before the step that it comes from, [n].
+    for each sample the row of the state before the step that it comes from, [n]. weights: the memory of a state -> the
+    `particles.Weights` in it.
     """
 
     resample: Callable[[State, PRNGKeyArray], State]
     parents: Callable[[State], Int[Array, " n"]]
+    weights: Callable[[Any], Any] = lambda memory: memory
 
 
 class Adaptive(NamedTuple):

@@ -168,7 +168,7 @@ def _with_equal_weights(particles: Particles, carried: Outcome, key: PRNGKeyArra
     state = particles.resample(State(carried.x, carried.x, carried.weights), key)
     parents = particles.parents(state)
     path = carried.path and Path(*(part[:, parents] for part in carried.path))
-    return carried._replace(x=state.x, path=path, weights=state.memory)
+    return carried._replace(x=state.x, path=path, weights=particles.weights(state.memory))
 
 
 def _solve(
