@@ -13,7 +13,7 @@ single and double precision in one process.
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial, reduce
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -42,9 +42,21 @@ from diffuse_cli.errors import DiffuseError
 _TOGETHER = 64  # points that are evaluated at once
 _LOG_2PI = float(np.log(2 * np.pi))
 _REACH = 7.0  # standard deviations, beyond which a normal density counts as 0: exp(-24)
-_MOST_BLOCKS = 1 << 22
 _SHARP = 1e-9  # the least width of the edge of a box, relative to its half width, so that numbers stay finite
 _SPACING = 0.75  # of a quadrature, in standard deviations: its error is then below 1e-5
+
+
+class Gaussians(NamedTuple):
+    """A mixture of the k components N(means[i], covariances[i]) with weights [k], which sum to 1.
+
+    means: [k, d]. covariances: [k, d, d]; [1, d, d] if all are equal. narrowest: the least standard deviation in the
+    density.
+    """
+
+    means: np.ndarray
+    covariances: np.ndarray
+    weights: np.ndarray
+    narrowest: float
 
 
 class Law(NamedTuple):
@@ -55,11 +67,13 @@ class Law(NamedTuple):
         without noise. It cannot be traced by jax. Raises DiffuseError where it would take too much memory or time.
     posterior: (x [d], a level of scalars) -> Moments. Without it they come from log_density by differentiation, which
         leaves no digits of x0 where there is hardly any signal; see `by_differentiation`.
+    gaussians: () -> the Gaussians whose mixture x0 is; None where it is no such mixture.
     """
 
     log_density: Callable[[Float[Array, " d"], Level], Float[Array, ""]]
     entropy: Callable[[Level], float]
     posterior: Callable[[Float[Array, " d"], Level], Moments] | None = None
+    gaussians: Callable[[], Gaussians] | None = None
 
 
 def gaussian(mean: Float[ArrayLike, " d"], covariance: Float[ArrayLike, "d d"]) -> Law:
@@ -94,23 +108,26 @@ def mixture(means: Float[ArrayLike, "k d"], std: float, weights: Float[ArrayLike
         variance = jnp.broadcast_to(spread.within, apart.shape)
         return Components(log_ratio, spread.pull * apart, seen.sigma / spread.variance * apart, variance)
 
-    return _sum_of(components, means, (), weights, _Extent(means, means, std, std))
+    law = _sum_of(components, means, (), weights, _Extent(means, means, std, std))
+    covariance = std**2 * np.eye(means.shape[1])[None]
+    return law._replace(gaussians=lambda: Gaussians(means, covariance, _probabilities(weights, len(means)), std))
 
 
 def gaussians(
     means: Float[ArrayLike, "k d"],
-    covariances: Float[ArrayLike, "k d d"],
+    covariances: Float[ArrayLike, "#k d d"],
     weights: Float[ArrayLike, " k"] | None = None,
     narrowest: float | None = None,
 ) -> Law:
-    """x0 ~ N(means[i], covariances[i]) with i drawn with `weights` (by default equal).
+    """x0 ~ N(means[i], covariances[i]) with i drawn with `weights` (by default equal); one covariance may serve all.
 
     The entropy is available for d = 1 and 2. narrowest: the least standard deviation in the density, where Gaussians
     overlap so that it is more than that of the narrowest component.
     """
-    means = np.asarray(means, np.float64)
-    values, bases = np.linalg.eigh(np.asarray(covariances, np.float64))
-    values = np.maximum(values, 0)
+    means, covariances = np.asarray(means, np.float64), np.asarray(covariances, np.float64)
+    count, dim = means.shape
+    values, bases = np.linalg.eigh(covariances)
+    values, bases = np.broadcast_to(np.maximum(values, 0), (count, dim)), np.broadcast_to(bases, (count, dim, dim))
 
     def components(
         seen: Seen,
@@ -125,9 +142,10 @@ def gaussians(
         return Components(log_ratio, spread.pull * apart, seen.sigma / spread.variance * apart, spread.within, bases)
 
     turned = np.einsum("kij,ki->kj", bases, means - _shares(weights, len(means)) @ means)
-    narrowest = np.sqrt(values.min()) if narrowest is None else narrowest
-    along_axes = np.sqrt(np.diagonal(covariances, axis1=1, axis2=2))
-    return _sum_of(components, means, (values, bases, turned), weights, _Extent(means, means, narrowest, along_axes))
+    least = float(np.sqrt(values.min())) if narrowest is None else narrowest
+    along_axes = np.broadcast_to(np.sqrt(np.diagonal(covariances, axis1=1, axis2=2)), means.shape)
+    law = _sum_of(components, means, (values, bases, turned), weights, _Extent(means, means, least, along_axes))
+    return law._replace(gaussians=lambda: Gaussians(means, covariances, _probabilities(weights, count), least))
 
 
 def boxes(
@@ -166,7 +184,7 @@ def boxes(
 
     def entropy(level: Level) -> float:
         if _variance(level, std) == 0:
-            return _entropy_of_blocks(low, high, _shares(weights, len(low)))
+            return quadrature.entropy_of_blocks(low, high, _shares(weights, len(low)))
         return law.entropy(level)
 
     return law._replace(entropy=entropy)
@@ -198,6 +216,29 @@ def log_prob(law: Law, x: Float[ArrayLike, "n d"], level: Level) -> Float[Array,
     """log p at each of x, in nats. The fields of the level are scalars or [n, 1]."""
     log_p: Array = _at_each(law.log_density, x, level)
     return log_p
+
+
+def classifier(
+    laws: Sequence[Law], shares: Float[ArrayLike, " k"]
+) -> Callable[[Float[ArrayLike, "n d"], Level], Float[Array, "n k"]]:
+    """(x, level) -> log p(c | x) of each of k classes, by Bayes' rule: the exact classifier at every noise level.
+
+    laws: p(x | c) of each class. shares: p(c), which sum to 1. With the score of the whole its slope gives the score of
+    a class, s(x | c) = s(x) + ∇ log p(c | x) (Dhariwal & Nichol 2021, section 4.1).
+
+    >>> two = [gaussian(np.array([mean]), np.eye(1)) for mean in (-1.0, 1.0)]
+    >>> log_p = classifier(two, np.array([0.5, 0.5]))(np.array([[0.5]]), Level(np.inf, 1.0, 0.0))
+    >>> np.float64(np.exp(log_p)).round(3)  # 1 / (1 + e), and the rest
+    array([[0.269, 0.731]])
+    """
+
+    def log_probabilities(x: Float[ArrayLike, "n d"], level: Level) -> Float[Array, "n k"]:
+        given = jnp.stack([log_prob(law, x, level) for law in laws], axis=1)
+        with np.errstate(divide="ignore"):
+            log_shares = jnp.asarray(np.log(np.asarray(shares, np.float64)), given.dtype)
+        return jax.nn.log_softmax(given + log_shares[None], axis=1)
+
+    return log_probabilities
 
 
 def denoiser(law: Law, *, variance: bool = False) -> Predict:
@@ -335,23 +376,14 @@ def _shares(weights: Float[ArrayLike, " k"] | None, count: int) -> np.ndarray:
     return np.full(count, 1 / count) if weights is None else np.asarray(weights)
 
 
+def _probabilities(weights: Float[ArrayLike, " k"] | None, count: int) -> np.ndarray:
+    shares = _shares(weights, count)
+    return np.asarray(shares / shares.sum())
+
+
 def _variance(level: Level, std: float | np.ndarray) -> np.ndarray:
     """The variance of x whose x0 has standard deviation std, in double precision."""
     return np.asarray(float(level.alpha) ** 2 * np.square(std) + float(level.sigma) ** 2)
-
-
-def _entropy_of_blocks(low: np.ndarray, high: np.ndarray, shares: np.ndarray) -> float:
-    """The entropy of boxes without noise. They may overlap: p is constant between neighbouring edges."""
-    edges = [np.unique(np.concatenate([low[:, i], high[:, i]])) for i in range(low.shape[1])]
-    if np.prod([len(edge) for edge in edges]) > _MOST_BLOCKS:
-        raise DiffuseError(f"the entropy of {len(low)} boxes without noise is out of reach; take a noisier level")
-    middles = np.stack(np.meshgrid(*[(edge[1:] + edge[:-1]) / 2 for edge in edges], indexing="ij"), axis=-1)
-    volumes = reduce(np.multiply.outer, [np.diff(edge) for edge in edges])
-    density = np.zeros(volumes.shape)
-    for a, b, share in zip(low, high, shares, strict=True):
-        density += share / np.prod(b - a) * np.all((middles > a) & (middles < b), axis=-1)
-    inside = density > 0
-    return float(-np.sum((volumes * density)[inside] * np.log(density[inside])))
 
 
 def _at_each(f: Callable[[Float[Array, " d"], Level], Any], x: Float[ArrayLike, "n d"], level: Level) -> Any:

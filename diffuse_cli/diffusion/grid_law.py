@@ -15,7 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from diffuse_cli.diffusion import exact
+from diffuse_cli.diffusion import exact, grid_fit
+from diffuse_cli.diffusion.gaussian_posterior import refuse_no_mass
 from diffuse_cli.diffusion.process import CLEAN, Level
 from diffuse_cli.errors import DiffuseError
 
@@ -23,9 +24,8 @@ _BLOCK = 1 << 16  # cells that are evaluated together
 _MOST_CELLS = 1 << 22
 _USUAL_CELLS = {1: 4096, 2: 512}  # along each axis, by the number of axes
 _PER_STD = 5  # cells in the least standard deviation of a density
-_LEAST = float(np.log(1e-30))  # of the log of the mass of a product, relative to the largest value of the factor
 _BORDER = 1e-3  # the most mass that the outermost cells of a tilted law may have
-_LEVELS = 6  # so often cells are merged two by two, or four by four in the plane
+_SMOOTH = 1e-3  # the KL, in nats, up to which a mixture of Gaussians is taken without a look at boxes
 _SOFT = 0.25  # the standard deviation of the edges of boxes, in the width of a cell
 _BLOCKS = {1: 128, 2: 32}  # of a histogram along each axis, by the number of axes
 _FEWEST_EXPECTED = 5  # points in a block of a histogram; those with fewer are put together
@@ -72,7 +72,7 @@ class GridLaw(NamedTuple):
     @property
     def masses(self) -> np.ndarray:
         """The probability of each cell, in the shape of log_p."""
-        return np.exp(self.log_p + np.log(self.widths).sum())
+        return np.asarray(np.exp(self.log_p + np.log(self.widths).sum()))
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
         """n independent draws [n, d], model space: a cell by the inverse of the cumulated masses, and a place in it."""
@@ -103,8 +103,8 @@ class GridLaw(NamedTuple):
         """How far points x [n, d], model space, are from this law: KL of their histogram, and its floor.
 
         A histogram of n points is never equal to the law, so the KL alone says nothing: compare it with the floor. The
-        grid is divided into 32 by 32 blocks (128 in one dimension); those in which fewer than 5 points are expected are one
-        block together with all outside of the grid, so that the figure is finite whatever the points.
+        grid is divided into 32 by 32 blocks (128 in one dimension); those in which fewer than 5 points are expected
+        are one block together with all outside of the grid, so that the figure is finite whatever the points.
         """
         n, shape = len(x), self.log_p.shape
         sides = _BLOCKS[len(shape)]
@@ -127,48 +127,29 @@ class GridLaw(NamedTuple):
         )
 
     def law(self, most: int = 4096) -> exact.Law:
-        """The Law with this density: at most so many boxes, with its density and denoiser at every noise level.
+        """A Law with this density, up to a small KL, which has its density and denoiser at every noise level.
 
-        Cells of almost equal density are merged so that KL(self ‖ law) is the least for this number of boxes. The edges
-        are softened by a quarter of a cell's width; so the density is positive everywhere, and where there is no
-        noise the score exists. The entropy at the clean level is that of the grid.
+        It is a mixture of at most so many equal Gaussians where the density is smooth, or of boxes where they are
+        nearer to it. The edges of boxes are softened by a quarter of a cell's width, so that the density is positive
+        everywhere, and the score exists without noise. The entropy at the clean level is that of the grid.
         """
-        low, high, weights = self.boxes(most)
-        boxes = exact.boxes(low, high, _SOFT * float(self.widths.min()), weights)
+        masses = self.masses / self.masses.sum()
+        smooth = grid_fit.gaussians(self.axes, masses, most)
+        if smooth.kl < _SMOOTH or smooth.kl < (sharp := grid_fit.boxes(self.low, self.widths, masses, most)).kl:
+            law = exact.mixture(smooth.centres, smooth.std, smooth.weights)
+        else:
+            law = exact.boxes(sharp.low, sharp.high, _SOFT * float(self.widths.min()), sharp.weights)
 
         def entropy(level: Level) -> float:
             if float(level.sigma) == 0:
                 return self.entropy() + len(self.low) * float(np.log(float(level.alpha)))
-            return boxes.entropy(level)
+            return law.entropy(level)
 
-        return boxes._replace(entropy=entropy)
-
-    def boxes(self, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The corners low and high [k, d] and weights [k] of at most so many boxes that are nearest to this density.
-
-        The boxes are the leaves of a tree in which cells are merged two by two (four by four in the plane), pruned by
-        the loss of each merger in nats (Breiman et al. 1984, section 3.3).
-        """
-        masses = self.masses / self.masses.sum()
-        masses = np.pad(masses, [(0, -size % (1 << _LEVELS)) for size in masses.shape])
-        low_price, high_price = -60.0, 5.0
-        leaves = _leaves(masses, 0.0)
-        if sum(np.count_nonzero(leaf) for leaf in leaves) > most:
-            while high_price - low_price > 0.01:
-                price = (low_price + high_price) / 2
-                leaves = _leaves(masses, float(np.exp(price)))
-                few = sum(np.count_nonzero(leaf) for leaf in leaves) <= most
-                low_price, high_price = (low_price, price) if few else (price, high_price)
-            leaves = _leaves(masses, float(np.exp(high_price)))
-        places = [np.argwhere(leaf) for leaf in leaves]
-        sides = np.concatenate([np.full(len(place), 1 << level) for level, place in enumerate(places)])[:, None]
-        corners = np.concatenate(places) * sides
-        weights = np.concatenate([leaf[leaf > 0] for leaf in leaves])
-        return self.low + corners * self.widths, self.low + (corners + sides) * self.widths, weights
+        return law._replace(entropy=entropy)
 
     def _cells_of(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The cell [n, d] of each of x, the nearest one for points outside of the grid; and whether x is inside [n]."""
-        inside = ((x >= self.low) & (x <= self.high)).all(axis=1)
+        inside = np.all((x >= self.low) & (x <= self.high), axis=1)
         place = np.where(inside[:, None], (x - self.low) / self.widths, 0.0).astype(int)
         return np.minimum(place, np.array(self.log_p.shape) - 1), inside
 
@@ -178,18 +159,19 @@ class GridLaw(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """A grid of cells: its corners low and high [d], and the number of cells along each axis."""
+    """A grid of cells: its corners low and high [d], and the number of cells along each of d axes."""
 
     low: np.ndarray
     high: np.ndarray
-    cells: int
+    cells: tuple[int, ...]
 
 
 def around(x: Float[np.ndarray, "n d"], narrowest: float | None = None) -> Grid:
     """A Grid for densities whose draws are like x [n, d], model space, with room of a quarter of their range each side.
 
-    narrowest: the least standard deviation in the density, of which a cell is a fifth or less if that is possible with
-    4 million cells. Without it, there are 512 cells along each of two axes, or 4096 along one.
+    The cells are about square. There are 512 along the longer of two axes, or 4096 along one; more where `narrowest`,
+    the least standard deviation in the density, asks for it: a cell is a fifth of it or less, or as small as the number
+    of cells allows, which is 4 million.
 
     Raises DiffuseError unless d is 1 or 2.
 
@@ -201,10 +183,11 @@ def around(x: Float[np.ndarray, "n d"], narrowest: float | None = None) -> Grid:
         raise DiffuseError(f"a density on a grid needs one or two columns, and here there are {dim}")
     low, high = x.min(axis=0), x.max(axis=0)
     room = 0.25 * np.maximum(high - low, 1e-3)
-    width = float((high - low + 2 * room).max())
-    wanted = 0 if not narrowest else int(np.ceil(_PER_STD * width / narrowest))
-    cells = min(max(_USUAL_CELLS[dim], wanted), int(_MOST_CELLS ** (1 / dim)))
-    return Grid(low - room, high + room, cells)
+    low, high = low - room, high + room
+    longest = float((high - low).max())
+    wanted = 0 if not narrowest else int(np.ceil(_PER_STD * longest / narrowest))
+    along_it = min(max(_USUAL_CELLS[dim], wanted), int(_MOST_CELLS ** (1 / dim)))
+    return Grid(low, high, tuple(np.ceil(along_it * (high - low) / longest).astype(int).tolist()))
 
 
 def on_grid(
@@ -253,8 +236,8 @@ def tilted(
 ) -> GridLaw:
     """The law π_w ∝ p(x | c)^w p(x)^(1 − w); Ho & Salimans 2022, section 3.2, whose own w is this one less 1.
 
-    w = 1 is the conditional law, w = 0 the unconditional one. For w ≥ 0 it has a finite mass Z, as p(x) ≥ p(c) p(x | c);
-    for w < 0 that depends on the tails. level: the noise level at which both densities are taken.
+    w = 1 is the conditional law, w = 0 the unconditional one. For w ≥ 0 it has a finite mass Z, since
+    p(x) ≥ p(c) p(x | c); for w < 0 that depends on the tails. level: the noise level at which both densities are taken.
 
     Raises DiffuseError where the law is not within the grid, or has no finite mass.
 
@@ -309,11 +292,7 @@ def multiplied(
 
     product = on_grid(log_density, low, high, cells, "the product")
     most = max(0.0, float(_values(log_h, low, high, product.log_p.shape).max()))
-    if product.log_z - most < _LEAST:
-        raise DiffuseError(
-            f"the product has no mass: Z = {_power_of_ten(product.log_z)}; "
-            "the factor must be large somewhere near the data"
-        )
+    refuse_no_mass(product.log_z - most)
     return product
 
 
@@ -341,43 +320,3 @@ def _on_border(masses: np.ndarray) -> float:
     """The mass of the outermost cells."""
     inner = masses[(slice(1, -1),) * masses.ndim]
     return float(masses.sum() - inner.sum())
-
-
-def _power_of_ten(log_z: float) -> str:
-    """exp(log_z), which may be too small for a number.
-
-    >>> _power_of_ten(-10_000.0)
-    '1e-4343'
-    """
-    exponent = int(np.floor(log_z / np.log(10)))
-    return f"{np.exp(log_z - exponent * np.log(10)):.2g}e{exponent}"
-
-
-def _pooled(values: np.ndarray) -> np.ndarray:
-    """Sums over 2 (or 2 × 2) neighbouring cells."""
-    halves = [part for size in values.shape for part in (size // 2, 2)]
-    return np.asarray(values.reshape(halves).sum(axis=tuple(range(1, 2 * values.ndim, 2))))
-
-
-def _leaves(masses: np.ndarray, price: float) -> list[np.ndarray]:
-    """The leaves of the tree that minimises KL(cells ‖ leaves) + price · leaves.
-
-    An array of masses for each level, from single cells to blocks of 2^level along each axis; 0 where no leaf is.
-    """
-    dim = masses.ndim
-    level_masses, merged = [masses], [np.ones(masses.shape, bool)]
-    surprise = np.where(masses > 0, masses * np.log(np.where(masses > 0, masses, 1.0)), 0.0)
-    cost = price * (masses > 0)
-    for level in range(1, _LEVELS + 1):
-        mass, surprise, apart = _pooled(level_masses[-1]), _pooled(surprise), _pooled(cost)
-        log_mean = np.log(np.where(mass > 0, mass, 1.0)) - level * dim * np.log(2)
-        together = np.maximum(surprise - mass * log_mean, 0.0) + price * (mass > 0)
-        level_masses.append(mass)
-        merged.append(together <= apart)
-        cost = np.minimum(together, apart)
-    leaves, alive = [], np.ones(level_masses[-1].shape, bool)
-    for mass, whole in zip(reversed(level_masses), reversed(merged), strict=True):
-        leaves.append(np.where(alive & whole, mass, 0.0))
-        alive = (alive & ~whole).repeat(2, axis=0)
-        alive = alive.repeat(2, axis=1) if dim == 2 else alive
-    return leaves[::-1]
