@@ -11,9 +11,9 @@ its mean D(y) and, by its Jacobian, its covariance, and the ways differ in what 
     clean         h(D(y)), as if the posterior had no spread
     smoothed      E h(x0) for x0 ~ N(D(y), C), where C is r² I or the covariance of the posterior
 
-Only the last one is exact for a Gaussian p. For other laws all are biased; `twisted` leads particles by the last one, and
-the sampler of this name corrects what is wrong with it by weights. Where the law of x0 is known, `product.product_law`
-has the exact denoiser. Factors here are in model space: see `Factor.in_model_space`.
+Only the last one is exact for a Gaussian p. For other laws all are biased; `twisted` leads particles by the last one,
+and the sampler of this name corrects what is wrong with it by weights. Where the law of x0 is known,
+`product.product_law` has the exact denoiser. Factors here are in model space: see `Factor.in_model_space`.
 """
 
 from typing import Any, Literal
@@ -90,8 +90,8 @@ def smoothed(predict: Predict, factor: Factor, covariance: Covariance = "jacobia
     >>> from diffuse_cli.guidance.factors import gaussian
     >>> predict = exact.denoiser(exact.gaussian(np.zeros(1), 3 * np.eye(1)))
     >>> times = smoothed(predict, gaussian(1, x=4.0, std=1.0))
-    >>> times(jnp.zeros((1, 1)), unscaled(jnp.float32(0.0))).x0.round(4).tolist()  # C = 3/4: 4 C / (C + 1)
-    [[1.7143]]
+    >>> round(times(jnp.zeros((1, 1)), unscaled(jnp.float32(0.0))).x0.item(), 4)  # C = 3/4: 4 C / (C + 1)
+    1.7143
     """
     if covariance == "jacobian":
         return jax.tree_util.Partial(_moved_by_posterior, predict, factor.smoothed)
@@ -99,18 +99,19 @@ def smoothed(predict: Predict, factor: Factor, covariance: Covariance = "jacobia
 
 
 def twisted(predict: Predict, factor: Factor, covariance: Covariance = "isotropic") -> Predict:
-    """The denoiser itself, with a `Twist` for the sampler `twisted`, whose weighted particles sample pi; Wu et al. 2023.
+    """The denoiser itself, with a `Twist` for the sampler `twisted`, whose weighted particles sample pi.
 
-    covariance: that of x0 given x, as in `smoothed`. With `jacobian` the twist is nearer to E[h(x0) | x] and the weights
-    are more equal. The costs are those of `smoothed`. Any other sampler takes no notice of the twist.
+    Wu et al. 2023. covariance: that of x0 given x, as in `smoothed`; with `jacobian` the twist is nearer to
+    E[h(x0) | x], and the weights are more equal. The costs are those of `smoothed`. Any other sampler takes no notice
+    of the twist.
 
     >>> from diffuse_cli.diffusion import exact
     >>> from diffuse_cli.diffusion.process import unscaled
     >>> from diffuse_cli.guidance.factors import gaussian
     >>> predict = exact.denoiser(exact.gaussian(np.zeros(1), np.eye(1)))
     >>> seen = twisted(predict, gaussian(1, x=1.0, std=1.0))(jnp.zeros((1, 1)), unscaled(jnp.float32(0.0)))
-    >>> seen.x0.tolist(), seen.twist.shift.round(3).tolist(), seen.twist.log_h.tolist()
-    ([[0.0]], [[0.333]], [-0.5])
+    >>> seen.x0.item(), round(seen.twist.shift.item(), 4), seen.twist.log_h.item()
+    (0.0, 0.3333, -0.5)
     """
     way = _twisted_by_posterior if covariance == "jacobian" else _twisted_by_mean
     return jax.tree_util.Partial(way, predict, factor.smoothed, factor.log_h)

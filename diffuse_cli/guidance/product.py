@@ -1,0 +1,188 @@
+"""Products of laws: the exact law in proportion to p(x) h(x), and the product of the laws of two denoisers."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from diffuse_cli.datasets.dataset import Draw, Standardiser
+from diffuse_cli.diffusion import exact, grid_law
+from diffuse_cli.diffusion.denoisers import Predict, Prediction
+from diffuse_cli.diffusion.exact import Law
+from diffuse_cli.diffusion.gaussian_posterior import times_gaussian
+from diffuse_cli.diffusion.process import CLEAN, Level
+from diffuse_cli.errors import DiffuseError, UsageError
+from diffuse_cli.guidance.factors import Factor
+
+_SAME = 1e-5  # of a standard deviation: two standardisations that differ by less are of the same data
+
+
+class Product(NamedTuple):
+    """The law p h / Z.
+
+    law: in the model space of p. log_z: log Z, the log of the mean of h over p. draw: (rng, n) -> [n, d] independent
+    draws in data units, as of a Dataset.
+    """
+
+    law: Law
+    log_z: float
+    draw: Draw
+
+
+def product_law(law: Law, factor: Factor, points: Float[np.ndarray, "m d"], standard: Standardiser) -> Product:
+    """The exact product of a law with a factor: closed form for Gaussians, else on a grid of one or two columns.
+
+    law: p, in model space. factor: in data units. points: some thousand draws of p, data units; they say where a grid
+    has to be.
+    Raises DiffuseError where the product has no mass, where h is negative or no number at one of the points, and for
+    three or more columns unless h is a Gaussian and p a mixture of Gaussians.
+
+    >>> from diffuse_cli.guidance.factors import gaussian
+    >>> standard = Standardiser(np.zeros(1), np.ones(1))
+    >>> points = np.random.default_rng(0).standard_normal((100, 1))
+    >>> product = product_law(exact.gaussian(np.zeros(1), np.eye(1)), gaussian(1, x=2.0, std=1.0), points, standard)
+    >>> round(product.log_z, 4)  # −½ log 2 − 1
+    -1.3466
+    """
+    h, drawn = factor.in_model_space(standard), standard.to_model(points)
+    _check_values(h, drawn, points)
+    try:
+        if h.gaussian is not None and law.gaussians is not None:
+            product, log_z = times_gaussian(law, *h.gaussian)
+            return Product(product, log_z, _in_data_units(_draw_of(product), standard))
+        width = np.inf if h.gaussian is None else np.linalg.eigvalsh(h.gaussian.precision).max() ** -0.5
+        grid = _on_grid(law, h.log_h, drawn, width)
+    except DiffuseError as error:
+        low, high = points.min(axis=0), points.max(axis=0)
+        spans = ", ".join(f"{a:.4g} to {b:.4g}" for a, b in zip(low[:4], high[:4], strict=True))
+        more = ", …" if len(low) > 4 else ""
+        raise DiffuseError(f"p · h: {error} (the data lie between {spans}{more})") from error
+    return Product(grid.law(), grid.log_z, _in_data_units(_where_positive(grid.draw, h), standard))
+
+
+def product_of_laws(one: Law, other: Law, points: Float[np.ndarray, "m d"], standard: Standardiser) -> Product:
+    """The exact law in proportion to the product of two densities, on a grid of one or two columns.
+
+    Both laws are in one model space. log_z is the log of ∫ p q dx there. points: draws of both, data units.
+    Raises DiffuseError where the product has no mass, where a density is infinite, and for three or more columns.
+
+    >>> standard = Standardiser(np.zeros(1), np.ones(1))
+    >>> points = np.linspace(-4, 4, 100)[:, None]
+    >>> normal = exact.gaussian(np.zeros(1), np.eye(1))
+    >>> round(product_of_laws(normal, normal, points, standard).log_z, 4)  # −½ log 4π
+    -1.2655
+    """
+
+    def log_q(x: Float[Array, "n d"]) -> Float[Array, " n"]:
+        return exact.log_prob(other, x, Level(*(jnp.asarray(field, x.dtype) for field in CLEAN)))
+
+    width = np.inf if other.gaussians is None else other.gaussians().narrowest
+    grid = _on_grid(one, log_q, standard.to_model(points), width)
+    return Product(grid.law(), grid.log_z, _in_data_units(grid.draw, standard))
+
+
+def require_same_space(one: Standardiser, other: Standardiser) -> None:
+    """Raise UsageError unless two models have the same columns and the same standardisation, so that x is the same.
+
+    >>> require_same_space(Standardiser(np.zeros(2), np.ones(2)), Standardiser(np.zeros(1), np.ones(1)))
+    Traceback (most recent call last):
+    diffuse_cli.errors.UsageError: a product needs two runs of the same columns; these have 2 and 1
+    """
+    columns = len(one.mean), len(other.mean)
+    if columns[0] != columns[1]:
+        raise UsageError(f"a product needs two runs of the same columns; these have {columns[0]} and {columns[1]}")
+    apart = np.abs(one.mean - other.mean) / one.scale + np.abs(np.log(one.scale / other.scale))
+    if column := next(iter(np.flatnonzero(~(apart < _SAME)) + 1), None):
+        first, second = (f"mean {s.mean[column - 1]:.6g}, scale {s.scale[column - 1]:.6g}" for s in (one, other))
+        raise UsageError(
+            f"a product needs two runs with one standardisation, and column {column} has {first} in one and {second} "
+            "in the other; train both on parts of one dataset, such as its labels"
+        )
+
+
+def product_of(one: Predict, other: Predict) -> Predict:
+    """The denoiser of the product of the laws of two others, with weights, for the sampler `particles`.
+
+    The score is s_1 + s_2. By log-SNR λ, with g² dτ = σ² dλ (alpha = 1), the weights grow by d log W / dλ = σ² s_1·s_2
+    = eps_1·eps_2; Skreta et al. 2025, the product of two laws. Its particles start from `product_start`, not from the
+    usual noise. Costs one evaluation of each.
+
+    >>> from diffuse_cli.diffusion.process import unscaled
+    >>> normal = exact.denoiser(exact.gaussian(np.zeros(1), np.eye(1)))
+    >>> p = product_of(normal, normal)(jnp.ones((1, 1)), unscaled(jnp.float32(0.0)))
+    >>> p.x0.tolist(), p.eps.tolist(), p.log_weight.tolist()
+    ([[0.0]], [[1.0]], [0.25])
+    """
+    return jax.tree_util.Partial(_product_of, one, other)
+
+
+def product_start(noise: Float[Array, "n d"], level: Level) -> tuple[Float[Array, "n d"], float]:
+    """Where the particles of a product start, from the usual noise [n, d] at the noisiest level; and log ∫ p q there.
+
+    Both laws are N(0, v I) there (alpha = 1, v = 1 + sigma²), and N(0, v I)² is N(0, v/2 I) times (4 π v)^(−d/2). So
+    log ∫ p q dx of the data, in model space, is this number plus the log of the mean weight. (For powers a_i that sum
+    to 1, as in guidance, it is 0.)
+
+    >>> from diffuse_cli.diffusion.process import unscaled
+    >>> x, log_z = product_start(jnp.ones((1, 2)), unscaled(jnp.float32(0.0)))
+    >>> round(log_z, 4)  # −log 8π
+    -3.2242
+    """
+    variance = 1 + float(np.exp(-float(level.log_snr)))
+    return noise * float(np.sqrt(0.5)), -0.5 * noise.shape[1] * float(np.log(4 * np.pi * variance))
+
+
+def _product_of(one: Predict, other: Predict, x: Float[Array, "n d"], level: Level) -> Prediction:
+    p, q = one(x, level), other(x, level)
+    x0 = p.x0 - level.sigma / level.alpha * q.eps  # (x − sigma eps) / alpha
+    return Prediction(x0, p.eps + q.eps, log_weight=jnp.sum(p.eps * q.eps, axis=-1))
+
+
+def _check_values(h: Factor, drawn: np.ndarray, points: np.ndarray) -> None:
+    log_h = np.asarray(jax.jit(h.log_h)(jnp.asarray(drawn, jnp.result_type(float))))
+    if (bad := np.flatnonzero(np.isnan(log_h) | np.isposinf(log_h))).size:
+        raise DiffuseError(f"h has to be a number from 0 on, and at {points[bad[0]].round(4).tolist()} it is not")
+
+
+def _on_grid(law: Law, log_h: Callable[..., Array], drawn: np.ndarray, width: float) -> grid_law.GridLaw:
+    """width: the least standard deviation in h."""
+    narrowest = min(width, np.inf if law.gaussians is None else law.gaussians().narrowest)
+    low, high, cells = grid_law.around(drawn, narrowest if 0 < narrowest < np.inf else None)
+    return grid_law.multiplied(law, log_h, low, high, cells)
+
+
+def _draw_of(law: Law) -> Draw:
+    """Draws of a mixture of Gaussians, in its own units."""
+    if law.gaussians is None:
+        raise ValueError("not a mixture of Gaussians")
+    means, covariances, weights, _ = law.gaussians()
+    values, axes = np.linalg.eigh(covariances)
+    roots = np.broadcast_to(axes * np.sqrt(np.maximum(values, 0))[:, None, :], (len(means), *axes.shape[1:]))
+
+    def draw(rng: np.random.Generator, n: int) -> np.ndarray:
+        which = rng.choice(len(means), n, p=weights / weights.sum())
+        return np.asarray(
+            means[which] + np.einsum("nij,nj->ni", roots[which], rng.standard_normal((n, means.shape[1])))
+        )
+
+    return draw
+
+
+def _where_positive(draw: Draw, h: Factor) -> Draw:
+    """Draws without those in the part of a cell of the grid where h is 0."""
+
+    def kept(rng: np.random.Generator, n: int) -> np.ndarray:
+        parts: list[np.ndarray] = []
+        while (missing := n - sum(map(len, parts))) > 0:
+            points = draw(rng, n)
+            parts.append(points[np.isfinite(np.asarray(h.log_h(jnp.asarray(points))))][:missing])
+        return np.concatenate(parts)
+
+    return kept
+
+
+def _in_data_units(draw: Draw, standard: Standardiser) -> Draw:
+    return lambda rng, n: standard.to_data(draw(rng, n))
