@@ -109,7 +109,7 @@ def particles(
 
 def diagnose(weights: Weights) -> Diagnosis:
     """The Diagnosis of the memory that the loop returns after the last resampling."""
-    root, least, last, log_z = (np.asarray(part) for part in weights[2:])
+    root, log_z, least, last = (np.asarray(part) for part in weights[2:])
     layout = _layout_of(len(root), len(log_z))
     rows = [np.unique(root[row[filled]]) for row, filled in zip(layout.row, layout.filled, strict=True)]
     return Diagnosis(layout.size, least, last, np.array([len(row) for row in rows]), log_z)

@@ -7,17 +7,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from diffuse_cli import catalog
 from diffuse_cli.datasets.dataset import Standardiser
 from diffuse_cli.diffusion import exact
 from diffuse_cli.diffusion.denoisers import Prediction
 from diffuse_cli.diffusion.gaussian_posterior import times_gaussian
-from diffuse_cli.diffusion.process import Level, unscaled, variance_preserving
+from diffuse_cli.diffusion.process import Level, Process
+from diffuse_cli.diffusion.schedules import linear
 from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.guidance import factors, multiplication, product
-from diffuse_cli.samplers.loop import initial_noise, run_steps
-from diffuse_cli.samplers.particles import diagnose, particles
-from diffuse_cli.samplers.twisted import twisted
-from tests.samplers.table import COVARIANCE, MEAN, gaussian, levels_of, noisy
+from diffuse_cli.samplers import grids
+from diffuse_cli.samplers.loop import run_steps
+from diffuse_cli.samplers.particles import diagnose
+from tests.samplers.table import COVARIANCE, KEY, MEAN, gaussian
 
 WAYS = {
     "reconstruct": multiplication.reconstruct,
@@ -25,8 +27,6 @@ WAYS = {
     "smoothed isotropic": lambda *pair: multiplication.smoothed(*pair, "isotropic"),
     "smoothed": multiplication.smoothed,
 }
-UNIT = Standardiser(np.zeros(2), np.ones(2))
-POINTS = np.random.default_rng(0).normal(size=(4000, 2)) @ np.linalg.cholesky(COVARIANCE).T + MEAN
 
 
 def normal_denoiser(mean, variance):
@@ -41,9 +41,9 @@ def normal_denoiser(mean, variance):
 
 def table_of(log_snrs, places):
     """Every place [m, d] at every log-SNR: x [k m, d] in variance preservation, and its levels [k m, 1]."""
-    log_snr = np.repeat(log_snrs, len(places))[:, None]
-    level = Level(jnp.asarray(log_snr), *variance_preserving(jnp.asarray(log_snr)))
-    return jnp.tile(jnp.asarray(places), (len(log_snrs), 1)), level
+    log_snr = np.repeat(log_snrs, len(places))[:, None].astype(jnp.result_type(float))
+    alpha, sigma = (np.sqrt(1 / (1 + np.exp(-sign * log_snr))) for sign in (1, -1))
+    return np.tile(places, (len(log_snrs), 1)).astype(log_snr.dtype), Level(log_snr, alpha, sigma)
 
 
 PLACES = np.array([[0.0, 0.0], [1.5, -0.7], [-2.0, 0.4]])
@@ -64,6 +64,7 @@ def test_smoothed_is_exact_for_gaussians(x64):
             "any": (multiplication.smoothed(gaussian, h)(x, level), any_product(x, level)),
             "unit": (multiplication.smoothed(unit, h, "isotropic")(x, level), unit_product(x, level)),
             "line": (multiplication.smoothed(gaussian, line)(x, level), None),
+            "plain": gaussian(x, level),
         }
 
     results = run(x, level)
@@ -75,9 +76,8 @@ def test_smoothed_is_exact_for_gaussians(x64):
     from scipy.stats import norm
 
     normal = np.array([1.0, 0.5]) / np.sqrt(1.25)
-    alpha, sigma = (np.asarray(field)[..., None] for field in level[1:])
-    posterior = np.linalg.inv(np.linalg.inv(COVARIANCE) + (alpha / sigma) ** 2 * np.eye(2))
-    mean = gaussian(x, level).x0
+    posterior = np.linalg.inv(np.linalg.inv(COVARIANCE) + np.exp(level.log_snr)[..., None] * np.eye(2))
+    mean = np.asarray(results["plain"].x0)
     s = np.sqrt(np.einsum("i,nij,j->n", normal, posterior, normal))
     t = (mean @ normal - 0.3) / s
     ratio = np.exp(norm.logpdf(t) - norm.logcdf(t))
@@ -91,7 +91,7 @@ def test_bias_of_the_other_ways_has_a_closed_form(x64):
     a, v = 0.7, 0.4
     h = factors.gaussian(1, x=a, std=np.sqrt(v))
     log_snr = np.linspace(-40, 40, 8001)
-    level = unscaled(jnp.asarray(log_snr[:, None]))
+    level = Level(log_snr[:, None], np.ones((len(log_snr), 1)), np.exp(-log_snr[:, None] / 2))
     unit = normal_denoiser(0.0, 1.0)
 
     @jax.jit
@@ -142,7 +142,8 @@ def test_a_factor_of_one_changes_nothing_and_all_is_finite():
     plain, ways, twists = jax.device_get(jax.jit(lambda x, level: run(x, level, ones))(x, level))
     for name, p in ways.items():
         np.testing.assert_allclose(p.eps, plain.eps, atol=2e-5, err_msg=name)
-        np.testing.assert_allclose(p.x0, plain.x0, rtol=1e-4, atol=2e-5, err_msg=name)
+        signal, expected = (level.alpha * part for part in jax.device_get((p.x0, plain.x0)))
+        np.testing.assert_allclose(signal, expected, atol=2e-5, err_msg=name)
     for name, twist in twists.items():
         assert np.abs(twist.log_mean).max() < 1e-5, name
     _, ways, twists = jax.device_get(jax.jit(lambda x, level: run(x, level, others))(x, level))
@@ -156,11 +157,9 @@ def test_a_factor_of_one_changes_nothing_and_all_is_finite():
 
 def test_posterior_covariance(x64):
     x, level = table_of([-6.0, 0.0, 6.0], PLACES)
-    p, covariance = jax.jit(lambda x, level: multiplication.posterior_of(gaussian, x, level))(x, level)
-    snr = np.exp(np.asarray(level.log_snr))[..., None]
-    truth = np.linalg.inv(np.linalg.inv(COVARIANCE) + snr * np.eye(2))
+    covariance = jax.jit(lambda x, level: multiplication.posterior_of(gaussian, x, level)[1])(x, level)
+    truth = np.linalg.inv(np.linalg.inv(COVARIANCE) + np.exp(level.log_snr)[..., None] * np.eye(2))
     np.testing.assert_allclose(covariance, truth, atol=1e-9)
-    np.testing.assert_allclose(p.x0, gaussian(x, level).x0)
 
 
 def chain_of_gaussian(levels):
@@ -192,7 +191,7 @@ def test_twisted_particles_are_unbiased(name):
     """
     from scipy.stats import norm
 
-    levels = jax.device_get(levels_of("log_snr", 16))
+    levels = grids.levels_of(grids.log_snr_grid(), Process(linear(1000), 1000), 16)
     mean, covariance = chain_of_gaussian(levels)
     if name == "gaussian":
         h = factors.gaussian(2, x=-0.8, y=0.5, std=0.4)
@@ -205,15 +204,42 @@ def test_twisted_particles_are_unbiased(name):
         t = (normal @ mean - 1.2) / s
         log_z = norm.logcdf(t)
         truth = mean + covariance @ normal / s * np.exp(norm.logpdf(t) - log_z)
+    start = np.random.default_rng(0).standard_normal((64 * 32, 2)).astype(np.float32)
     for covariance_of in ("isotropic", "jacobian"):
         predict = multiplication.twisted(gaussian, h, covariance_of)
-        key = jax.random.key(7)
-        start = initial_noise(key, (64 * 32, 2), levels)
-        outcome = run_steps(predict, twisted(size=32), levels, start, key)
+        outcome = run_steps(predict, catalog.build("sampler", "twisted:size=32"), levels, start, KEY)
         seen = diagnose(outcome.weights)
         assert (seen.size == 32).all()
         assert in_two_errors(np.exp(seen.log_z - log_z), 1.0), (name, covariance_of)
         points = np.asarray(outcome.x).reshape(64, 32, 2).mean(axis=1)
         assert (np.abs(points.mean(axis=0) - truth) < 4 * points.std(axis=0) / 8 + 0.03).all(), (name, covariance_of)
         if name == "halfplane":
-            assert (np.asarray(jax.jit(h.log_h)(outcome.x)) == 0).mean() > 0.97
+            assert (np.asarray(outcome.x) @ normal >= 1.2).mean() > 0.97
+
+
+def test_a_denoiser_without_a_factor_is_sampled_as_by_ddpm():
+    """Bit for bit the same program but for the noise; so its moments, against those of the chain."""
+    levels = grids.levels_of(grids.log_snr_grid(), Process(linear(1000), 1000), 16)
+    start = np.random.default_rng(1).standard_normal((64 * 32, 2)).astype(np.float32)
+    outcome = run_steps(gaussian, catalog.build("sampler", "twisted:size=32"), levels, start, KEY)
+    mean, covariance = chain_of_gaussian(levels)
+    assert np.abs(diagnose(outcome.weights).log_z).max() == 0
+    assert (diagnose(outcome.weights).ancestors == 32).all()
+    np.testing.assert_allclose(np.mean(outcome.x, axis=0), mean, atol=0.09)
+    np.testing.assert_allclose(np.cov(outcome.x, rowvar=False), covariance, atol=0.12)
+
+
+@pytest.mark.slow
+def test_the_product_of_two_denoisers():
+    """N(0.5, 0.8) times N(-0.5, 1.2) in two columns: log of the integral, mean and variance of the particles."""
+    one, other = normal_denoiser(0.5, 0.8), normal_denoiser(-0.5, 1.2)
+    levels = grids.levels_of(grids.log_snr_grid(floor=-60), Process(linear(1000), 1000), 200)
+    noise = np.random.default_rng(0).standard_normal((64 * 64, 2)).astype(np.float32)
+    start, log_z = product.product_start(noise, Level(*(field[0] for field in levels)))
+    outcome = run_steps(product.product_of(one, other), catalog.build("sampler", "particles:64"), levels, start, KEY)
+    log_z = log_z + diagnose(outcome.weights).log_z
+    truth = -0.5 * 2 * (np.log(2 * np.pi * 2.0) + 1 / 2.0)
+    ratio = np.exp(log_z - truth)
+    assert abs(ratio.mean() - 1) < 2 * ratio.std(ddof=1) / 8 + 0.03
+    np.testing.assert_allclose(np.mean(outcome.x, axis=0), [0.1, 0.1], atol=0.05)
+    np.testing.assert_allclose(np.var(outcome.x, axis=0), [0.48, 0.48], atol=0.05)
