@@ -10,13 +10,14 @@ from jaxtyping import Array, Float
 
 from diffuse_cli.datasets.dataset import Draw, Standardiser
 from diffuse_cli.diffusion import exact, grid_law
-from diffuse_cli.diffusion.denoisers import Predict, Prediction
+from diffuse_cli.diffusion.denoisers import Predict, Prediction, Twist
 from diffuse_cli.diffusion.exact import Law
 from diffuse_cli.diffusion.gaussian_posterior import times_gaussian
 from diffuse_cli.diffusion.process import CLEAN, Level
 from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.guidance.factors import Factor
 
+_BROAD = 3.0  # model space: the standard deviation of the law by which a product of two laws is divided on the way
 _SAME = 1e-5  # of a standard deviation: two standardisations that differ by less are of the same data
 
 
@@ -104,41 +105,37 @@ def require_same_space(one: Standardiser, other: Standardiser) -> None:
 
 
 def product_of(one: Predict, other: Predict) -> Predict:
-    """The denoiser of the product of the laws of two others, with weights, for the sampler `particles`.
+    """The denoiser of the product of the laws of two others, with weights, for the sampler `twisted`.
 
-    The score is s_1 + s_2. By log-SNR λ, with g² dτ = σ² dλ (alpha = 1), the weights grow by d log W / dλ = σ² s_1·s_2
-    = eps_1·eps_2; Skreta et al. 2025, the product of two laws. Its particles start from `product_start`, not from the
-    usual noise. Costs one evaluation of each.
+    The score is s_1 + s_2 − s_0, where s_0 belongs to N(0, 9 I), and the factor N(x; 0, 9 I) is the h of its twist. By
+    log-SNR λ, with g² dτ = σ² dλ (alpha = 1), the weights grow by
+
+        d log W / dλ = ½ (|eps|² − |eps_1|² − |eps_2|² + |eps_0|²),
+
+    as for any powers of laws with noise (Skreta et al. 2025). Without s_0 the powers sum to 2, the law of pure noise is
+    N(0, sigma² / 2 I), and weights that say nothing of the data differ by thousands there; with it particles start from
+    the usual noise with equal weights. The mean weight estimates ∫ p q dx in model space, up to the error of the steps.
+
+    Costs one evaluation of each.
 
     >>> from diffuse_cli.diffusion.process import unscaled
-    >>> normal = exact.denoiser(exact.gaussian(np.zeros(1), np.eye(1)))
+    >>> normal = exact.denoiser(exact.gaussian(np.zeros(1), 9 * np.eye(1)))
     >>> p = product_of(normal, normal)(jnp.ones((1, 1)), unscaled(jnp.float32(0.0)))
-    >>> p.x0.tolist(), p.eps.tolist(), p.log_weight.tolist()
-    ([[0.0]], [[1.0]], [0.25])
+    >>> round(p.x0.item(), 6), round(p.log_weight.item(), 6)  # that of N(0, 9), whose weights are equal
+    (0.9, 0.0)
     """
     return jax.tree_util.Partial(_product_of, one, other)
 
 
-def product_start(noise: Float[Array, "n d"], level: Level) -> tuple[Float[Array, "n d"], float]:
-    """Where the particles of a product start, from the usual noise [n, d] at the noisiest level; and log ∫ p q there.
-
-    Both laws are N(0, v I) there (alpha = 1, v = 1 + sigma²), and N(0, v I)² is N(0, v/2 I) times (4 π v)^(−d/2). So
-    log ∫ p q dx of the data, in model space, is this number plus the log of the mean weight. (For powers a_i that sum
-    to 1, as in guidance, it is 0.)
-
-    >>> from diffuse_cli.diffusion.process import unscaled
-    >>> x, log_z = product_start(jnp.ones((1, 2)), unscaled(jnp.float32(0.0)))
-    >>> round(log_z, 4)  # −log 8π
-    -3.2242
-    """
-    variance = 1 + float(np.exp(-float(level.log_snr)))
-    return noise * float(np.sqrt(0.5)), -0.5 * noise.shape[1] * float(np.log(4 * np.pi * variance))
-
-
 def _product_of(one: Predict, other: Predict, x: Float[Array, "n d"], level: Level) -> Prediction:
     p, q = one(x, level), other(x, level)
-    x0 = p.x0 - level.sigma / level.alpha * q.eps  # (x − sigma eps) / alpha
-    return Prediction(x0, p.eps + q.eps, log_weight=jnp.sum(p.eps * q.eps, axis=-1))
+    broad = _BROAD**2 / (level.alpha**2 * _BROAD**2 + level.sigma**2)
+    x0, eps = level.alpha * broad * x, level.sigma / _BROAD**2 * broad * x
+    both = Prediction(p.x0 + q.x0 - x0, p.eps + q.eps - eps)
+    squares = both.eps**2 - p.eps**2 - q.eps**2 + eps**2
+    log_h = jnp.sum(jax.scipy.stats.norm.logpdf(both.x0, 0.0, _BROAD), axis=-1)
+    twist = Twist(jnp.zeros_like(log_h), jnp.zeros_like(x), log_h)
+    return both._replace(log_weight=0.5 * jnp.sum(squares, axis=-1), twist=twist)
 
 
 def _check_values(h: Factor, drawn: np.ndarray, points: np.ndarray) -> None:
@@ -173,12 +170,13 @@ def _draw_of(law: Law) -> Draw:
 
 def _where_positive(draw: Draw, h: Factor) -> Draw:
     """Draws without those in the part of a cell of the grid where h is 0."""
+    log_h = jax.jit(h.log_h)
 
     def kept(rng: np.random.Generator, n: int) -> np.ndarray:
         parts: list[np.ndarray] = []
         while (missing := n - sum(map(len, parts))) > 0:
             points = draw(rng, n)
-            parts.append(points[np.isfinite(np.asarray(h.log_h(jnp.asarray(points))))][:missing])
+            parts.append(points[np.isfinite(np.asarray(log_h(points)))][:missing])
         return np.concatenate(parts)
 
     return kept

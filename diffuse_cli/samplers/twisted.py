@@ -8,6 +8,8 @@ draws from q, the ancestral step towards the mean of x0 that the twist moves, an
 p being the ancestral step without it. At the end the twist is replaced by h itself, at the clean sample. So particles
 with their weights have the law of the chain times h, whatever the twist; a better one makes the weights more equal. The
 mean weight estimates Z, the mean of h over the samples of the chain, without bias for any number of particles.
+
+A denoiser that is a combination of others may also have a `log_weight`, as for the sampler `particles`; both count.
 """
 
 from typing import Annotated, NamedTuple
@@ -31,6 +33,7 @@ class _Seen(NamedTuple):
     x0: Float[Array, "n d"]
     eps: Float[Array, "n d"]
     twist: Twist
+    growth: Float[Array, " n"]  # of the log-weight by log-SNR
 
 
 class Twisted(NamedTuple):
@@ -59,6 +62,7 @@ def twisted(
         weights, seen, known = state.memory
         seen = jax.lax.cond(known, lambda: seen, lambda: _seen(predict, state.x, now))
         log_weight = weights.log_weight + jnp.where(known, 0.0, seen.twist.log_mean)
+        log_weight += jnp.expm1(nxt.log_snr - now.log_snr) * seen.growth
         to_resample, to_move = jax.random.split(key)
         weights = resampled(weights._replace(log_weight=log_weight), threshold, to_resample)
         seen = jax.tree.map(lambda part: part[weights.parent], seen)
@@ -93,12 +97,13 @@ def _ended(state: State, key: PRNGKeyArray) -> State:
 
 def _seen(predict: Predict, x: Float[Array, "n d"], level: Level) -> _Seen:
     p = predict(x, level)
-    return _Seen(p.x0, p.eps, _no_twist(x) if p.twist is None else p.twist)
+    growth = jnp.zeros(len(x), x.dtype) if p.log_weight is None else p.log_weight
+    return _Seen(p.x0, p.eps, _no_twist(x) if p.twist is None else p.twist, growth)
 
 
 def _unknown(x: Float[Array, "n d"], size: int) -> Twisted:
-    nothing = jnp.zeros_like(x)
-    return Twisted(start(len(x), size, x.dtype), _Seen(nothing, nothing, _no_twist(x)), jnp.zeros((), bool))
+    nothing, each = jnp.zeros_like(x), jnp.zeros(len(x), x.dtype)
+    return Twisted(start(len(x), size, x.dtype), _Seen(nothing, nothing, _no_twist(x), each), jnp.zeros((), bool))
 
 
 def _no_twist(x: Float[Array, "n d"]) -> Twist:
