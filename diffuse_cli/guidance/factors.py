@@ -10,7 +10,7 @@ computed by formula, so it is finite everywhere, also where h is 0 around m and 
 
 from collections.abc import Callable
 from functools import cache, partial
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -60,6 +60,7 @@ class Factor(NamedTuple):
     moved: (mean [d], scale [d]) -> the Factor of z -> h(mean + scale z).
     gaussian: its form, if it is Gaussian.
     edge: the standard deviation, in model space, by which it has to be smoothed to have a slope; 0 for a Gaussian.
+    exact_for: the covariances for which `smoothed` is a closed form and not a quadrature.
     """
 
     log_h: Callable[[Float[Array, "n d"]], Float[Array, " n"]]
@@ -67,6 +68,7 @@ class Factor(NamedTuple):
     moved: Callable[[np.ndarray, np.ndarray], "Factor"]
     gaussian: GaussianForm | None = None
     edge: float = EDGE
+    exact_for: Literal["all", "diagonal", "none"] = "none"
 
     def in_model_space(self, standard: Standardiser) -> "Factor":
         """The same factor as a function of standardised points, data = mean + scale · model."""
@@ -202,6 +204,7 @@ def of_gaussian(form: GaussianForm) -> Factor:
         moved,
         form,
         edge=0.0,
+        exact_for="all",
     )
 
 
@@ -271,6 +274,7 @@ def _of_halfplane(direction: np.ndarray, at: float) -> Factor:
         jax.tree_util.Partial(_log_halfplane, direction, at),
         jax.tree_util.Partial(_smoothed_halfplane, direction, at),
         moved,
+        exact_for="all",
     )
 
 
@@ -297,6 +301,7 @@ def _of_box(low: np.ndarray, high: np.ndarray) -> Factor:
         jax.tree_util.Partial(_log_box, low, high),
         jax.tree_util.Partial(_smoothed_box, low, high),
         moved,
+        exact_for="diagonal",
     )
 
 

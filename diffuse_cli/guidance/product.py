@@ -1,6 +1,7 @@
 """Products of laws: the exact law in proportion to p(x) h(x), and the product of the laws of two denoisers."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 import jax
@@ -12,12 +13,14 @@ from diffuse_cli.datasets.dataset import Draw, Standardiser
 from diffuse_cli.diffusion import exact, grid_law
 from diffuse_cli.diffusion.denoisers import Predict, Prediction, Twist
 from diffuse_cli.diffusion.exact import Law
-from diffuse_cli.diffusion.gaussian_posterior import times_gaussian
+from diffuse_cli.diffusion.gaussian_posterior import refuse_no_mass, times_gaussian
 from diffuse_cli.diffusion.process import CLEAN, Level
 from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.guidance.factors import Factor
+from diffuse_cli.guidance.smoothed_law import can_smooth, times
 
 _BROAD = 3.0  # model space: the standard deviation of the law by which a product of two laws is divided on the way
+_MOST_ROUNDS = 10_000
 _SAME = 1e-5  # of a standard deviation: two standardisations that differ by less are of the same data
 
 
@@ -34,12 +37,15 @@ class Product(NamedTuple):
 
 
 def product_law(law: Law, factor: Factor, points: Float[np.ndarray, "m d"], standard: Standardiser) -> Product:
-    """The exact product of a law with a factor: closed form for Gaussians, else on a grid of one or two columns.
+    """The exact product of a law with a factor: closed forms for mixtures of Gaussians, else a grid in the plane.
 
     law: p, in model space. factor: in data units. points: some thousand draws of p, data units; they say where a grid
-    has to be.
+    has to be. A mixture of Gaussians times a Gaussian is one again; times a half-plane, or a box along the axes of its
+    components, it has a density and a denoiser in closed form, and draws and the entropy on a grid in one or two
+    columns (in more the draws are those of p where h is not 0). All else is on a grid, whose law is a mixture of boxes.
+
     Raises DiffuseError where the product has no mass, where h is negative or no number at one of the points, and for
-    three or more columns unless h is a Gaussian and p a mixture of Gaussians.
+    three or more columns where there is no closed form.
 
     >>> from diffuse_cli.guidance.factors import gaussian
     >>> standard = Standardiser(np.zeros(1), np.ones(1))
@@ -51,17 +57,32 @@ def product_law(law: Law, factor: Factor, points: Float[np.ndarray, "m d"], stan
     h, drawn = factor.in_model_space(standard), standard.to_model(points)
     _check_values(h, drawn, points)
     try:
-        if h.gaussian is not None and law.gaussians is not None:
-            product, log_z = times_gaussian(law, *h.gaussian)
-            return Product(product, log_z, _in_data_units(_draw_of(product), standard))
-        width = np.inf if h.gaussian is None else np.linalg.eigvalsh(h.gaussian.precision).max() ** -0.5
-        grid = _on_grid(law, h.log_h, drawn, width)
+        product = _product_in_model_space(law, h, drawn)
     except DiffuseError as error:
         low, high = points.min(axis=0), points.max(axis=0)
         spans = ", ".join(f"{a:.4g} to {b:.4g}" for a, b in zip(low[:4], high[:4], strict=True))
         more = ", …" if len(low) > 4 else ""
         raise DiffuseError(f"p · h: {error} (the data lie between {spans}{more})") from error
-    return Product(grid.law(), grid.log_z, _in_data_units(_where_positive(grid.draw, h), standard))
+    return product._replace(draw=_in_data_units(product.draw, standard))
+
+
+def _product_in_model_space(law: Law, h: Factor, drawn: np.ndarray) -> Product:
+    mixture = law.gaussians and law.gaussians()
+    if mixture is not None and h.gaussian is not None:
+        gaussians, log_z = times_gaussian(law, *h.gaussian)
+        return Product(gaussians, log_z, _draw_of(gaussians))
+    if mixture is not None and can_smooth(mixture, h):
+        plane, on_grid = drawn.shape[1] <= 2, cache(lambda: _on_grid(law, h.log_h, drawn, np.inf))
+
+        def entropy(level: Level) -> float:
+            return on_grid().law().entropy(level)  # which raises DiffuseError for three or more columns
+
+        smooth, log_z = times(mixture, h, entropy)
+        refuse_no_mass(log_z)
+        return Product(smooth, log_z, _where_positive(on_grid().draw if plane else _draw_of(law), h))
+    width = np.inf if h.gaussian is None else np.linalg.eigvalsh(h.gaussian.precision).max() ** -0.5
+    grid = _on_grid(law, h.log_h, drawn, width)
+    return Product(grid.law(), grid.log_z, _where_positive(grid.draw, h))
 
 
 def product_of_laws(one: Law, other: Law, points: Float[np.ndarray, "m d"], standard: Standardiser) -> Product:
@@ -139,7 +160,7 @@ def _product_of(one: Predict, other: Predict, x: Float[Array, "n d"], level: Lev
 
 
 def _check_values(h: Factor, drawn: np.ndarray, points: np.ndarray) -> None:
-    log_h = np.asarray(jax.jit(h.log_h)(jnp.asarray(drawn, jnp.result_type(float))))
+    log_h = np.asarray(jax.jit(h.log_h)(drawn))
     if (bad := np.flatnonzero(np.isnan(log_h) | np.isposinf(log_h))).size:
         raise DiffuseError(f"h has to be a number from 0 on, and at {points[bad[0]].round(4).tolist()} it is not")
 
@@ -169,15 +190,22 @@ def _draw_of(law: Law) -> Draw:
 
 
 def _where_positive(draw: Draw, h: Factor) -> Draw:
-    """Draws without those in the part of a cell of the grid where h is 0."""
+    """Draws without those where h is 0, as in a part of a cell of a grid.
+
+    Raises DiffuseError where hardly any is left.
+    """
     log_h = jax.jit(h.log_h)
 
     def kept(rng: np.random.Generator, n: int) -> np.ndarray:
         parts: list[np.ndarray] = []
-        while (missing := n - sum(map(len, parts))) > 0:
+        for _ in range(_MOST_ROUNDS):
             points = draw(rng, n)
-            parts.append(points[np.isfinite(np.asarray(log_h(points)))][:missing])
-        return np.concatenate(parts)
+            parts.append(points[np.isfinite(np.asarray(log_h(points)))])
+            if sum(map(len, parts)) >= n:
+                return np.concatenate(parts)[:n]
+        raise DiffuseError(
+            f"of {_MOST_ROUNDS * n:,} draws {sum(map(len, parts))} are where h is not 0, too few to go on"
+        )
 
     return kept
 
