@@ -1,4 +1,4 @@
-"""Which ways multiply a law by a factor: `python benchmarks/multiplication.py [moons eight_gaussians …] [--points 1000]`.
+"""Which ways multiply a law by a factor: `python benchmarks/multiplication.py [SET …] [--points 1000]`.
 
 With the exact denoiser of each set, so that only the way is in error: sliced W2 between samples and the exact product
 p h / Z, in model space, beside the noise floor (mean and standard deviation between draws of the product); the share of

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from diffuse_cli.diffusion.denoisers import Predict
+from diffuse_cli.diffusion.denoisers import Predict, Prediction
 from diffuse_cli.diffusion.process import LOWEST_LOG_SNR, Level, unscaled
 
 
@@ -79,14 +79,12 @@ class Sampler(NamedTuple):
 class Particles(NamedTuple):
     """What the loop does with the samples of a sampler that gives them weights.
 
-    resample: the state after the last step, and a key -> a state whose samples have equal weights. parents: a state ->
-    for each sample the row of the state before the step that it comes from, [n]. weights: the memory of a state -> the
-    `particles.Weights` in it.
+    finish: (prediction at the last noisy level, state there, this level, key) -> a state with equal weights, with the
+        clean samples in x0. parents: state -> the row [n] of each sample before the last step, or before `finish`.
     """
 
-    resample: Callable[[State, PRNGKeyArray], State]
+    finish: Callable[[Prediction, State, Level, PRNGKeyArray], State]
     parents: Callable[[State], Int[Array, " n"]]
-    weights: Callable[[Any], Any] = lambda memory: memory
 
 
 class Adaptive(NamedTuple):

@@ -77,8 +77,11 @@ def run_steps(
     noisy = _at(levels, slice(-1))
     carried = carry(predict, sampler, noisy, x, key, scaling=scaling, trajectory=trajectory)
     if isinstance(sampler, Sampler) and sampler.particles is not None:
-        carried = _with_equal_weights(sampler.particles, carried, jax.random.fold_in(key, len(levels.log_snr)))
-    x0 = denoise(predict, carried.x, _at(noisy, -1))
+        carried, x0 = _finish(
+            predict, sampler.particles, carried, _at(noisy, -1), jax.random.fold_in(key, len(noisy[0]))
+        )
+    else:
+        x0 = denoise(predict, carried.x, _at(noisy, -1))
     last = len(noisy.log_snr) - 1
     broken = jnp.where((carried.broken < 0) & ~jnp.isfinite(x0).all(), last, carried.broken)
     path = carried.path and Path(*(jnp.concatenate([before, x0[None]]) for before in carried.path))
@@ -163,12 +166,15 @@ def _of_ancestors(path: Path, parents: Int[Array, "k-1 n"]) -> Path:
     return Path(jnp.take_along_axis(path.x, jnp.concatenate([first[None], rows])[:, :, None], axis=1), x0)
 
 
-def _with_equal_weights(particles: Particles, carried: Outcome, key: PRNGKeyArray) -> Outcome:
-    """What is carried after resampling the particles by their weights; their paths go with them."""
-    state = particles.resample(State(carried.x, carried.x, carried.weights), key)
+def _finish(
+    predict: Predict, particles: Particles, carried: Outcome, level: Level, key: PRNGKeyArray
+) -> tuple[Outcome, Float[Array, "n d"]]:
+    """`denoise` for particles: what is carried after they are resampled by their weights, and their clean samples."""
+    state = State(carried.x, carried.x, carried.weights)
+    state = particles.finish(predict(carried.x, level), state, level, key)
     parents = particles.parents(state)
     path = carried.path and Path(*(part[:, parents] for part in carried.path))
-    return carried._replace(x=state.x, path=path, weights=particles.weights(state.memory))
+    return carried._replace(x=state.x, path=path, weights=state.memory), state.x0
 
 
 def _solve(

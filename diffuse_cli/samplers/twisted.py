@@ -16,32 +16,22 @@ from typing import Annotated, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 from msgspec import Meta
 
-from diffuse_cli.diffusion.denoisers import Predict, Twist
+from diffuse_cli.diffusion.denoisers import Predict, Prediction
 from diffuse_cli.diffusion.process import Level
 from diffuse_cli.samplers.base import Particles, Sampler, State, standard_normal, without_scale
-from diffuse_cli.samplers.particles import Weights, resampled, start
+from diffuse_cli.samplers.particles import Weights, grown, resampled, start
 
 _NOTHING = -1e4  # log h where h is 0: such a particle has no descendants beside any other
 
 
-class _Seen(NamedTuple):
-    """What the denoiser sees in the particles."""
-
-    x0: Float[Array, "n d"]
-    eps: Float[Array, "n d"]
-    twist: Twist
-    growth: Float[Array, " n"]  # of the log-weight by log-SNR
-
-
 class Twisted(NamedTuple):
-    """The memory of the sampler. known: whether `seen` is of the present x, and the weights have its twist."""
+    """The memory of the sampler: the weights, and the log of the twist that they contain."""
 
     weights: Weights
-    seen: _Seen
-    known: Bool[Array, ""]
+    log_mean: Float[Array, " n"]
 
 
 def twisted(
@@ -55,57 +45,45 @@ def twisted(
     below which one is resampled. A denoiser without a factor is sampled as by `ddpm`.
 
     >>> twisted(size=64).weighted, twisted().cost(10)
-    (True, 11)
+    (True, 10)
     """
 
     def step(predict: Predict, state: State, now: Level, nxt: Level, key: PRNGKeyArray) -> State:
-        weights, seen, known = state.memory
-        seen = jax.lax.cond(known, lambda: seen, lambda: _seen(predict, state.x, now))
-        log_weight = weights.log_weight + jnp.where(known, 0.0, seen.twist.log_mean)
-        log_weight += jnp.expm1(nxt.log_snr - now.log_snr) * seen.growth
+        p = predict(state.x, now)
         to_resample, to_move = jax.random.split(key)
-        weights = resampled(weights._replace(log_weight=log_weight), threshold, to_resample)
-        seen = jax.tree.map(lambda part: part[weights.parent], seen)
+        log_mean = jnp.zeros_like(state.memory.log_mean) if p.twist is None else p.twist.log_mean
+        weights = resampled(_weighted(state.memory, p, log_mean, now), threshold, to_resample)
+        shift = jnp.zeros_like(state.x) if p.twist is None else p.twist.shift
+        x0, eps, shift, log_mean = (part[weights.parent] for part in (p.x0, p.eps, shift, log_mean))
         kept = jnp.exp(now.log_snr - nxt.log_snr)  # (sigma' / sigma)^2, with alpha = 1
-        std, noise = nxt.sigma * jnp.sqrt(-jnp.expm1(now.log_snr - nxt.log_snr)), standard_normal(to_move, state.x)
-        moved = -jnp.expm1(now.log_snr - nxt.log_snr) * seen.twist.shift  # the mean of q less that of p
-        x = seen.x0 + kept * now.sigma * seen.eps + moved + std * noise
-        # where two levels are equal, nothing moves and there is no noise
-        apart = moved / jnp.where(std > 0, std, 1.0)
-        log_ratio = -jnp.sum(apart * (noise + apart / 2), axis=1)  # log p - log q at x
-        there = _seen(predict, x, nxt)
-        grown = weights.log_weight + log_ratio + there.twist.log_mean - seen.twist.log_mean
-        return State(x, seen.x0, Twisted(weights._replace(log_weight=grown), there, jnp.ones((), bool)))
+        lost = -jnp.expm1(now.log_snr - nxt.log_snr)
+        std, noise = nxt.sigma * jnp.sqrt(lost), standard_normal(to_move, state.x)
+        moved = lost * shift  # the mean of q less that of p
+        apart = moved / jnp.where(std > 0, std, 1.0)  # between equal levels nothing moves
+        log_ratio = -jnp.sum(apart * (noise + apart / 2), axis=1)  # log p − log q at the new x
+        weights = weights._replace(log_weight=weights.log_weight + log_ratio)
+        return State(x0 + kept * now.sigma * eps + moved + std * noise, x0, Twisted(weights, log_mean))
+
+    def finish(p: Prediction, state: State, level: Level, key: PRNGKeyArray) -> State:
+        log_h = jnp.zeros_like(state.memory.log_mean) if p.twist is None else p.twist.log_h
+        weights = resampled(_weighted(state.memory, p, jnp.maximum(log_h, _NOTHING), level), 1.0, key)
+        return State(state.x[weights.parent], p.x0[weights.parent], weights)
 
     return Sampler(
         without_scale(step),
-        init=lambda x: State(x, jnp.zeros_like(x), _unknown(x, size)),
-        starting=1,
+        init=lambda x: State(x, jnp.zeros_like(x), Twisted(start(len(x), size, x.dtype), jnp.zeros(len(x), x.dtype))),
         grid="log_snr",
-        particles=Particles(_ended, lambda state: state.memory.weights.parent, lambda memory: memory.weights),
+        particles=Particles(finish, _parents),
     )
 
 
-def _ended(state: State, key: PRNGKeyArray) -> State:
-    """Particles of equal weight, after the twist has been replaced by h at the clean sample."""
-    weights, seen, known = state.memory
-    last = jnp.maximum(seen.twist.log_h, _NOTHING) - jnp.where(known, seen.twist.log_mean, 0.0)
-    weights = resampled(weights._replace(log_weight=weights.log_weight + last), 1.0, key)
-    seen = jax.tree.map(lambda part: part[weights.parent], seen)
-    return State(state.x[weights.parent], state.x0[weights.parent], Twisted(weights, seen, known))
+def _weighted(memory: Twisted, p: Prediction, log_twist: Float[Array, " n"], level: Level) -> Weights:
+    """The weights with this twist in place of that of the level before, and with the growth since then."""
+    weights = grown(memory.weights, p, level)
+    return weights._replace(log_weight=weights.log_weight + log_twist - memory.log_mean)
 
 
-def _seen(predict: Predict, x: Float[Array, "n d"], level: Level) -> _Seen:
-    p = predict(x, level)
-    growth = jnp.zeros(len(x), x.dtype) if p.log_weight is None else p.log_weight
-    return _Seen(p.x0, p.eps, _no_twist(x) if p.twist is None else p.twist, growth)
-
-
-def _unknown(x: Float[Array, "n d"], size: int) -> Twisted:
-    nothing, each = jnp.zeros_like(x), jnp.zeros(len(x), x.dtype)
-    return Twisted(start(len(x), size, x.dtype), _Seen(nothing, nothing, _no_twist(x), each), jnp.zeros((), bool))
-
-
-def _no_twist(x: Float[Array, "n d"]) -> Twist:
-    each = jnp.zeros(len(x), x.dtype)
-    return Twist(each, jnp.zeros_like(x), each)
+def _parents(state: State) -> Int[Array, " n"]:
+    """Also of the state that `finish` returns, which has the weights alone."""
+    parent: Array = (state.memory.weights if isinstance(state.memory, Twisted) else state.memory).parent
+    return parent
