@@ -83,14 +83,7 @@ def gaussian(mean: Float[ArrayLike, " d"], covariance: Float[ArrayLike, "d d"]) 
     >>> round(law.entropy(Level(np.inf, 1.0, 0.0)), 3)  # log(2 pi e)
     2.838
     """
-    covariance = np.asarray(covariance, np.float64)
-    values = np.maximum(np.linalg.eigvalsh(covariance), 0)
-
-    def entropy(level: Level) -> float:
-        variance = _variance(level, np.sqrt(values))
-        return float(0.5 * np.sum(np.log(variance) + _LOG_2PI + 1)) if variance.all() else -np.inf
-
-    return gaussians(np.asarray(mean)[None], covariance[None])._replace(entropy=entropy)
+    return gaussians(np.asarray(mean)[None], np.asarray(covariance)[None])
 
 
 def mixture(means: Float[ArrayLike, "k d"], std: float, weights: Float[ArrayLike, " k"] | None = None) -> Law:
@@ -121,8 +114,8 @@ def gaussians(
 ) -> Law:
     """x0 ~ N(means[i], covariances[i]) with i drawn with `weights` (by default equal); one covariance may serve all.
 
-    The entropy is available for d = 1 and 2. narrowest: the least standard deviation in the density, where Gaussians
-    overlap so that it is more than that of the narrowest component.
+    The entropy of several is available for d = 1 and 2. narrowest: the least standard deviation in the density, where
+    Gaussians overlap so that it is more than that of the narrowest component.
     """
     means, covariances = np.asarray(means, np.float64), np.asarray(covariances, np.float64)
     count, dim = means.shape
@@ -145,7 +138,15 @@ def gaussians(
     least = float(np.sqrt(values.min())) if narrowest is None else narrowest
     along_axes = np.broadcast_to(np.sqrt(np.diagonal(covariances, axis1=1, axis2=2)), means.shape)
     law = _sum_of(components, means, (values, bases, turned), weights, _Extent(means, means, least, along_axes))
-    return law._replace(gaussians=lambda: Gaussians(means, covariances, _probabilities(weights, count), least))
+
+    def entropy(level: Level) -> float:
+        if count > 1:
+            return law.entropy(level)
+        variance = _variance(level, np.sqrt(values))
+        return float(0.5 * np.sum(np.log(variance) + _LOG_2PI + 1)) if variance.all() else -np.inf
+
+    parts = partial(Gaussians, means, covariances, _probabilities(weights, count), least)
+    return law._replace(entropy=entropy, gaussians=parts)
 
 
 def boxes(

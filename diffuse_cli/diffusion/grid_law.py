@@ -208,21 +208,7 @@ def on_grid(
     >>> round(law.log_z, 6), round(law.entropy(), 6)  # ½ log 2π, and ½ more
     (0.918939, 1.418939)
     """
-    low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
-    shape = (cells,) * len(low) if isinstance(cells, int) else tuple(cells)
-    if len(low) not in _USUAL_CELLS or np.prod(shape) > _MOST_CELLS:
-        raise DiffuseError(f"{what} on a grid of {' × '.join(map(str, shape))} cells is out of reach")
-    log_p = _values(log_density, low, high, shape)
-    if np.isnan(log_p).any() or np.isposinf(log_p).any():
-        raise DiffuseError(
-            f"{what} is no number somewhere: without noise there may be no density; take a noisier level"
-        )
-    most = log_p.max()
-    if np.isneginf(most):
-        raise DiffuseError(f"{what} has no mass from {low.round(3)} to {high.round(3)}: Z = 0")
-    volume = np.log((high - low) / shape).sum()
-    log_z = float(most + np.log(np.exp(log_p - most).sum()) + volume)
-    return GridLaw(low, high, log_p - log_z, log_z)
+    return _normalised(_values(log_density, low, high, cells), low, high, what)
 
 
 def tilted(
@@ -285,15 +271,29 @@ def multiplied(
     >>> round(float(np.exp(law.log_z)), 6)
     0.5
     """
-    low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
 
-    def log_density(x: Float[Array, "n d"]) -> Float[Array, " n"]:
-        return exact.log_prob(law, x, Level(*(jnp.asarray(field, x.dtype) for field in level))) + log_h(x)
+    def both(x: Float[Array, "n d"]) -> Float[Array, "n 2"]:
+        log_p = exact.log_prob(law, x, Level(*(jnp.asarray(field, x.dtype) for field in level)))
+        return jnp.stack([log_p, log_h(x)], axis=1)
 
-    product = on_grid(log_density, low, high, cells, "the product")
-    most = max(0.0, float(_values(log_h, low, high, product.log_p.shape).max()))
-    refuse_no_mass(product.log_z - most)
+    log_p, log_factor = np.moveaxis(_values(both, low, high, cells), -1, 0)
+    product = _normalised(log_p + log_factor, low, high, "the product")
+    refuse_no_mass(product.log_z - max(0.0, float(log_factor.max())))
     return product
+
+
+def _normalised(log_p: np.ndarray, low: np.ndarray, high: np.ndarray, what: str) -> GridLaw:
+    low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
+    if np.isnan(log_p).any() or np.isposinf(log_p).any():
+        raise DiffuseError(
+            f"{what} is no number somewhere: without noise there may be no density; take a noisier level"
+        )
+    most = log_p.max()
+    if np.isneginf(most):
+        raise DiffuseError(f"{what} has no mass from {low.round(3)} to {high.round(3)}: Z = 0")
+    volume = np.log((high - low) / log_p.shape).sum()
+    log_z = float(most + np.log(np.exp(log_p - most).sum()) + volume)
+    return GridLaw(low, high, log_p - log_z, log_z)
 
 
 def _axes(low: np.ndarray, high: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, ...]:
@@ -301,19 +301,23 @@ def _axes(low: np.ndarray, high: np.ndarray, shape: tuple[int, ...]) -> tuple[np
 
 
 def _values(
-    function: Callable[[Float[Array, "n d"]], Float[Array, " n"]],
+    function: Callable[[Float[Array, "n d"]], Float[Array, "n ..."]],
     low: np.ndarray,
     high: np.ndarray,
-    shape: tuple[int, ...],
+    cells: int | tuple[int, ...],
 ) -> np.ndarray:
-    """The function at the centres of the cells, in double precision, in blocks of one size."""
+    """The function at the centres of the cells, [*cells, *k], in double precision, in blocks of one size."""
+    shape = (cells,) * len(low) if isinstance(cells, int) else tuple(cells)
+    if len(low) not in _USUAL_CELLS or np.prod(shape) > _MOST_CELLS:
+        raise DiffuseError(f"a density on a grid of {' × '.join(map(str, shape))} cells is out of reach")
     centres = np.stack(np.meshgrid(*_axes(low, high, shape), indexing="ij"), axis=-1).reshape(-1, len(shape))
     size = min(_BLOCK, len(centres))
     padded = np.concatenate([centres, np.repeat(centres[-1:], -len(centres) % size, axis=0)])
     with jax.enable_x64(True):
         compiled = jax.jit(function)
         parts = [np.asarray(compiled(part)) for part in padded.reshape(-1, size, len(shape))]
-    return np.concatenate(parts)[: len(centres)].reshape(shape).astype(np.float64)
+    values = np.concatenate(parts)[: len(centres)].astype(np.float64)
+    return values.reshape(shape + values.shape[1:])
 
 
 def _on_border(masses: np.ndarray) -> float:
