@@ -82,7 +82,7 @@ def build(text: str, dim: int, *, trust: bool = True) -> Factor:
     in data units -> h [n], written with jax.numpy. With options only, it makes such a function, or a Factor.
     Raises UsageError like `catalog.build`, and where the code of a user gives something else.
 
-    >>> build("halfplane:x=1,at=0.5", dim=2).log_h(jnp.array([[0.0, 3.0], [1.0, 3.0]])).tolist()
+    >>> build("halfplane:x=1,at=0.5", dim=2).log_h(np.array([[0.0, 3.0], [1.0, 3.0]])).tolist()
     [-inf, 0.0]
     """
     choice = catalog.parse("factor", text)
@@ -117,7 +117,7 @@ def gaussian(
     Raises UsageError where no column is given, one has no std, or the data have no such column.
 
     >>> factor = gaussian(2, x=1.0, std=0.5)
-    >>> factor.log_h(jnp.array([[0.5, 7.0]])).tolist()
+    >>> factor.log_h(np.array([[0.5, 7.0]])).tolist()
     [-0.5]
     """
     means, stds = _given("gaussian", dim, (x, y, z)), (std_x, std_y, std_z)
@@ -142,7 +142,7 @@ def halfplane(dim: int, *, x: Coordinate = None, y: Coordinate = None, z: Coordi
     x, y, z: a direction; a column that is not given is 0. at: the distance of the edge from the origin along n, data
     units. Raises UsageError where the direction is 0, or the data have no such column.
 
-    >>> halfplane(2, x=3.0, y=4.0, at=1.0).log_h(jnp.array([[0.6, 0.9], [0.6, 0.7]])).tolist()
+    >>> halfplane(2, x=3.0, y=4.0, at=1.0).log_h(np.array([[0.6, 0.9], [0.6, 0.7]])).tolist()
     [0.0, -inf]
     """
     direction = np.zeros(dim)
@@ -169,7 +169,7 @@ def box(
     left, right: its sides in x; bottom, top: in y; near, far: in z; data units. Where a side is not given, the box is
     open. Raises UsageError where no side is given, two are in the wrong order, or the data have no such column.
 
-    >>> box(2, left=0.0, top=1.0).log_h(jnp.array([[5.0, 0.9], [5.0, 1.1]])).tolist()
+    >>> box(2, left=0.0, top=1.0).log_h(np.array([[5.0, 0.9], [5.0, 1.1]])).tolist()
     [0.0, -inf]
     """
     names = (("left", "right"), ("bottom", "top"), ("near", "far"))
@@ -189,7 +189,7 @@ def box(
 def of_gaussian(form: GaussianForm) -> Factor:
     """The factor of a Gaussian form, in the units of the form.
 
-    >>> of_gaussian(GaussianForm(np.zeros(1), np.eye(1))).log_h(jnp.array([[2.0]])).tolist()
+    >>> of_gaussian(GaussianForm(np.zeros(1), np.eye(1))).log_h(np.array([[2.0]])).tolist()
     [-2.0]
     """
     values, basis = np.linalg.eigh(form.precision)
@@ -217,7 +217,7 @@ def of_function(h: Callable[[Float[Array, "n d"]], Float[Array, " n"]], dim: int
     where its result is not [n].
 
     >>> ring = of_function(lambda points: jnp.exp(-((jnp.hypot(points[:, 0], points[:, 1]) - 1) ** 2)), dim=2)
-    >>> ring.log_h(jnp.array([[2.0, 0.0]])).tolist()
+    >>> ring.log_h(np.array([[2.0, 0.0]])).tolist()
     [-1.0]
     """
     shape = jax.ShapeDtypeStruct((2, dim), jnp.result_type(float))
@@ -243,6 +243,7 @@ def _given(kind: str, dim: int, values: tuple[Coordinate, ...]) -> dict[int, flo
 
 
 def _log_gaussian(mean: Any, root: Any, points: Float[Array, "n d"]) -> Float[Array, " n"]:
+    points = jnp.asarray(points)
     mean, root = (jnp.asarray(part, points.dtype) for part in (mean, root))
     apart: Array = jnp.einsum("ij,nj->ni", root, points - mean[None], precision="highest")
     return -0.5 * jnp.sum(apart**2, axis=1)
@@ -279,6 +280,7 @@ def _of_halfplane(direction: np.ndarray, at: float) -> Factor:
 
 
 def _log_halfplane(direction: Any, at: Any, points: Float[Array, "n d"]) -> Float[Array, " n"]:
+    points = jnp.asarray(points)
     along = points @ jnp.asarray(direction, points.dtype)
     return jnp.where(along >= at, 0.0, -jnp.inf).astype(points.dtype)
 
@@ -306,6 +308,7 @@ def _of_box(low: np.ndarray, high: np.ndarray) -> Factor:
 
 
 def _log_box(low: Any, high: Any, points: Float[Array, "n d"]) -> Float[Array, " n"]:
+    points = jnp.asarray(points)
     low, high = (jnp.asarray(ends, points.dtype)[None] for ends in (low, high))
     inside = jnp.all((points >= low) & (points <= high), axis=1)
     return jnp.where(inside, 0.0, -jnp.inf).astype(points.dtype)
@@ -351,6 +354,7 @@ def _log_of(h: Callable[..., Array]) -> Callable[..., Array]:
 
 
 def _log_function(h: Callable[..., Array], mean: Any, scale: Any, points: Float[Array, "n d"]) -> Float[Array, " n"]:
+    points = jnp.asarray(points)
     mean, scale = (jnp.asarray(part, points.dtype)[None] for part in (mean, scale))
     return jnp.log(h(mean + scale * points))
 

@@ -46,8 +46,8 @@ def reconstruct(predict: Predict, factor: Factor) -> Predict:
     >>> from diffuse_cli.diffusion.process import unscaled
     >>> from diffuse_cli.guidance.factors import gaussian
     >>> predict = exact.denoiser(exact.gaussian(np.zeros(1), np.eye(1)))
-    >>> times = reconstruct(predict, gaussian(1, x=1.0, std=1.0))
-    >>> times(jnp.ones((1, 1)), unscaled(jnp.float32(0.0))).x0.tolist()  # at the mean of h nothing moves
+    >>> times = jax.jit(reconstruct(predict, gaussian(1, x=1.0, std=1.0)))
+    >>> times(np.ones((1, 1)), unscaled(0.0)).x0.tolist()  # at the mean of h nothing moves
     [[0.5]]
     """
     return jax.tree_util.Partial(_reconstruct, predict, factor.smoothed)
@@ -67,9 +67,9 @@ def clean(predict: Predict, factor: Factor) -> Predict:
     >>> from diffuse_cli.diffusion.process import unscaled
     >>> from diffuse_cli.guidance.factors import gaussian
     >>> predict = exact.denoiser(exact.gaussian(np.zeros(1), np.eye(1)))
-    >>> times = clean(predict, gaussian(1, x=1.0, std=1.0))
-    >>> times(jnp.zeros((1, 1)), unscaled(jnp.float32(0.0))).x0.round(3).tolist()  # D' = 1/2, and h pulls by 1
-    [[0.5]]
+    >>> times = jax.jit(clean(predict, gaussian(1, x=1.0, std=1.0)))
+    >>> round(times(np.zeros((1, 1)), unscaled(0.0)).x0.item(), 4)  # D' = 1/2, and h pulls by 1
+    0.5
     """
     return jax.tree_util.Partial(_moved_by_mean, predict, factor.smoothed, np.float32(factor.edge**2), np.float32(0.0))
 
@@ -89,8 +89,8 @@ def smoothed(predict: Predict, factor: Factor, covariance: Covariance = "jacobia
     >>> from diffuse_cli.diffusion.process import unscaled
     >>> from diffuse_cli.guidance.factors import gaussian
     >>> predict = exact.denoiser(exact.gaussian(np.zeros(1), 3 * np.eye(1)))
-    >>> times = smoothed(predict, gaussian(1, x=4.0, std=1.0))
-    >>> round(times(jnp.zeros((1, 1)), unscaled(jnp.float32(0.0))).x0.item(), 4)  # C = 3/4: 4 C / (C + 1)
+    >>> times = jax.jit(smoothed(predict, gaussian(1, x=4.0, std=1.0)))
+    >>> round(times(np.zeros((1, 1)), unscaled(0.0)).x0.item(), 4)  # C = 3/4: 4 C / (C + 1)
     1.7143
     """
     if covariance == "jacobian":
@@ -109,7 +109,7 @@ def twisted(predict: Predict, factor: Factor, covariance: Covariance = "isotropi
     >>> from diffuse_cli.diffusion.process import unscaled
     >>> from diffuse_cli.guidance.factors import gaussian
     >>> predict = exact.denoiser(exact.gaussian(np.zeros(1), np.eye(1)))
-    >>> seen = twisted(predict, gaussian(1, x=1.0, std=1.0))(jnp.zeros((1, 1)), unscaled(jnp.float32(0.0)))
+    >>> seen = jax.jit(twisted(predict, gaussian(1, x=1.0, std=1.0)))(np.zeros((1, 1)), unscaled(0.0))
     >>> seen.x0.item(), round(seen.twist.shift.item(), 4), seen.twist.log_h.item()
     (0.0, 0.3333, -0.5)
     """
