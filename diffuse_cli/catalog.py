@@ -38,7 +38,7 @@ _SCALINGS, _LEVELS = "diffuse_cli.diffusion.scalings", "diffuse_cli.diffusion.tr
 _SAMPLERS, _GRIDS = "diffuse_cli.samplers", "diffuse_cli.samplers.grids"
 _RUNGE_KUTTA, _DPM_SOLVER = f"{_SAMPLERS}.runge_kutta", f"{_SAMPLERS}.dpm_solver"
 _MULTISTEP, _LANGEVIN = f"{_SAMPLERS}.multistep", f"{_SAMPLERS}.langevin"
-_METRICS = "diffuse_cli.metrics"
+_METRICS, _FACTORS = "diffuse_cli.metrics", "diffuse_cli.guidance.factors"
 _GUIDANCE, _FREE = "diffuse_cli.guidance", "diffuse_cli.guidance.classifier_free"
 _PREDICTIONS, _LOSSES = "diffuse_cli.diffusion.parameterizations", "diffuse_cli.diffusion.losses"
 
@@ -160,6 +160,9 @@ CATALOG: dict[str, dict[str, Entry]] = {
         "particles": Entry(
             f"{_SAMPLERS}.particles:particles", "weighted ancestral steps, for guidance with weights", "size"
         ),
+        "twisted": Entry(
+            f"{_SAMPLERS}.twisted:twisted", "particles led by a factor, with weights (Wu et al. 2023)", "size"
+        ),
         "ode": Entry(f"{_SAMPLERS}.adaptive:ode", "the flow by a solver that chooses its steps (Tsit5)", "tolerance"),
     },
     "grid": {
@@ -168,6 +171,11 @@ CATALOG: dict[str, dict[str, Entry]] = {
         "log_snr": Entry(f"{_GRIDS}:log_snr_grid", "equal steps in log-SNR, longer ones where nothing is left to see"),
         "karras": Entry(f"{_GRIDS}:karras_grid", "equal steps in sigma^(1/rho) (Karras et al. 2022)", "rho"),
         "fixed": Entry(f"{_GRIDS}:fixed_grid", "one level all the way, for Langevin dynamics", "log_snr"),
+    },
+    "factor": {
+        "gaussian": Entry(f"{_FACTORS}:gaussian", "a Gaussian in the columns that are given, 1 at its mean"),
+        "halfplane": Entry(f"{_FACTORS}:halfplane", "1 on one side of a straight line, else 0"),
+        "box": Entry(f"{_FACTORS}:box", "1 between given sides, else 0"),
     },
     "guidance": {
         "cfg": Entry(f"{_FREE}:cfg", "u + w (c - u); w = 1 is conditional (Ho & Salimans 2022, w - 1 there)", "w"),
@@ -329,13 +337,14 @@ def build(kind: str, text: str, *context: Any, trust: bool = True) -> Any:
             f"this run names its own code for {kind}, {choice.name!r}; if you trust who made it, add --trust"
         )
     make = factory(choice)
-    context = context[: _positional(make)]
+    context = context[: positional(make)]
     if kind in _PURE and not context:
         return _build_once(kind, str(choice))
     return make(*context, **convert_options(choice))
 
 
-def _positional(make: Any) -> int:
+def positional(make: Any) -> int:
+    """How many parameters of a factory may be given by position: what it takes of the context."""
     parameters = inspect.signature(make).parameters.values()
     return sum(parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD for parameter in parameters)
 

@@ -17,13 +17,14 @@ class Prediction(NamedTuple):
     x0: the clean sample. eps: the noise. x0_var: the variance of each coordinate of the clean sample given x; None
     where the denoiser does not know it. log_weight: how fast the log of the weight of a particle at x grows with the
     log-SNR, if the denoiser is a combination of others that needs such weights (`guidance.corrected`); None for all
-    others.
+    others. twist: what leads particles to another law, if the denoiser has it (`guidance.multiplication`).
     """
 
     x0: Float[Array, "n d"]
     eps: Float[Array, "n d"]
     x0_var: Float[Array, "n d"] | None = None
     log_weight: Float[Array, " n"] | None = None
+    twist: "Twist | None" = None
 
     @property
     def variance(self) -> Float[Array, "n d"]:
@@ -31,6 +32,18 @@ class Prediction(NamedTuple):
         if self.x0_var is None:
             raise ValueError("this denoiser does not say how uncertain the clean sample is")
         return self.x0_var
+
+
+class Twist(NamedTuple):
+    """A factor h as weighted particles see it at x; Wu et al. 2023, section 3.
+
+    log_mean: log of about E[h(x0) | x]. shift: what it adds to the mean of x0, (sigma² / alpha) ∇_x log_mean or about
+    this. log_h: log h at the mean of x0; -inf where h is 0.
+    """
+
+    log_mean: Float[Array, " n"]
+    shift: Float[Array, "n d"]
+    log_h: Float[Array, " n"]
 
 
 # x [n, d] at a level whose fields are scalars or [n, 1] -> its Prediction: a trained network, an exact denoiser, …

@@ -152,7 +152,7 @@ def scan(
     return Outcome(state.x, broken, jnp.float32(sampler.cost(steps)), path, weights)
 
 
-def _of_ancestors(path: Path, parents: Int[Array, "k-1 n"]) -> Path:
+def _of_ancestors(path: Path, parents: Int[Array, "steps n"]) -> Path:
     """The path of each particle of the last frame: its row in earlier frames is that of its ancestor.
 
     parents[i] are the rows in frame i of the particles in frame i + 1.
@@ -161,7 +161,7 @@ def _of_ancestors(path: Path, parents: Int[Array, "k-1 n"]) -> Path:
     def earlier(row: Int[Array, " n"], parent: Int[Array, " n"]) -> tuple[Int[Array, " n"], Int[Array, " n"]]:
         return parent[row], row
 
-    first, rows = jax.lax.scan(earlier, jnp.arange(path.x.shape[1]), parents, reverse=True)
+    first, rows = jax.lax.scan(earlier, jnp.arange(path.x.shape[1], dtype=parents.dtype), parents, reverse=True)
     x0 = jnp.take_along_axis(path.x0, rows[:, :, None], axis=1)
     return Path(jnp.take_along_axis(path.x, jnp.concatenate([first[None], rows])[:, :, None], axis=1), x0)
 

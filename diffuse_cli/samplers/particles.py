@@ -97,7 +97,7 @@ def particles(
         p = predict(state.x, now)
         to_resample, to_move = jax.random.split(key)
         before = state.memory.log_snr
-        weights = _resampled(_grown(state.memory, p, now), threshold, to_resample)
+        weights = resampled(grown(state.memory, p, now), threshold, to_resample)
         x0, eps, earlier = (part[weights.parent] for part in (p.x0, p.eps, state.x0))
         h = nxt.log_snr - now.log_snr
         share = jnp.where(jnp.isfinite(before), h / (2 * (now.log_snr - before)), 0.0)  # 0 in the first step
@@ -107,12 +107,12 @@ def particles(
         return State(mean + std * standard_normal(to_move, mean), x0, weights)
 
     def finish(p: Prediction, state: State, level: Level, key: PRNGKeyArray) -> State:
-        weights = _resampled(_grown(state.memory, p, level), 1.0, key)
+        weights = resampled(grown(state.memory, p, level), 1.0, key)
         return State(state.x[weights.parent], p.x0[weights.parent], weights)
 
     return Sampler(
         without_scale(step),
-        init=lambda x: State(x, jnp.zeros_like(x), _start(len(x), size, x.dtype)),
+        init=lambda x: State(x, jnp.zeros_like(x), start(len(x), size, x.dtype)),
         grid="log_snr",
         particles=Particles(finish, lambda state: state.memory.parent),
     )
@@ -126,13 +126,14 @@ def diagnose(weights: Weights) -> Diagnosis:
     return Diagnosis(layout.size, least, last, np.array([len(row) for row in rows]), log_z)
 
 
-def _start(n: int, size: int, dtype: jnp.dtype) -> Weights:
+def start(n: int, size: int, dtype: jnp.dtype) -> Weights:
+    """Equal weights of n particles, in as many populations of `size` or more as there are."""
     none, rows = jnp.zeros(n, dtype), jnp.arange(n, dtype=jnp.int32)
     each = jnp.ones(max(n // size, 1), dtype)
     return Weights(none, none, rows, rows, jnp.zeros_like(each), each, each, jnp.asarray(jnp.inf, dtype))
 
 
-def _grown(weights: Weights, p: Prediction, level: Level) -> Weights:
+def grown(weights: Weights, p: Prediction, level: Level) -> Weights:
     """The weights at the next level, where the particles have this prediction; by the trapezoidal rule."""
     growth = jnp.zeros_like(weights.growth) if p.log_weight is None else p.log_weight
     h = jnp.where(jnp.isfinite(weights.log_snr), level.log_snr - weights.log_snr, 0.0)
@@ -140,7 +141,7 @@ def _grown(weights: Weights, p: Prediction, level: Level) -> Weights:
     return weights._replace(log_weight=log_weight, growth=growth, log_snr=level.log_snr)
 
 
-def _resampled(weights: Weights, threshold: float, key: PRNGKeyArray) -> Weights:
+def resampled(weights: Weights, threshold: float, key: PRNGKeyArray) -> Weights:
     """The weights after resampling the populations whose effective share is below the threshold.
 
     Rows of other arrays have to follow: they become those of `parent`.
