@@ -79,7 +79,7 @@ def guidance_quality(
         metrics = {name: catalog.build("metric", name) for name in _FROM_LABEL}
         whole = with_label(dataset.part.of, dataset.part.label)
         from_label = floor_of(model, whole, metrics, n, seed, repeats).scores(samples)
-    return GuidanceQuality(kl, from_label, _fate(drawn, None if grid is None else grid.log_z))
+    return GuidanceQuality(kl, from_label, _fate(drawn, dataset.log_z and dataset.log_z()))
 
 
 def _fate(drawn: Drawn, log_z: float | None) -> Fate | None:

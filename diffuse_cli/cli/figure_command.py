@@ -11,7 +11,7 @@ import click
 
 from diffuse_cli.cli import options, signals
 from diffuse_cli.cli.options.types import Command, Decorator, grouped, plain_type
-from diffuse_cli.figures.options import FigureOptions
+from diffuse_cli.figures.options import FieldOptions, FigureOptions
 from diffuse_cli.figures.table import FIGURES, FigureRow
 
 if TYPE_CHECKING:
@@ -46,6 +46,9 @@ def _of_model(row: FigureRow) -> Command:
     @options.common
     def draw(opener: options.ModelOption, asked: FigureOptions, output: options.FigureOutput) -> None:
         signals.at_once()
+        if isinstance(asked, FieldOptions):
+            opener, at = opener.with_chain_times(asked.at)
+            asked = asked._replace(at=at)
         models = opener.open_each()
         for model in models:
             place = output.of_part(model.suffix) if len(models) > 1 else output

@@ -81,6 +81,7 @@ class Dataset(NamedTuple):
     part: which part of another dataset this is; None for a whole dataset.
     grid: () -> the law on a grid (diffusion/grid_law.py), model space, of which `exact` is a close approximation; None
         where `exact` is the law itself.
+    log_z: () -> the log of the mass of a tilted law or a product before it was normalised; None for all others.
     """
 
     draw: Draw
@@ -95,6 +96,7 @@ class Dataset(NamedTuple):
     labels: np.ndarray | None = None
     part: "Part | None" = None
     grid: Callable[[], "GridLaw"] | None = None
+    log_z: Callable[[], float] | None = None
 
     @property
     def column_names(self) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ _DRAWS = 2048  # of noised data, over which root mean squares are taken
 
 def field_of_model(model: Model, asked: FieldOptions, look: Look) -> Figure:
     """The figure of plot-field: `plot_field` at the chosen times. Raises UsageError for times outside the chain."""
-    times = paths.chain_times(asked.times, _TIMES, timesteps=model.process.timesteps, most=field_plot.MOST_FIELDS)
+    times = paths.chain_times(asked.at, _TIMES, timesteps=model.process.timesteps, most=field_plot.MOST_FIELDS)
     return plot_field(model, model.dataset(), np.array(times), kind=asked.field, style=asked.style, look=look)
 
 

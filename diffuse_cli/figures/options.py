@@ -98,7 +98,7 @@ class FieldOptions(NamedTuple):
         Asked("Which of the things that a denoiser can be asked for."),
     ] = "score"
     style: Annotated[Literal["arrows", "streams"], Asked("Arrows, or the lines that follow them.")] = "arrows"
-    times: Annotated[
+    at: Annotated[
         tuple[float, ...] | None, Asked("At which t, from 1/T to 1; 6 at most.  [default: 0.02,0.1,0.3,0.7]")
     ] = None
 

@@ -101,9 +101,9 @@ def chain_times(
     if asked is None:
         return tuple(sorted({max(t, first) for t in default}))
     if wrong := [t for t in asked if not first <= t <= 1]:
-        raise UsageError(f"--times {wrong[0]:g}: the chain's times go from 1/T = {first:g} to 1")
+        raise UsageError(f"--at {wrong[0]:g}: the chain's times go from 1/T = {first:g} to 1")
     if len(asked) > most:
-        raise UsageError(f"--times has {len(asked)} numbers; {most} are the most that a figure shows")
+        raise UsageError(f"--at has {len(asked)} numbers; {most} are the most that a figure shows")
     return asked
 
 

@@ -144,13 +144,13 @@ FIGURES: dict[str, FigureRow] = {
         its arrows are drawn that much longer, and fade where there are none. For data of one or two columns.""",
         examples=(
             "",
-            "--run moons --field velocity --style streams --times 0.1,0.4,0.9",
+            "--run moons --field velocity --style streams --at 0.1,0.4,0.9",
             "--exact --dataset checkerboard --out field.svg",
         ),
         pictures=(
             Picture("--run pinwheel", "field.png", "the score of a pinwheel"),
             Picture(
-                "--exact --dataset moons --field velocity --style streams --times 0.05,0.2,0.4,0.6,0.9 --dark",
+                "--exact --dataset moons --field velocity --style streams --at 0.05,0.2,0.4,0.6,0.9 --dark",
                 "field-streams.png",
                 "streams of velocity",
             ),

@@ -83,14 +83,15 @@ def check_sampler(guidance: Guidance, chosen: str, sampler: Sampler | Adaptive) 
     diffuse_cli.errors.UsageError: fkc gives each particle a weight, and ddim has no weights; give --sampler particles
     """
     if guidance.weighted and not sampler.weighted:
+        fitting = guidance.samplers[0] if guidance.samplers else "particles"
         raise UsageError(
-            f"{guidance.name} gives each particle a weight, and {chosen} has no weights; give --sampler particles"
+            f"{guidance.name} gives each particle a weight, and {chosen} has no weights; give --sampler {fitting}"
         )
     name = chosen.partition(":")[0].strip().replace("-", "_")
     if guidance.samplers and name not in guidance.samplers:
         raise UsageError(
-            f"{guidance.name} is made for samplers whose step is alpha' x0 + sigma' eps, and {chosen} has another one; "
-            f"give --sampler {' or '.join(guidance.samplers)}"
+            f"{guidance.name} is made for the steps of some samplers, and {chosen} has others; give --sampler "
+            f"{' or '.join(guidance.samplers)}"
         )
 
 

@@ -179,4 +179,5 @@ def tilted_dataset(dataset: Dataset, label: int, w: float) -> Dataset:
         draw=lambda rng, n: standard.to_data(on_grid().draw(rng, n)),
         exact=cache(lambda: on_grid().law()),
         grid=on_grid,
+        log_z=lambda: on_grid().log_z,
     )

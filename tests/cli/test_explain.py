@@ -14,7 +14,7 @@ def arrays(document):
 
 
 def test_the_numbers_belong_together(outputs):
-    document = call("explain", "--json", "--times", "0.2,0.7").json
+    document = call("explain", "--json", "--at", "0.2,0.7").json
     at = arrays(document)
     x0, eps = np.array(document["x0"]), np.array(document["eps"])
     np.testing.assert_allclose(at["t"], [0.2, 0.7])
@@ -43,7 +43,7 @@ def test_the_point_is_in_data_units_and_the_first_held_out_one_by_default(output
 def test_the_exact_denoiser_adds_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for dataset in ("moons", "curves:dim=3,terms=2"):
-        at = arrays(call("explain", "--exact", "--dataset", dataset, "--json", "--times", "0.1,1").json)
+        at = arrays(call("explain", "--exact", "--dataset", dataset, "--json", "--at", "0.1,1").json)
         assert (at["model_error"] < 1e-9).all()
         assert at["irreducible"][0] < at["irreducible"][1]
 
@@ -51,7 +51,7 @@ def test_the_exact_denoiser_adds_nothing(tmp_path, monkeypatch):
 def test_a_gaussian_in_closed_form(tmp_path, monkeypatch):
     """`curves` is Gaussian: the mean of x0 given x is alpha C (alpha^2 C + sigma^2 I)^-1 x."""
     monkeypatch.chdir(tmp_path)
-    document = call("explain", "--exact", "--dataset", "curves:dim=6,terms=2", "--json", "--times", "0.4").json
+    document = call("explain", "--exact", "--dataset", "curves:dim=6,terms=2", "--json", "--at", "0.4").json
     dataset = catalog.build("dataset", "curves:dim=6,terms=2")
     draws = dataset.standard.to_model(dataset.draw(np.random.default_rng(0), 400_000))
     covariance = np.cov(draws, rowvar=False)
@@ -64,7 +64,7 @@ def test_a_gaussian_in_closed_form(tmp_path, monkeypatch):
 
 
 def test_tables(outputs):
-    out = call("explain", "--times", "0.2,0.7").out
+    out = call("explain", "--at", "0.2,0.7").out
     for word in ("x0 in data units", "t = 0.2", "t = 0.7", "target (v)", "exact mean", "irreducible", "columns x, y"):
         assert word in out
     assert max(map(len, out.splitlines())) <= 80
@@ -78,7 +78,7 @@ def test_tables(outputs):
 @pytest.mark.parametrize(
     "line",
     few_fast(
-        ["--dataset moons", "--dataset s_curve:dim=3 --times 0.3", "--dataset curves --dark", "--dataset line:noise=0"],
+        ["--dataset moons", "--dataset s_curve:dim=3 --at 0.3", "--dataset curves --dark", "--dataset line:noise=0"],
         "--dataset curves --dark",
         "--dataset line:noise=0",
     ),
@@ -105,7 +105,7 @@ def test_a_run_keeps_its_figure_and_a_script_says_where(outputs):
 def test_data_on_a_line_and_points_known_by_heart(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     np.savetxt("points.csv", np.random.default_rng(0).normal(size=(40, 1)), header="x", comments="")
-    document = call("explain", "--exact", "--dataset", "file:points.csv", "--json", "--times", "0.001,0.5").json
+    document = call("explain", "--exact", "--dataset", "file:points.csv", "--json", "--at", "0.001,0.5").json
     assert document["posterior"] == "memorised"
     result = call("explain", "--exact", "--dataset", "file:points.csv")
     assert result.code == 0, result.err
@@ -135,12 +135,12 @@ def test_the_seed_decides_the_noise(outputs):
         ("--point 1,nan", 2, "finite"),
         ("--point 1,inf", 2, "finite"),
         ("--point 1e300,0", 2, "standard deviations from the data"),
-        ("--times 0", 2, "from 1/T = 0.001 to 1"),
-        ("--times 0.5,1.5", 2, "--times 1.5"),
+        ("--at 0", 2, "from 1/T = 0.001 to 1"),
+        ("--times 0.5,1.5", 2, "--at 1.5"),
         ("--times nan", 2, "finite"),
-        ("--times 0.5,,0.7", 2, "numbers with commas"),
-        ("--times 0.0001", 2, "1/T"),
-        ("--times 0.1,0.1,0.1,0.1,0.1,0.1,0.1,0.1,0.1,0.1,0.1,0.1,0.1", 2, "12 are the most"),
+        ("--at 0.5,,0.7", 2, "numbers with commas"),
+        ("--at 0.0001", 2, "1/T"),
+        ("--at 0.1,0.1,0.1,0.1,0.1,0.1,0.1,0.1,0.1,0.1,0.1,0.1,0.1", 2, "12 are the most"),
         ("--out e.jpg", 2, ".png"),
         ("--out nowhere/e.png", 1, "nowhere"),
         ("--run nothing", 1, "no run named"),

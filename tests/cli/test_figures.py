@@ -136,9 +136,9 @@ def test_trajectories_are_those_of_sample(outputs, drawn):
 
 
 def test_an_exact_field_stands_alone_and_a_models_beside_it(outputs, drawn):
-    assert call("plot-field", "--exact", "--times", "0.3", "--out", "f.png", "--dpi", 50).code == 0
+    assert call("plot-field", "--exact", "--at", "0.3", "--out", "f.png", "--dpi", 50).code == 0
     assert len(drawn[-1].axes) == 1
-    assert call("plot-field", "--times", "0.3", "--out", "f.png", "--dpi", 50).code == 0
+    assert call("plot-field", "--at", "0.3", "--out", "f.png", "--dpi", 50).code == 0
     assert len(drawn[-1].axes) == 3
 
 
@@ -219,7 +219,7 @@ def test_a_flow_between_pairs_has_a_velocity_and_no_score(outputs, drawn):
     rewrite_settings(newest, loss="flow:ot", prediction="velocity", schedule="flow")
     refused = call("plot-field", "--out", "f.png")
     assert (refused.code, "give --field velocity" in refused.err) == (2, True)
-    assert call("plot-field", "--field", "velocity", "--times", "0.5", "--out", "f.png", "--dpi", 50).code == 0
+    assert call("plot-field", "--field", "velocity", "--at", "0.5", "--out", "f.png", "--dpi", 50).code == 0
     assert len(drawn[-1].axes) == 1  # no exact one beside it: that is another flow
 
 
@@ -254,8 +254,8 @@ def test_a_run_without_its_file_has_no_kl(too_early, drawn):
         ("plot-density --exact --dataset s_curve:dim=3 --out f.png", 2, "has 3; diffuse likelihood"),
         ("plot-trajectories --exact --dataset line --color-by class --out f.png", 2, "no classes to colour by"),
         ("plot-field --field speed", 2, "'velocity'"),
-        ("plot-field --exact --dataset bimodal --times 0", 2, "from 1/T = 0.001 to 1"),
-        ("plot-field --exact --dataset bimodal --times .1,.2,.3,.4,.5,.6,.7", 2, "6 are the most"),
+        ("plot-field --exact --dataset bimodal --at 0", 2, "from 1/T = 0.001 to 1"),
+        ("plot-field --exact --dataset bimodal --at .1,.2,.3,.4,.5,.6,.7", 2, "6 are the most"),
         ("plot-reverse --exact --dataset moons --frames 6 --width 3 --out f.png", 2, "too narrow"),
         ("plot-samples", 1, "no run"),
         ("plot-samples --dataset moons --steps 5", 2, "give a --run"),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _EPILOG = """\b
 Examples:
   diffuse explain
-  diffuse explain --run moons --point 0.5,1.0 --times 0.1,0.5
+  diffuse explain --run moons --point 0.5,1.0 --at 0.1,0.5
   diffuse explain --exact --dataset bimodal --out explain.pdf
   diffuse explain --json"""
 
@@ -47,7 +47,7 @@ _FARTHEST = 1e4  # model space: beyond it, exact answers are differences of numb
     "--point", type=options.Numbers(), help="The clean point, data units.  [default: the first held-out one]"
 )
 @options.option(
-    "--times",
+    "--at",
     type=options.Numbers(),
     help=f"At which t, from 1/T to 1; {_MOST_TIMES} at most.  [default: {','.join(map(str, _TIMES))}]",
 )
@@ -59,7 +59,7 @@ _FARTHEST = 1e4  # model space: beyond it, exact answers are differences of numb
 def explain(
     opener: options.ModelOption,
     point: tuple[float, ...] | None,
-    times: tuple[float, ...] | None,
+    at: tuple[float, ...] | None,
     output: options.FigureOutput,
     as_json: bool,
     seed: int,
@@ -83,6 +83,7 @@ def explain(
         squared_error (of this x0), irreducible, model_error
     """
     signals.at_once()
+    opener, times = opener.with_chain_times(at)
     if len(models := opener.open_each()) > 1 and as_json:
         raise UsageError("--json prints one document; give one --label")
     for model in models:

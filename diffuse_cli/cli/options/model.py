@@ -1,15 +1,16 @@
 """Which run, which model, which method: options that are handed over as objects that open what they name."""
 
 import os
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import click
 from click.core import ParameterSource
 
 from diffuse_cli.cli.options.common import source_of, trust
 from diffuse_cli.cli.options.settings import Settings, gathered, setting
-from diffuse_cli.cli.options.types import Command, Decorator, WholeNumber, grouped, option
+from diffuse_cli.cli.options.types import Command, Decorator, Numbers, WholeNumber, grouped, option
 from diffuse_cli.config import ALL
 from diffuse_cli.errors import UsageError
 
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
     from diffuse_cli.config import Config
     from diffuse_cli.models.draw import Method
     from diffuse_cli.models.model import Model
+    from diffuse_cli.models.multiplied import Way
     from diffuse_cli.models.run_folder import Run
 
+_NUMBERS = re.compile(r"\s*([-+.\d]|nan|inf)")
 _RUNS = "the run's"  # where a method or a law comes from unless it is given
 _MODEL, _METHOD = ("dataset", "schedule", "timesteps"), ("sampler", "sampler_steps", "grid")
 _WEIGHTS: dict[ParameterSource | None, int] = {ParameterSource.COMMANDLINE: 2, ParameterSource.ENVIRONMENT: 1}
@@ -67,6 +70,8 @@ class ModelOption(NamedTuple):
     label: str | None = None
     guidance: str | None = None
     particles: int | None = None
+    times: str | None = None
+    times_by: str | None = None
 
     def open(self) -> "Model":
         """The Model, as `open_with_run` opens it, told the label of `--label`, or one for each sample with `all`.
@@ -76,7 +81,13 @@ class ModelOption(NamedTuple):
         return self.told(self.open_with_run()[0])
 
     def told(self, model: "Model") -> "Model":
-        """The model, told the label of `--label`. Raises UsageError for a label that it does not know."""
+        """The model, told the label of `--label`, and multiplied by `--times`.
+
+        Raises UsageError for a label that it does not know, and like `models.multiplied.multiplied`.
+        """
+        return self._multiplied(self._told(model))
+
+    def _told(self, model: "Model") -> "Model":
         if self.label is None:
             if model.guiding is not None and model.guiding.guidance.needs != "guide":
                 raise UsageError(
@@ -90,16 +101,39 @@ class ModelOption(NamedTuple):
     def guided(self, model: "Model") -> "Model":
         """The model with `--guidance`. Raises UsageError like `models.guided.guided`."""
         if self.guidance is None:
-            if self.particles is not None:
-                raise UsageError("--particles are those of a guidance with weights; give --guidance fkc:w=…")
+            if self.particles is not None and self.times is None:
+                raise UsageError("--particles are those of a sampler with weights; give --guidance fkc:w=… or --times")
             return model
         from diffuse_cli.models.guided import guided
+
+        own = self.particles if self.times is None else None
+        return guided(model, self.guidance, open_guide=self._open_other, particles=own)
+
+    def _multiplied(self, model: "Model") -> "Model":
+        """The model times `--times`. Raises UsageError like `models.multiplied.multiplied`."""
+        if self.times is None:
+            if self.times_by is not None:
+                raise UsageError("--times-by says how --times multiplies; give --times too")
+            return model
+        from diffuse_cli.models.multiplied import multiplied
+
+        way = cast("Way | None", self.times_by)
+        return multiplied(model, self.times, way, open_run=self._open_other, particles=self.particles)
+
+    def with_chain_times(self, at: tuple[float, ...] | None) -> "tuple[ModelOption, tuple[float, ...] | None]":
+        """The same without numbers in `--times`, and the times of `--at`: before it multiplied laws, `--times` was the
+        name of those, and numbers in it still are. Raises UsageError where they stand in both."""
+        if self.times is None or not _NUMBERS.match(self.times):
+            return self, at
+        if at is not None:
+            raise UsageError(f"--times {self.times} and --at are two answers to which t; give --at")
+        return self._replace(times=None), Numbers().convert(self.times, None, None)
+
+    def _open_other(self, name: str) -> "Model":
+        """Another run, by its name."""
         from diffuse_cli.models.model import model_of_run
 
-        def open_guide(name: str) -> "Model":
-            return model_of_run(RunOption(name, self.run.outputs).open(trust=self.trust), trust=self.trust)
-
-        return guided(model, self.guidance, open_guide=open_guide, particles=self.particles)
+        return model_of_run(RunOption(name, self.run.outputs).open(trust=self.trust), trust=self.trust)
 
     def open_each(self) -> "list[Model]":
         """The Model, told its label; with `--label all` one for each label. Raises UsageError like `open`."""
@@ -107,7 +141,9 @@ class ModelOption(NamedTuple):
 
     def told_each(self, model: "Model") -> "list[Model]":
         """The model, told its label; with `--label all` one for each label. Raises UsageError like `open`."""
-        return model.with_each_label() if self.label == ALL else [self.told(model)]
+        if self.label != ALL:
+            return [self.told(model)]
+        return [self._multiplied(each) for each in model.with_each_label()]
 
     def open_with_run(self) -> "tuple[Model, Run | None]":
         """The Model, and the Run that it is or is the exact twin of, or None.
@@ -167,6 +203,7 @@ class ModelOption(NamedTuple):
                 words += [f"--{name}", str(self.settings.given(name))]
             words += ["--trust"] if self.trust else []
         asked = {"--label": self.label, "--guidance": self.guidance, "--particles": self.particles}
+        asked |= {"--times": self.times, "--times-by": self.times_by}
         words += [word for flag, value in asked.items() if value is not None for word in (flag, str(value))]
         return words + (["--outputs", str(self.run.outputs)] if self.run.outputs != Path("outputs") else [])
 
@@ -257,10 +294,13 @@ def model_option(command: Command) -> Command:
         label: str | None,
         guidance: str | None,
         particles: int | None,
+        times: str | None,
+        times_by: str | None,
         settings: Settings,
     ) -> ModelOption:
-        run = RunOption(run_name, outputs)
-        return ModelOption(run, source_of("run_name"), trust, exact, settings, label, guidance, particles)
+        run, source = RunOption(run_name, outputs), source_of("run_name")
+        changes = label, guidance, particles, times, times_by
+        return ModelOption(run, source, trust, exact, settings, *changes)
 
     return grouped(
         "opener",
@@ -279,6 +319,17 @@ def model_option(command: Command) -> Command:
             "--guidance",
             metavar="W|NAME:…",
             help="How strongly to lead towards the label: 3 is cfg:w=3, u + 3 (c − u); or interval, apg, fkc, auto, …",
+        ),
+        option(
+            "--times",
+            metavar="FACTOR|run:NAME",
+            help="Multiply the law by another, like gaussian:x=1,y=0,std=0.3, halfplane:x=1 or run:other.",
+        ),
+        option(
+            "--times-by",
+            type=click.Choice(["twisted", "smoothed", "clean", "reconstruct", "exact"]),
+            show_default="twisted",
+            help="How: by particles with weights, or by another denoiser (see docs/guidance.md).",
         ),
         option(
             "--particles", type=WholeNumber(2, 1_000_000), help="How many in a population, of a guidance with weights."
