@@ -61,6 +61,12 @@ def show_log() -> None:
     logger.setLevel(logging.INFO)
 
 
+def tell_populations(drawn: "Drawn") -> None:
+    """A note of how the populations of particles have fared, if there are any."""
+    if (words := drawn.populations_note()) is not None:
+        note(words)
+
+
 def tell_clipped(drawn: "Drawn") -> None:
     """Say how many samples the clip has touched: a note for a few of them, a warning where they are many."""
     if (text := drawn.clipped_note()) is not None:

@@ -28,6 +28,8 @@ from diffuse_cli.diffusion.process import Level
 from diffuse_cli.guidance.base import moved
 from diffuse_cli.guidance.factors import Factor, Smoothed
 
+_NOISIEST = -8.0  # log-SNR
+
 Covariance = Literal["isotropic", "jacobian"]
 
 
@@ -182,7 +184,7 @@ def _by_mean(
     mean, pull, p = jax.vjp(mean_of, x, has_aux=True)
     variance = constant + share * (level.sigma / jnp.hypot(level.alpha, level.sigma)) ** 2
     seen = smoothed(mean, _isotropic(variance, x))
-    return p, seen, level.sigma**2 / level.alpha * pull(seen.slope)[0]
+    return p, *_where_it_counts(seen, level.sigma**2 / level.alpha * pull(seen.slope)[0], level)
 
 
 def _by_posterior(
@@ -191,7 +193,19 @@ def _by_posterior(
     """The same for x0 ~ N(D(x), C), C being the covariance of x0 given x: the shift is C ∇ log E h."""
     p, covariance = posterior_of(predict, x, level)
     seen = smoothed(p.x0, covariance)
-    return p, seen, jnp.einsum("nij,nj->ni", covariance, seen.slope, precision="highest")
+    shift = jnp.einsum("nij,nj->ni", covariance, seen.slope, precision="highest")
+    return p, *_where_it_counts(seen, shift, level)
+
+
+def _where_it_counts(seen: Smoothed, shift: Float[Array, "n d"], level: Level) -> tuple[Smoothed, Float[Array, "n d"]]:
+    """What h says at this level, and nothing where x has hardly anything of x0.
+
+    There a shift of x0 moves x by less than a fiftieth of it. But the Jacobian of a network, which is hardly trained
+    there, is no longer small like alpha, and would be multiplied by sigma² / alpha, that is by thousands.
+    """
+    counts = jnp.reshape(level.log_snr, (-1, 1)) > _NOISIEST
+    nothing = Smoothed(jnp.where(counts[:, 0], seen.log_mean, 0.0), jnp.where(counts, seen.slope, 0.0))
+    return nothing, jnp.where(counts, shift, 0.0)
 
 
 def _isotropic(variance: Float[Array, "#n #1"], like: Float[Array, "n d"]) -> Float[Array, "#n d d"]:

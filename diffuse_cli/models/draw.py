@@ -77,6 +77,17 @@ class Drawn(NamedTuple):
         """Whether so many samples were clipped that the model cannot be trusted."""
         return self.clipped > _MANY_CLIPPED * len(self.samples)
 
+    def populations_note(self) -> str | None:
+        """How the populations of a sampler of particles have fared; None for all other samplers."""
+        if (found := self.populations) is None:
+            return None
+        shares = [float(part.mean()) for part in (found.last, found.least, found.ancestors / found.size)]
+        ends, least, ancestors = (f"{share:.0%}" for share in shares)
+        return (
+            f"{len(found.size)} population{'s' * (len(found.size) > 1)} of {found.size.max():,} particles: {ends} of "
+            f"them effective at the end, {least} at least on the way, from {ancestors} of the first particles"
+        )
+
     def clipped_note(self) -> str | None:
         """What to say where the clip acted: a few samples of a good model, or many of one that knows no better."""
         if not self.clipped:

@@ -42,8 +42,8 @@ def multiplied(
     denoiser is changed (guidance/multiplication.py), by default "twisted", particles with weights; "exact" is the
     denoiser of the exact product, of an exact model only. open_run: name -> its Model.
 
-    Raises UsageError for an unknown factor, a way that the model does not have, and a run of other data; its data raise
-    DiffuseError where the product has no mass.
+    Raises UsageError for an unknown factor, a way that the model does not have, and a run of other data; DiffuseError
+    where the product has no mass.
     """
     if model.guiding is not None and model.guiding.guidance.weighted:
         raise UsageError(f"the weights of {model.guiding.text} are for another law; --times goes with other guidance")
@@ -56,6 +56,8 @@ def multiplied(
     factor, way = factors.build(text, model.dim, trust=trust), way or "twisted"
     h, weighted = factor.in_model_space(model.standard), way == "twisted"
     dataset = cache(lambda: _product_dataset(model.dataset(), factor))
+    if model.config.dataset.partition(":")[0] != "file":  # one may draw from a run whose file has gone
+        dataset()  # a product without mass is better told now
     if way == "exact":
         if not model.is_exact:
             raise UsageError(f"only an exact model has an exact product; for {model.name} give --times-by smoothed")

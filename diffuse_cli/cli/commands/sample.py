@@ -92,6 +92,8 @@ def sample_command(
         "clipped": drawn.clipped,
         "file": str(file),
     }
+    if (found := drawn.populations) is not None:
+        document["particles"] = {name: getattr(found, name).tolist() for name in found._fields}
     if dataset is not None:
         document |= _drawn(model, method, drawn, dataset, file)
     if as_json:
@@ -103,6 +105,7 @@ def sample_command(
         f"{count:,} samples by {method.sampler} in {method.steps} steps, "
         f"{drawn.evals} network evaluations each, {drawn.seconds:.2f} s"
     )
+    terminal.tell_populations(drawn)
     terminal.tell_clipped(drawn)
 
 
