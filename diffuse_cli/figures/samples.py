@@ -28,17 +28,26 @@ def samples_drawing(
         "columns": Columns(model.columns, "data"),
         "subject": f"{model.name}, {method.title}",
         "labels": (labels, drawn.labels) if model.each_row else None,
+        "truth": "Data" if dataset.log_z is None else "Target",
     }
     return Drawing("samples:samples_figure", arguments, look)
 
 
 def samples_column(model: Model, method: Method, dataset: Dataset, *, count: int, seed: int) -> "Column":
     """Samples of a model and as many points of its data, as a column of a grid."""
+    drawn = draw_samples(model, method, count, seed)
+    column = data_column(dataset, count=count, seed=seed + 1, colored=model.each_row)
+    labels = column.labels and (column.labels[0], drawn.labels)
+    return column._replace(model=drawn.samples, view=model.view, labels=labels)
+
+
+def data_column(dataset: Dataset, *, count: int, seed: int, colored: bool = False) -> "Column":
+    """Points of a dataset as a column of a grid, `colored` by their labels."""
     from diffuse_cli.plots.collection import Column
 
-    drawn = draw_samples(model, method, count, seed)
+    points, labels = _some_labelled_data(dataset, count, seed)
     named = None if dataset.columns is None else Columns(dataset.columns, "data")
-    return Column(some_data(dataset, count, seed + 1), drawn.samples, model.view, named)
+    return Column(points, None, dataset.view, named, (labels, None) if colored and labels is not None else None)
 
 
 def some_data(dataset: Dataset, count: int, seed: int) -> np.ndarray:

@@ -24,7 +24,7 @@ from diffuse_cli.plots.panels import (
     make_scene,
     spread,
 )
-from diffuse_cli.plots.point_colors import one_color
+from diffuse_cli.plots.point_colors import PointColors, by_label, label_keys, one_color
 from diffuse_cli.plots.style import Theme, default_style
 from diffuse_cli.plots.user_text import fitted, plain
 
@@ -38,13 +38,15 @@ _SIDES = {1: 3.6, 2: 3.0, 3: 2.6, 4: 2.2, 5: 1.9, 6: 1.7}
 class Column(NamedTuple):
     """The points of one column: data [m, d], and samples of a model [n, d] or None, both in data units and one view.
 
-    columns: the names of the columns of a user's file, which are written beside its panels; None for others.
+    columns: the names of the columns of a user's file, which are written beside its panels; None for others. labels:
+    the names of the labels of the data [m] and of the model's samples [n] (None without a model), which colour them.
     """
 
     data: np.ndarray
     model: np.ndarray | None = None
     view: str = "points"
     columns: Columns | None = None
+    labels: tuple[np.ndarray, np.ndarray | None] | None = None
 
 
 def collection_figure(
@@ -81,15 +83,27 @@ def collection_figure(
         for number, ((name, column), scene) in enumerate(zip(columns, scenes, strict=True)):
             row, place = (0, number) if modelled else divmod(number, across)
             named = "ticks" if single else "names" if column.columns else ""
-            axes = _draw(layout, row, place, column.data, scene, theme.data, named)
+            data_colors, model_colors = _colors(column, theme)
+            axes = _draw(layout, row, place, column.data, scene, data_colors, named)
             axes.set_title(plain(fitted(name, scene.side, rcParams["axes.titlesize"])), x=scene.middle)
             if column.model is not None:
-                _draw(layout, 1, place, column.model, scene, theme.model, named)
+                _draw(layout, 1, place, column.model, scene, model_colors, named)
                 if scene.kind != "space":
                     keep_outer_labels(axes, left=True, bottom=False)
             if modelled and number == 0:
                 _name_rows(layout.figure.axes, theme)
-        return arrange(layout, title, ", ".join(filter(None, [subject, "data units"])))
+        kinds = {tuple(np.unique(column.labels[0])) for _, column in columns if column.labels is not None}
+        keys = label_keys(np.array(*kinds), theme) if len(kinds) == 1 else []  # names that all of them share
+        return arrange(layout, title, ", ".join(filter(None, [subject, "data units"])), keys)
+
+
+def _colors(column: Column, theme: Theme) -> tuple[PointColors, PointColors]:
+    """The colours of the data and of the model's samples."""
+    model = column.data if column.model is None else column.model
+    if column.labels is None:
+        return one_color(theme.data, len(column.data)), one_color(theme.model, len(model))
+    of_data, of_model = column.labels
+    return by_label(of_data, theme), by_label(of_data if of_model is None else of_model, theme)
 
 
 def _checked(name: str, column: Column) -> Column:
@@ -107,13 +121,13 @@ def _scene(column: Column, side: float, theme: Theme) -> Scene:
     return showing_density(make_scene(clouds, reference=column.data, frame=column.data, most=most, **look), column.data)
 
 
-def _draw(layout: Rows, row: int, place: int, cloud: np.ndarray, scene: Scene, color: str, named: str) -> Axes:
+def _draw(layout: Rows, row: int, place: int, cloud: np.ndarray, scene: Scene, colors: PointColors, named: str) -> Axes:
     """Draw a cloud into a cell. named: "ticks" for axes with names and numbers, "names" without numbers, or empty."""
     cell = layout.grid[row, place]
     if scene.kind == "curves" and layout.scene.kind != "curves":
         cell = cell.subgridspec(1, 2, width_ratios=[1, BESIDE[0] + BESIDE[2] - 1], wspace=0)[0]
     axes = add_panel(layout.figure, cell, scene)
-    draw_cloud(axes, cloud, scene._replace(curves=spread(cloud, _CURVES)), one_color(color, len(cloud)))
+    draw_cloud(axes, cloud, scene._replace(curves=spread(cloud, _CURVES)), colors)
     if named != "ticks" and scene.kind != "space":
         axes.set(xticks=[], yticks=[])
         if not named:

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 from matplotlib.colors import to_rgba
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from diffuse_cli.errors import UsageError
@@ -12,7 +11,7 @@ from diffuse_cli.plots.style import Theme
 from diffuse_cli.plots.user_text import plain
 
 RAMP_SHADES = 64  # of points that are coloured by an order
-_KEY_COLUMNS = 7  # of a legend
+_MOST_KEYS = 8  # entries of a key
 HISTOGRAM_SHADES = 8  # bands of a stacked histogram: more would be too thin to see
 
 
@@ -50,13 +49,16 @@ def by_label(labels: np.ndarray, theme: Theme) -> PointColors:
     return PointColors(group.reshape(-1), palette)
 
 
-def label_key(figure: Figure, labels: np.ndarray, theme: Theme) -> None:
-    """A legend below a figure that says which colour of `by_label` stands for which of the labels [n]."""
+def label_keys(labels: np.ndarray, theme: Theme) -> list[Line2D]:
+    """The entries of a key that says which colour of `by_label` stands for which of the labels [n]; none for many."""
     kinds = np.unique(labels)
+    if len(kinds) > _MOST_KEYS:
+        return []
     colors = by_label(kinds, theme).palette
-    dots = [Line2D([], [], linestyle="", marker="o", markersize=4, color=color) for color in colors]
-    columns = min(len(kinds), _KEY_COLUMNS)
-    figure.legend(dots, list(map(plain, kinds.tolist())), loc="outside lower center", ncols=columns)
+    dots = {"linestyle": "", "marker": "o", "markersize": 4}
+    return [
+        Line2D([], [], color=color, label=plain(str(kind)), **dots) for kind, color in zip(kinds, colors, strict=True)
+    ]
 
 
 def point_colors(

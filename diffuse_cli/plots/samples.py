@@ -18,7 +18,7 @@ from diffuse_cli.plots.panels import (
     make_scene,
     spread,
 )
-from diffuse_cli.plots.point_colors import by_label, label_key, one_color
+from diffuse_cli.plots.point_colors import by_label, label_keys, one_color
 from diffuse_cli.plots.style import Theme, ThemedFigure, default_style, heading, new_figure, settle
 
 _CURVES = 5
@@ -32,6 +32,7 @@ def samples_figure(
     exact: tuple[np.ndarray, np.ndarray] | None = None,
     columns: Columns | None = None,
     labels: tuple[np.ndarray, np.ndarray] | None = None,
+    truth: str = "Data",
     subject: str = "",
     dark: bool = False,
     width: float | None = None,
@@ -43,7 +44,7 @@ def samples_figure(
     smaller cloud, and one opacity, so that their densities can be compared by eye. Data of more than 3 columns are
     projected on their first two principal axes. labels: the names of the labels of the data [m] and of those that the
     samples [n] were told, which colour both panels, with a legend, where there are two panels. view: "points", or
-    "curves" where a sample is a function on [0, 1].
+    "curves" where a sample is a function on [0, 1]. truth: what the data are, over their panel.
 
     Raises UsageError where shapes do not agree or `width` is too small, DiffuseError where no point is finite.
     """
@@ -56,7 +57,7 @@ def samples_figure(
             return _overlay(model, data, exact, columns, subject, theme)
         if in_corner(data.shape[1], view):
             return pairs_of_columns(data, model, columns, "Samples", subject, theme)
-        return _side_by_side(model, data, view, columns, labels, subject, theme)
+        return _side_by_side(model, data, view, columns, labels, (truth, "Model"), subject, theme)
 
 
 def _overlay(
@@ -90,6 +91,7 @@ def _side_by_side(
     view: str,
     columns: Columns,
     labels: tuple[np.ndarray, np.ndarray] | None,
+    names: tuple[str, str],
     subject: str,
     theme: Theme,
 ) -> ThemedFigure:
@@ -98,7 +100,7 @@ def _side_by_side(
     scene = make_scene([data, model], reference=data, frame=data, most=most, **look)
     scene = showing_density(scene, data)
     layout = panel_rows(1, 2, scene, theme)
-    for column, (name, cloud, color) in enumerate((("Data", data, theme.data), ("Model", model, theme.model))):
+    for column, (name, cloud, color) in enumerate(zip(names, (data, model), (theme.data, theme.model), strict=True)):
         axes = add_panel(layout.figure, layout.grid[0, column], scene)
         colors = one_color(color, len(cloud)) if labels is None else by_label(labels[column], theme)
         draw_cloud(axes, cloud, scene._replace(curves=spread(cloud, _CURVES)), colors)
@@ -109,6 +111,4 @@ def _side_by_side(
         values = histogram_density(data, scene.edges)
         outline = {"orientation": "horizontal", "baseline": None, "color": theme.data, "linewidth": 0.9}
         axes.child_axes[0].stairs(values, scene.edges, **outline)
-    if labels is not None:
-        label_key(layout.figure, labels[0], theme)
-    return arrange(layout, "Samples", subject)
+    return arrange(layout, "Samples", subject, [] if labels is None else label_keys(labels[0], theme))

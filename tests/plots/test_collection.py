@@ -78,3 +78,14 @@ def test_what_cannot_be_drawn_is_told():
         collection_figure([])
     with pytest.raises(UsageError, match="has 3 values"):
         collection_figure([("a", Column(cloud(40, 2), cloud(40, 3)))])
+
+
+def test_labels_have_a_colour_each_and_a_key_where_all_columns_share_them():
+    points, labels = np.random.default_rng(0).normal(size=(60, 2)), np.array(["a", "b", "c"] * 20)
+    one, other = Column(points, points, labels=(labels, labels[::-1])), Column(points, labels=(labels == "a", None))
+    figure = collection_figure([("one", one)])
+    assert [text.get_text() for text in figure.legends[0].texts] == ["a", "b", "c"]
+    colours = [np.unique(axes.collections[0].get_facecolor()[:, :3], axis=0) for axes in figure.axes]
+    assert [len(each) for each in colours] == [3, 3]
+    assert_nothing_cut_or_overlapping(figure)
+    assert not collection_figure([("one", one), ("other", other)]).legends

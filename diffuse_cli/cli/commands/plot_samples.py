@@ -22,6 +22,7 @@ _MOST_COLUMNS = 12  # as many as a figure takes
     multiple=True,
     help="A dataset; may be repeated.",
 )
+@options.label_option("What the runs are told, and the label of the points of datasets; all colours them by label.")
 @options.method_options
 @figure_options(FIGURES["plot-samples"])
 @options.figure_output("samples.png")
@@ -30,17 +31,19 @@ _MOST_COLUMNS = 12  # as many as a figure takes
 def plot_samples_command(
     runs: options.RunsOption,
     datasets: tuple[str, ...],
+    label: str | None,
     sampling: options.MethodOption,
     asked: SamplesOptions,
     output: options.FigureOutput,
 ) -> None:
     """The samples of runs, and datasets, side by side."""
     from diffuse_cli import catalog
+    from diffuse_cli.config import ALL
+    from diffuse_cli.datasets.dataset import parts_of
     from diffuse_cli.figures import samples
     from diffuse_cli.models import build
     from diffuse_cli.models.model import model_of_run
     from diffuse_cli.plots.collection import Column, collection_figure
-    from diffuse_cli.plots.columns import Columns
 
     signals.at_once()
     if not runs.names and not datasets:
@@ -48,15 +51,17 @@ def plot_samples_command(
     _check(runs, datasets, sampling)
     columns: list[tuple[str, Column]] = []
     for model in [model_of_run(run, trust=runs.trust) for run in runs.open()]:
+        if label is not None:
+            model = model.with_all_labels() if label == ALL else model.with_label(label)
         column = samples.samples_column(
             model, sampling.method(model.config), model.dataset(), count=asked.count, seed=asked.seed
         )
         columns.append((model.name, column))
     for choice in datasets:
-        dataset = catalog.build("dataset", choice)
-        drawn = samples.some_data(dataset, asked.count, asked.seed)
-        named = None if dataset.columns is None else Columns(dataset.columns, "data")
-        columns.append((build.title_of_data(choice), Column(drawn, view=dataset.view, columns=named)))
+        whole = catalog.build("dataset", choice)
+        ((name, dataset), *_) = [(None, whole)] if label == ALL else parts_of(whole, label).items()
+        column = samples.data_column(dataset, count=asked.count, seed=asked.seed, colored=label == ALL)
+        columns.append((", ".join(filter(None, [build.title_of_data(choice), name])), column))
     figure = collection_figure(columns, dark=output.look.dark, width=output.look.width)
     click.echo(output.save(figure, output.file or Path("samples.png")))
 
