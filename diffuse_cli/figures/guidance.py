@@ -27,9 +27,12 @@ _CELLS = 160  # of this density, along the longer side
 Guide = Callable[[float], tuple[Model, Method]]  # w -> the model guided by w and told a label, and how to sample it
 
 
-def guidance_of_model(model: Model, guides: dict[str, Guide], asked: GuidanceOptions, look: Look) -> Figure:
-    """The figure of plot-guidance. guides: what to draw, by the names of the rows; the data of all of them are the law
-    that guidance is said to sample.
+def guidance_of_model(
+    model: Model, guides: dict[str, Guide], asked: GuidanceOptions, look: Look, *, towards_label: bool = False
+) -> Figure:
+    """The figure of plot-guidance. model: told a label, not guided. guides: what to draw, by the names of the rows.
+
+    The target is the law that the first of them is said to sample; with `towards_label` the points with the label.
 
     Raises UsageError for data of other than two columns, or labels whose laws are unknown.
     """
@@ -38,7 +41,7 @@ def guidance_of_model(model: Model, guides: dict[str, Guide], asked: GuidanceOpt
     targets, rows = [], [GuidedRow(name, [], []) for name in guides]
     for w in asked.scales:
         guided = [guide(w) for guide in guides.values()]
-        dataset = guided[0][0].dataset()
+        dataset = model.dataset() if towards_label else guided[0][0].dataset()
         if dataset.exact is None:
             raise UsageError(
                 f"the laws of the labels of {model.config.dataset} are unknown, and so is that of guidance"
@@ -52,6 +55,7 @@ def guidance_of_model(model: Model, guides: dict[str, Guide], asked: GuidanceOpt
             row.words.append(f"{score.value:.2f}, {score.value / mean:.1f} floors")
         targets.append(_density(model, dataset))
     shown = {"columns": Columns(model.columns, "data"), "subject": f"{model.name}, sliced W2 to the target"}
+    shown |= {"truth": "points with\nthe label"} if towards_label else {}
     return guidance_figure(asked.scales, targets, rows, **shown, **look._asdict())
 
 

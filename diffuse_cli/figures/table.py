@@ -179,11 +179,15 @@ FIGURES: dict[str, FigureRow] = {
 
         The law is π_w ∝ p(x | label)^w p(x)^(1 − w), on a grid. Over each panel stands how far the samples are from it:
         their sliced W2, and how many noise floors that is. --guidance names another rule than cfg, like
-        interval:low=0.2; its w is that of the column. For data of two columns, and labels whose laws are known.""",
+        interval:low=0.2; its w is that of the column. For data of two columns, and labels whose laws are known.
+
+        With --guidance auto:run=NAME the figure shows how near cfg and autoguidance come to the points with the
+        label.""",
         examples=(
             "--exact --dataset overlap --label upper",
             "--run moons --label lower --scales 1,2,3 --out guidance.pdf",
             "--exact --dataset overlap --label upper --guidance apg",
+            "--run autoguidance --label left --guidance auto:run=autoguidance_guide --scales 1,2,3",
         ),
         pictures=(
             Picture(

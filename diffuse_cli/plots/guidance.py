@@ -41,6 +41,7 @@ def guidance_figure(
     target: Sequence[Background],
     rows: Sequence[GuidedRow],
     *,
+    truth: str = r"target $\pi_w$",
     columns: Columns | None = None,
     subject: str = "",
     dark: bool = False,
@@ -48,7 +49,7 @@ def guidance_figure(
 ) -> Figure:
     """A column for each scale w, 1 to 6: the density of π_w alone, then behind the samples of each row; data units.
 
-    target: of π_w, one for each scale. All panels have the same limits.
+    target: of π_w, one for each scale; truth: its name. All panels have the same limits.
 
     Raises UsageError where lengths disagree or `width` is too small, DiffuseError where no sample is finite.
     """
@@ -64,7 +65,7 @@ def guidance_figure(
         scene = make_scene(clouds, reference=everything, view="points", side=side, theme=theme, **shared)
         scene = scene._replace(opacity=_OPACITY)
         layout = panel_rows(1 + len(rows), len(scales), scene, theme, again=ONE_LINE)
-        for row, (name, samples, words) in enumerate([GuidedRow(r"target $\pi_w$", (), ()), *rows]):
+        for row, (name, samples, words) in enumerate([GuidedRow(truth, (), ()), *rows]):
             for column, w in enumerate(scales):
                 axes = add_panel(layout.figure, layout.grid[row, column], scene)
                 frame_plane(axes, scene)

@@ -42,11 +42,9 @@ def plot_guidance_command(
     untold = plain.open_with_run()[0]
     told = plain.told_each(untold)
     for model in told:
-        guides = {
-            name: _guide(opener, untold, model, rule, sampling),
-            "fkc": _guide(opener, untold, model, "fkc", None),
-        }
-        figure = guidance_of_model(model, guides, asked, output.look)
+        rules = {"cfg": "cfg", "auto": rule} if name == "auto" else {name: rule, "fkc": "fkc"}
+        guides = {each: _guide(opener, untold, model, text, sampling) for each, text in rules.items()}
+        figure = guidance_of_model(model, guides, asked, output.look, towards_label=name == "auto")
         place = output.of_part(model.suffix) if len(told) > 1 else output
         click.echo(place.save(figure, place.place(model.folder, f"{asked.file}-{name}{model.suffix}")))
 
@@ -56,24 +54,24 @@ def _checked(rule: str) -> str:
     choice = catalog.parse("guidance", rule)
     if "w" in choice.options:
         raise UsageError(f"the scales of the columns are those of --scales; give --guidance {choice.name} without w")
-    if choice.name in ("fkc", "cfgpp", "auto"):
-        why = "is drawn anyway" if choice.name == "fkc" else "is not said to sample a law with a formula"
-        raise UsageError(f"{choice.name} {why}; give --guidance cfg, interval, apg or classifier")
+    if choice.name in ("fkc", "cfgpp"):
+        why = "is drawn anyway" if choice.name == "fkc" else "has no w, and no law that it is said to sample"
+        raise UsageError(f"{choice.name} {why}; give --guidance cfg, interval, apg, classifier or auto:run=NAME")
     return choice.name
 
 
 def _guide(
-    opener: options.ModelOption, untold: "Model", told: "Model", rule: str, sampling: options.MethodOption | None
+    opener: options.ModelOption, untold: "Model", told: "Model", rule: str, sampling: options.MethodOption
 ) -> "Guide":
-    """w -> the model guided by this rule and w, and the method: that of the command line, or that of the rule."""
+    """w -> the model guided by this rule and w, and the method: particles have their own, all others the one asked."""
     from diffuse_cli.models.draw import default_method
 
+    weighted = rule == "fkc"
+
     def guide(w: float) -> "tuple[Model, Method]":
-        separator = "," if ":" in rule else ":"
-        asked = opener._replace(
-            guidance=f"{rule}{separator}w={w:g}", particles=opener.particles if rule == "fkc" else None
-        )
+        text = f"{rule}{',' if ':' in rule else ':'}w={w:g}"
+        asked = opener._replace(guidance=text, particles=opener.particles if weighted else None)
         model = asked.guided(untold).with_label(str(told.told))
-        return model, default_method(model.config) if sampling is None else sampling.method(model.config)
+        return model, default_method(model.config) if weighted else sampling.method(model.config)
 
     return guide
