@@ -51,7 +51,9 @@ def plot_guidance_command(
 
 def _checked(rule: str) -> str:
     """The name of a rule without its scale. Raises UsageError for one that has none, or that is drawn anyway."""
-    choice = catalog.parse("guidance", rule)
+    from diffuse_cli.guidance.base import guidance_text
+
+    choice = catalog.parse("guidance", guidance_text(rule))
     if "w" in choice.options:
         raise UsageError(f"the scales of the columns are those of --scales; give --guidance {choice.name} without w")
     if choice.name in ("fkc", "cfgpp"):
