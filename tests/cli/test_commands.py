@@ -158,6 +158,8 @@ def test_list_names_everything_with_its_options():
         "losses",
         "levels",
         "samplers",
+        "guidance",
+        "factors",
         "grids",
         "metrics",
         "presets",

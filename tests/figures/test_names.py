@@ -19,6 +19,7 @@ ELSEWHERE = {
     "plot-samples",
     "plot-schedule",
     "plot-loss",
+    "plot-guidance",
 }  # tests of the plots ask the first; the others have no columns
 
 

@@ -45,8 +45,8 @@ def doctor(
 
     \b
     Keys of --json:
-      dataset, label (if given), schedule, timesteps: what is judged;
-        with --label all: labels: name -> all these
+      dataset, schedule, timesteps: what is judged
+      label          if one is given; with all: labels: name -> all these
       verdict        "fits", or the worst of the problems
       problems       of ends_too_early, starts_too_coarse, wastes_steps
       end            at t = 1: alpha_bar; log_snr (null if no signal is left);
