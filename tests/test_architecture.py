@@ -10,6 +10,7 @@ ROWS = [
     {"networks"},
     {"samplers", "sampling"},
     {"datasets"},
+    {"guidance"},
     {"metrics"},
     {"plots"},
     {"models"},

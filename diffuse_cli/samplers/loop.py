@@ -145,14 +145,16 @@ def scan(
         jax.random.split(key, steps),
     )
     (state, broken), seen = jax.lax.scan(step, (sampler.init(x), jnp.int32(-1)), inputs)
-    path = None if seen is None else Path(jnp.concatenate([x[None], seen[0]]), seen[1])
-    if path is not None and sampler.particles is not None:
-        path = _of_ancestors(path, seen[2])
+    path = None
+    if seen is not None:
+        xs, x0s, parents = seen
+        path = Path(jnp.concatenate([x[None], xs]), x0s)
+        path = path if sampler.particles is None else _of_ancestors(path, parents)
     weights = () if sampler.particles is None else state.memory
     return Outcome(state.x, broken, jnp.float32(sampler.cost(steps)), path, weights)
 
 
-def _of_ancestors(path: Path, parents: Int[Array, "k-1 n"]) -> Path:
+def _of_ancestors(path: Path, parents: Int[Array, "steps n"]) -> Path:
     """The path of each particle of the last frame: its row in earlier frames is that of its ancestor.
 
     parents[i] are the rows in frame i of the particles in frame i + 1.
@@ -161,7 +163,7 @@ def _of_ancestors(path: Path, parents: Int[Array, "k-1 n"]) -> Path:
     def earlier(row: Int[Array, " n"], parent: Int[Array, " n"]) -> tuple[Int[Array, " n"], Int[Array, " n"]]:
         return parent[row], row
 
-    first, rows = jax.lax.scan(earlier, jnp.arange(path.x.shape[1]), parents, reverse=True)
+    first, rows = jax.lax.scan(earlier, jnp.arange(path.x.shape[1], dtype=parents.dtype), parents, reverse=True)
     x0 = jnp.take_along_axis(path.x0, rows[:, :, None], axis=1)
     return Path(jnp.take_along_axis(path.x, jnp.concatenate([first[None], rows])[:, :, None], axis=1), x0)
 

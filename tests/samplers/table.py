@@ -14,7 +14,7 @@ ANNEALED = "langevin:step_size=0.15,inner=15"
 SAMPLERS = [
     "ddpm", "ddpm:large", "ddim", "ddim:eta=0.5", "ddim:eta=1", "euler", "euler:churn=0.02", "heun", "heun:churn=0.2",
     "midpoint", "rk4", "dpm_1", "dpm_2", "dpm_3", "dpmpp_2s", "dpmpp_2m", "dpmpp_3m", "dpmpp_2m_sde", "unipc",
-    "unipc:order=1", "deis", "deis:order=1", "deis:order=2", "reverse_sde", "pc", ANNEALED, "ode",
+    "unipc:order=1", "deis", "deis:order=1", "deis:order=2", "reverse_sde", "pc", ANNEALED, "particles", "ode",
 ]  # fmt: skip
 STEPPING = [name for name in SAMPLERS if name != "ode"]
 DETERMINISTIC = [name for name in STEPPING if catalog.build("sampler", name).order]

@@ -15,7 +15,7 @@ Examples:
   diffuse list datasets
   diffuse list samplers --json"""
 
-_PLURALS = {"loss": "losses", "levels": "levels"}
+_PLURALS = {"loss": "losses", "levels": "levels", "guidance": "guidance"}
 
 
 @click.command("list", epilog=_EPILOG)
@@ -25,8 +25,8 @@ _PLURALS = {"loss": "losses", "levels": "levels"}
 def list_choices(kind: str | None, as_json: bool) -> None:
     """Show what there is to choose from, with the options of each and their defaults.
 
-    KIND is datasets, schedules, scalings, predictions, losses, levels, samplers, grids, metrics or presets; all of them
-    if left out.
+    KIND is datasets, schedules, scalings, predictions, losses, levels, samplers, grids, guidance, metrics or presets; all
+    of them if left out.
     """
     kinds = {_PLURALS.get(name, f"{name}s"): name for name in [*CATALOG, "preset"]}
     if kind is not None:
