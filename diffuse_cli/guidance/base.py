@@ -21,7 +21,7 @@ from diffuse_cli.diffusion.process import Level
 from diffuse_cli.errors import UsageError
 from diffuse_cli.samplers.base import Adaptive, Sampler
 
-# Below 0 the law π_w need not exist: it has no finite mass where p(x | c) has the lighter tails.
+# Below 0 the law π_w need not exist: p(x)^(1 − w) p(x | c)^w has no finite mass if p(x | c) has the lighter tails.
 Scale = Annotated[float, Meta(ge=0, le=100)]
 Needs = Literal["unconditional", "guide", "classifier"]
 Rule = Callable[..., Prediction]  # (*numbers, first, second, x, level) -> Prediction; a function of a module

@@ -1,6 +1,5 @@
 """Guidance by two denoisers and no weights: plain, in an interval, by a weaker run, projected, and CFG++."""
 
-import math
 from functools import partial
 from typing import Annotated, Any
 
@@ -12,6 +11,8 @@ from diffuse_cli.diffusion.denoisers import Predict, Prediction
 from diffuse_cli.diffusion.process import Level
 from diffuse_cli.guidance.base import Guidance, Scale, denoiser_of, mixed, moved
 
+_SHORT, _LONG = 1e-12, 1e9  # vectors shorter than the first have no direction; none is longer than the second
+
 Ratio = Annotated[float, Meta(ge=0, le=1e6)]  # a noise level as sigma / alpha
 
 
@@ -22,6 +23,7 @@ def cfg(*, w: Scale) -> Guidance:
     p(x)^(1 − w), is not the one that it samples, except for w = 0 and 1: adding noise to a power of a density is not
     the power of the density with noise added (Bradley & Nakkiran 2024). `fkc` corrects this by weights.
 
+    >>> import jax
     >>> from diffuse_cli.diffusion.process import unscaled
     >>> halves = [jax.tree_util.Partial(lambda x, level, to=to: Prediction(to + 0 * x, x - to)) for to in (1.0, 0.0)]
     >>> print(cfg(w=3).combine(*halves)(jnp.ones((1, 2)), unscaled(0.0)).x0)
@@ -69,7 +71,7 @@ def apg(
     >>> apg(w=3).w, apg(w=3, r=2.5).needs
     (3, 'unconditional')
     """
-    return Guidance("apg", partial(denoiser_of, _projected, (w, eta, math.inf if r is None else r)), w)
+    return Guidance("apg", partial(denoiser_of, _projected, (w, eta, _LONG if r is None else r)), w)
 
 
 def cfgpp(*, lam: Annotated[float, Meta(ge=0, le=10)]) -> Guidance:
@@ -97,8 +99,8 @@ def _within(w: Any, low: Any, high: Any, c: Predict, u: Predict, x: Float[Array,
 def _projected(w: Any, eta: Any, r: Any, c: Predict, u: Predict, x: Float[Array, "n d"], level: Level) -> Prediction:
     given = c(x, level)
     d = given.x0 - u(x, level).x0
-    d *= jnp.minimum(1.0, r / jnp.maximum(_length(d), _TINY))
-    along = given.x0 / jnp.maximum(_length(given.x0), _TINY)
+    d *= jnp.minimum(1.0, r / _length(d))
+    along = given.x0 / _length(given.x0)
     parallel = jnp.sum(d * along, axis=-1, keepdims=True) * along
     return moved(given, (w - 1) * (d + (eta - 1) * parallel), level)
 
@@ -108,9 +110,5 @@ def _renoised(lam: Any, c: Predict, u: Predict, x: Float[Array, "n d"], level: L
     return Prediction(mixed(c(x, level), plain, lam).x0, plain.eps)
 
 
-_TINY = 1e-12  # a vector shorter than this has no direction
-
-
 def _length(vectors: Float[Array, "n d"]) -> Float[Array, "n 1"]:
-    length: Array = jnp.linalg.norm(vectors, axis=-1, keepdims=True)
-    return length
+    return jnp.sqrt(jnp.sum(vectors**2, axis=-1, keepdims=True) + _SHORT**2)  # with a derivative at 0
