@@ -123,7 +123,8 @@ def diagnose(weights: Weights) -> Diagnosis:
     root, log_z, least, last = map(np.asarray, weights[3:7])
     layout = _layout_of(len(root), len(log_z))
     rows = [np.unique(root[row[filled]]) for row, filled in zip(layout.row, layout.filled, strict=True)]
-    return Diagnosis(layout.size, least, last, np.array([len(row) for row in rows]), log_z)
+    left = np.asarray(weights.log_weight)[layout.row[:, 0]]  # of populations whose weights are equal, and were kept
+    return Diagnosis(layout.size, least, last, np.array([len(row) for row in rows]), log_z + left)
 
 
 def start(n: int, size: int, dtype: jnp.dtype) -> Weights:

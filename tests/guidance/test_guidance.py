@@ -174,8 +174,8 @@ def test_the_ends_of_the_interval():
     """low is outside, high inside."""
     ones, zeros = (jax.tree_util.Partial(lambda x, level, to=to: exact.Prediction(x * 0 + to, x)) for to in (1.0, 0.0))
     predict = catalog.build("guidance", "interval:w=3,low=0.25,high=4").combine(ones, zeros)
-    level = {ratio: unscaled(np.float32(-2 * np.log(ratio))) for ratio in (0.24, 0.26, 3.9, 4.1)}
-    at = {ratio: float(predict(np.zeros((1, 1), "f4"), level[ratio]).x0[0, 0]) for ratio in level}
+    level = {ratio: unscaled(jnp.float32(-2 * np.log(ratio))) for ratio in (0.24, 0.26, 3.9, 4.1)}
+    at = {ratio: float(predict(jnp.zeros((1, 1)), level[ratio]).x0[0, 0]) for ratio in level}
     assert at == {0.24: 1, 0.26: 3, 3.9: 3, 4.1: 1}
 
 
@@ -229,7 +229,7 @@ def test_which_samplers_a_guidance_accepts():
         }
         for text in ALL
     }
-    only = {"fkc": {"particles"}, "cfgpp": {"ddim", "dpm_1", "ddpm"}}
+    only = {"fkc": {"particles", "twisted"}, "cfgpp": {"ddim", "dpm_1", "ddpm"}}
     assert accepted == {name: only.get(name, set(catalog.CATALOG["sampler"])) for name in catalog.CATALOG["guidance"]}
 
 

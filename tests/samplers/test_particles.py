@@ -1,5 +1,7 @@
 """Weighted particles: their resampling, their paths, and the law and the mass Z that they sample."""
 
+import itertools
+
 import jax
 import numpy as np
 import pytest
@@ -73,7 +75,7 @@ def test_a_path_is_that_of_the_ancestors(drawn):
     """It starts at the ancestor's noise, and x0 of each frame is that of the denoiser at the x of the same frame."""
     levels = levels_of("log_snr", STEPS)
     noise = np.asarray(start_at(levels, 64 * 64) * 0 + drawn.path.x[0])
-    assert len(np.unique(noise[:, 0])) == particles.diagnose(drawn.weights).ancestors.sum()
+    assert len(np.unique(noise, axis=0)) == particles.diagnose(drawn.weights).ancestors.sum()
     places = np.array([0, 60, 120, 180, 199])
     at = jax.tree.map(lambda field: field[places], levels)
     x0 = jax.jit(jax.vmap(lambda x, level: fkc()(x, level).x0))(drawn.path.x[places], at)
@@ -107,7 +109,7 @@ def test_the_start_is_near_the_tilted_law():
     kl = law.kl(-(x**2 + y**2) / 2 - np.log(2 * np.pi))
     mean = target(4.0).draw(np.random.default_rng(0), 10_000).mean(axis=0)
     assert kl < 1e-3
-    assert kl < 2 * 0.5 * np.exp(level.log_snr) * mean @ mean + 1e-5
+    assert kl < 2 * 0.5 * np.exp(level.log_snr) * mean @ mean + 1e-4
     assert abs(law.log_z) < 1e-3
 
 
@@ -117,14 +119,14 @@ LAYOUTS = [(64, 64), (64, 16), (70, 16), (9, 4), (3, 8)]  # n, size
 @pytest.mark.parametrize(("n", "size"), LAYOUTS)
 def test_systematic_resampling_gives_each_particle_its_share_rounded_up_or_down(n, size):
     rng = np.random.default_rng(n)
-    weights = particles._start(n, size, np.float32)
+    weights = particles.start(n, size, np.dtype("f4"))
     log_weight = rng.normal(size=n).astype(np.float32) * 2
     k = max(n // size, 1)
     first = np.append(0, np.cumsum([n // k + (i < n % k) for i in range(k)]))
     assert (np.diff(first) >= min(size, n)).all()
-    resampled = jax.jit(lambda log_weight: particles._resampled(weights._replace(log_weight=log_weight), 1.0, KEY))
+    resampled = jax.jit(lambda log_weight: particles.resampled(weights._replace(log_weight=log_weight), 1.0, KEY))
     after = jax.device_get(resampled(log_weight))
-    for i, (a, b) in enumerate(zip(first, first[1:], strict=False)):
+    for i, (a, b) in enumerate(itertools.pairwise(first)):
         w = np.exp(log_weight[a:b].astype(np.float64))
         parent = after.parent[a:b]
         assert ((parent >= a) & (parent < b)).all()
@@ -139,8 +141,8 @@ def test_systematic_resampling_gives_each_particle_its_share_rounded_up_or_down(
 
 def test_populations_above_the_threshold_keep_their_particles_and_weights():
     even, uneven = np.zeros(16, "f4"), np.append(np.zeros(15, "f4"), np.float32(9))
-    weights = particles._start(48, 16, np.float32)._replace(log_weight=np.concatenate([even + 1, uneven, even]))
-    after = jax.device_get(particles._resampled(weights, 0.5, KEY))
+    weights = particles.start(48, 16, np.dtype("f4"))._replace(log_weight=np.concatenate([even + 1, uneven, even]))
+    after = jax.device_get(particles.resampled(weights, 0.5, KEY))
     np.testing.assert_array_equal(after.parent[:16], np.arange(16))
     np.testing.assert_array_equal(after.parent[32:], np.arange(32, 48))
     np.testing.assert_array_equal(after.log_weight[[0, 16, 31, 32]], [1, 0, 0, 0])
