@@ -1,4 +1,4 @@
-"""Draw the figures of gallery.md again: run each command of the page, with the picture below it as its --out.
+"""Draw the figures of gallery.md and guidance.md again: run each command above a picture, with it as its --out.
 
 The picture of python.md is drawn by its own example, which writes forward.png where it is run.
 
@@ -21,6 +21,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 OUTPUTS = HERE.parent / "outputs" / "gallery"
 BLOCK = re.compile(r"```sh\n(?P<commands>.*?)```\n(?:\n!\[[^\]]*\]\((?P<picture>[^)]+)\))?", re.DOTALL)
+PAGES = ("gallery.md", "guidance.md")
 DPI = "90"
 PAGE = "window-size=1180,940"
 SHOWN = """
@@ -32,14 +33,15 @@ SHOWN = """
 
 
 def main(wanted: list[str]) -> None:
-    blocks = [match.groupdict() for match in BLOCK.finditer((HERE / "gallery.md").read_text())]
+    blocks = [match.groupdict() for page in PAGES for match in BLOCK.finditer((HERE / page).read_text())]
     if unknown := set(wanted) - {Path(block["picture"]).stem for block in blocks if block["picture"]}:
-        sys.exit(f"there is no picture named {', '.join(sorted(unknown))} in gallery.md")
+        sys.exit(f"there is no picture named {', '.join(sorted(unknown))} in {' or '.join(PAGES)}")
     for block in blocks:
         commands = block["commands"].replace("\\\n", " ").strip().splitlines()
         if block["picture"] is None:
             for command in commands:
-                train(command)
+                if command.startswith("diffuse train "):
+                    train(command)
         elif not wanted or Path(block["picture"]).stem in wanted:
             (command,) = commands
             draw(command, HERE / block["picture"])
@@ -47,9 +49,10 @@ def main(wanted: list[str]) -> None:
 
 def train(command: str) -> None:
     """A run that a later figure shows, unless it is there."""
-    name = command.partition("--dataset ")[2].split()[0]
+    words = shlex.split(command)
+    name = next(words[words.index(flag) + 1] for flag in ("--name", "--config", "--dataset") if flag in words)
     if not (OUTPUTS / name / "checkpoint.safetensors").is_file():
-        diffuse(command, "--name", name)
+        diffuse(command, *([] if "--name" in words else ["--name", name]))
 
 
 def draw(command: str, picture: Path) -> None:
