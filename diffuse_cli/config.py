@@ -20,6 +20,8 @@ from diffuse_cli.catalog import parse
 from diffuse_cli.errors import DiffuseError, UsageError, unknown
 from diffuse_cli.files import CONTROL, decode
 
+ALL = "all"  # in place of the name of a label: each of them
+
 # Bounds from above keep what a typing error, or a file from elsewhere, asks for within what a computer can do.
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 
@@ -55,6 +57,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = None
     prediction: Annotated[str, Meta(description="What the network regresses on.")] = "v"
+    conditional: Annotated[
+        bool, Meta(description="Tell the network the label of each point: samples can then be of one label.")
+    ] = False
+    label_dropout: Annotated[
+        Annotated[float, Meta(ge=0, lt=1)],
+        Meta(description="How often a label is left out, so that the network is unconditional too, for guidance."),
+    ] = 0.1
     variance: Annotated[
         Literal["fixed", "learned"],
         Meta(description="Whether the network also says how uncertain it is; learned by the losses kl and hybrid."),

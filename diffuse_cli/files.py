@@ -74,3 +74,12 @@ def finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [finite(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def plain_name(text: str) -> str:
+    """The text as part of a file's name: letters, digits and a few marks, `_` for all others.
+
+    >>> plain_name("s_curve-dim=3"), plain_name("cola & rum")
+    ('s_curve-dim=3', 'cola_rum')
+    """
+    return re.sub(r"[^\w.=-]+", "_", text).strip(".")

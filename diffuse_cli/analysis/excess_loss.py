@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from diffuse_cli.diffusion import exact
 from diffuse_cli.diffusion.denoisers import Predict
 from diffuse_cli.diffusion.process import Process, add_noise
 
@@ -29,14 +28,15 @@ class ExcessLoss(NamedTuple):
     total: Array
 
 
-@partial(jax.jit, static_argnames=("law", "process"))
-def excess_loss(predict: Predict, law: exact.Law, process: Process, x0: Array, seed: Array) -> ExcessLoss:
-    """The ExcessLoss of `predict` over the levels of `process`, each estimated with all of x0 [n, d], draws of `law`.
+@partial(jax.jit, static_argnames="process")
+def excess_loss(predict: Predict, truth: Predict, process: Process, x0: Array, seed: Array) -> ExcessLoss:
+    """The ExcessLoss of `predict` over the levels of `process`, each estimated with all of the data x0 [n, d].
+
+    truth: the exact denoiser of x0. Both may have been told what is true of each row.
 
     The difference model − irreducible is estimated as E |eps_model − eps_exact|², which has the same expectation and a
     far smaller variance.
     """
-    truth = exact.denoiser(law)
     ends = process.schedule(jnp.array([1.0, 1 / process.timesteps]))
     log_snr = jnp.linspace(jnp.maximum(ends[0], _NOISIEST), ends[1], _LEVELS)
 

@@ -1,6 +1,6 @@
 """The quality of a model: likelihood, distances, excess loss and memorisation, beside the values of a perfect model."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import jax
@@ -11,6 +11,7 @@ from diffuse_cli.analysis.excess_loss import ExcessLoss, excess_loss
 from diffuse_cli.datasets.dataset import Dataset
 from diffuse_cli.diffusion import exact
 from diffuse_cli.diffusion.bound import VARIANCES, bound_terms
+from diffuse_cli.diffusion.denoisers import Predict
 from diffuse_cli.diffusion.likelihood import MAX_STEPS, SPACING, TOLERANCE, Mass, log_likelihood, mass
 from diffuse_cli.diffusion.process import CLEAN
 from diffuse_cli.errors import DiffuseError, UsageError
@@ -153,6 +154,22 @@ def negative_log_likelihood(
     return Solved(judged, log_p, np.asarray(solved.stderr), solved.evals, solved.probes)
 
 
+def over_labels(nlls: Sequence[Nll], shares: Sequence[float]) -> Nll:
+    """The mean of likelihoods given each label, in the proportions of the labels: that of −log p(x | c).
+
+    Where a value is unknown for one label, so is the mean.
+    """
+
+    def mean(name: str) -> float | None:
+        values = [getattr(nll, name) for nll in nlls]
+        return None if None in values else float(np.dot(shares, values))
+
+    spread = [nll.stderr for nll in nlls]
+    stderr = None if None in spread else float(np.sqrt(np.sum((np.array(shares) * np.array(spread)) ** 2)))
+    n, failed = sum(nll.n for nll in nlls), sum(nll.failed for nll in nlls)
+    return Nll(mean("value"), mean("entropy"), mean("gap"), stderr, n, failed)
+
+
 def variational_bounds(model: Model, x0: np.ndarray, seed: int) -> dict[str, Bound]:
     """The bound at x0 [n, d], model space, for each variance that the chain of this model can have.
 
@@ -216,8 +233,18 @@ def _stderr(values: np.ndarray) -> float | None:
 
 def excess_of(model: Model, law: exact.Law, x0: np.ndarray) -> ExcessLoss:
     """The ExcessLoss of `model` over draws x0 [n, d] of its law, model space; the first 2048 are used."""
+    return _excess(model.predict, jax.tree_util.Partial(exact.denoiser(law)), model, x0)
+
+
+def conditional_excess_of(model: Model, exactly: Model, x0: np.ndarray, labels: np.ndarray) -> ExcessLoss:
+    """The mean ExcessLoss of a conditional model that is told the labels [n] of x0 [n, d]; exactly: its exact twin."""
+    labels = labels[:_JUDGED]
+    return _excess(model.given(labels), exactly.given(labels), model, x0)
+
+
+def _excess(predict: Predict, truth: Predict, model: Model, x0: np.ndarray) -> ExcessLoss:
     x0 = np.asarray(x0[:_JUDGED], np.float32)
-    return jax.device_get(excess_loss(model.predict, law, model.process, x0, np.uint32(0)))
+    return jax.device_get(excess_loss(predict, truth, model.process, x0, np.uint32(0)))
 
 
 def floor_of(model: Model, dataset: Dataset, metrics: Mapping[str, Metric], n: int, seed: int, repeats: int) -> Floor:

@@ -34,6 +34,18 @@ def verdict(score: "Score") -> str:
     return "indistinguishable from truth" if score.indistinguishable else "differs"
 
 
+NLL_BY_LABEL = ("label", "NLL, nats", "entropy", "KL(truth ‖ model)")
+
+
+def nll_cells(nll: "Nll") -> tuple[str, str, str]:
+    """The cells of a likelihood under the headings NLL_BY_LABEL, after that of the label."""
+    if nll.failed:
+        return "unknown", "", ""
+    if nll.gap is None:
+        return with_spread(nll.value, nll.stderr), "unknown", "unknown"
+    return rounded_to(nll.value, nll.stderr), f"{nll.entropy:.4f}", with_spread(nll.gap, nll.stderr)
+
+
 def nll_rows(nll: "Nll") -> list[tuple[str, str]]:
     """Names and values of the likelihood, the entropy and their gap, or the reason why they are unknown."""
     if nll.failed:

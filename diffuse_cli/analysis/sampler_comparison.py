@@ -168,5 +168,6 @@ def _follow(model: Model, n: int, seed: int) -> tuple[np.ndarray, float]:
     """The ends [m, d] of the exact flow from the first points of n samples' noise, and its network evaluations."""
     levels, key = levels_of(catalog.build("grid", "log_snr"), model.process, 2), jax.random.key(seed)
     noise = initial_noise(key, (n, model.dim), levels)[:_FOLLOWED]
-    path = run_steps(model.for_sampling(), _EXACT, levels, noise, key, scaling=model.process.scaling)
+    predict = model.for_sampling(n, first=len(noise))
+    path = run_steps(predict, _EXACT, levels, noise, key, scaling=model.process.scaling)
     return np.asarray(path.x, np.float64), float(path.evals)

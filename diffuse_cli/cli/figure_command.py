@@ -46,9 +46,11 @@ def _of_model(row: FigureRow) -> Command:
     @options.common
     def draw(opener: options.ModelOption, asked: FigureOptions, output: options.FigureOutput) -> None:
         signals.at_once()
-        model = opener.open()
-        figure = _function(row)(model, asked, output.look)
-        click.echo(output.save(figure, output.place(model.folder, asked.file)))
+        models = opener.open_each()
+        for model in models:
+            place = output.of_part(model.suffix) if len(models) > 1 else output
+            figure = _function(row)(model, asked, output.look)
+            click.echo(place.save(figure, place.place(model.folder, asked.file + model.suffix)))
 
     return draw
 
@@ -66,7 +68,8 @@ def _of_samples(row: FigureRow) -> Command:
         signals.at_once()
         model = opener.open()
         figure = _function(row)(model, sampling.method(model.config), asked, output.look)
-        click.echo(output.save(figure, output.place(model.folder, asked.file + sampling.suffix(model.config))))
+        name = asked.file + model.suffix + sampling.suffix(model.config)
+        click.echo(output.save(figure, output.place(model.folder, name)))
 
     return draw
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, get_args
 import numpy as np
 from msgspec import Meta
 
-from diffuse_cli.errors import UsageError
+from diffuse_cli.config import ALL
+from diffuse_cli.errors import UsageError, unknown
 
 if TYPE_CHECKING:
     from diffuse_cli.diffusion.exact import Law
@@ -98,11 +99,10 @@ class Dataset(NamedTuple):
 
 
 class Part(NamedTuple):
-    """Which part of a dataset another one is: `of` is the whole, and `rows` [m] are the indices of its points in the
-    `points` of the whole; None where these have none."""
+    """Which part of a dataset another one is: the points of the whole, `of`, with this label."""
 
     of: Dataset
-    rows: np.ndarray | None
+    label: int
 
 
 def with_label(dataset: Dataset, label: int) -> Dataset:
@@ -119,8 +119,7 @@ def with_label(dataset: Dataset, label: int) -> Dataset:
         raise UsageError(
             "the data have no labels" if classes is None else f"no point has the label {classes.label_names[label]}"
         )
-    rows = None if dataset.labels is None else np.flatnonzero(dataset.labels == label)
-    points = None if rows is None or dataset.points is None else dataset.points[rows]
+    points = None if dataset.points is None else dataset.points[dataset.labels == label]
 
     def draw(rng: np.random.Generator, n: int) -> np.ndarray:
         if points is not None:
@@ -138,8 +137,25 @@ def with_label(dataset: Dataset, label: int) -> Dataset:
         exact=exact and (lambda: exact(label)),
         classes=None,
         labels=None,
-        part=Part(dataset, rows),
+        part=Part(dataset, label),
     )
+
+
+def parts_of(dataset: Dataset, label: str | None) -> dict[str | None, Dataset]:
+    """What `--label` asks for: the points with the label of this name; with "all" those with each; with None the whole.
+
+    By the name of the label. Raises UsageError for an unknown label, or data without labels.
+    """
+    if label is None:
+        return {None: dataset}
+    if dataset.classes is None:
+        raise UsageError("these data have no labels, so no --label; `diffuse list dataset` says which sets have")
+    names = dataset.classes.label_names
+    if label not in (*names, ALL):
+        raise unknown("label", label, names)
+    chosen = [name for name, share in zip(names, dataset.classes.shares, strict=True) if share > 0]
+    chosen = chosen if label == ALL else [label]
+    return {name: with_label(dataset, names.index(name)) for name in chosen}
 
 
 def default_column_names(dim: int) -> tuple[str, ...]:

@@ -39,6 +39,7 @@ def animate_model(
     is missing, or no sample is finite.
     """
     ways: list[tuple[Trajectory, bool]] = []
+    labels = None if direction != "reverse" else model.labels_of_rows(count)
     if direction != "reverse":
         ways.append((paths.forward_trajectory(model, method, model.dataset(), count, seed), True))
     if direction != "forward":
@@ -52,4 +53,5 @@ def animate_model(
     if direction == "forward":
         of_what = f"{build.title_of_data(model.config.dataset)}, {catalog.short_name(model.config.schedule)} schedule"
     shown = {"columns": Columns(model.columns, "model"), "tail": tail, "size": size, "fps": fps, "dark": dark}
+    shown["color_by"] = labels
     return animation(stages, view=model.view, subject=of_what, **shown)

@@ -34,6 +34,7 @@ class ForwardOptions(NamedTuple):
 
     frames: Annotated[int, _FRAMES] = 10
     count: Annotated[int, Asked("How many points.", 2, MOST_AT_ONCE, ("-n", "--count"))] = 2000
+    label: Annotated[str | None, Asked("Only points with this label; all colours by label.  [default: none]")] = None
 
     @property
     def file(self) -> str:

@@ -64,10 +64,21 @@ def data_of(dataset: Dataset, count: int, seed: int) -> np.ndarray:
 
     Rows that are drawn with replacement lie on each other, and the data seem sparser than as many samples of a model.
     """
-    rng = np.random.default_rng(seed)
-    if dataset.points is None:
-        return dataset.draw(rng, count)
-    return np.resize(rng.permutation(dataset.points), (count, dataset.points.shape[1]))
+    return labelled_data_of(dataset, count, seed)[0]
+
+
+def labelled_data_of(dataset: Dataset, count: int, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """The same draws as `data_of`, and the names [count] of their labels; None for data without labels."""
+    rng, labels = np.random.default_rng(seed), None
+    if dataset.points is not None:
+        rows = np.resize(rng.permutation(len(dataset.points)), count)
+        points, labels = dataset.points[rows], None if dataset.labels is None else dataset.labels[rows]
+    elif dataset.classes is not None:
+        points, labels = dataset.classes.draw(rng, count)
+    else:
+        points = dataset.draw(rng, count)
+    named = None if labels is None or dataset.classes is None else np.array(dataset.classes.label_names)[labels]
+    return points, named
 
 
 def in_unit_variance(path: np.ndarray, levels: Level) -> np.ndarray:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from diffuse_cli.datasets.dataset import Dataset
-from diffuse_cli.figures.paths import data_of
+from diffuse_cli.figures.paths import labelled_data_of
 from diffuse_cli.models.draw import Drawn, Method, draw_samples
 from diffuse_cli.models.model import Model
 from diffuse_cli.plots.columns import Columns
@@ -20,13 +20,14 @@ def samples_drawing(
     model: Model, method: Method, drawn: Drawn, dataset: Dataset, *, look: Look = DEFAULT_LOOK
 ) -> Drawing:
     """The samples beside as many points of the data."""
-    data = some_data(dataset, len(drawn.samples), model.config.seed + 1)
+    data, labels = _some_labelled_data(dataset, len(drawn.samples), model.config.seed + 1)
     arguments = {
         "model": drawn.samples,
         "data": data,
         "view": model.view,
         "columns": Columns(model.columns, "data"),
         "subject": f"{model.name}, {method.title}",
+        "labels": (labels, drawn.labels) if model.each_row else None,
     }
     return Drawing("samples:samples_figure", arguments, look)
 
@@ -45,4 +46,8 @@ def some_data(dataset: Dataset, count: int, seed: int) -> np.ndarray:
 
     A row that is shown twice is one point in a figure, and so the data would seem sparser than as many samples.
     """
-    return data_of(dataset, count if dataset.points is None else min(count, len(dataset.points)), seed)
+    return _some_labelled_data(dataset, count, seed)[0]
+
+
+def _some_labelled_data(dataset: Dataset, count: int, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
+    return labelled_data_of(dataset, count if dataset.points is None else min(count, len(dataset.points)), seed)

@@ -8,8 +8,8 @@ import numpy as np
 from jax import Array
 
 from diffuse_cli import catalog
-from diffuse_cli.config import Config
-from diffuse_cli.datasets.dataset import Dataset
+from diffuse_cli.config import ALL, Config
+from diffuse_cli.datasets.dataset import Dataset, parts_of
 from diffuse_cli.diffusion.process import Level, Process, angle_of, forward_chain
 from diffuse_cli.figures import paths
 from diffuse_cli.figures.options import ForwardOptions, ReverseOptions
@@ -30,10 +30,12 @@ REVERSE_FRAMES = 10  # by default
 def forward_of_settings(config: Config, asked: ForwardOptions, look: Look) -> "Figure":
     """plot-forward: the data of a Config on their way to noise."""
     process, dataset = build.build_process(config), build.build_dataset(config)
-    drawing = forward_drawing(
-        config, process, dataset, frames=asked.frames, count=asked.count, seed=config.seed, look=look
-    )
-    return drawing()
+    parts = parts_of(dataset, asked.label)
+    size = {"frames": asked.frames, "count": asked.count, "seed": config.seed}
+    if asked.label == ALL:
+        return forward_drawing(config, process, dataset, colored=True, look=look, **size)()
+    ((label, part),) = parts.items()
+    return forward_drawing(config, process, part, label=label, look=look, **size)()
 
 
 def reverse_of_model(model: Model, method: Method, asked: ReverseOptions, look: Look) -> "Figure":
@@ -49,15 +51,29 @@ def reverse_of_model(model: Model, method: Method, asked: ReverseOptions, look: 
 
 
 def forward_drawing(
-    config: Config, process: Process, dataset: Dataset, *, frames: int, count: int, seed: int, look: Look = DEFAULT_LOOK
+    config: Config,
+    process: Process,
+    dataset: Dataset,
+    *,
+    frames: int,
+    count: int,
+    seed: int,
+    colored: bool = False,
+    label: str | None = None,
+    look: Look = DEFAULT_LOOK,
 ) -> Drawing:
-    """The forward chain at `frames` times, equally spaced from data to noise, the same `count` points in each."""
-    x0 = dataset.standard.to_model(dataset.draw(np.random.default_rng(seed), count))
+    """The forward chain at `frames` times, equally spaced from data to noise, the same `count` points in each.
+
+    colored: by the labels of the points. label: the name of the label that all of them have, for the title.
+    """
+    points, labels = paths.labelled_data_of(dataset, count, seed)
+    x0 = dataset.standard.to_model(points)
     knots = np.unique(np.rint(np.linspace(0, process.timesteps, frames)).astype(int))
     t = np.float32(knots / process.timesteps)
     path, levels = jax.device_get(_noised(process, np.float32(x0), t, np.uint32(seed)))
-    title = build.title_of_data(config.dataset)
+    title = ", ".join(filter(None, [build.title_of_data(config.dataset), label]))
     arguments = {
+        "color_by": labels if colored else None,
         "frames": paths.in_unit_variance(path, levels),
         "log_snr": levels.log_snr,
         "t": knots,
@@ -82,6 +98,7 @@ def reverse_drawing(model: Model, method: Method, drawn: Drawn, *, frames: int, 
         "frames": paths.in_unit_variance(drawn.path.x, drawn.levels)[picked],
         "log_snr": drawn.levels.log_snr[picked],
         "t": np.array([f"step {step}" for step in picked]),
+        "color_by": drawn.labels,
         "columns": Columns(model.columns, "model"),
         "view": model.view,
         "subject": f"{model.name}, {method.title}",

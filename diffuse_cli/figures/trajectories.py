@@ -28,7 +28,7 @@ def trajectories_of_model(model: Model, method: Method, asked: TrajectoryOptions
     dataset = None
     if model.dim != 3 or asked.color_by == "class":
         dataset = model.dataset()
-        if asked.color_by == "class":
+        if asked.color_by == "class" and not model.each_row:
             grids.check_classes(model.config, dataset)
     count = asked.count or (_PATHS if _deterministic(model, method) else _RANDOM_PATHS)
     drawn = draw_samples(model, method, count, asked.seed, trajectory=True)
@@ -52,7 +52,9 @@ def plot_trajectories(
     Raises UsageError where `color_by` is "class" and the data have no classes, or the width is too small.
     """
     way = paths.reverse_trajectory(model, drawn)
-    labels = grids.classes_of(model.config, dataset, way.x[-1]) if color_by == "class" else color_by
+    labels = color_by if drawn.labels is None or model.told is not None else drawn.labels
+    if color_by == "class" and not model.each_row:
+        labels = grids.classes_of(model.config, dataset, way.x[-1])
     return paths_plot.trajectories_figure(
         {method.sampler: paths_plot.Paths(way.x, way.t)},
         color_by=labels,

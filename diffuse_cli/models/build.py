@@ -1,7 +1,6 @@
 """From a Config to the objects that it names."""
 
 import math
-import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,18 +8,20 @@ import jax
 import msgspec
 import numpy as np
 from flax import nnx
-from jaxtyping import Float, PRNGKeyArray
+from jaxtyping import Float, Int, PRNGKeyArray
 
 from diffuse_cli import catalog
 from diffuse_cli.config import Config
-from diffuse_cli.datasets.dataset import Dataset, equal_rows
+from diffuse_cli.datasets.dataset import Dataset, Part, equal_rows, with_label
 from diffuse_cli.diffusion import exact
+from diffuse_cli.diffusion.conditions import Conditions
 from diffuse_cli.diffusion.losses import Loss
 from diffuse_cli.diffusion.parameterizations import Parameterization, with_variance
 from diffuse_cli.diffusion.process import Process, Schedule
 from diffuse_cli.diffusion.schedules import read_betas, with_zero_terminal_snr
 from diffuse_cli.diffusion.training_levels import Levels
 from diffuse_cli.errors import UsageError
+from diffuse_cli.files import plain_name
 from diffuse_cli.networks.denoiser import Structure, Weights, split
 from diffuse_cli.networks.mlp import MLP
 from diffuse_cli.networks.monotone import Monotone
@@ -35,7 +36,11 @@ _DECAY_ROWS = 150.0  # weight decay times rows, for each column
 
 
 class Experiment(NamedTuple):
-    """Everything that a Config names, except the data and the weights. `structure` is that of the network."""
+    """Everything that a Config names, except the data and the weights.
+
+    structure: that of the network. conditions: those that a conditional network can be told; None for an unconditional
+    one.
+    """
 
     config: Config
     process: Process
@@ -44,6 +49,7 @@ class Experiment(NamedTuple):
     levels: Levels
     structure: Structure
     dim: int
+    conditions: Conditions | None = None
 
     @property
     def learns_schedule(self) -> bool:
@@ -164,13 +170,9 @@ def split_rows(config: Config, dataset: Dataset) -> Split:
     networks compute, stay on one side: a copy of a training row is no new data. A group of equal rows that is larger
     than what is still to be held out is trained on; where no group is small enough, the smallest is held out.
 
-    The rows of a part of a dataset are on the side on which they are in the whole.
-
     Raises UsageError if the Config asks for more training points than there are other rows, or if all rows are equal
-    in single precision, or if none of a part is on one of the sides.
+    in single precision.
     """
-    if dataset.part is not None and dataset.part.rows is not None:
-        return _split_part(config, dataset.part.of, dataset.part.rows)
     points = np.asarray(dataset.points)
     rows = len(points)
     wanted = max(1, min(_HELD_OUT, rows // 10))
@@ -191,17 +193,6 @@ def split_rows(config: Config, dataset: Dataset) -> Split:
     return Split(train[:size], held_out)
 
 
-def _split_part(config: Config, whole: Dataset, rows: np.ndarray) -> Split:
-    """The split of some rows of a file, by their places in `rows`."""
-    place = {row: number for number, row in enumerate(rows.tolist())}
-    sides = split_rows(config, whole)
-    split = Split(*(np.array([place[row] for row in side.tolist() if row in place], int) for side in sides))
-    if not len(split.train) or not len(split.held_out):
-        side = "to train on" if len(split.held_out) else "held out from training"
-        raise UsageError(f"of {len(rows)} rows with this label none is {side}; train with another --seed, or more rows")
-    return split
-
-
 def _fill_up(sizes: np.ndarray, wanted: int) -> np.ndarray:
     """Which groups of these sizes are held out, in their order as long as they fit into `wanted` rows."""
     chosen, left = np.zeros(len(sizes), bool), wanted
@@ -216,21 +207,47 @@ def _fill_up(sizes: np.ndarray, wanted: int) -> np.ndarray:
 
 
 class Data(NamedTuple):
-    """Points in model space: those to train on, and those to evaluate on."""
+    """Points in model space: those to train on, and those to evaluate on; of a conditional run also their labels."""
 
     train: Float[np.ndarray, "n d"]
     held_out: Float[np.ndarray, "m d"]
+    train_labels: Int[np.ndarray, " n"] | None = None
+    held_out_labels: Int[np.ndarray, " m"] | None = None
 
 
 def draw_data(config: Config, dataset: Dataset) -> Data:
-    """The training and held-out points of a run, the same for the same seed. Raises UsageError like `split_rows`."""
-    if dataset.points is None:
-        rng = np.random.default_rng(config.seed)
-        train = dataset.draw(rng, config.train_size or _TRAIN_SIZE)
-        held_out = dataset.draw(rng, _HELD_OUT)
+    """The training and held-out points of a run, the same for the same seed; of a part of its data those in this part.
+
+    Raises UsageError like `split_rows`, and where no row of a part of a file is on one of the two sides.
+    """
+    if dataset.part is not None:
+        return _data_with_label(draw_data(config, dataset.part.of), dataset.part)
+    labels: tuple[np.ndarray, ...] = ()
+    if dataset.points is not None:
+        sides = split_rows(config, dataset)
+        train, held_out = (dataset.points[rows] for rows in sides)
+        labels = () if dataset.labels is None else tuple(dataset.labels[rows] for rows in sides)
     else:
-        train, held_out = (dataset.points[rows] for rows in split_rows(config, dataset))
-    return Data(*(np.asarray(dataset.standard.to_model(points), np.float32) for points in (train, held_out)))
+        rng = np.random.default_rng(config.seed)
+        sizes = config.train_size or _TRAIN_SIZE, _HELD_OUT
+        if dataset.classes is None:
+            train, held_out = (dataset.draw(rng, size) for size in sizes)
+        else:  # the same points as those of `draw`
+            (train, held_out), labels = zip(*(dataset.classes.draw(rng, size) for size in sizes), strict=True)
+    return Data(
+        *(np.asarray(dataset.standard.to_model(points), np.float32) for points in (train, held_out)),
+        *(np.asarray(each, np.int32) for each in labels),
+    )
+
+
+def _data_with_label(data: Data, part: Part) -> Data:
+    kept = Data(data.train[data.train_labels == part.label], data.held_out[data.held_out_labels == part.label])
+    if part.of.points is not None and part.of.classes is not None and not (len(kept.train) and len(kept.held_out)):
+        name, side = part.of.classes.label_names[part.label], "training" if len(kept.held_out) else "held-out"
+        raise UsageError(
+            f"none of the {side} rows has the label {name}; train with more of its rows, or another --seed"
+        )
+    return kept
 
 
 def margin_for(rows: int) -> float:
@@ -293,7 +310,7 @@ def default_run_name(config: Config) -> str:
     else:
         parts = "-".join([choice.name, *(f"{key}={value}" for key, value in choice.options.items())])
         name = parts if len(parts) <= _LONG_NAME else choice.name
-    return re.sub(r"[^\w.=-]+", "_", name).strip(".") or "run"
+    return plain_name(name) or "run"
 
 
 def title_of_data(dataset: str) -> str:
@@ -306,8 +323,41 @@ def title_of_data(dataset: str) -> str:
     return Path(choice.options.get("path", "file")).stem if choice.name == "file" else catalog.short_name(dataset)
 
 
-def build_experiment(config: Config, dim: int, *, trust: bool = True) -> Experiment:
-    """Build everything that a Config names, for data of `dim` columns.
+def conditions_of(config: Config, dataset: Dataset) -> Conditions | None:
+    """The conditions that a network of this Config is trained with: the labels of the data, if it is conditional.
+
+    Raises UsageError for data without labels, or whose labels tell nothing of the points.
+    """
+    if not config.conditional:
+        return None
+    if (labels := labels_of(dataset)) is not None:
+        return labels
+    if dataset.points is None:
+        raise UsageError(
+            f"{config.dataset} has no labels to be conditional on; `diffuse list dataset` says which sets have"
+        )
+    again = f"--dataset {config.dataset},label=…"
+    raise UsageError(f"{title_of_data(config.dataset)} has no labels; say which of its columns are: {again}")
+
+
+def labels_of(dataset: Dataset) -> Conditions | None:
+    """The labels of a dataset; None where it has none."""
+    classes = dataset.classes
+    return classes and Conditions(classes.label_names, tuple(classes.shares.tolist()))
+
+
+def law_of_label(config: Config, dataset: Dataset, label: int) -> exact.Law:
+    """The exact law of the points with a label, as `law_of` of the whole.
+
+    Raises UsageError like that, and where there are no such points.
+    """
+    return law_of(config, with_label(dataset, label))
+
+
+def build_experiment(
+    config: Config, dim: int, *, conditions: Conditions | None = None, trust: bool = True
+) -> Experiment:
+    """Build everything that a Config names, for data of `dim` columns and the `conditions_of` them.
 
     Raises UsageError for a choice that is unknown or wrong, and for choices that do not go together; DiffuseError for a
     file of betas that cannot be read.
@@ -330,7 +380,8 @@ def build_experiment(config: Config, dim: int, *, trust: bool = True) -> Experim
     loss = catalog.build("loss", config.loss, process, trust=trust)
     learns_schedule = process.schedule.with_curve is not None
     _check_loss(config, loss, learns_schedule=learns_schedule)
-    new = lambda: _network(config, dim, jax.random.key(0), learns_schedule=learns_schedule)  # noqa: E731
+    labels = 0 if conditions is None else len(conditions.names)
+    new = lambda: _network(config, dim, labels, jax.random.key(0), learns_schedule=learns_schedule)  # noqa: E731
     return Experiment(
         config=config,
         process=process,
@@ -339,6 +390,7 @@ def build_experiment(config: Config, dim: int, *, trust: bool = True) -> Experim
         levels=choose("levels") or catalog.build("levels", loss.levels),
         structure=split(nnx.eval_shape(new))[0],
         dim=dim,
+        conditions=conditions,
     )
 
 
@@ -373,11 +425,16 @@ def _check_loss(config: Config, loss: Loss, *, learns_schedule: bool) -> None:
         )
 
 
-def _network(config: Config, dim: int, key: PRNGKeyArray, *, learns_schedule: bool) -> MLP:
+def _network(config: Config, dim: int, labels: int, key: PRNGKeyArray, *, learns_schedule: bool) -> MLP:
     """The network of a Config, newly initialised; its `course` is the curve of a learned schedule."""
-    outputs, rngs = 2 if config.variance == "learned" else 1, nnx.Rngs(params=key)
     network = MLP(
-        dim, width=_width(config, dim), depth=config.depth, outputs=outputs, time=config.noise_conditioning, rngs=rngs
+        dim,
+        width=_width(config, dim),
+        depth=config.depth,
+        outputs=2 if config.variance == "learned" else 1,
+        time=config.noise_conditioning,
+        labels=labels,
+        rngs=nnx.Rngs(params=key),
     )
     if learns_schedule:
         network.course = Monotone()
@@ -391,5 +448,7 @@ def _width(config: Config, dim: int) -> int:
 
 def initial_weights(experiment: Experiment, key: PRNGKeyArray) -> Weights:
     """Newly drawn weights for the structure of an experiment."""
-    network = _network(experiment.config, experiment.dim, key, learns_schedule=experiment.learns_schedule)
+    conditions = experiment.conditions
+    labels = 0 if conditions is None else len(conditions.names)
+    network = _network(experiment.config, experiment.dim, labels, key, learns_schedule=experiment.learns_schedule)
     return split(network)[1]

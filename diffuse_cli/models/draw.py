@@ -56,7 +56,8 @@ class Drawn(NamedTuple):
 
     samples: [n, d] in data units. levels: fields [steps + 1], noisiest first. path: in model units; None where it was
     not asked for. evals: the network evaluations for each sample, the mean. seconds: the whole time it took. clipped:
-    the number of samples that lie on a wall of the box to which x0 is clipped (`Model.walls`).
+    the number of samples that lie on a wall of the box to which x0 is clipped (`Model.walls`). labels: [n], the names
+    of the labels that they were told; None where they were told none.
     """
 
     samples: np.ndarray
@@ -65,6 +66,7 @@ class Drawn(NamedTuple):
     evals: int
     seconds: float
     clipped: int = 0
+    labels: np.ndarray | None = None
 
     @property
     def many_clipped(self) -> bool:
@@ -90,7 +92,7 @@ def draw_samples(model: Model, method: Method, count: int, seed: int, *, traject
     began = time.perf_counter()
     sampler, levels = build_method(model, method)
     shape, scaling = (count, model.dim), model.process.scaling
-    predict = model.for_sampling(variance=sampler.needs_variance)
+    predict = model.for_sampling(count, variance=sampler.needs_variance)
     outcome = jax.device_get(
         _sample(predict, sampler, levels, np.uint32(seed), shape, scaling=scaling, trajectory=trajectory)
     )
@@ -102,7 +104,8 @@ def draw_samples(model: Model, method: Method, count: int, seed: int, *, traject
         )
     samples = model.standard.to_data(outcome.x.astype(np.float64))
     seconds, clipped = time.perf_counter() - began, model.on_walls(outcome.x)
-    return Drawn(samples, levels, outcome.path, round(float(outcome.evals)), seconds, clipped)
+    evals, labels = round(float(outcome.evals)), model.labels_of_rows(count)
+    return Drawn(samples, levels, outcome.path, evals, seconds, clipped, labels)
 
 
 @partial(jax.jit, static_argnames=("sampler", "shape", "scaling", "trajectory"))

@@ -1,6 +1,7 @@
 """A model is what can be sampled from and evaluated: the denoiser of a trained run, or the exact one of a dataset."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,16 +10,20 @@ import numpy as np
 
 from diffuse_cli import catalog
 from diffuse_cli.config import Config
-from diffuse_cli.datasets.dataset import Dataset, Standardiser
+from diffuse_cli.datasets.dataset import Dataset, Standardiser, with_label
 from diffuse_cli.diffusion import exact
+from diffuse_cli.diffusion.conditions import NO_LABEL, Condition, Conditions, Given, chosen_from
 from diffuse_cli.diffusion.denoisers import Predict, clipped
 from diffuse_cli.diffusion.losses import Kind
 from diffuse_cli.diffusion.parameterizations import Parameterization
 from diffuse_cli.diffusion.process import Process
-from diffuse_cli.errors import UsageError
+from diffuse_cli.errors import UsageError, unknown
+from diffuse_cli.files import plain_name
 from diffuse_cli.models import build, run_folder
 from diffuse_cli.models.run_folder import Run
-from diffuse_cli.networks.denoiser import Weights, predictor
+from diffuse_cli.networks.denoiser import Weights, conditional_predictor, predictor
+
+_ALL_LABELS = ", all labels"
 
 
 class Model(NamedTuple):
@@ -32,6 +37,10 @@ class Model(NamedTuple):
     margin: how far outside of the box an x0 may lie when samples are drawn, model space (`build.margin_for`).
     predict_with_variance: the denoiser with x0_var; None where it does not know it.
     kind: "denoiser"; or "flow" where `predict` is only the velocity of a flow, and not a posterior mean.
+    conditions: the labels that it can be told; None for a model that cannot be told any, or has been told one.
+    given: for a model with conditions, label -> the model that is told it (`with_label`); `predict` is not told any.
+    told: the name of the label that it has been told, and share: that of this label. each_row: whether samples are told
+    a label each, in their true proportions (`with_all_labels`); then `predict`, which is told none, does not draw them.
     """
 
     name: str
@@ -48,11 +57,23 @@ class Model(NamedTuple):
     predict_with_variance: Predict | None = None
     kind: Kind = "denoiser"
     margin: float = 0.0
+    conditions: Conditions | None = None
+    given: Given | None = None
+    given_with_variance: Given | None = None
+    told: str | None = None
+    share: float = 1.0
+    each_row: bool = False
 
     @property
     def trained(self) -> bool:
         """Whether the denoiser is a network, and not an exact one."""
         return self.box is not None
+
+    @property
+    def suffix(self) -> str:
+        """What the names of its files say of what it has been told: "-left", or nothing."""
+        told = "all" if self.each_row else self.told
+        return "" if told is None else f"-{plain_name(told)}"
 
     @property
     def dim(self) -> int:
@@ -74,16 +95,77 @@ class Model(NamedTuple):
         low, high = self.walls
         return int(((samples <= low) | (samples >= high)).any(axis=1).sum())
 
-    def for_sampling(self, *, variance: bool = False) -> Predict:
-        """The denoiser with its x0 clipped to the `walls`; with `variance` it gives x0_var too.
+    def with_label(self, name: str) -> "Model":
+        """The model of the points with this label, told it: again a Model, whose data are those points.
+
+        Raises UsageError for a model without labels, or without this one.
+        """
+        if self.conditions is None or self.given is None:
+            raise UsageError(_no_labels(self))
+        if name not in self.conditions.names:
+            raise unknown(f"label of {self.name}", name, self.conditions.names)
+        number = self.conditions.number(name)
+        return self._replace(
+            name=f"{self.name.removesuffix(_ALL_LABELS)}, {name}",
+            dataset=lambda: with_label(self.dataset(), number),
+            predict=self.given(np.array(number, np.int32)),
+            predict_with_variance=self.given_with_variance and self.given_with_variance(np.array(number, np.int32)),
+            conditions=None,
+            given=None,
+            given_with_variance=None,
+            told=name,
+            share=self.conditions.shares[number],
+            each_row=False,
+        )
+
+    def with_all_labels(self) -> "Model":
+        """The model whose samples are told a label each, in their true proportions.
+
+        Raises UsageError for a model without labels.
+        """
+        if self.conditions is None:
+            raise UsageError(_no_labels(self))
+        return self._replace(name=f"{self.name}{_ALL_LABELS}", each_row=True)
+
+    def with_each_label(self) -> "list[Model]":
+        """The model told each of its labels, one after the other. Raises UsageError for a model without labels."""
+        if self.conditions is None:
+            raise UsageError(_no_labels(self))
+        return [self.with_label(name) for name, share in zip(*self.conditions, strict=True) if share > 0]
+
+    def labels_of_rows(self, rows: int) -> np.ndarray | None:
+        """The names [rows] of the labels that so many samples are told; None where they are told none."""
+        if self.told is not None:
+            return np.full(rows, self.told)
+        if not self.each_row or self.conditions is None:
+            return None
+        names: np.ndarray = np.array(self.conditions.names)[self.conditions.rows(rows)]
+        return names
+
+    def for_sampling(self, rows: int, *, first: int | None = None, variance: bool = False) -> Predict:
+        """The denoiser of so many samples together, or of the `first` of them, with its x0 clipped to the `walls`.
+
+        With `variance` it gives x0_var too.
 
         An exact x0 is hardly ever outside of them. Likelihoods are those of the denoiser without clipping. Raises
         UsageError where the variance is unknown.
         """
         predict = self.predict_with_variance if variance else self.predict
+        if self.each_row and self.conditions is not None:
+            given = self.given_with_variance if variance else self.given
+            predict = given and given(self.conditions.rows(rows)[:first])
         if predict is None:
             raise UsageError(f"{self.name} does not know how uncertain x0 is (it takes --variance learned)")
         return predict if self.walls is None else clipped(predict, *self.walls)
+
+
+def _no_labels(model: Model) -> str:
+    """Why a model cannot be told a label."""
+    if model.told is not None:
+        return f"{model.name} has been told a label already"
+    if model.trained:
+        return f"{model.name} was trained without labels; train one that knows them with: diffuse train --conditional"
+    return f"the data of {model.name} have no labels; `diffuse list dataset` says which sets have"
 
 
 def model_of_run(run: Run, *, trust: bool = True) -> Model:
@@ -114,7 +196,9 @@ def trained_model(
     margin: float,
 ) -> Model:
     """The trained denoiser of an experiment with these weights."""
-    config, predict = experiment.config, predictor(experiment.structure, weights, experiment.parameterization)
+    config, network = experiment.config, (experiment.structure, weights, experiment.parameterization)
+    predict, learns_variance = predictor(*network), config.variance == "learned"
+    given = None if experiment.conditions is None else conditional_predictor(*network)
     return Model(
         name=folder.name,
         folder=folder,
@@ -128,8 +212,11 @@ def trained_model(
         predict=predict,
         box=box,
         margin=margin,
-        predict_with_variance=predict if config.variance == "learned" else None,
+        predict_with_variance=predict if learns_variance else None,
         kind=experiment.loss.kind,
+        conditions=experiment.conditions,
+        given=given,
+        given_with_variance=given if learns_variance else None,
     )
 
 
@@ -141,6 +228,7 @@ def exact_model(config: Config, dataset: Dataset, outputs: Path, *, process: Pro
     for a dataset without a density.
     """
     law = build.law_of(config, dataset)
+    labels = build.labels_of(dataset)
     return Model(
         name=f"{build.law_name(dataset)} {build.title_of_data(config.dataset)}",
         folder=outputs / _folder_name(config, dataset),
@@ -153,7 +241,27 @@ def exact_model(config: Config, dataset: Dataset, outputs: Path, *, process: Pro
         columns=dataset.column_names,
         predict=jax.tree_util.Partial(exact.denoiser(law)),
         predict_with_variance=jax.tree_util.Partial(exact.denoiser(law, variance=True)),
+        conditions=labels,
+        given=labels and _exact_given(config, dataset, law, variance=False),
+        given_with_variance=labels and _exact_given(config, dataset, law, variance=True),
     )
+
+
+def _exact_given(config: Config, dataset: Dataset, law: exact.Law, *, variance: bool) -> Given:
+    """The exact denoisers of the points with each label; `law` is that of all points."""
+
+    @cache
+    def of_label(label: int) -> Predict:
+        of_points = law if label == NO_LABEL else build.law_of_label(config, dataset, label)
+        return jax.tree_util.Partial(exact.denoiser(of_points, variance=variance))
+
+    def given(condition: Condition) -> Predict:
+        if not np.ndim(condition):
+            return of_label(int(condition))
+        drawn, place = np.unique(condition, return_inverse=True)  # a label that no row has may have no law
+        return chosen_from(list(map(of_label, drawn.tolist())))(place.reshape(-1))
+
+    return given
 
 
 def _folder_name(config: Config, dataset: Dataset) -> str:

@@ -18,6 +18,7 @@ import numpy as np
 from diffuse_cli import catalog, config, files
 from diffuse_cli.config import Config
 from diffuse_cli.datasets.dataset import VIEWS, Dataset, Standardiser, default_column_names
+from diffuse_cli.diffusion.conditions import Conditions
 from diffuse_cli.diffusion.process import Process
 from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.models import build, checkpoint
@@ -33,7 +34,8 @@ class Header(NamedTuple):
 
     dim: the number of columns of the data; view and columns: how figures show them and their names. step: the number of
     optimiser steps so far; seconds: what they took. best: the lowest held-out loss so far. versions: of the packages.
-    margin: how far outside of the training points' bounds samples may lie; 0 in older checkpoints.
+    margin: how far outside of the training points' bounds samples may lie; 0 in older checkpoints. conditions: those
+    that a conditional network can be told; None for an unconditional one.
     """
 
     config: Config
@@ -45,6 +47,7 @@ class Header(NamedTuple):
     seconds: float
     versions: dict[str, str]
     margin: float = 0.0
+    conditions: Conditions | None = None
 
 
 class Run(NamedTuple):
@@ -224,7 +227,7 @@ def open_run(path: Path, *, trust: bool = False) -> Run:
     tensors, metadata = checkpoint.load_checkpoint(file)
     header = _header(metadata, file)
     standard, (low, high) = _constants(tensors, header.dim, file)
-    experiment = build.build_experiment(header.config, header.dim, trust=trust)
+    experiment = build.build_experiment(header.config, header.dim, conditions=header.conditions, trust=trust)
     if experiment.learns_schedule:
         experiment = build.with_learned_schedule(experiment, average_of(experiment, tensors))
     return Run(folder, experiment, standard, low, high, tensors, header)
@@ -250,7 +253,10 @@ def _header(metadata: dict[str, str], file: Path) -> Header:
         versions = msgspec.json.decode(metadata["versions"], type=dict[str, str])
         numbers = int(metadata["step"]), float(metadata["best"]), float(metadata["seconds"])
         margin = float(metadata.get("margin", "0"))
-        header = Header(settings, dim, metadata["view"], _columns(metadata, dim), *numbers, versions, margin)
+        conditions = _conditions(metadata, settings)
+        header = Header(
+            settings, dim, metadata["view"], _columns(metadata, dim), *numbers, versions, margin, conditions
+        )
     except (KeyError, ValueError) as error:
         raise DiffuseError(f"{file} is not a whole checkpoint: {error} is missing or wrong") from error
     if "path" in catalog.parse("schedule", settings.schedule).options:  # `fill_in_settings` has put the betas there
@@ -288,6 +294,16 @@ def _columns(metadata: dict[str, str], dim: int) -> tuple[str, ...]:
     return tuple(names)
 
 
+def _conditions(metadata: dict[str, str], settings: Config) -> Conditions | None:
+    """The labels of a conditional run, by name. Raises ValueError where they are missing or wrong."""
+    if not settings.conditional:
+        return None
+    labels = msgspec.json.decode(metadata["conditions"], type=dict[str, float])
+    if not labels or not math.isclose(sum(labels.values()), 1, rel_tol=1e-6) or min(labels.values()) < 0:
+        raise ValueError("conditions")
+    return Conditions(tuple(labels), tuple(labels.values()))
+
+
 def save_run(
     file: Path,
     state: Any,
@@ -299,6 +315,7 @@ def save_run(
     low: np.ndarray,
     high: np.ndarray,
     best_rows: np.ndarray,
+    conditions: Conditions | None = None,
     metadata: dict[str, str],
 ) -> None:
     """Write one checkpoint: the parts of the training state by name, the constants of the data, and the settings.
@@ -317,6 +334,8 @@ def save_run(
         "columns": json.dumps(columns),
         **metadata,
     }
+    if conditions is not None:
+        header["conditions"] = json.dumps(dict(zip(*conditions, strict=True)))
     checkpoint.save_checkpoint(file, tensors, header)
 
 

@@ -42,11 +42,15 @@ def write_samples(path: Path, drawn: Drawn, standard: Standardiser, columns: Seq
     """Write samples [n, d] in data units, in the format that the ending of the path names.
 
     .csv: a header of the names of the `columns` [d], then a line for each sample, with the digits that tell samples
-    apart. .npy: the array, float64. .npz: `samples`, float64; with a trajectory also `trajectory` [steps + 1, n, d] and
-    `x0_hat` [steps, n, d] in model units, `log_snr`, `alpha` and `sigma` [steps + 1] from noisiest to clean, and
-    `mean`, `scale` [d]: data = mean + scale · model. Raises DiffuseError where the file cannot be written.
+    apart, and `label` where samples were told one. .npy: the array, float64. .npz: `samples`, float64, and `label` [n],
+    text; with a trajectory also `trajectory` [steps + 1, n, d] and `x0_hat` [steps, n, d] in model units, `log_snr`,
+    `alpha` and `sigma` [steps + 1] from noisiest to clean, and `mean`, `scale` [d]: data = mean + scale · model.
+
+    Raises DiffuseError where the file cannot be written.
     """
-    _write(path, _arrays(drawn, standard), columns, lambda: _told_apart(drawn.samples, standard.scale))
+    labels = [] if drawn.labels is None else [drawn.labels.tolist()]
+    header = [*columns, *(["label"] if labels else [])]
+    _write(path, _arrays(drawn, standard), header, lambda: [*_told_apart(drawn.samples, standard.scale), *labels])
 
 
 def write_log_p(
@@ -113,10 +117,11 @@ def _write(
 
 
 def _arrays(drawn: Drawn, standard: Standardiser) -> dict[str, np.ndarray]:
+    arrays = {"samples": drawn.samples} | ({} if drawn.labels is None else {"label": drawn.labels})
     if drawn.path is None:
-        return {"samples": drawn.samples}
+        return arrays
     return {
-        "samples": drawn.samples,
+        **arrays,
         "trajectory": drawn.path.x,
         "x0_hat": drawn.path.x0,
         **drawn.levels._asdict(),

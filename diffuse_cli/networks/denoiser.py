@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
+from diffuse_cli.diffusion.conditions import Condition, Given
 from diffuse_cli.diffusion.denoisers import Predict, Prediction
 from diffuse_cli.diffusion.losses import Answer
 from diffuse_cli.diffusion.parameterizations import Parameterization
@@ -24,27 +25,42 @@ def split(network: nnx.Module) -> tuple[Structure, Weights]:
     return structure, nnx.to_pure_dict(state)
 
 
-def answer(structure: Structure, weights: Weights) -> Answer:
+def answer(structure: Structure, weights: Weights, condition: Condition | None = None) -> Answer:
     """The raw output of a network as a function of x [n, d] and a level whose fields are scalars or [n, 1].
 
     Its input is scaled to unit variance: c_in of Karras et al. 2022, eq. 7, for data of unit variance. With variance
     preservation this changes nothing.
+
+    condition: what a conditional network is told, for all rows or for each; None for an unconditional answer. Calling
+    it raises ValueError where there are not as many conditions as rows.
     """
 
     def call(x: Float[Array, "n d"], level: Level) -> Float[Array, "n outputs"]:
         log_snr = jnp.broadcast_to(level.log_snr, (len(x), 1))
-        output: Array = nnx.merge(structure, weights)(x / jnp.hypot(level.alpha, level.sigma), log_snr)
+        network, inputs = nnx.merge(structure, weights), (x / jnp.hypot(level.alpha, level.sigma), log_snr)
+        if condition is None:
+            output: Array = network(*inputs)
+            return output
+        if condition.ndim and len(condition) != len(x):  # one row alone would broadcast against all of them
+            raise ValueError(f"{len(condition)} conditions for {len(x)} points")
+        output = network(*inputs, condition)
         return output
 
     return call
 
 
 def predictor(structure: Structure, weights: Weights, parameterization: Parameterization) -> Predict:
-    """The denoiser of a network: a pytree whose leaves are the weights.
+    """The denoiser of a network: a pytree whose leaves are the weights. That of a conditional network is unconditional.
 
     A compiled function that takes it as an argument compiles once for all weights of one structure.
     """
     return jax.tree_util.Partial(_predict_with(structure, parameterization), weights)
+
+
+def conditional_predictor(structure: Structure, weights: Weights, parameterization: Parameterization) -> Given:
+    """The denoisers of a conditional network: a condition -> its denoiser, whose leaves are the weights and it."""
+    predict = _predict_with(structure, parameterization)
+    return lambda condition: jax.tree_util.Partial(predict, weights, condition=jnp.asarray(condition))
 
 
 @cache  # jit recognises compiled code by the function object, so there must be one object for one structure
@@ -53,6 +69,11 @@ def _predict_with(structure: Structure, parameterization: Parameterization) -> C
 
 
 def _predict(
-    structure: Structure, parameterization: Parameterization, weights: Weights, x: Float[Array, "n d"], level: Level
+    structure: Structure,
+    parameterization: Parameterization,
+    weights: Weights,
+    x: Float[Array, "n d"],
+    level: Level,
+    condition: Condition | None = None,
 ) -> Prediction:
-    return parameterization.decode(answer(structure, weights)(x, level), x, level)
+    return parameterization.decode(answer(structure, weights, condition)(x, level), x, level)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 
 class FourierFeatures(nnx.Module):
@@ -28,3 +28,20 @@ class FourierFeatures(nnx.Module):
     def width(self, dim: int) -> int:
         """The number of features of `dim` columns."""
         return dim * (2 * len(self.frequencies) + 1)
+
+
+class LabelEmbedding(nnx.Module):
+    """Labels [n] -> [n, width]: a learned vector for each of `count` labels, and one for no label, −1.
+
+    All vectors start at zero, so that an untrained network does not depend on the label.
+
+    >>> LabelEmbedding(3, width=8)(jnp.array([0, 2, -1])).shape
+    (3, 8)
+    """
+
+    def __init__(self, count: int, *, width: int) -> None:
+        self.vectors = nnx.Param(jnp.zeros((count + 1, width)))
+
+    def __call__(self, label: Int[Array, " n"]) -> Float[Array, "n width"]:
+        """The vectors of these labels; that of −1 is the last."""
+        return self.vectors[...][label]

@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
-from diffuse_cli.networks.embeddings import FourierFeatures
+from diffuse_cli.networks.embeddings import FourierFeatures, LabelEmbedding
 from diffuse_cli.networks.monotone import Monotone
 
 _POSITION_FREQUENCIES = np.geomspace(0.5, 4.0, 5)  # periods of 8 to 1 units of model space
@@ -20,7 +20,8 @@ class MLP(nnx.Module):
     """(x [n, dim], log_snr [n, 1]) -> [n, outputs dim]: `depth` hidden layers of `width` SiLU units.
 
     Hidden layers are residual. The last layer starts at zero, so the output of an untrained network is 0. Without
-    `time` the network does not get the noise level (Sun et al. 2025).
+    `time` the network does not get the noise level (Sun et al. 2025). With `labels`, the number of labels, it is also
+    given a label for each row, or −1 for none, as one more input of the first layer.
 
     >>> network = MLP(2, width=64, depth=3, rngs=nnx.Rngs(0))
     >>> network(jnp.ones((4, 2)), jnp.zeros((4, 1))).shape
@@ -30,7 +31,15 @@ class MLP(nnx.Module):
     course: Monotone  # the curve of a learned schedule, which only a network that learns one has
 
     def __init__(
-        self, dim: int, *, width: int, depth: int, outputs: int = 1, time: bool = True, rngs: nnx.Rngs
+        self,
+        dim: int,
+        *,
+        width: int,
+        depth: int,
+        outputs: int = 1,
+        time: bool = True,
+        labels: int = 0,
+        rngs: nnx.Rngs,
     ) -> None:
         self.position = FourierFeatures(_POSITION_FREQUENCIES if dim <= _FEW else ())
         self.noise = FourierFeatures(_LOG_SNR_FREQUENCIES) if time else None
@@ -38,14 +47,19 @@ class MLP(nnx.Module):
         self.first = nnx.Linear(inputs, width, rngs=rngs)
         self.hidden = nnx.List([nnx.Linear(width, width, rngs=rngs) for _ in range(depth - 1)])
         self.last = nnx.Linear(width, outputs * dim, kernel_init=nnx.initializers.zeros, rngs=rngs)
+        self.label = LabelEmbedding(labels, width=width) if labels else None
 
-    def __call__(self, x: Float[Array, "n dim"], log_snr: Float[Array, "n 1"]) -> Float[Array, "n outputs"]:
-        """The raw output for x at these noise levels."""
+    def __call__(
+        self, x: Float[Array, "n dim"], log_snr: Float[Array, "n 1"], label: Int[Array, "*rows"] | None = None
+    ) -> Float[Array, "n outputs"]:
+        """The raw output for x at these noise levels; label: one for all rows or for each, by default −1 for none."""
         features = [self.position(x)]
         if self.noise is not None:
             bounded = jnp.clip(log_snr, -_LARGEST_LOG_SNR, _LARGEST_LOG_SNR) / _LOG_SNR_SCALE
             features.append(self.noise(bounded))
         h = self.first(jnp.concatenate(features, axis=-1))
+        if self.label is not None:
+            h = h + self.label(jnp.atleast_1d(jnp.int32(-1) if label is None else label))
         for layer in self.hidden:
             h = h + layer(jax.nn.silu(h))
         return self.last(jax.nn.silu(h))

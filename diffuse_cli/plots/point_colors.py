@@ -4,11 +4,15 @@ from typing import NamedTuple
 
 import numpy as np
 from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from diffuse_cli.errors import UsageError
 from diffuse_cli.plots.style import Theme
+from diffuse_cli.plots.user_text import plain
 
 RAMP_SHADES = 64  # of points that are coloured by an order
+_KEY_COLUMNS = 7  # of a legend
 HISTOGRAM_SHADES = 8  # bands of a stacked histogram: more would be too thin to see
 
 
@@ -44,6 +48,15 @@ def by_label(labels: np.ndarray, theme: Theme) -> PointColors:
     else:
         palette = theme.ramp(np.linspace(0, 1, len(kinds)))
     return PointColors(group.reshape(-1), palette)
+
+
+def label_key(figure: Figure, labels: np.ndarray, theme: Theme) -> None:
+    """A legend below a figure that says which colour of `by_label` stands for which of the labels [n]."""
+    kinds = np.unique(labels)
+    colors = by_label(kinds, theme).palette
+    dots = [Line2D([], [], linestyle="", marker="o", markersize=4, color=color) for color in colors]
+    columns = min(len(kinds), _KEY_COLUMNS)
+    figure.legend(dots, list(map(plain, kinds.tolist())), loc="outside lower center", ncols=columns)
 
 
 def point_colors(

@@ -18,7 +18,7 @@ from diffuse_cli.plots.panels import (
     make_scene,
     spread,
 )
-from diffuse_cli.plots.point_colors import one_color
+from diffuse_cli.plots.point_colors import by_label, label_key, one_color
 from diffuse_cli.plots.style import Theme, ThemedFigure, default_style, heading, new_figure, settle
 
 _CURVES = 5
@@ -31,6 +31,7 @@ def samples_figure(
     view: str = "points",
     exact: tuple[np.ndarray, np.ndarray] | None = None,
     columns: Columns | None = None,
+    labels: tuple[np.ndarray, np.ndarray] | None = None,
     subject: str = "",
     dark: bool = False,
     width: float | None = None,
@@ -40,7 +41,9 @@ def samples_figure(
     model [n, d], data [m, d]. In one dimension both histograms share one panel, and `exact` (x [k], p [k]) adds the
     exact density of the data as a line. Otherwise there are two panels, with the same number of points, that of the
     smaller cloud, and one opacity, so that their densities can be compared by eye. Data of more than 3 columns are
-    projected on their first two principal axes. view: "points", or "curves" where a sample is a function on [0, 1].
+    projected on their first two principal axes. labels: the names of the labels of the data [m] and of those that the
+    samples [n] were told, which colour both panels, with a legend, where there are two panels. view: "points", or
+    "curves" where a sample is a function on [0, 1].
 
     Raises UsageError where shapes do not agree or `width` is too small, DiffuseError where no point is finite.
     """
@@ -53,7 +56,7 @@ def samples_figure(
             return _overlay(model, data, exact, columns, subject, theme)
         if in_corner(data.shape[1], view):
             return pairs_of_columns(data, model, columns, "Samples", subject, theme)
-        return _side_by_side(model, data, view, columns, subject, theme)
+        return _side_by_side(model, data, view, columns, labels, subject, theme)
 
 
 def _overlay(
@@ -82,7 +85,13 @@ def _overlay(
 
 
 def _side_by_side(
-    model: np.ndarray, data: np.ndarray, view: str, columns: Columns, subject: str, theme: Theme
+    model: np.ndarray,
+    data: np.ndarray,
+    view: str,
+    columns: Columns,
+    labels: tuple[np.ndarray, np.ndarray] | None,
+    subject: str,
+    theme: Theme,
 ) -> ThemedFigure:
     look = {"view": view, "side": 3.1, "theme": theme, "columns": columns}
     most = min(MOST_POINTS_SHOWN, len(model), len(data))
@@ -91,7 +100,8 @@ def _side_by_side(
     layout = panel_rows(1, 2, scene, theme)
     for column, (name, cloud, color) in enumerate((("Data", data, theme.data), ("Model", model, theme.model))):
         axes = add_panel(layout.figure, layout.grid[0, column], scene)
-        draw_cloud(axes, cloud, scene._replace(curves=spread(cloud, _CURVES)), one_color(color, len(cloud)))
+        colors = one_color(color, len(cloud)) if labels is None else by_label(labels[column], theme)
+        draw_cloud(axes, cloud, scene._replace(curves=spread(cloud, _CURVES)), colors)
         axes.set_title(name, color=color, x=scene.middle)
         if scene.kind != "space":
             keep_outer_labels(axes, left=column == 0)
@@ -99,4 +109,6 @@ def _side_by_side(
         values = histogram_density(data, scene.edges)
         outline = {"orientation": "horizontal", "baseline": None, "color": theme.data, "linewidth": 0.9}
         axes.child_axes[0].stairs(values, scene.edges, **outline)
+    if labels is not None:
+        label_key(layout.figure, labels[0], theme)
     return arrange(layout, "Samples", subject)

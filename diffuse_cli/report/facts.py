@@ -75,7 +75,7 @@ def caveats_of(model: Model, dataset: Dataset, log: list[dict[str, Any]] | None,
         worse = caveats.overfitting(np.nanmin(held_out))
         lines.append(f"{worse[0].upper()}{worse[1:]}")
     if dataset.points is not None:
-        rows = len(build.split_rows(model.config, dataset).held_out)
+        rows = len(build.draw_data(model.config, dataset).held_out)
         if not model.trained:
             lines.append(caveats.MEMORISED)
         compared = rows if results is None else results.quality.compared

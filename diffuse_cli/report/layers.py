@@ -66,7 +66,11 @@ def field_layer(model: Model, dataset: Dataset, projection: Projection) -> dict[
         return None
     at = layer_levels(model.process)
     places = likelihood.grid(projection.limits[:, 0], projection.limits[:, 1], (_ARROWS, _ARROWS))[1]
-    fields = {"model": grids.fields_on_grid(model.for_sampling(), parameterizations.v(), at, places)}
+    fields = {
+        "model": grids.fields_on_grid(
+            model._replace(each_row=False).for_sampling(len(places)), parameterizations.v(), at, places
+        )
+    }
     law = build.truth_of(dataset)
     if law is not None and model.trained and model.kind == "denoiser":
         fields["exact"] = grids.fields_on_grid(_denoiser(law), parameterizations.v(), at, places)

@@ -5,7 +5,7 @@ that was interrupted and resumed equals the uninterrupted run bit for bit, howev
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
@@ -14,10 +14,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from diffuse_cli.config import Config
 from diffuse_cli.diffusion import exact
+from diffuse_cli.diffusion.conditions import chosen_from, drop
 from diffuse_cli.diffusion.losses import Answer, answer_of
 from diffuse_cli.diffusion.process import Level
 from diffuse_cli.models.build import Experiment, initial_weights, with_learned_schedule
@@ -42,13 +43,24 @@ class TrainState(NamedTuple):
     optimiser: Any
 
 
+class Points(NamedTuple):
+    """Clean points to draw batches from; for a conditional network with their labels."""
+
+    x0: Float[Array | np.ndarray, "m d"]
+    labels: Int[Array | np.ndarray, " m"] | None = None
+
+
 class Batch(NamedTuple):
-    """Clean points and noise, noise levels with fields [n, 1], and a key for anything else that a loss draws."""
+    """Clean points and noise, noise levels with fields [n, 1], and a key for anything else that a loss draws.
+
+    condition: what the network is told of each point, or left without; None for an unconditional one.
+    """
 
     x0: Float[Array, "n d"]
     eps: Float[Array, "n d"]
     level: Level
     key: PRNGKeyArray
+    condition: Int[Array, " n"] | None = None
 
 
 class ChunkEnd(NamedTuple):
@@ -88,8 +100,8 @@ def _seed(experiment: Experiment) -> np.uint32:
     return np.uint32(experiment.config.seed)
 
 
-def chunk_function(experiment: Experiment) -> Callable[[TrainState, Array, Array, Array], tuple[TrainState, Array]]:
-    """The compiled chunk: (state, points [n, d], stop, total) -> (state, losses [length], NaN for steps not taken).
+def chunk_function(experiment: Experiment) -> Callable[[TrainState, Points, Array, Array], tuple[TrainState, Array]]:
+    """The compiled chunk: (state, Points, stop, total) -> (state, losses [length], NaN for steps not taken).
 
     It takes `chunk_length` steps, or fewer to end at the step `stop`; at the step `total` the learning rate is 0. Both
     are data: other values compile nothing.
@@ -106,7 +118,7 @@ def chunk_function(experiment: Experiment) -> Callable[[TrainState, Array, Array
         return TrainState(state.step + 1, weights, average, opt), loss
 
     @partial(jax.jit, donate_argnums=0)
-    def chunk(state: TrainState, points: Array, stop: Array, total: Array, seed: Array) -> tuple[TrainState, Array]:
+    def chunk(state: TrainState, points: Points, stop: Array, total: Array, seed: Array) -> tuple[TrainState, Array]:
         key = jax.random.fold_in(jax.random.key(seed), 2)
 
         def body(state, batch):
@@ -125,9 +137,7 @@ def chunk_length(experiment: Experiment) -> int:
     return max(1, min(CHUNK, _CHUNK_VALUES // (experiment.config.batch_size * experiment.dim)))
 
 
-def draw_batch(
-    experiment: Experiment, points: Float[Array, "m d"], key: PRNGKeyArray, n: int, *, in_turn: bool = False
-) -> Batch:
+def draw_batch(experiment: Experiment, points: Points, key: PRNGKeyArray, n: int, *, in_turn: bool = False) -> Batch:
     """A batch of n of `points`, drawn with replacement or each `in_turn`, with noise and a noise level for each.
 
     Each point and level is used twice, with eps and with -eps: near the data the noise of the gradient is nearly linear
@@ -136,11 +146,16 @@ def draw_batch(
     key_rows, key_noise, key_levels = jax.random.split(key, 3)
     key_loss = jax.random.fold_in(key, 3)
     pairs = (n + 1) // 2
-    rows = _rows_in_turn(pairs, len(points)) if in_turn else jax.random.randint(key_rows, (pairs,), 0, len(points))
-    x0 = points[rows]
+    most = len(points.x0)
+    rows = _rows_in_turn(pairs, most) if in_turn else jax.random.randint(key_rows, (pairs,), 0, most)
+    x0 = points.x0[rows]
     eps = jax.random.normal(key_noise, x0.shape)
     level = _draw_levels(experiment, key_levels, n)
-    return Batch(jnp.concatenate([x0, x0])[:n], jnp.concatenate([eps, -eps])[:n], level, key_loss)
+    condition = None
+    if points.labels is not None:
+        told = drop(jax.random.fold_in(key, 4), points.labels[rows], experiment.config.label_dropout)
+        condition = jnp.concatenate([told, told])[:n]
+    return Batch(jnp.concatenate([x0, x0])[:n], jnp.concatenate([eps, -eps])[:n], level, key_loss, condition)
 
 
 def _rows_in_turn(count: int, rows: int) -> Array:
@@ -153,9 +168,10 @@ def _draw_levels(experiment: Experiment, key: PRNGKeyArray, n: int) -> Level:
     return jax.tree.map(lambda a: jnp.concatenate([a, a])[:n], half)
 
 
-def batch_loss(answer: Answer, experiment: Experiment, batch: Batch) -> Float[Array, ""]:
-    """The mean loss over a batch."""
-    return jnp.mean(experiment.loss.of(answer, experiment.parameterization, *batch))
+def batch_losses(answer: Answer, experiment: Experiment, batch: Batch) -> Float[Array, " n"]:
+    """The loss of each point of a batch; `answer` is told its condition already."""
+    losses: Array = experiment.loss.of(answer, experiment.parameterization, batch.x0, batch.eps, batch.level, batch.key)
+    return losses
 
 
 def weights_loss(weights: Weights, experiment: Experiment, batch: Batch) -> Float[Array, ""]:
@@ -167,38 +183,43 @@ def _weights_losses(weights: Weights, experiment: Experiment, batch: Batch) -> F
     if experiment.learns_schedule:
         experiment = with_learned_schedule(experiment, weights)
         batch = batch._replace(level=_draw_levels(experiment, jax.random.fold_in(batch.key, 1), len(batch.x0)))
-    losses: Array = experiment.loss.of(answer(experiment.structure, weights), experiment.parameterization, *batch)
-    return losses
+    return batch_losses(answer(experiment.structure, weights, batch.condition), experiment, batch)
 
 
-def held_out_function(experiment: Experiment, points: Array) -> Callable[[Weights], Array]:
-    """The compiled mean loss [m] of weights on each of the held-out `points` [m, d], of HELD_OUT / 2 of them at most.
+def held_out_function(experiment: Experiment, points: Points) -> Callable[[Weights], Array]:
+    """The compiled mean loss [m] of weights on each of m held-out `points`, of HELD_OUT / 2 of them at most.
 
     The noise is always the same, so that only the weights change these losses. Each point is used in turn, so that of
     few points each meets thousands of noises.
     """
 
     @jax.jit
-    def losses(weights: Weights, points: Array, seed: Array) -> Array:
-        each = _weights_losses(weights, experiment, _held_out_batch(experiment, points, seed, 0))
-        row = jnp.tile(_rows_in_turn(HELD_OUT // 2, len(points)), 2)
-        return jax.ops.segment_sum(each, row, len(points)) / jnp.bincount(row, length=len(points))
+    def losses(weights: Weights, points: Points, seed: Array) -> Array:
+        each, rows = _weights_losses(weights, experiment, _held_out_batch(experiment, points, seed, 0)), len(points.x0)
+        row = jnp.tile(_rows_in_turn(HELD_OUT // 2, rows), 2)
+        return jax.ops.segment_sum(each, row, rows) / jnp.bincount(row, length=rows)
 
-    return partial(losses, points=jax.device_put(points[: HELD_OUT // 2]), seed=_seed(experiment))
+    few = jax.tree.map(lambda rows: rows[: HELD_OUT // 2], points)
+    return partial(losses, points=jax.device_put(few), seed=_seed(experiment))
 
 
-def irreducible_loss(experiment: Experiment, points: Array, law: exact.Law) -> Future[tuple[float, float]]:
+def irreducible_loss(
+    experiment: Experiment, points: Points, law: exact.Law, of_labels: Sequence[exact.Law] = ()
+) -> Future[tuple[float, float]]:
     """The expected loss of the exact denoiser, and the deviation of its loss on the fixed draws of `held_out_function`.
 
     No network has a lower expected loss. The deviation of a network on these draws is nearly the same, so it is
     subtracted from its held-out loss as a control variate. A thread computes both while the training loop compiles.
+    law: of the data. of_labels: the laws of the points with each label, for a conditional network.
     """
-    perfect = answer_of(exact.denoiser(law, variance=experiment.loss.learns_variance), experiment.parameterization)
+    whole, *parts = (exact.denoiser(each, variance=experiment.loss.learns_variance) for each in (law, *of_labels))
 
     @jax.jit
-    def losses(points: Array, seed: Array) -> Array:
+    def losses(points: Points, seed: Array) -> Array:
         def loss(number: Array) -> Array:
-            return batch_loss(perfect, experiment, _held_out_batch(experiment, points, seed, number))
+            batch = _held_out_batch(experiment, points, seed, number)
+            perfect = whole if batch.condition is None else chosen_from([*parts, whole])(batch.condition)
+            return jnp.mean(batch_losses(answer_of(perfect, experiment.parameterization), experiment, batch))
 
         return jax.lax.map(loss, jnp.arange(_IRREDUCIBLE))
 
@@ -215,7 +236,7 @@ def irreducible_loss(experiment: Experiment, points: Array, law: exact.Law) -> F
     return future
 
 
-def _held_out_batch(experiment: Experiment, points: Array, seed: Array, number: Array) -> Batch:
+def _held_out_batch(experiment: Experiment, points: Points, seed: Array, number: Array) -> Batch:
     """A held-out batch by its number; `held_out_function` uses number 0."""
     key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), 3), number)
     return draw_batch(experiment, points, key, HELD_OUT, in_turn=True)
@@ -224,13 +245,13 @@ def _held_out_batch(experiment: Experiment, points: Array, seed: Array, number: 
 def fit(
     experiment: Experiment,
     state: TrainState,
-    points: Array,
+    points: Points,
     *,
     total: int,
     budget: float | None = None,
     speed: float | None = None,
 ) -> Iterator[ChunkEnd]:
-    """Train from `state` on `points` [n, d] (model space) to `total` steps; yields at the end of each chunk.
+    """Train from `state` on `points` (model space) to `total` steps; yields at the end of each chunk.
 
     budget: seconds from the call, compiling included. The number of steps is then set after every chunk by the speed so
     far, so that the learning rate reaches zero as the budget ends; `total` is only reported until a speed is known.

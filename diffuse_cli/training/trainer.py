@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array
 
 from diffuse_cli.datasets.dataset import Dataset
+from diffuse_cli.diffusion import exact
 from diffuse_cli.errors import DivergedError
 from diffuse_cli.models import build, checkpoint, run_folder
 from diffuse_cli.models.model import Model, trained_model
@@ -84,11 +85,11 @@ class Trainer:
         """
         irreducible = None
         if self._knows_least:
-            irreducible = loop.irreducible_loss(self.experiment, self.data.held_out, self.law)
+            irreducible = loop.irreducible_loss(self.experiment, self._points[1], self.law, self._laws_of_labels)
         before, began, evaluated, quarter = self.seconds, time.perf_counter(), -1, None
         speed = self.step / self.seconds if self.seconds else None
         training = loop.fit(
-            self.experiment, self.state, self.data.train, total=self.total, budget=self.budget, speed=speed
+            self.experiment, self.state, self._points[0], total=self.total, budget=self.budget, speed=speed
         )
         run_folder.write_config(self.folder, self.config)
         with (self.folder / "log.jsonl").open("a", encoding="utf-8", buffering=1) as log:
@@ -119,7 +120,22 @@ class Trainer:
     @cached_property
     def _judge(self) -> Callable[[Weights], Array]:
         """The loss of weights on each of the held-out rows."""
-        return loop.held_out_function(self.experiment, self.data.held_out)
+        return loop.held_out_function(self.experiment, self._points[1])
+
+    @property
+    def _points(self) -> tuple[loop.Points, loop.Points]:
+        """The points to train on and those that are held out; with their labels only for a conditional network."""
+        train, held_out, *labels = self.data
+        of_train, of_held_out = labels if self.experiment.conditions is not None else (None, None)
+        return loop.Points(train, of_train), loop.Points(held_out, of_held_out)
+
+    @property
+    def _laws_of_labels(self) -> list[exact.Law]:
+        """The laws of the points with each label, for a conditional network."""
+        classes = self.dataset.classes
+        if self.experiment.conditions is None or classes is None or classes.exact is None:
+            return []
+        return [classes.exact(label) for label in range(len(classes.shares))]
 
     @property
     def _knows_least(self) -> bool:
@@ -177,6 +193,7 @@ class Trainer:
             low=self.low,
             high=self.high,
             best_rows=self.best_rows,
+            conditions=self.experiment.conditions,
             metadata={
                 "step": str(self.step),
                 "best": repr(self.best),

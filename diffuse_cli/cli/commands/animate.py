@@ -97,7 +97,7 @@ def animate(
         fps=fps,
         dark=dark,
     )
-    name = "animation" + (f"-{direction}" if direction != "both" else "") + sampling.suffix(model.config)
+    name = "animation" + (f"-{direction}" if direction != "both" else "") + model.suffix + sampling.suffix(model.config)
     out = out or options.place_in_run(model.folder, name, Look(dark), ending=".gif")
     with terminal.counter(len(moving), "frames") as report:
         path = moving.save(out, report=report)

@@ -7,8 +7,10 @@ import click
 from diffuse_cli.cli import options, terminal
 
 if TYPE_CHECKING:
-    from diffuse_cli.analysis.schedule_check import Diagnosis
+    from diffuse_cli.analysis.schedule_check import DataStudy, Diagnosis
     from diffuse_cli.analysis.schedule_fixes import Remedy
+    from diffuse_cli.config import Config
+    from diffuse_cli.datasets.dataset import Dataset
 
 _EPILOG = """\b
 Examples:
@@ -21,12 +23,20 @@ Examples:
 @click.command(epilog=_EPILOG)
 @options.settings_options("dataset", "schedule", "timesteps")
 @options.optional_run("Judge the settings of a run.  [default: none is needed]")
+@options.label_option("Judge by the points with this label; all is one after the other.")
 @options.trust
 @options.as_json
 @options.seed
 @options.device
 @options.common
-def doctor(settings: options.Settings, run: options.RunOption | None, trust: bool, as_json: bool, seed: int) -> None:
+def doctor(
+    settings: options.Settings,
+    run: options.RunOption | None,
+    label: str | None,
+    trust: bool,
+    as_json: bool,
+    seed: int,
+) -> None:
     """Say whether a schedule is right for its data, and what would be. Needs no run.
 
     Does it end in what sampling starts from, does it start as fine as the data are, and how many of its T steps are of
@@ -35,7 +45,8 @@ def doctor(settings: options.Settings, run: options.RunOption | None, trust: boo
 
     \b
     Keys of --json:
-      dataset, schedule, timesteps: what is judged
+      dataset, label (if given), schedule, timesteps: what is judged;
+        with --label all: labels: name -> all these
       verdict        "fits", or the worst of the problems
       problems       of ends_too_early, starts_too_coarse, wastes_steps
       end            at t = 1: alpha_bar; log_snr (null if no signal is left);
@@ -48,9 +59,8 @@ def doctor(settings: options.Settings, run: options.RunOption | None, trust: boo
       remedies       flags, schedule, timesteps; what is then: problems, kl,
                      kl_stderr, noise_gain, useless_steps
     """
-    import numpy as np
-
     from diffuse_cli.analysis import schedule_check, schedule_fixes
+    from diffuse_cli.datasets.dataset import parts_of
     from diffuse_cli.models import build, run_folder
 
     judged = None if run is None else run.open(trust=trust)
@@ -61,22 +71,41 @@ def doctor(settings: options.Settings, run: options.RunOption | None, trust: boo
         dataset = run_folder.dataset_of_run(judged, trust=trust)
     else:
         dataset = build.build_dataset(config, trust=trust)
-    to_model = dataset.standard.to_model
-    if dataset.points is None:
-        x0 = to_model(dataset.draw(np.random.default_rng(seed), schedule_check.DRAWS))
-        subject = schedule_check.study_law(build.law_of(config, dataset), x0, seed=seed)
-    else:
-        subject = schedule_check.study_points(to_model(dataset.points), seed=seed)
-    diagnosis = schedule_check.diagnose(subject, process)
-    changes = schedule_fixes.remedies(subject, config.schedule, config.timesteps, diagnosis)
-    head: dict[str, object] = {"dataset": config.dataset, "schedule": config.schedule, "timesteps": config.timesteps}
+    documents: dict[str | None, dict[str, object]] = {}
+    for name, part in parts_of(dataset, label).items():
+        subject = _study(config, part, seed)
+        diagnosis = schedule_check.diagnose(subject, process)
+        changes = schedule_fixes.remedies(subject, config.schedule, config.timesteps, diagnosis)
+        head: dict[str, object] = {"dataset": config.dataset}
+        head |= {} if name is None else {"label": name}
+        head |= {"schedule": config.schedule, "timesteps": config.timesteps}
+        if as_json:
+            remedies = {"remedies": [_remedy_document(change) for change in changes]}
+            documents[name] = head | _document(diagnosis) | remedies
+            continue
+        if subject.finite:
+            head["judged by"] = "the mixture on its points"
+        _print(head, diagnosis, changes)
     if as_json:
-        terminal.print_json(
-            head | _document(diagnosis) | {"remedies": [_remedy_document(change) for change in changes]}
-        )
-        return
-    if subject.finite:
-        head["judged by"] = "the mixture on its points"
+        only, *others = documents.values()
+        terminal.print_json({"labels": documents} if others else only)
+
+
+def _study(config: "Config", dataset: "Dataset", seed: int) -> "DataStudy":
+    """The data of which a schedule is judged."""
+    import numpy as np
+
+    from diffuse_cli.analysis import schedule_check
+    from diffuse_cli.models import build
+
+    to_model = dataset.standard.to_model
+    if dataset.points is not None:
+        return schedule_check.study_points(to_model(dataset.points), seed=seed)
+    x0 = to_model(dataset.draw(np.random.default_rng(seed), schedule_check.DRAWS))
+    return schedule_check.study_law(build.law_of(config, dataset), x0, seed=seed)
+
+
+def _print(head: dict[str, object], diagnosis: "Diagnosis", changes: list["Remedy"]) -> None:
     terminal.print_table([(key, str(value)) for key, value in head.items()] + _rows(diagnosis))
     click.echo(f"\n{_verdict(diagnosis, changes)}")
     if changes:

@@ -9,12 +9,15 @@ from diffuse_cli.cli import options, signals, terminal
 
 if TYPE_CHECKING:
     from diffuse_cli.analysis.quality import Quality
+    from diffuse_cli.datasets.dataset import Dataset
+    from diffuse_cli.models.model import Model
 
 _EPILOG = """\b
 Examples:
   diffuse evaluate
   diffuse evaluate --run moons --sampler ddim --steps 10 --metric w2 --metric energy
   diffuse evaluate --exact --dataset pinwheel --steps 20
+  diffuse evaluate --run moons --label all
   diffuse evaluate --json > quality.json"""
 
 
@@ -56,9 +59,12 @@ def evaluate(
     nats and in data units. Of a file, the reference are the rows held out from training; distances that need more of
     them are left out, unless --metric asks for them.
 
+    A conditional run is judged as one that is told no label; with --label by the points with this label, and with
+    --label all by those with each, and the mean of their NLLs in the proportions of the labels.
+
     \b
     Keys of --json (nats; null for what is not known):
-      run, dataset, n, sampler, steps, evals,
+      run, dataset, n, sampler, label, steps, evals,
       clipped: samples on the edge of the box to which x0 is clipped
       metrics: name -> value, floor, floor_std, n, repeats, indistinguishable
         (null where n is too small to judge)
@@ -66,28 +72,46 @@ def evaluate(
       excess_loss: total, by_log_snr [[log_snr, model, irreducible], …]
       memorisation: median, held_out_median, close, close_share, nearer,
         nearer_stderr, held_out (their number), judges (whether they suffice)
+      With --label all: labels: name -> all these; nll: their mean
     """
     from diffuse_cli.analysis import quality
-    from diffuse_cli.cli import preview
 
     signals.at_once()
-    model = opener.open()
-    dataset = model.dataset()
-    method = sampling.method(model.config)
-    terminal.note(f"Judging {model.name} by {count:,} samples of {method.sampler} in {method.steps} steps")
-    result = quality.evaluate_model(model, dataset, method, metrics, n=count, seed=seed, repeats=repeats)
+    models, results = opener.open_each(), []
+    documents: dict[str | None, dict[str, object]] = {}
+    for model in models:
+        dataset, method = model.dataset(), sampling.method(model.config)
+        terminal.note(f"Judging {model.name} by {count:,} samples of {method.sampler} in {method.steps} steps")
+        result = quality.evaluate_model(model, dataset, method, metrics, n=count, seed=seed, repeats=repeats)
+        _note(result, dataset)
+        results.append(result)
+        head = {"run": str(model.folder), "dataset": model.config.dataset, "n": count, "sampler": method.sampler}
+        spent = {"steps": method.steps, "evals": result.drawn.evals, "clipped": result.drawn.clipped}
+        documents[model.told] = {**head, "label": model.told, **spent, **_document(result)}
+        if not as_json:
+            _print(model, dataset, result, seed, several=len(models) > 1)
+    if len(models) == 1:
+        if as_json:
+            terminal.print_json(documents[models[0].told])
+        return
+    whole = quality.over_labels([result.nll for result in results], [model.share for model in models])
+    if as_json:
+        terminal.print_json({"labels": documents, "nll": whole._asdict()})
+    else:
+        rows = [
+            (str(model.told), *quality_tables.nll_cells(result.nll))
+            for model, result in zip(models, results, strict=True)
+        ]
+        terminal.print_table([*rows, ("mean", *quality_tables.nll_cells(whole))], header=quality_tables.NLL_BY_LABEL)
+
+
+def _note(result: "Quality", dataset: "Dataset") -> None:
+    """What a reader has to know of the results, on stderr."""
     if dataset.points is not None:
         terminal.note(caveats.of_file(result.nll.n, result.compared))
     terminal.tell_clipped(result.drawn)
     if (missing := quality_tables.metrics_left_out(result)) is not None:
         terminal.note(missing)
-    if as_json:
-        head = {"run": str(model.folder), "dataset": model.config.dataset, "n": count, "sampler": method.sampler}
-        spent = {"steps": method.steps, "evals": result.drawn.evals, "clipped": result.drawn.clipped}
-        terminal.print_json({**head, **spent, **_document(result)})
-        return
-    preview.show_samples(result.drawn.samples, dataset, model.view, seed=seed + 1)
-    _print(result)
 
 
 def _document(result: "Quality") -> dict[str, object]:
@@ -104,7 +128,12 @@ def _document(result: "Quality") -> dict[str, object]:
     }
 
 
-def _print(result: "Quality") -> None:
+def _print(model: "Model", dataset: "Dataset", result: "Quality", seed: int, *, several: bool) -> None:
+    from diffuse_cli.cli import preview
+
+    if several:
+        click.echo(f"\n{model.name}")
+    preview.show_samples(result.drawn.samples, dataset, model.view, seed=seed + 1)
     rows = [quality_tables.distance_row(name, score) for name, score in result.scores.items()]
     if rows:
         terminal.print_table(rows, header=quality_tables.DISTANCES)

@@ -82,14 +82,30 @@ def explain(
         posterior_mean, posterior_std (along the axes, widest first),
         squared_error (of this x0), irreducible, model_error
     """
+    signals.at_once()
+    if len(models := opener.open_each()) > 1 and as_json:
+        raise UsageError("--json prints one document; give one --label")
+    for model in models:
+        part = output.of_part(model.suffix) if len(models) > 1 else output
+        _explain(model, point, times, part, seed, as_json=as_json)
+
+
+def _explain(
+    model: "Model",
+    point: tuple[float, ...] | None,
+    times: tuple[float, ...] | None,
+    output: options.FigureOutput,
+    seed: int,
+    *,
+    as_json: bool,
+) -> None:
+    """Explain a point of one model."""
     import numpy as np
 
     from diffuse_cli.analysis import one_point
     from diffuse_cli.figures.paths import chain_times
     from diffuse_cli.models import build
 
-    signals.at_once()
-    model = opener.open()
     t = np.array(chain_times(times, _TIMES, timesteps=model.process.timesteps, most=_MOST_TIMES))
     dataset = model.dataset()
     x0 = _clean_point(point, model, dataset)
@@ -99,7 +115,7 @@ def explain(
     document = _document(model, explanation, posterior)
     if not as_json or output.file is not None:  # a script that wants a figure says where
         figure = _draw(model, dataset, law, explanation, seed, output.look)
-        document["figure"] = str(output.save(figure, output.place(model.folder, "explain")))
+        document["figure"] = str(output.save(figure, output.place(model.folder, f"explain{model.suffix}")))
     if as_json:
         terminal.print_json(document)
     else:

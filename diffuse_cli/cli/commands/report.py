@@ -2,7 +2,7 @@
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -63,47 +63,72 @@ def report(
     """Make one HTML page of a run: points moving between data and noise, field, density, loss, metrics, settings.
 
     The page needs no server and no network, and has at most 2 MB. All samplers start from the same noise, point by
-    point, which is also the noise that the data end in.
+    point, which is also the noise that the data end in. With --label all there is one page for each label.
     """
-    from diffuse_cli.report import document, facts, page, scene
+    from diffuse_cli.report import page
 
     signals.at_once()
-    model, run = opener.open_with_run()
-    dataset = model.dataset()
-    methods = _methods(model, samplers, settings)
+    opened, run = opener.open_with_run()
+    models = opener.told_each(opened)
+    asked = _Asked(samplers, settings, count, metrics, seed)
+    for model in models:
+        words = opener._replace(label=model.told).words(run, model.config)
+        gathered = _gather(model, run, asked, ["diffuse", "report", *words])
+        path = page.write_page(_place(model, out, several=len(models) > 1), gathered)
+        click.echo(path)
+        if show:
+            options.launch(path)
+
+
+def _place(model: "Model", out: Path | None, *, several: bool) -> Path:
+    """Where a page goes: --out, of several with their labels in its name, else the folder of the run."""
+    if out is not None:
+        return out.with_stem(out.stem + model.suffix) if several else out
+    model.folder.mkdir(parents=True, exist_ok=True)
+    return model.folder / f"report{model.suffix}.html"
+
+
+class _Asked(NamedTuple):
+    """What a page is asked to show."""
+
+    samplers: tuple[str, ...]
+    settings: options.Settings
+    points: int | None
+    metrics: bool
+    seed: int
+
+
+def _gather(model: "Model", run: "Run | None", asked: _Asked, words: list[str]) -> dict[str, Any]:
+    """The document of the page of a model; `words`: the command that makes it, but for what is asked."""
+    from diffuse_cli.report import document, facts, scene
+
+    dataset, methods = model.dataset(), _methods(model, asked.samplers, asked.settings)
     rows = _POINTS if dataset.points is None else len(dataset.points)  # a row that is shown twice is one point
-    shown = min(count or min(_POINTS, rows), scene.most(model, methods))
-    if count is not None and shown < count:
-        terminal.note(f"{shown:,} of {count:,} points are shown, so that the page stays below 2 MB and clear")
+    shown = min(asked.points or min(_POINTS, rows), scene.most(model, methods))
+    if asked.points is not None and shown < asked.points:
+        terminal.note(f"{shown:,} of {asked.points:,} points are shown, so that the page stays below 2 MB and clear")
     judged = None
-    if metrics:
+    if asked.metrics:
         terminal.note(f"Judging {facts.JUDGED:,} samples of each sampler (--no-metrics leaves this out)")
-        judged = facts.judged(model, dataset, methods, seed)
+        judged = facts.judged(model, dataset, methods, asked.seed)
     terminal.note(f"Following {shown:,} points through {', '.join(method.sampler for method in methods)}")
-    words = ["diffuse", "report", *opener.words(run, model.config)]
     for method in methods:
         words += ["--sampler", method.sampler]
-    grid = settings.given("grid")
+    grid = asked.settings.given("grid")
     words += ["--steps", str(methods[0].steps), *(["--grid", str(grid)] if grid else [])]
-    words += (["-n", str(count)] if count else []) + ["--seed", str(seed)] + ([] if metrics else ["--no-metrics"])
-    gathered = document.gather_document(
+    words += (["-n", str(asked.points)] if asked.points else []) + ["--seed", str(asked.seed)]
+    words += [] if asked.metrics else ["--no-metrics"]
+    return document.gather_document(
         model,
         dataset,
         methods,
         count=shown,
-        asked=count,
-        seed=seed,
+        asked=asked.points,
+        seed=asked.seed,
         history=_history(run) if run is not None and model.trained else None,
         judged=judged,
         commands=_next_commands(model, words),
     )
-    if out is None:
-        out = model.folder / "report.html"
-        out.parent.mkdir(parents=True, exist_ok=True)
-    path = page.write_page(out, gathered)
-    click.echo(path)
-    if show:
-        options.launch(path)
 
 
 def _methods(model: "Model", samplers: tuple[str, ...], settings: options.Settings) -> list["Method"]:

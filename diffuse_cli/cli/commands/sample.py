@@ -17,6 +17,7 @@ Examples:
   diffuse sample --steps 50 --sampler ddim
   diffuse sample --run moons -n 10000 --sampler ddpm --steps 1000 --out samples.csv
   diffuse sample --sampler ddim:eta=0.5 --trajectory --out path.npz --plot
+  diffuse sample --run moons --label lower --out lower.csv
   diffuse sample --exact --dataset swiss_roll --schedule cosine --sampler ddim --steps 20 --plot"""
 
 
@@ -57,6 +58,9 @@ def sample_command(
     unless given here. With --exact nothing needs training, and what error is left is the sampler's. What a trained
     network takes for the clean sample is kept within the range of its training points, for few points with a margin;
     the samples that lie on its edge are counted.
+
+    A conditional run draws points of one label with --label, of all labels with --label all, in their true
+    proportions, and without it as one that is told none. The label of each sample is written beside it.
     """
     from diffuse_cli.errors import UsageError
     from diffuse_cli.models import draw, sample_files
@@ -69,7 +73,8 @@ def sample_command(
     model = opener.open()
     dataset = model.dataset() if plot else None  # a file may have gone: better told now
     method = sampling.method(model.config)
-    file = out or model.folder / "samples" / f"{method.label}-{count}-seed{seed}{'-path' if trajectory else ''}.npz"
+    name = f"{method.label}{model.suffix}-{count}-seed{seed}{'-path' if trajectory else ''}.npz"
+    file = out or model.folder / "samples" / name
     drawn = draw.draw_samples(model, method, count, seed, trajectory=trajectory)
     if out is None:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -82,6 +87,7 @@ def sample_command(
         "steps": method.steps,
         "evals": drawn.evals,
         "seed": seed,
+        "label": opener.label,
         "seconds": round(drawn.seconds, 3),
         "clipped": drawn.clipped,
         "file": str(file),

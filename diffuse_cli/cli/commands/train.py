@@ -17,8 +17,10 @@ from diffuse_cli.errors import DiffuseError, UsageError
 if TYPE_CHECKING:
     from diffuse_cli.config import Config
     from diffuse_cli.datasets.dataset import Dataset
+    from diffuse_cli.diffusion.exact import Law
     from diffuse_cli.figures.of_training import TrainingFigures
     from diffuse_cli.models.build import Experiment
+    from diffuse_cli.models.model import Model
     from diffuse_cli.models.run_folder import Run
     from diffuse_cli.training.trainer import Trainer
 
@@ -36,7 +38,7 @@ Examples:
 @options.settings_options(
     "dataset", "steps", "batch_size", "lr", "width", "depth", "schedule", "timesteps", "scaling", "zero_terminal_snr",
     "prediction", "variance", "loss", "levels", "noise_conditioning", "ema", "train_size", "sampler", "sampler_steps",
-    "grid", "seed",
+    "grid", "seed", "conditional", "label_dropout",
 )  # fmt: skip
 @options.option("--budget", type=options.Duration(), help="Train for this long instead of --steps, like 30s or 5m.")
 @options.with_source("name")
@@ -94,7 +96,8 @@ def train(
         chosen = _resumed_settings(settings, name, budget, before)
         dataset = run_folder.dataset_of_run(before, trust=trust)
     chosen = build.fill_in_settings(chosen, dataset)
-    experiment = build.build_experiment(chosen, dataset.dim, trust=trust)
+    conditions = build.conditions_of(chosen, dataset)
+    experiment = build.build_experiment(chosen, dataset.dim, conditions=conditions, trust=trust)
     if dry_run:
         click.echo(config.dump(chosen), nl=False)
         return
@@ -207,9 +210,6 @@ def _finish(
     trainer: "Trainer", dataset: "Dataset", drawing: "TrainingFigures | None", began: float, *, as_json: bool
 ) -> None:
     """Have the figures drawn, and print what came of it."""
-    import numpy as np
-
-    from diffuse_cli.analysis import quality
     from diffuse_cli.cli import preview
     from diffuse_cli.figures.of_training import default_draw
 
@@ -227,7 +227,7 @@ def _finish(
                 drawing.begin_samples(model, samples)
             if trainer.law is not None:
                 stage("Measuring the excess loss")
-                excess = quality.excess_of(model, trainer.law, np.asarray(trainer.data.held_out)).total.item()
+                excess = _excess(trainer, model, trainer.law)
             if drawing is not None:
                 stage("Drawing the figures")
                 files = drawing.paths()
@@ -242,6 +242,20 @@ def _finish(
             preview.show_samples(samples.samples, dataset, model.view, seed=model.config.seed + 1)
         _print(trainer, seconds, excess, files)
     _say_what_next(trainer)
+
+
+def _excess(trainer: "Trainer", model: "Model", law: "Law") -> float:
+    """The excess loss over the held-out points; of a conditional model when it is told their labels."""
+    import numpy as np
+
+    from diffuse_cli.analysis import quality
+    from diffuse_cli.models.model import exact_model
+
+    x0, labels = np.asarray(trainer.data.held_out), trainer.data.held_out_labels
+    if model.conditions is None or labels is None:
+        return float(quality.excess_of(model, law, x0).total)
+    exactly = exact_model(model.config, trainer.dataset, trainer.folder, process=model.process)
+    return float(quality.conditional_excess_of(model, exactly, x0, labels).total)
 
 
 def _document(trainer: "Trainer", seconds: float, excess: float | None, files: list[Path]) -> dict[str, object]:

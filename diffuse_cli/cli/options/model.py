@@ -10,6 +10,7 @@ from click.core import ParameterSource
 from diffuse_cli.cli.options.common import source_of, trust
 from diffuse_cli.cli.options.settings import Settings, gathered, setting
 from diffuse_cli.cli.options.types import Command, Decorator, grouped, option
+from diffuse_cli.config import ALL
 from diffuse_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -55,17 +56,36 @@ class RunsOption(NamedTuple):
 
 
 class ModelOption(NamedTuple):
-    """What to draw from or to judge: `--run`, or `--exact` with `--dataset`, `--schedule` and `--timesteps`."""
+    """What to draw from or to judge: `--run`, or `--exact` with `--dataset`, `--schedule` and `--timesteps`; and which
+    label it is told: `--label`."""
 
     run: RunOption
     run_source: ParameterSource | None
     trust: bool
     exact: bool
     settings: Settings
+    label: str | None = None
 
     def open(self) -> "Model":
-        """The Model, as `open_with_run` opens it."""
-        return self.open_with_run()[0]
+        """The Model, as `open_with_run` opens it, told the label of `--label`, or one for each sample with `all`.
+
+        Raises UsageError for a label that it does not know, and like `open_with_run`.
+        """
+        return self.told(self.open_with_run()[0])
+
+    def told(self, model: "Model") -> "Model":
+        """The model, told the label of `--label`. Raises UsageError for a label that it does not know."""
+        if self.label is None:
+            return model
+        return model.with_all_labels() if self.label == ALL else model.with_label(self.label)
+
+    def open_each(self) -> "list[Model]":
+        """The Model, told its label; with `--label all` one for each label. Raises UsageError like `open`."""
+        return self.told_each(self.open_with_run()[0])
+
+    def told_each(self, model: "Model") -> "list[Model]":
+        """The model, told its label; with `--label all` one for each label. Raises UsageError like `open`."""
+        return model.with_each_label() if self.label == ALL else [self.told(model)]
 
     def open_with_run(self) -> "tuple[Model, Run | None]":
         """The Model, and the Run that it is or is the exact twin of, or None.
@@ -124,6 +144,7 @@ class ModelOption(NamedTuple):
             for name in self.settings.typed("schedule", "timesteps"):
                 words += [f"--{name}", str(self.settings.given(name))]
             words += ["--trust"] if self.trust else []
+        words += [] if self.label is None else ["--label", self.label]
         return words + (["--outputs", str(self.run.outputs)] if self.run.outputs != Path("outputs") else [])
 
 
@@ -202,11 +223,13 @@ def several_runs(words: str) -> Decorator:
 
 
 def model_option(command: Command) -> Command:
-    """`--run` and `--outputs`, or `--exact` with `--dataset`, `--schedule` and `--timesteps`, and `--trust`: what to
-    draw from or to judge, handed over as `opener`, a ModelOption."""
+    """`--run` and `--outputs`, or `--exact` with `--dataset`, `--schedule` and `--timesteps`, `--label` and `--trust`:
+    what to draw from or to judge, handed over as `opener`, a ModelOption."""
 
-    def gather(run_name: str, outputs: Path, trust: bool, exact: bool, settings: Settings) -> ModelOption:
-        return ModelOption(RunOption(run_name, outputs), source_of("run_name"), trust, exact, settings)
+    def gather(
+        run_name: str, outputs: Path, trust: bool, exact: bool, label: str | None, settings: Settings
+    ) -> ModelOption:
+        return ModelOption(RunOption(run_name, outputs), source_of("run_name"), trust, exact, settings, label)
 
     return grouped(
         "opener",
@@ -220,6 +243,7 @@ def model_option(command: Command) -> Command:
             help="The closed-form denoiser of the data in place of a trained one. Without it, the dataset, schedule "
             "and timesteps of the environment are ignored.",
         ),
+        label_option("What to tell a model that knows labels; all is each label, in their true proportions."),
         gathered(
             "settings",
             _MODEL,
@@ -228,6 +252,11 @@ def model_option(command: Command) -> Command:
             setting("timesteps", default=_RUNS, help_text="With --exact: length of the discrete chain."),
         ),
     )(command)
+
+
+def label_option(words: str) -> Decorator:
+    """`--label`, the name of a label, or all."""
+    return option("--label", metavar="NAME|all", help=words)
 
 
 def method_options(command: Command) -> Command:

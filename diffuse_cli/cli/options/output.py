@@ -25,6 +25,10 @@ class FigureOutput(NamedTuple):
         """Where a figure of a run or an exact denoiser goes: --out, else `folder`/figures/`name`.png."""
         return self.file or place_in_run(folder, name, self.look)
 
+    def of_part(self, suffix: str) -> "FigureOutput":
+        """That of one of several figures: the suffix stands in the name of --out, before the ending."""
+        return self if self.file is None else self._replace(file=self.file.with_stem(self.file.stem + suffix))
+
     def save(self, figure: "Figure", path: Path) -> Path:
         """Write a figure, and show it if that is asked for; the path."""
         from diffuse_cli.plots import style
