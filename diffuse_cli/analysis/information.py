@@ -18,6 +18,7 @@ from diffuse_cli.diffusion.process import CLEAN, Level
 from diffuse_cli.errors import DiffuseError, UsageError
 
 DRAWS = 20_000
+_EXACT = 5e-5  # a standard error that four decimals do not show
 
 
 class Information(NamedTuple):
@@ -45,7 +46,7 @@ class Information(NamedTuple):
                 for name, each in zip(self.names, self.conditional, strict=True)
             ),
             ("I(x; label)", f"{_text(self.mutual)} nats, at most H(label) = {self.label_entropy:.4f}"),
-            ("Bayes accuracy", f"{with_spread(100 * self.bayes.value, 100 * self.bayes.stderr)} %"),
+            ("Bayes accuracy", f"{_text(Estimate(100 * self.bayes.value, 100 * self.bayes.stderr))} %"),
         ]
 
     def document(self) -> dict:
@@ -145,4 +146,4 @@ def _mean(values: np.ndarray) -> Estimate:
 
 
 def _text(estimate: Estimate) -> str:
-    return with_spread(*estimate) if estimate.stderr else f"{estimate.value:.4f}"
+    return with_spread(*estimate) if estimate.stderr > _EXACT else f"{estimate.value:.4f}"

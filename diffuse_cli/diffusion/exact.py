@@ -228,7 +228,7 @@ def classifier(
     a class, s(x | c) = s(x) + ∇ log p(c | x) (Dhariwal & Nichol 2021, section 4.1).
 
     >>> two = [gaussian(np.array([mean]), np.eye(1)) for mean in (-1.0, 1.0)]
-    >>> log_p = classifier(two, np.array([0.5, 0.5]))(np.array([[0.5]]), Level(np.inf, 1.0, 0.0))
+    >>> log_p = jax.jit(classifier(two, np.array([0.5, 0.5])))(np.array([[0.5]]), Level(np.inf, 1.0, 0.0))
     >>> np.float64(np.exp(log_p)).round(3)  # 1 / (1 + e), and the rest
     array([[0.269, 0.731]])
     """

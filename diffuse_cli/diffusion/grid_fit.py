@@ -12,6 +12,7 @@ _APART = 1.25  # standard deviations between the centres of neighbouring Gaussia
 _STEPS, _FIRST = 40, 10  # of expectation maximisation; after the first ones hopeless widths are given up
 _HOPELESS = 0.01  # the KL, in nats, that further steps do not make small
 _NOTHING = 1e-30  # smaller masses are 0, as numbers near the end of double precision are slow
+_OUTSIDE = 1e-12  # the mass of a row or a column of cells, less of which is left out at the border
 _REACH = 12.0  # standard deviations, beyond which a kernel is 0 for the same reason
 _WIDTHS = (16.0, 11.0, 8.0, 5.6, 4.0, 2.8, 2.0, 1.4)  # standard deviations that are tried, in cells
 _NEAR = 2e-5  # the KL, in nats, at which no narrower Gaussians are tried
@@ -47,7 +48,7 @@ def gaussians(axes: tuple[np.ndarray, ...], masses: np.ndarray, most: int) -> Ga
     one with the least.
     """
     cell = max(axis[1] - axis[0] for axis in axes)
-    masses = np.where(masses > _NOTHING, masses, 0.0)
+    axes, masses = _cropped(axes, np.where(masses > _NOTHING, masses, 0.0))
     best = _fitted(axes, masses, _WIDTHS[0] * cell)
     for width in _WIDTHS[1:]:
         if best.kl < _NEAR:
@@ -80,6 +81,15 @@ def boxes(low: np.ndarray, widths: np.ndarray, masses: np.ndarray, most: int) ->
     weights = np.concatenate([leaf[leaf > 0] for leaf in leaves])
     kl = _negative_entropy(padded).sum() - np.sum(weights * np.log(weights / sides[:, 0] ** masses.ndim))
     return Boxes(low + corners * widths, low + (corners + sides) * widths, weights, float(kl))
+
+
+def _cropped(axes: tuple[np.ndarray, ...], masses: np.ndarray) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+    """The part of the grid that holds all but a negligible mass: around all data, most of it lies beside one class."""
+    numbers = range(masses.ndim)
+    margins = [masses.sum(axis=tuple(other for other in numbers if other != axis)) for axis in numbers]
+    ends = [np.flatnonzero(margin > _OUTSIDE)[[0, -1]] for margin in margins]
+    parts = tuple(slice(first, last + 1) for first, last in ends)
+    return tuple(axis[part] for axis, part in zip(axes, parts, strict=True)), masses[parts]
 
 
 def _fitted(axes: tuple[np.ndarray, ...], masses: np.ndarray, std: float) -> Gaussians:

@@ -25,6 +25,7 @@ _MOST_CELLS = 1 << 22
 _USUAL_CELLS = {1: 4096, 2: 512}  # along each axis, by the number of axes
 _PER_STD = 5  # cells in the least standard deviation of a density
 _BORDER = 1e-3  # the most mass that the outermost cells of a tilted law may have
+_MOST_GAUSSIANS = 1 << 14
 _SMOOTH = 1e-3  # the KL, in nats, up to which a mixture of Gaussians is taken without a look at boxes
 _SOFT = 0.25  # the standard deviation of the edges of boxes, in the width of a cell
 _BLOCKS = {1: 128, 2: 32}  # of a histogram along each axis, by the number of axes
@@ -126,16 +127,17 @@ class GridLaw(NamedTuple):
             float(kl(np.append(counts, n - counts.sum()))), float(floors.mean()), float(floors.std(ddof=1)), len(q)
         )
 
-    def law(self, most: int = 4096) -> exact.Law:
+    def law(self, most: int = _MOST_GAUSSIANS) -> exact.Law:
         """A Law with this density, up to a small KL, which has its density and denoiser at every noise level.
 
-        It is a mixture of at most so many equal Gaussians where the density is smooth, or of boxes where they are
-        nearer to it. The edges of boxes are softened by a quarter of a cell's width, so that the density is positive
-        everywhere, and the score exists without noise. The entropy at the clean level is that of the grid.
+        It is a mixture of at most so many equal Gaussians where the density is smooth, or of a quarter as many boxes,
+        each of which costs much more time, where they are nearer to it. The edges of boxes are softened by a quarter of
+        a cell's width, so that the density is positive everywhere, and the score exists without noise. The entropy at
+        the clean level is that of the grid.
         """
         masses = self.masses / self.masses.sum()
         smooth = grid_fit.gaussians(self.axes, masses, most)
-        if smooth.kl < _SMOOTH or smooth.kl < (sharp := grid_fit.boxes(self.low, self.widths, masses, most)).kl:
+        if smooth.kl < _SMOOTH or smooth.kl < (sharp := grid_fit.boxes(self.low, self.widths, masses, most // 4)).kl:
             law = exact.mixture(smooth.centres, smooth.std, smooth.weights)
         else:
             law = exact.boxes(sharp.low, sharp.high, _SOFT * float(self.widths.min()), sharp.weights)
