@@ -1,6 +1,7 @@
 """From a Config to the objects that it names."""
 
 import math
+import shlex
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +28,7 @@ from diffuse_cli.networks.mlp import MLP
 from diffuse_cli.networks.monotone import Monotone
 
 _TRAIN_SIZE = 1 << 17  # training points, unless the settings give another number
+_MOST_LISTED = 5  # labels in a message
 _HELD_OUT = 4096  # points, at most
 _LONG_NAME = 40  # letters: a run's name leaves the options of its dataset out where it would be longer
 _BATCH = 256  # points in a batch, unless the settings give another number
@@ -337,13 +339,37 @@ def conditions_of(config: Config, dataset: Dataset) -> Conditions | None:
     if not config.conditional:
         return None
     if (labels := labels_of(dataset)) is not None:
+        _check_labels(config, dataset, labels)
         return labels
     if dataset.points is None:
         raise UsageError(
-            f"{config.dataset} has no labels to be conditional on; `diffuse list dataset` says which sets have"
+            f"{config.dataset} has no labels to be conditional on; moons, overlap and text:HELLO are sets that have some"
         )
     again = f"--dataset {config.dataset},label=…"
     raise UsageError(f"{title_of_data(config.dataset)} has no labels; say which of its columns are: {again}")
+
+
+def _check_labels(config: Config, dataset: Dataset, labels: Conditions) -> None:
+    """Raises UsageError for labels of a file of which nothing can be learned: all different, or with a single row."""
+    if dataset.labels is None:
+        return
+    counts, title = np.bincount(dataset.labels, minlength=len(labels.names)), title_of_data(config.dataset)
+    if len(labels.names) == 1:
+        raise UsageError(f"all rows of {title} have the label {labels.names[0]}; leave out --conditional")
+    if counts.max() == 1:
+        raise UsageError(
+            f"the {len(counts)} labels of {title} are all different, so they name rows and not kinds; give label= "
+            "another column, or leave out --conditional"
+        )
+    if few := [name for name, count in zip(labels.names, counts, strict=True) if count == 1]:
+        listed = ", ".join(few[:_MOST_LISTED]) + (", …" if len(few) > _MOST_LISTED else "")
+        choice = catalog.parse("dataset", config.dataset)
+        without = choice._replace(options=choice.options | {"missing": few[0]})
+        more = f"; to leave out {'its row' if len(few) == 1 else 'the first'}: --dataset {shlex.quote(str(without))}"
+        raise UsageError(
+            f"{title} has one row only with each of these labels: {listed}; a row cannot be both trained on and held "
+            f"out{more}"
+        )
 
 
 def labels_of(dataset: Dataset) -> Conditions | None:
