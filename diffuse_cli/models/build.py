@@ -343,7 +343,8 @@ def conditions_of(config: Config, dataset: Dataset) -> Conditions | None:
         return labels
     if dataset.points is None:
         raise UsageError(
-            f"{config.dataset} has no labels to be conditional on; moons, overlap and text:HELLO are sets that have some"
+            f"{config.dataset} has no labels to be conditional on; moons, overlap and text:HELLO are sets that have "
+            "some"
         )
     again = f"--dataset {config.dataset},label=…"
     raise UsageError(f"{title_of_data(config.dataset)} has no labels; say which of its columns are: {again}")
