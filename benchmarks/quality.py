@@ -20,6 +20,7 @@ from diffuse_cli.analysis import quality
 from diffuse_cli.config import Config
 from diffuse_cli.datasets.dataset import Dataset
 from diffuse_cli.models import build
+from diffuse_cli.models.data import draw_data, truth_of
 from diffuse_cli.models.model import Model
 from diffuse_cli.networks.denoiser import predictor
 from diffuse_cli.training import loop
@@ -61,7 +62,7 @@ def train(settings: Config) -> Trained:
     """Train and time all but the first chunk, which compiles."""
     dataset = build.build_dataset(settings)
     settings = build.fill_in_settings(settings, dataset)
-    made, data = build.build_experiment(settings, dataset.dim), build.draw_data(settings, dataset)
+    made, data = build.build_experiment(settings, dataset.dim), draw_data(settings, dataset)
     updates = loop.fit(made, loop.initial_state(made), loop.Points(data.train), total=settings.steps)
     next(updates)
     clocks = time.perf_counter(), time.process_time()
@@ -94,7 +95,7 @@ def main() -> None:
         for changes in VARIANTS:
             model, dataset, seconds, processor = train(config.make({"dataset": name, **changes}))
             x0 = quality.held_out(model, dataset, POINTS, 0)
-            law = build.truth_of(dataset)
+            law = truth_of(dataset)
             nll = quality.negative_log_likelihood(model, law, x0).nll
             excess = quality.excess_of(model, law, x0).total.item()
             gap = "  failed" if nll.failed else f"{nll.gap:8.4f}"

@@ -24,6 +24,7 @@ from diffuse_cli.diffusion.denoisers import Predict
 from diffuse_cli.diffusion.process import Level, Process
 from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.models import build
+from diffuse_cli.models.data import law_of
 from diffuse_cli.samplers.base import Adaptive, Sampler, State
 from diffuse_cli.samplers.loop import carry
 
@@ -122,7 +123,7 @@ def exact_stretch(config: Config, times: tuple[float, float], *, points: int) ->
     Raises UsageError for a dataset whose law is unknown, and UsageError and DiffuseError like `stretch`.
     """
     dataset = build.build_dataset(config)
-    predict = jax.tree_util.Partial(exact.denoiser(build.law_of(config, dataset)))
+    predict = jax.tree_util.Partial(exact.denoiser(law_of(config, dataset)))
     x0 = dataset.standard.to_model(dataset.draw(np.random.default_rng(config.seed), points))
     return stretch(predict, build.build_process(config), x0, times, config.seed)
 

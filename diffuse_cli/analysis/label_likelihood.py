@@ -10,7 +10,7 @@ from diffuse_cli.analysis.quality import Solver, held_out, negative_log_likeliho
 from diffuse_cli.analysis.schedule_check import Estimate
 from diffuse_cli.datasets.dataset import Dataset
 from diffuse_cli.errors import UsageError
-from diffuse_cli.models import build
+from diffuse_cli.models.data import draw_data
 from diffuse_cli.models.model import Model
 
 
@@ -102,7 +102,7 @@ def labelled_held_out(model: Model, dataset: Dataset, n: int, seed: int) -> tupl
     """The points of `quality.held_out` [n, d], model space, and the numbers [n] of their labels."""
     x0 = held_out(model, dataset, n, seed)
     if dataset.points is not None:
-        labels = build.draw_data(model.config, dataset).held_out_labels
+        labels = draw_data(model.config, dataset).held_out_labels
     else:
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2,)))  # as there
         labels = None if dataset.classes is None else dataset.classes.draw(rng, n)[1]

@@ -18,7 +18,7 @@ from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.metrics.base import Metric
 from diffuse_cli.metrics.memorisation import Memorisation, memorisation
 from diffuse_cli.metrics.noise_floors import Floor, Score, fresh_floor, split_floor, split_size
-from diffuse_cli.models import build
+from diffuse_cli.models.data import draw_data, truth_of
 from diffuse_cli.models.draw import Drawn, Method, draw_samples
 from diffuse_cli.models.model import Model
 
@@ -128,7 +128,7 @@ class Quality(NamedTuple):
 def held_out(model: Model, dataset: Dataset, n: int, seed: int) -> np.ndarray:
     """Data [n, d] in model space that no training has seen: fresh draws, or as many rows of a file as were held out."""
     if dataset.points is not None:
-        return np.asarray(build.draw_data(model.config, dataset).held_out, np.float64)[:n]
+        return np.asarray(draw_data(model.config, dataset).held_out, np.float64)[:n]
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2,)))  # shares nothing with the training set's
     return model.standard.to_model(dataset.draw(rng, n))
 
@@ -265,7 +265,7 @@ def floor_of(model: Model, dataset: Dataset, metrics: Mapping[str, Metric], n: i
 
 
 def _train(model: Model, dataset: Dataset) -> np.ndarray:
-    return np.asarray(build.draw_data(model.config, dataset).train, np.float64)
+    return np.asarray(draw_data(model.config, dataset).train, np.float64)
 
 
 def evaluate_model(
@@ -287,7 +287,7 @@ def evaluate_model(
     Raises UsageError for an unknown metric or too few points, DiffuseError for samples that are not finite.
     """
     chosen = {metric: catalog.build("metric", metric) for metric in metrics or catalog.CATALOG["metric"]}
-    law = build.truth_of(dataset)
+    law = truth_of(dataset)
     drawn = draw_samples(model, method, n, seed)
     samples, reference = model.standard.to_model(drawn.samples), held_out(model, dataset, n, seed)
     learned = model.guiding is None and (dataset.points is not None or model.box is not None)

@@ -73,7 +73,7 @@ class Dataset(NamedTuple):
     view: how figures show samples: as points with d columns, or each sample as one curve, a vector of d values.
     points: the points [n, d] of a user's file; None for a law that can be drawn from without limit.
     exact: () -> the Law (diffusion/exact.py) in model space: its density at every noise level. None where the density
-        is unknown; the exact denoiser of a file is that of the mixture on its training points (models.build.law_of).
+        is unknown; the exact denoiser of a file is that of the mixture on its training points (models.data.law_of).
     classes: the classes of a law that is a mixture; None for a law without classes.
     columns: the names of the d columns as the user's file has them; None where they have none.
     origin: what was read from a user's file, in one line.

@@ -9,7 +9,7 @@ from diffuse_cli.diffusion import likelihood
 from diffuse_cli.figures import grids
 from diffuse_cli.figures.grids import check_flat
 from diffuse_cli.figures.options import DensityOptions
-from diffuse_cli.models import build
+from diffuse_cli.models.data import draw_data, law_name, law_of
 from diffuse_cli.models.model import Model
 from diffuse_cli.plots import density as density_plot
 from diffuse_cli.plots.columns import Columns
@@ -46,7 +46,7 @@ def plot_density(model: Model, dataset: Dataset, *, look: Look = DEFAULT_LOOK) -
     reference = grids.reference_law(model.config, dataset)
     law, name = reference.law, "smoothed data" if reference.smoothed else "exact"
     if model.is_exact:
-        law, name = build.law_of(model.config, dataset), build.law_name(dataset)
+        law, name = law_of(model.config, dataset), law_name(dataset)
     draws = dataset.standard.to_model(dataset.draw(np.random.default_rng(model.config.seed), _DRAWS))
     margin = 0.12 * np.ptp(draws, axis=0).max()
     low, high = draws.min(axis=0) - margin, draws.max(axis=0) + margin
@@ -61,7 +61,7 @@ def plot_density(model: Model, dataset: Dataset, *, look: Look = DEFAULT_LOOK) -
     truth = grids.densities_on_grid(law, [model.process.finest], places)[0] / volume
     of_halves = None
     if reference.smoothed and model.trained:
-        points = np.random.default_rng(0).permutation(build.draw_data(model.config, dataset).train)
+        points = np.random.default_rng(0).permutation(draw_data(model.config, dataset).train)
         halves = (kernel_density(points[start::2]) for start in (0, 1))
         one, other = (grids.densities_on_grid(half, [model.process.finest], places)[0] for half in halves)
         of_halves = density_plot.total_variation(one, other)

@@ -13,7 +13,7 @@ from diffuse_cli.errors import UsageError
 from diffuse_cli.figures import grids, paths
 from diffuse_cli.figures.grids import check_flat
 from diffuse_cli.figures.options import FieldOptions
-from diffuse_cli.models import build
+from diffuse_cli.models.data import truth_of
 from diffuse_cli.models.model import Model
 from diffuse_cli.plots import field as field_plot
 from diffuse_cli.plots.background import Background
@@ -80,7 +80,7 @@ def plot_field(
     line, reach = model.dim == 1, 1.2 * np.quantile(np.abs(points), 0.995)
     cells = _CELLS if line else {"arrows": _ARROWS, "streams": _STREAMS}[style]
     axes, places = _square(model.dim, reach, cells)
-    truth = build.truth_of(dataset) if not model.is_exact and model.kind == "denoiser" else None
+    truth = truth_of(dataset) if not model.is_exact and model.kind == "denoiser" else None
     exactly = None if truth is None else jax.tree_util.Partial(exact.denoiser(truth))
     parameterization = catalog.build("prediction", kind, model.process)
     usual, error = _measured(model.predict, exactly, parameterization, log_snr, points)

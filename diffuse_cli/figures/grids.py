@@ -21,7 +21,7 @@ from diffuse_cli.diffusion.denoisers import Predict
 from diffuse_cli.diffusion.parameterizations import Parameterization
 from diffuse_cli.diffusion.process import Level, variance_preserving
 from diffuse_cli.errors import UsageError
-from diffuse_cli.models import build
+from diffuse_cli.models.data import draw_data, law_of, truth_of
 from diffuse_cli.models.model import Model
 
 _DRAWS = 512  # of the data, for the KL
@@ -37,9 +37,9 @@ class ReferenceLaw(NamedTuple):
 
 def reference_law(config: Config, dataset: Dataset) -> ReferenceLaw:
     """The exact law of a dataset; where it is unknown, the `kernel_density` of its training points."""
-    if (law := build.truth_of(dataset)) is not None:
+    if (law := truth_of(dataset)) is not None:
         return ReferenceLaw(law, smoothed=False)
-    return ReferenceLaw(kernel_density(np.asarray(build.draw_data(config, dataset).train)), smoothed=True)
+    return ReferenceLaw(kernel_density(np.asarray(draw_data(config, dataset).train)), smoothed=True)
 
 
 def check_classes(config: Config, dataset: Dataset) -> None:
@@ -71,7 +71,7 @@ def kl_of(config: Config, dataset: Dataset) -> Callable[[Level], Estimate]:
     if dataset.points is not None:
         return kl_of_points(to_model(dataset.points))
     x0 = to_model(dataset.draw(np.random.default_rng(0), _DRAWS))
-    return kl_at(build.law_of(config, dataset), x0, 0)
+    return kl_at(law_of(config, dataset), x0, 0)
 
 
 def densities_on_grid(law: exact.Law, log_snr: np.ndarray, places: np.ndarray) -> np.ndarray:

@@ -21,6 +21,7 @@ from diffuse_cli.errors import UsageError, unknown
 from diffuse_cli.files import plain_name
 from diffuse_cli.guidance.base import Guidance
 from diffuse_cli.models import build, run_folder
+from diffuse_cli.models.data import labels_of, law_name, law_of, law_of_label
 from diffuse_cli.models.run_folder import Run
 from diffuse_cli.networks.denoiser import Weights, conditional_predictor, predictor
 
@@ -42,7 +43,7 @@ class Model(NamedTuple):
     predict: the denoiser, in model space.
     columns: the names [d] of the columns of its data.
     box: the lowest and the highest coordinates [d] of the training points; None for an exact denoiser.
-    margin: how far outside of the box an x0 may lie when samples are drawn, model space (`build.margin_for`).
+    margin: how far outside of the box an x0 may lie when samples are drawn, model space (`data.margin_for`).
     predict_with_variance: the denoiser with x0_var; None where it does not know it.
     kind: "denoiser"; or "flow" where `predict` is only the velocity of a flow, and not a posterior mean.
     conditions: the labels that it can be told; None for a model that cannot be told any, or has been told one.
@@ -263,10 +264,10 @@ def exact_model(config: Config, dataset: Dataset, outputs: Path, *, process: Pro
     denoiser of the mixture on its training points, which has memorised them, and its name says so. Raises UsageError
     for a dataset without a density.
     """
-    law = build.law_of(config, dataset)
-    labels = build.labels_of(dataset)
+    law = law_of(config, dataset)
+    labels = labels_of(dataset)
     return Model(
-        name=f"{build.law_name(dataset)} {build.title_of_data(config.dataset)}",
+        name=f"{law_name(dataset)} {build.title_of_data(config.dataset)}",
         folder=outputs / _folder_name(config, dataset),
         config=config,
         dataset=lambda: dataset,
@@ -288,7 +289,7 @@ def _exact_given(config: Config, dataset: Dataset, law: exact.Law, *, variance: 
 
     @cache
     def of_label(label: int) -> Predict:
-        of_points = law if label == NO_LABEL else build.law_of_label(config, dataset, label)
+        of_points = law if label == NO_LABEL else law_of_label(config, dataset, label)
         return jax.tree_util.Partial(exact.denoiser(of_points, variance=variance))
 
     def given(condition: Condition) -> Predict:
@@ -302,7 +303,7 @@ def _exact_given(config: Config, dataset: Dataset, law: exact.Law, *, variance: 
 
 def _folder_name(config: Config, dataset: Dataset) -> str:
     """A folder name from all that an exact denoiser depends on; for a file also the choice of its training rows."""
-    parts = [build.law_name(dataset), config.dataset, catalog.short_name(config.schedule), f"T{config.timesteps}"]
+    parts = [law_name(dataset), config.dataset, catalog.short_name(config.schedule), f"T{config.timesteps}"]
     parts += [config.scaling] if config.scaling else []
     parts += ["zero_terminal_snr"] if config.zero_terminal_snr else []
     if dataset.points is not None:

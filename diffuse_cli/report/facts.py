@@ -14,6 +14,7 @@ from diffuse_cli.datasets.dataset import Dataset
 from diffuse_cli.figures.losses import losses_of_log
 from diffuse_cli.metrics.noise_floors import Score
 from diffuse_cli.models import build
+from diffuse_cli.models.data import draw_data
 from diffuse_cli.models.draw import Method, draw_samples
 from diffuse_cli.models.model import Model
 from diffuse_cli.plots.loss import decades, smoothed_loss
@@ -78,7 +79,7 @@ def caveats_of(model: Model, dataset: Dataset, log: list[dict[str, Any]] | None,
         worse = caveats.overfitting(np.nanmin(held_out))
         lines.append(f"{worse[0].upper()}{worse[1:]}")
     if dataset.points is not None:
-        rows = len(build.draw_data(model.config, dataset).held_out)
+        rows = len(draw_data(model.config, dataset).held_out)
         if not model.trained:
             lines.append(caveats.MEMORISED)
         compared = rows if results is None else results.quality.compared

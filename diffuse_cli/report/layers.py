@@ -10,7 +10,7 @@ from diffuse_cli.datasets.dataset import Dataset
 from diffuse_cli.diffusion import denoisers, exact, likelihood, parameterizations
 from diffuse_cli.diffusion.process import Process, angle_of, log_snr_of
 from diffuse_cli.figures import grids
-from diffuse_cli.models import build
+from diffuse_cli.models.data import truth_of
 from diffuse_cli.models.model import Model
 from diffuse_cli.report.packing import text_of
 from diffuse_cli.report.scene import Projection
@@ -71,7 +71,7 @@ def field_layer(model: Model, dataset: Dataset, projection: Projection) -> dict[
             model._replace(each_row=False).for_sampling(len(places)), parameterizations.v(), at, places
         )
     }
-    law = build.truth_of(dataset)
+    law = truth_of(dataset)
     if law is not None and not model.is_exact and model.kind == "denoiser":
         fields["exact"] = grids.fields_on_grid(_denoiser(law), parameterizations.v(), at, places)
     return {

@@ -13,10 +13,11 @@ import msgspec
 import numpy as np
 from jaxtyping import Array
 
-from diffuse_cli.datasets.dataset import Dataset
+from diffuse_cli.datasets.dataset import Dataset, equal_rows
 from diffuse_cli.diffusion import exact
 from diffuse_cli.errors import DivergedError
 from diffuse_cli.models import build, checkpoint, run_folder
+from diffuse_cli.models.data import draw_data, margin_for, truth_of
 from diffuse_cli.models.model import Model, trained_model
 from diffuse_cli.networks.denoiser import Weights
 from diffuse_cli.training import loop
@@ -62,14 +63,14 @@ class Trainer:
     ):
         self.folder, self.experiment, self.dataset, self.budget = folder, experiment, dataset, budget
         self.config = config = experiment.config
-        self.data, self.law = build.draw_data(config, dataset), build.truth_of(dataset)
+        self.data, self.law = draw_data(config, dataset), truth_of(dataset)
         self.low, self.high = (end(self.data.train, axis=0) for end in (np.min, np.max))
         self.state = loop.initial_state(self.experiment) if resume is None else _restore(self.experiment, resume)
         self.step, self.total = int(self.state.step), config.steps or 0  # `build_experiment` has set it
         self.best = math.inf if resume is None else resume.header.best
         self.best_rows = _NO_ROWS if resume is None else resume.tensors.get("held_out.best_rows", _NO_ROWS)
         self.seconds = 0.0 if resume is None else resume.header.seconds
-        self.rows, self.margin = _NO_ROWS, build.margin_for(len(self.data.train))
+        self.rows, self.margin = _NO_ROWS, margin_for(len(self.data.train))
         self.loss = self.held_out = self.speed = math.nan
         self.first_loss: float | None = None
         if resume is not None:
@@ -226,7 +227,7 @@ class Trainer:
         """Whether the losses [m] of the held-out rows are higher than others [m] at a level of significance."""
         from scipy.special import stdtrit
 
-        group, sizes = build.equal_rows(self.data.held_out[: len(rows)])
+        group, sizes = equal_rows(self.data.held_out[: len(rows)])
         apart = np.bincount(group, np.asarray(rows, np.float64) - others) / sizes
         if len(apart) < 2:
             return False

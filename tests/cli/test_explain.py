@@ -32,11 +32,12 @@ def test_the_numbers_belong_together(outputs):
 
 def test_the_point_is_in_data_units_and_the_first_held_out_one_by_default(outputs):
     from diffuse_cli.models import build, run_folder
+    from diffuse_cli.models.data import draw_data
 
     given = call("explain", "--json", "--point", "-0.5,1.0").json
     np.testing.assert_allclose(given["x0_data"], [-0.5, 1.0])
     config = run_folder.open_run(outputs / "small").config
-    first = build.draw_data(config, build.build_dataset(config)).held_out[0]
+    first = draw_data(config, build.build_dataset(config)).held_out[0]
     np.testing.assert_allclose(call("explain", "--json").json["x0"], first, rtol=1e-6)
 
 

@@ -12,6 +12,7 @@ from diffuse_cli import catalog, config
 from diffuse_cli.diffusion import exact
 from diffuse_cli.diffusion.process import Level, Process
 from diffuse_cli.models import build
+from diffuse_cli.models.data import draw_data, law_of
 from tests.support.cases import BUILT_IN, few_fast
 
 SETS = [
@@ -212,8 +213,8 @@ def test_a_file_is_the_mixture_on_its_points(tmp_path, x64):
     np.savetxt(tmp_path / "points.csv", points, delimiter=",")
     settings = config.make({"dataset": f"file:{tmp_path / 'points.csv'}"})
     dataset, level = build.build_dataset(settings), at(12.0)
-    known = build.draw_data(settings, dataset).train
-    got = exact.denoiser(build.law_of(settings, dataset))(level.alpha * known, level).x0
+    known = draw_data(settings, dataset).train
+    got = exact.denoiser(law_of(settings, dataset))(level.alpha * known, level).x0
     np.testing.assert_allclose(got, known, atol=1e-5)
     assert len(known) == 27
     found = np.abs(dataset.standard.to_data(np.asarray(got))[:, None] - points).max(axis=2)

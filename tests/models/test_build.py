@@ -7,6 +7,7 @@ from diffuse_cli import config
 from diffuse_cli.datasets.dataset import Dataset, standardise
 from diffuse_cli.errors import UsageError
 from diffuse_cli.models import build
+from diffuse_cli.models.data import draw_data, split_rows
 
 
 def of_points(points):
@@ -44,7 +45,7 @@ def rows(n, seed=0):
 def test_rows_that_differ_are_split_as_they_always_were(n, held_out):
     """Checkpoints do not contain their training rows, so the split must not change."""
     order = np.random.default_rng(3).permutation(n)
-    split = build.split_rows(config.make({"seed": 3}), of_points(rows(n)))
+    split = split_rows(config.make({"seed": 3}), of_points(rows(n)))
     np.testing.assert_array_equal(split.held_out, order[:held_out])
     np.testing.assert_array_equal(split.train, order[held_out:])
 
@@ -64,7 +65,7 @@ def test_rows_that_differ_are_split_as_they_always_were(n, held_out):
 def test_equal_rows_stay_on_one_side(sizes, held_out, seed):
     data = of_points(np.repeat(rows(len(sizes)), sizes, axis=0))
     settings = config.make({"seed": seed})
-    split, again = build.split_rows(settings, data), build.split_rows(settings, data)
+    split, again = split_rows(settings, data), split_rows(settings, data)
     np.testing.assert_array_equal(split.train, again.train)
     assert sorted([*split.train, *split.held_out]) == list(range(sum(sizes)))
     assert len(split.held_out) == held_out
@@ -74,7 +75,7 @@ def test_equal_rows_stay_on_one_side(sizes, held_out, seed):
 def test_rows_that_single_precision_cannot_tell_apart_are_equal():
     points = np.repeat(rows(20), 5, axis=0)
     points += 1e-12 * rows(100, seed=1)
-    data = build.draw_data(config.make({}), of_points(points))
+    data = draw_data(config.make({}), of_points(points))
     assert len(data.held_out) == 10
     assert not {*map(tuple, data.train)} & {*map(tuple, data.held_out)}
 
@@ -82,13 +83,13 @@ def test_rows_that_single_precision_cannot_tell_apart_are_equal():
 def test_a_file_of_which_single_precision_leaves_one_row_is_refused():
     points = np.repeat(rows(1), 40, axis=0)
     with pytest.raises(UsageError, match="nothing to learn"):
-        build.split_rows(config.make({}), of_points(points)._replace(standard=standardise(rows(9), per_column=True)))
+        split_rows(config.make({}), of_points(points)._replace(standard=standardise(rows(9), per_column=True)))
 
 
 def test_fewer_rows_are_trained_on_where_asked():
     data = of_points(rows(100))
-    whole, part = (build.split_rows(config.make({"train_size": size}), data) for size in (90, 40))
+    whole, part = (split_rows(config.make({"train_size": size}), data) for size in (90, 40))
     np.testing.assert_array_equal(part.train, whole.train[:40])
     np.testing.assert_array_equal(part.held_out, whole.held_out)
     with pytest.raises(UsageError, match="of which 10 are held out"):
-        build.split_rows(config.make({"train_size": 91}), data)
+        split_rows(config.make({"train_size": 91}), data)

@@ -10,6 +10,7 @@ from diffuse_cli.config import Config
 from diffuse_cli.datasets.dataset import Classes, Dataset, standardise, with_label
 from diffuse_cli.errors import UsageError
 from diffuse_cli.models import build
+from diffuse_cli.models.data import draw_data
 from diffuse_cli.models.draw import Method, draw_samples
 from diffuse_cli.models.model import exact_model
 
@@ -79,8 +80,8 @@ def labelled_rows(n, labels):
 
 def test_rows_with_a_label_stay_on_the_side_on_which_they_are_in_the_whole_file():
     data = labelled_rows(100, np.arange(100) % 3)
-    whole = build.draw_data(Config(), data)
-    parts = [build.draw_data(Config(), with_label(data, label)) for label in range(3)]
+    whole = draw_data(Config(), data)
+    parts = [draw_data(Config(), with_label(data, label)) for label in range(3)]
     for side in ("train", "held_out"):
         rows = {tuple(row) for row in getattr(whole, side)}
         of_parts = [{tuple(row) for row in getattr(part, side)} for part in parts]
@@ -95,7 +96,7 @@ def test_a_label_without_rows_on_one_side_is_refused():
     labels = np.zeros(100, int)
     labels[0] = 1
     with pytest.raises(UsageError, match=r"none of the .* rows has the label kind 1"):
-        build.draw_data(Config(), with_label(labelled_rows(100, labels), 1))
+        draw_data(Config(), with_label(labelled_rows(100, labels), 1))
 
 
 @pytest.mark.parametrize(("dataset", "message"), [("heart", "no labels to be conditional on"), ("line", "no labels")])

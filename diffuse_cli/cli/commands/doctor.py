@@ -96,13 +96,13 @@ def _study(config: "Config", dataset: "Dataset", seed: int) -> "DataStudy":
     import numpy as np
 
     from diffuse_cli.analysis import schedule_check
-    from diffuse_cli.models import build
+    from diffuse_cli.models.data import law_of
 
     to_model = dataset.standard.to_model
     if dataset.points is not None:
         return schedule_check.study_points(to_model(dataset.points), seed=seed)
     x0 = to_model(dataset.draw(np.random.default_rng(seed), schedule_check.DRAWS))
-    return schedule_check.study_law(build.law_of(config, dataset), x0, seed=seed)
+    return schedule_check.study_law(law_of(config, dataset), x0, seed=seed)
 
 
 def _print(head: dict[str, object], diagnosis: "Diagnosis", changes: list["Remedy"]) -> None:

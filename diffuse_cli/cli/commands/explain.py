@@ -105,14 +105,14 @@ def _explain(
 
     from diffuse_cli.analysis import one_point
     from diffuse_cli.figures.paths import chain_times
-    from diffuse_cli.models import build
+    from diffuse_cli.models.data import law_name, law_of
 
     t = np.array(chain_times(times, _TIMES, timesteps=model.process.timesteps, most=_MOST_TIMES))
     dataset = model.dataset()
     x0 = _clean_point(point, model, dataset)
-    law, eps = build.law_of(model.config, dataset), np.random.default_rng((seed, 1)).standard_normal(model.dim)
+    law, eps = law_of(model.config, dataset), np.random.default_rng((seed, 1)).standard_normal(model.dim)
     explanation = one_point.explain_point(model.predict, model.parameterization, law, model.process, x0, eps, t)
-    posterior = build.law_name(dataset)
+    posterior = law_name(dataset)
     document = _document(model, explanation, posterior)
     if not as_json or output.file is not None:  # a script that wants a figure says where
         figure = _draw(model, dataset, law, explanation, seed, output.look)
@@ -128,10 +128,10 @@ def _clean_point(point: tuple[float, ...] | None, model: "Model", dataset: "Data
     """x0 [d] in model space: --point, or else the first held-out one."""
     import numpy as np
 
-    from diffuse_cli.models import build
+    from diffuse_cli.models.data import draw_data
 
     if point is None:
-        return np.asarray(build.draw_data(model.config, dataset).held_out[0], np.float64)
+        return np.asarray(draw_data(model.config, dataset).held_out[0], np.float64)
     if len(point) != model.dim:
         raise UsageError(
             f"--point has {_count(len(point))}, but a point of {model.config.dataset} has {_count(model.dim)}"
@@ -154,7 +154,7 @@ def _draw(
     import numpy as np
 
     from diffuse_cli.analysis.one_point import on_a_line
-    from diffuse_cli.models import build
+    from diffuse_cli.models.data import law_name
     from diffuse_cli.plots import explain as plot
     from diffuse_cli.plots.columns import Columns
 
@@ -172,7 +172,7 @@ def _draw(
         density=density,
         view=model.view,
         answer="answer",
-        exact=build.law_name(dataset),
+        exact=law_name(dataset),
         columns=Columns(model.columns, "model"),
         subject=f"{model.name}, {catalog.short_name(model.config.schedule)} schedule",
         dark=look.dark,

@@ -226,10 +226,10 @@ def _check(points: str | None, count: options.Given[int], out: Path | None, othe
 def _held_out(model: "Model", count: int, seed: int) -> "tuple[Law | None, np.ndarray]":
     """The points [n, d] in model space that are held out from training, and their law, if it is known."""
     from diffuse_cli.analysis import quality
-    from diffuse_cli.models import build
+    from diffuse_cli.models.data import truth_of
 
     dataset = model.dataset()
-    return build.truth_of(dataset), quality.held_out(model, dataset, count, seed)
+    return truth_of(dataset), quality.held_out(model, dataset, count, seed)
 
 
 def _integral(model: "Model", solver: "Solver") -> "Mass | None":

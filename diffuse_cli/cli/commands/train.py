@@ -122,13 +122,13 @@ def _warn_if_it_ends_too_early(experiment: "Experiment", dataset: "Dataset") -> 
 
     from diffuse_cli.analysis import schedule_check
     from diffuse_cli.diffusion import exact
-    from diffuse_cli.models import build
+    from diffuse_cli.models.data import truth_of
 
     process, settings = experiment.process, experiment.config
     if schedule_check.kl_bound(process) * dataset.dim < schedule_check.TOO_EARLY:
         return
     draws = dataset.standard.to_model(dataset.draw(np.random.default_rng(0), 512))
-    law = build.truth_of(dataset) or exact.mixture(jnp.asarray(draws, jnp.float32), 0.0)
+    law = truth_of(dataset) or exact.mixture(jnp.asarray(draws, jnp.float32), 0.0)
     kl = schedule_check.kl_to_prior(process, law, draws).value
     if kl > schedule_check.TOO_EARLY:
         words = {"dataset": settings.dataset, "schedule": settings.schedule, "timesteps": str(settings.timesteps)}

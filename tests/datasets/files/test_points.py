@@ -14,7 +14,7 @@ from sklearn.datasets import load_iris
 from diffuse_cli import catalog
 from diffuse_cli.datasets.files.points import file
 from diffuse_cli.errors import DiffuseError, UsageError
-from diffuse_cli.models import build
+from diffuse_cli.models.data import law_name, truth_of
 
 POINTS = np.array([[1.5, -2.0], [0.25, 3e-5], [7.0, 1e6]])
 
@@ -199,8 +199,8 @@ def test_nobody_knows_the_law_of_a_file(here):
     write(here / "p.npy", POINTS)
     dataset = file(path="p.npy")
     assert dataset.exact is None
-    assert build.truth_of(dataset) is None
-    assert build.law_name(dataset) == "memorised"
+    assert truth_of(dataset) is None
+    assert law_name(dataset) == "memorised"
 
 
 def test_columns_are_standardised_each_on_its_own(here):

@@ -1,0 +1,159 @@
+"""The data of a run: points and labels to train on and to judge by, and the exact laws that they have."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from diffuse_cli.config import Config
+from diffuse_cli.datasets.dataset import Dataset, Part, equal_rows, with_label
+from diffuse_cli.diffusion import exact
+from diffuse_cli.diffusion.conditions import Conditions
+from diffuse_cli.errors import UsageError
+
+_TRAIN_SIZE = 1 << 17  # training points, unless the settings give another number
+_HELD_OUT = 4096  # points, at most
+
+
+class Split(NamedTuple):
+    """The rows of a file, by their indices: those to train on, and those that are held out from training."""
+
+    train: np.ndarray
+    held_out: np.ndarray
+
+
+def split_rows(config: Config, dataset: Dataset) -> Split:
+    """The split of the rows of a user's file (`dataset.points`), the same for the same seed.
+
+    A tenth of the rows is held out, at least one and at most 4096. Rows that are equal in single precision, in which
+    networks compute, stay on one side: a copy of a training row is no new data. A group of equal rows that is larger
+    than what is still to be held out is trained on; where no group is small enough, the smallest is held out.
+
+    Raises UsageError if the Config asks for more training points than there are other rows, or if all rows are equal
+    in single precision.
+    """
+    points = np.asarray(dataset.points)
+    rows = len(points)
+    wanted = max(1, min(_HELD_OUT, rows // 10))
+    order = np.random.default_rng(config.seed).permutation(rows)
+    group, sizes = equal_rows(np.asarray(dataset.standard.to_model(points), np.float32)[order])
+    if len(sizes) == rows:
+        held = np.arange(rows) < wanted
+    elif len(sizes) == 1:
+        raise UsageError(
+            f"the {rows} rows of {config.dataset} are equal in single precision: there is nothing to learn"
+        )
+    else:
+        held = _fill_up(sizes, wanted)[group]
+    train, held_out = order[~held], order[held]
+    size = config.train_size or len(train)
+    if size > len(train):
+        raise UsageError(f"train_size is {size}, but the file has {rows} rows, of which {len(held_out)} are held out")
+    return Split(train[:size], held_out)
+
+
+def _fill_up(sizes: np.ndarray, wanted: int) -> np.ndarray:
+    """Which groups of these sizes are held out, in their order as long as they fit into `wanted` rows."""
+    chosen, left = np.zeros(len(sizes), bool), wanted
+    for number in np.flatnonzero(sizes <= wanted):
+        if sizes[number] <= left:
+            chosen[number], left = True, left - sizes[number]
+        if not left:
+            break
+    if not chosen.any():
+        chosen[np.argmin(sizes)] = True
+    return chosen
+
+
+class Data(NamedTuple):
+    """Points in model space: those to train on, and those to evaluate on; of a conditional run also their labels."""
+
+    train: Float[np.ndarray, "n d"]
+    held_out: Float[np.ndarray, "m d"]
+    train_labels: Int[np.ndarray, " n"] | None = None
+    held_out_labels: Int[np.ndarray, " m"] | None = None
+
+
+def draw_data(config: Config, dataset: Dataset) -> Data:
+    """The training and held-out points of a run, the same for the same seed; of a part of its data those in this part.
+
+    Raises UsageError like `split_rows`, and where no row of a part of a file is on one of the two sides.
+    """
+    if dataset.part is not None:
+        return _data_with_label(draw_data(config, dataset.part.of), dataset.part)
+    labels: tuple[np.ndarray, ...] = ()
+    if dataset.points is not None:
+        sides = split_rows(config, dataset)
+        train, held_out = (dataset.points[rows] for rows in sides)
+        labels = () if dataset.labels is None else tuple(dataset.labels[rows] for rows in sides)
+    else:
+        rng = np.random.default_rng(config.seed)
+        sizes = config.train_size or _TRAIN_SIZE, _HELD_OUT
+        if dataset.classes is None:
+            train, held_out = (dataset.draw(rng, size) for size in sizes)
+        else:  # the same points as those of `draw`
+            (train, held_out), labels = zip(*(dataset.classes.draw(rng, size) for size in sizes), strict=True)
+    return Data(
+        *(np.asarray(dataset.standard.to_model(points), np.float32) for points in (train, held_out)),
+        *(np.asarray(each, np.int32) for each in labels),
+    )
+
+
+def _data_with_label(data: Data, part: Part) -> Data:
+    kept = Data(data.train[data.train_labels == part.label], data.held_out[data.held_out_labels == part.label])
+    if part.of.points is not None and part.of.classes is not None and not (len(kept.train) and len(kept.held_out)):
+        name, side = part.of.classes.label_names[part.label], "training" if len(kept.held_out) else "held-out"
+        raise UsageError(
+            f"none of the {side} rows has the label {name}; train with more of its rows, or another --seed"
+        )
+    return kept
+
+
+def margin_for(rows: int) -> float:
+    """How far beyond `rows` training points, in standard deviations, x0 may lie: 0 for as many as built-in sets draw.
+
+    The extremes of n draws of a normal law lie at about √(2 log n) standard deviations. Those of few rows are widened
+    to where the extremes of 131,072 rows would be: what a law has beyond its few rows is not cut off.
+
+    >>> [round(margin_for(rows), 2) for rows in (27, 720, 131072, 10**6)]
+    [2.29, 1.23, 0.0, 0.0]
+    """
+    there, here = (math.sqrt(2 * math.log(n)) for n in (_TRAIN_SIZE, rows))
+    return max(0.0, there - here)
+
+
+def law_of(config: Config, dataset: Dataset) -> exact.Law:
+    """The exact law of a dataset in model space; for a user's file, the mixture on the points that are trained on.
+
+    Raises UsageError for a dataset of a user's own code that has no density, and like `split_rows`.
+    """
+    if dataset.points is not None:
+        return exact.mixture(draw_data(config, dataset).train, 0.0)
+    if dataset.exact is None:
+        raise UsageError(f"{config.dataset} has no density (Dataset.exact is None), so it has no exact denoiser")
+    return dataset.exact()
+
+
+def law_name(dataset: Dataset) -> str:
+    """The label of results of `law_of`: 'exact', or 'memorised' for a file, whose law is the mixture on its points."""
+    return "exact" if dataset.points is None else "memorised"
+
+
+def truth_of(dataset: Dataset) -> exact.Law | None:
+    """The law that a network is compared with, model space; None where it is unknown, as for a user's file."""
+    return None if dataset.exact is None else dataset.exact()
+
+
+def labels_of(dataset: Dataset) -> Conditions | None:
+    """The labels of a dataset; None where it has none."""
+    classes = dataset.classes
+    return classes and Conditions(classes.label_names, tuple(classes.shares.tolist()))
+
+
+def law_of_label(config: Config, dataset: Dataset, label: int) -> exact.Law:
+    """The exact law of the points with a label, as `law_of` of the whole.
+
+    Raises UsageError like that, and where there are no such points.
+    """
+    return law_of(config, with_label(dataset, label))
