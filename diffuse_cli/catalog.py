@@ -64,6 +64,10 @@ CATALOG: dict[str, dict[str, Entry]] = {
             "diffuse_cli.datasets.random_curves:curves", "whole random curves, each one a vector of 64 values"
         ),
         "bimodal": Entry(f"{_GAUSSIANS}:bimodal", "two Gaussians on a line"),
+        "two_moons": Entry(
+            "diffuse_cli.datasets.two_moons:two_moons",
+            "parameters given a simulation; their posterior is two crescents",
+        ),
         "file": Entry(
             "diffuse_cli.datasets.files.points:file", "your own points: file:points.csv, .npy, .npz, .xlsx, …", "path"
         ),

@@ -10,6 +10,7 @@ from diffuse_cli.config import ALL
 from diffuse_cli.errors import UsageError, unknown
 
 if TYPE_CHECKING:
+    from diffuse_cli.datasets.given import Given, GivenPart
     from diffuse_cli.diffusion.exact import Law
 
 Scale = Annotated[float, Meta(gt=0, le=1000)]
@@ -78,6 +79,7 @@ class Dataset(NamedTuple):
     origin: what was read from a user's file, in one line.
     labels: [n], the label of each of `points`, 0, 1, …, where `label=` names a column of the file.
     part: which part of another dataset this is; None for a whole dataset.
+    given: what is given with each point besides: values of columns, or words; None where nothing is.
     """
 
     draw: Draw
@@ -90,7 +92,8 @@ class Dataset(NamedTuple):
     columns: tuple[str, ...] | None = None
     origin: str | None = None
     labels: np.ndarray | None = None
-    part: "Part | None" = None
+    part: "Part | GivenPart | None" = None
+    given: "Given | None" = None
 
     @property
     def column_names(self) -> tuple[str, ...]:

@@ -8,13 +8,14 @@ import jax
 import msgspec
 import numpy as np
 from flax import nnx
-from jaxtyping import Float, Int, PRNGKeyArray
+from jaxtyping import Float, Int, PRNGKeyArray, Shaped
 
 from diffuse_cli import catalog
 from diffuse_cli.config import Config
 from diffuse_cli.datasets.dataset import Dataset, Part, equal_rows, with_label
+from diffuse_cli.datasets.given import GivenPart
 from diffuse_cli.diffusion import exact
-from diffuse_cli.diffusion.conditions import Conditions
+from diffuse_cli.diffusion.conditions import Conditions, GivenColumn
 from diffuse_cli.diffusion.losses import Loss
 from diffuse_cli.diffusion.parameterizations import Parameterization, with_variance
 from diffuse_cli.diffusion.process import Process, Schedule
@@ -207,12 +208,17 @@ def _fill_up(sizes: np.ndarray, wanted: int) -> np.ndarray:
 
 
 class Data(NamedTuple):
-    """Points in model space: those to train on, and those to evaluate on; of a conditional run also their labels."""
+    """Points in model space: those to train on, and those to evaluate on; where the data have them also their labels.
+
+    train_given, held_out_given: what else is given with them, as conditions: columns in model space, or words.
+    """
 
     train: Float[np.ndarray, "n d"]
     held_out: Float[np.ndarray, "m d"]
     train_labels: Int[np.ndarray, " n"] | None = None
     held_out_labels: Int[np.ndarray, " m"] | None = None
+    train_given: Shaped[np.ndarray, "n c"] | None = None
+    held_out_given: Shaped[np.ndarray, "m c"] | None = None
 
 
 def draw_data(config: Config, dataset: Dataset) -> Data:
@@ -220,24 +226,56 @@ def draw_data(config: Config, dataset: Dataset) -> Data:
 
     Raises UsageError like `split_rows`, and where no row of a part of a file is on one of the two sides.
     """
-    if dataset.part is not None:
+    if isinstance(dataset.part, Part):
         return _data_with_label(draw_data(config, dataset.part.of), dataset.part)
-    labels: tuple[np.ndarray, ...] = ()
+    if isinstance(dataset.part, GivenPart):
+        return _data_near(config, dataset.part)
+    drawn = _draw_rows(config, dataset)
+    points = (np.asarray(dataset.standard.to_model(each), np.float32) for each in drawn.points)
+    labels = (np.asarray(each, np.int32) for each in drawn.labels or ())
+    data = Data(*points, *labels)
+    if drawn.given is None or dataset.given is None:
+        return data
+    train, held_out = map(dataset.given.to_model, drawn.given)
+    return data._replace(train_given=train, held_out_given=held_out)
+
+
+class _Rows(NamedTuple):
+    """Rows to train on and held-out ones, in data units: points, and labels and what else is given, if there is any."""
+
+    points: tuple[np.ndarray, np.ndarray]
+    labels: tuple[np.ndarray, np.ndarray] | None = None
+    given: tuple[np.ndarray, np.ndarray] | None = None
+
+
+def _draw_rows(config: Config, dataset: Dataset) -> _Rows:
+    """The rows of a whole dataset."""
     if dataset.points is not None:
         sides = split_rows(config, dataset)
-        train, held_out = (dataset.points[rows] for rows in sides)
-        labels = () if dataset.labels is None else tuple(dataset.labels[rows] for rows in sides)
-    else:
-        rng = np.random.default_rng(config.seed)
-        sizes = config.train_size or _TRAIN_SIZE, _HELD_OUT
-        if dataset.classes is None:
-            train, held_out = (dataset.draw(rng, size) for size in sizes)
-        else:  # the same points as those of `draw`
-            (train, held_out), labels = zip(*(dataset.classes.draw(rng, size) for size in sizes), strict=True)
-    return Data(
-        *(np.asarray(dataset.standard.to_model(points), np.float32) for points in (train, held_out)),
-        *(np.asarray(each, np.int32) for each in labels),
-    )
+        each = (dataset.points, dataset.labels, None if dataset.given is None else dataset.given.rows)
+        return _Rows(*(None if rows is None else (rows[sides.train], rows[sides.held_out]) for rows in each))
+    rng = np.random.default_rng(config.seed)
+    sizes = config.train_size or _TRAIN_SIZE, _HELD_OUT
+    if dataset.given is not None:  # the same points as those of `draw`, as with classes
+        points, given = zip(*(dataset.given.draw(rng, size) for size in sizes), strict=True)
+        return _Rows(points, given=given)
+    if dataset.classes is None:
+        train, held_out = (dataset.draw(rng, size) for size in sizes)
+        return _Rows((train, held_out))
+    return _Rows(*zip(*(dataset.classes.draw(rng, size) for size in sizes), strict=True))
+
+
+def _data_near(config: Config, part: GivenPart) -> Data:
+    """Of a file, the rows of both sides that are near; else all points to train on, and draws of the part."""
+    data = draw_data(config, part.of)
+    if part.of.points is None:
+        rng = np.random.default_rng((config.seed, 1))
+        return Data(data.train, np.asarray(part.of.standard.to_model(part.draw(rng, _HELD_OUT)), np.float32))
+    kept = Data(data.train[part.holds(data.train_given)], data.held_out[part.holds(data.held_out_given)])
+    if not (len(kept.train) and len(kept.held_out)):
+        side = "training" if len(kept.held_out) else "held-out"
+        raise UsageError(f"none of the {side} rows has {part.told}, or is near it")
+    return kept
 
 
 def _data_with_label(data: Data, part: Part) -> Data:
@@ -324,20 +362,38 @@ def title_of_data(dataset: str) -> str:
 
 
 def conditions_of(config: Config, dataset: Dataset) -> Conditions | None:
-    """The conditions that a network of this Config is trained with: the labels of the data, if it is conditional.
+    """The conditions that a network of this Config is trained with: what the data have, if it is conditional.
 
-    Raises UsageError for data without labels, or whose labels tell nothing of the points.
+    Raises UsageError for data without labels, given columns or words.
     """
     if not config.conditional:
         return None
-    if (labels := labels_of(dataset)) is not None:
-        return labels
+    if (told := told_of(config, dataset)) is not None:
+        return told
     if dataset.points is None:
         raise UsageError(
             f"{config.dataset} has no labels to be conditional on; `diffuse list dataset` says which sets have"
         )
-    again = f"--dataset {config.dataset},label=…"
-    raise UsageError(f"{title_of_data(config.dataset)} has no labels; say which of its columns are: {again}")
+    again = [f"--dataset {config.dataset},{option}=…" for option in ("label", "given")]
+    raise UsageError(
+        f"{title_of_data(config.dataset)} has no labels and no given columns; say which of its columns are: "
+        f"{again[0]} or {again[1]}"
+    )
+
+
+def told_of(config: Config, dataset: Dataset) -> Conditions | None:
+    """What a model of a dataset can be told: its labels, given columns or words; None where it has none of them."""
+    given = dataset.given
+    if given is None:
+        return labels_of(dataset)
+    if given.places:
+        return Conditions(given.names, kind="words", places=given.places)
+    drawn = _draw_rows(config, dataset).given
+    if drawn is None:
+        raise ValueError("a dataset with given columns draws them")
+    ends = (end(drawn[0], axis=0).tolist() for end in (np.min, np.max))
+    columns = zip(given.standard.mean.tolist(), given.standard.scale.tolist(), *ends, strict=True)
+    return Conditions(given.names, kind="columns", columns=tuple(GivenColumn(*column) for column in columns))
 
 
 def labels_of(dataset: Dataset) -> Conditions | None:
@@ -380,8 +436,7 @@ def build_experiment(
     loss = catalog.build("loss", config.loss, process, trust=trust)
     learns_schedule = process.schedule.with_curve is not None
     _check_loss(config, loss, learns_schedule=learns_schedule)
-    labels = 0 if conditions is None else len(conditions.names)
-    new = lambda: _network(config, dim, labels, jax.random.key(0), learns_schedule=learns_schedule)  # noqa: E731
+    new = lambda: _network(config, dim, conditions, jax.random.key(0), learns_schedule=learns_schedule)  # noqa: E731
     return Experiment(
         config=config,
         process=process,
@@ -425,7 +480,9 @@ def _check_loss(config: Config, loss: Loss, *, learns_schedule: bool) -> None:
         )
 
 
-def _network(config: Config, dim: int, labels: int, key: PRNGKeyArray, *, learns_schedule: bool) -> MLP:
+def _network(
+    config: Config, dim: int, conditions: Conditions | None, key: PRNGKeyArray, *, learns_schedule: bool
+) -> MLP:
     """The network of a Config, newly initialised; its `course` is the curve of a learned schedule."""
     network = MLP(
         dim,
@@ -433,7 +490,7 @@ def _network(config: Config, dim: int, labels: int, key: PRNGKeyArray, *, learns
         depth=config.depth,
         outputs=2 if config.variance == "learned" else 1,
         time=config.noise_conditioning,
-        labels=labels,
+        conditions=conditions,
         rngs=nnx.Rngs(params=key),
     )
     if learns_schedule:
@@ -448,7 +505,5 @@ def _width(config: Config, dim: int) -> int:
 
 def initial_weights(experiment: Experiment, key: PRNGKeyArray) -> Weights:
     """Newly drawn weights for the structure of an experiment."""
-    conditions = experiment.conditions
-    labels = 0 if conditions is None else len(conditions.names)
-    network = _network(experiment.config, experiment.dim, labels, key, learns_schedule=experiment.learns_schedule)
-    return split(network)[1]
+    config, dim, conditions = experiment.config, experiment.dim, experiment.conditions
+    return split(_network(config, dim, conditions, key, learns_schedule=experiment.learns_schedule))[1]
