@@ -62,7 +62,7 @@ def train(settings: Config) -> Trained:
     dataset = build.build_dataset(settings)
     settings = build.fill_in_settings(settings, dataset)
     made, data = build.build_experiment(settings, dataset.dim), build.draw_data(settings, dataset)
-    updates = loop.fit(made, loop.initial_state(made), data.train, total=settings.steps)
+    updates = loop.fit(made, loop.initial_state(made), loop.Points(data.train), total=settings.steps)
     next(updates)
     clocks = time.perf_counter(), time.process_time()
     *_, last = updates

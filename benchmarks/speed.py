@@ -59,7 +59,7 @@ def steps_per_second():
     from diffuse_cli.models import build
     from diffuse_cli.training import loop
 
-    points = jax.random.normal(jax.random.key(0), (1 << 17, 2))
+    points = loop.Points(jax.random.normal(jax.random.key(0), (1 << 17, 2)))
     chunks, states, rates = {}, {}, {size: [] for size in SIZES}
     for width, batch in SIZES:
         made = build.build_experiment(config.make({"width": width, "depth": 3, "batch_size": batch}), 2)

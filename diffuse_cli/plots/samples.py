@@ -41,8 +41,9 @@ def samples_figure(
     model [n, d], data [m, d]. In one dimension both histograms share one panel, and `exact` (x [k], p [k]) adds the
     exact density of the data as a line. Otherwise there are two panels, with the same number of points, that of the
     smaller cloud, and one opacity, so that their densities can be compared by eye. Data of more than 3 columns are
-    projected on their first two principal axes. labels: the names of the labels of the data [m] and of
-    those that the samples [n] were told, which colour both panels, with a legend, in up to three dimensions. view: "points", or "curves" where a sample is a function on [0, 1].
+    projected on their first two principal axes. labels: the names of the labels of the data [m] and of those that the
+    samples [n] were told, which colour both panels, with a legend, where there are two panels. view: "points", or
+    "curves" where a sample is a function on [0, 1].
 
     Raises UsageError where shapes do not agree or `width` is too small, DiffuseError where no point is finite.
     """

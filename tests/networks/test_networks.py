@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from diffuse_cli import config
+from diffuse_cli.diffusion.conditions import Conditions
 from diffuse_cli.diffusion.process import Process, variance_exploding
 from diffuse_cli.models import build
 from diffuse_cli.networks.denoiser import answer, predictor
@@ -82,3 +83,53 @@ def test_other_weights_of_one_structure_compile_nothing():
     other = jax.tree.map(lambda w: 2 * w, weights)
     run_steps(predictor(made.structure, other, made.parameterization), sampler, levels, x, jax.random.key(0))
     assert scan._cache_size() == before
+
+
+LABELS = Conditions(("a", "b", "c"), (0.2, 0.3, 0.5))
+
+
+def told(**settings):
+    made = build.build_experiment(
+        config.make({"width": 16, "depth": 2, "conditional": True, **settings}), 2, conditions=LABELS
+    )
+    return made, build.initial_weights(made, jax.random.key(0))
+
+
+def test_an_unconditional_network_has_nothing_of_a_conditional_one():
+    _, weights = built()
+    assert set(weights) == {"first", "hidden", "last"}
+    _, with_labels = told()
+    assert set(with_labels) - set(weights) == {"label"}
+    assert with_labels["label"]["vectors"].shape == (4, 16)
+    for layer in weights:  # the weights of both are drawn alike
+        jax.tree.map(lambda w, plain: np.testing.assert_array_equal(w + 0.1, plain), with_labels[layer], weights[layer])
+
+
+def test_a_label_counts_as_much_as_it_has_been_learned_to():
+    """Before training no label changes anything; then each has its own answer, and no label is one of its own."""
+    made, weights = told()
+    weights = {**weights, "last": jax.tree.map(lambda w: w + 0.1, weights["last"])}
+    x, level = jax.random.normal(jax.random.key(1), (4, 2)), made.process.level(0.4)
+    learned = {**weights, "label": {"vectors": jax.random.normal(jax.random.key(2), (4, 16))}}
+    rows = np.array([0, 1, 2, -1], np.int32)
+    plain, before, after, each = jax.jit(
+        lambda: (
+            answer(made.structure, weights)(x, level),
+            answer(made.structure, weights, rows)(x, level),
+            answer(made.structure, learned, rows)(x, level),
+            [answer(made.structure, learned, jnp.int32(label))(x, level) for label in rows]
+            + [answer(made.structure, learned)(x, level)],
+        )
+    )()
+    np.testing.assert_array_equal(before, plain)
+    np.testing.assert_allclose(after, [each[row][row] for row in range(4)], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(each[3], each[4], rtol=1e-6)
+    assert min(np.abs(one - other).min() for i, one in enumerate(each[:4]) for other in each[:i]) > 1e-4
+
+
+def test_labels_of_other_rows_are_refused():
+    """One point alone would broadcast against the labels of all, and its first row would be taken for it."""
+    made, weights = told()
+    ask = answer(made.structure, weights, np.zeros(3, np.int32))
+    with pytest.raises(ValueError, match="3 conditions for 1 points"):
+        ask(jnp.ones((1, 2)), made.process.level(0.4))

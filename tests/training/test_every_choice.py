@@ -62,7 +62,8 @@ def test_every_entry_is_learned_with(kind):
 def test_every_choice_learns(settings):
     made = built(**settings)
     dataset = build.build_dataset(made.config)
-    points = jnp.asarray(dataset.standard.to_model(dataset.draw(np.random.default_rng(0), 2000)), jnp.float32)
+    drawn = dataset.standard.to_model(dataset.draw(np.random.default_rng(0), 2000))
+    points = loop.Points(jnp.asarray(drawn, jnp.float32))
     judge, state = loop.held_out_function(made, points), loop.initial_state(made)
     before = float(judge(state.weights).mean())
     for progress in loop.fit(made, state, points, total=100):

@@ -22,7 +22,7 @@ def trained():
     made = build.build_experiment(config.make({"width": 32, "depth": 2, "batch_size": 256, "ema": 0.9, **settings}), 2)
     x0 = jnp.asarray(np.random.default_rng(0).multivariate_normal([0, 0], COVARIANCE, 4000), jnp.float32)
     state = loop.initial_state(made)
-    for progress in loop.fit(made, state, x0, total=1000):
+    for progress in loop.fit(made, state, loop.Points(x0), total=1000):
         state = progress.state
     return made, build.with_learned_schedule(made, state.average)
 

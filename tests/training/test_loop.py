@@ -7,8 +7,9 @@ import pytest
 
 from diffuse_cli import config
 from diffuse_cli.diffusion import exact
+from diffuse_cli.diffusion.conditions import Conditions
 from diffuse_cli.models import build
-from diffuse_cli.networks.denoiser import predictor
+from diffuse_cli.networks.denoiser import conditional_predictor, predictor
 from diffuse_cli.training import loop, optimiser
 
 
@@ -19,7 +20,7 @@ def built(dim=2, **settings):
 
 
 def points(n=500, dim=2):
-    return np.random.default_rng(5).standard_normal((n, dim)).astype(np.float32)
+    return loop.Points(np.random.default_rng(5).standard_normal((n, dim)).astype(np.float32))
 
 
 def train(made, total=None, state=None, **extra):
@@ -127,7 +128,7 @@ def test_it_learns_the_exact_denoiser_of_a_gaussian(prediction):
     data, noise = np.float32(np.random.default_rng(1).standard_normal((2, 20_000, 2)))
     data = data @ np.float32(np.linalg.cholesky(covariance)).T
     made = built(width=32, steps=1500, batch_size=128, prediction=prediction)
-    *_, last = loop.fit(made, loop.initial_state(made), data, total=1500)
+    *_, last = loop.fit(made, loop.initial_state(made), loop.Points(data), total=1500)
     predict = predictor(made.structure, last.state.average, made.parameterization)
     truth = exact.denoiser(exact.gaussian(np.zeros(2), covariance))
 
@@ -151,7 +152,7 @@ def test_held_out_noise_is_always_the_same():
 def test_each_held_out_row_meets_as_many_noises(rows):
     """The mean of the rows is the loss of the batch, however few they are."""
     made = built()
-    average, some = loop.initial_state(made).average, points()[:rows]
+    average, some = loop.initial_state(made).average, points(rows)
     losses = loop.held_out_function(made, some)(average)
     assert losses.shape == (rows,)
 
@@ -171,16 +172,43 @@ def test_the_irreducible_loss_of_a_gaussian():
     """For x0 ~ N(0, I), the posterior of v given x has unit variance at every level; of eps it is alpha^2's mean."""
     data, law = np.float32(np.random.default_rng(0).standard_normal((4096, 2))), exact.gaussian(np.zeros(2), np.eye(2))
     by_v, by_eps = (built(prediction=name, levels="continuous", schedule="linear") for name in ("v", "eps"))
-    assert loop.irreducible_loss(by_v, data, law).result()[0] == pytest.approx(1, abs=0.03)
+    assert loop.irreducible_loss(by_v, loop.Points(data), law).result()[0] == pytest.approx(1, abs=0.03)
     alpha_bar = by_eps.process.level(jnp.linspace(0.001, 1, 10_001)).alpha ** 2
-    assert loop.irreducible_loss(by_eps, data, law).result()[0] == pytest.approx(float(alpha_bar.mean()), abs=0.02)
+    assert loop.irreducible_loss(by_eps, loop.Points(data), law).result()[0] == pytest.approx(
+        float(alpha_bar.mean()), abs=0.02
+    )
 
 
 def test_nothing_is_below_the_irreducible_loss_on_its_own_noise():
     made = built()
     spread = np.array([0.3, 1.3], np.float32)
-    data = spread[None] * np.float32(np.random.default_rng(0).standard_normal((4096, 2)))
+    data = loop.Points(spread[None] * np.float32(np.random.default_rng(0).standard_normal((4096, 2))))
     law = exact.gaussian(np.zeros(2), np.diag(spread**2))
     loss = float(loop.held_out_function(made, data)(loop.initial_state(made).average).mean())
     least, chance = loop.irreducible_loss(made, data, law).result()
     assert loss - chance > least
+
+
+def test_it_learns_what_a_label_says_and_what_is_known_without_one():
+    """Points −1 and 1 with their labels: at high noise x0 is the label's point, and without one tanh of what x tells.
+    With the labels as conditions the least loss is that of their laws."""
+    conditions = Conditions(("left", "right"), (0.5, 0.5))
+    settings = {"width": 16, "depth": 2, "batch_size": 64, "lr": 0.01, "conditional": True, "label_dropout": 0.5}
+    made = build.build_experiment(config.make(settings), 1, conditions=conditions)
+    labels = np.arange(512, dtype=np.int32) % 2
+    data = loop.Points(np.float32(2 * labels[:, None] - 1), labels)
+    *_, last = loop.fit(made, loop.initial_state(made), data, total=500)
+    given = conditional_predictor(made.structure, last.state.average, made.parameterization)
+    left, right, none = jax.jit(
+        lambda x, level: [given(np.array(label, np.int32))(x, level).x0[:, 0] for label in (0, 1, -1)]
+    )(x := jnp.linspace(-1.0, 1.0, 5)[:, None], level := made.process.at(jnp.float32(-1.0)))
+    np.testing.assert_allclose([left[:3], right[2:]], [[-1] * 3, [1] * 3], atol=0.25)  # where there are such points
+    np.testing.assert_allclose(none, np.tanh(x[:, 0] * level.alpha / level.sigma**2), atol=0.25)
+    laws = [exact.gaussian(np.array([side]), np.zeros((1, 1))) for side in (-1.0, 1.0)]
+    least = [
+        loop.irreducible_loss(made, data, exact.mixture(np.array([[-1.0], [1.0]]), 0.0), laws).result()[0],
+        loop.irreducible_loss(made, data._replace(labels=None), exact.mixture(np.array([[-1.0], [1.0]]), 0.0)).result()[
+            0
+        ],
+    ]
+    assert least[0] == pytest.approx(least[1] / 2, rel=0.05)  # half of the labels are left out, the rest know it all
