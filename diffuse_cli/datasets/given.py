@@ -1,5 +1,6 @@
 """What is given with the points of a law p(x | c), values of columns or words, and the part of a dataset at one."""
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,6 +11,8 @@ from diffuse_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from diffuse_cli.diffusion.exact import Law
+
+_log = logging.getLogger(__name__)
 
 _NEAR, _FEWEST = 20, 50  # one of so many rows of a file is near a value, but so many of them at least
 
@@ -63,6 +66,8 @@ class GivenPart(NamedTuple):
     def holds(self, rows: np.ndarray) -> np.ndarray:
         """Which of these rows [n, c], as conditions, are near."""
         given = self.of.given
+        if given is None:
+            raise UsageError("nothing is given with these points")
         near: np.ndarray = _distance(rows, given.to_model(self.row)) <= (self.distance or 0.0)
         return near
 
@@ -95,6 +100,8 @@ def with_given(dataset: Dataset, row: np.ndarray, told: str) -> Dataset:
         apart = _distance(rows, given.to_model(row))
         distance = float(np.sort(apart)[min(len(apart), max(_FEWEST, len(apart) // _NEAR)) - 1])
         points = near = whole[apart <= distance]
+        if distance:
+            _log.warning(f"no rows have exactly {told}; the data beside it are the {len(near):,} rows nearest to it")
 
         def draw(rng: np.random.Generator, n: int) -> np.ndarray:
             return near[rng.integers(len(near), size=n)]

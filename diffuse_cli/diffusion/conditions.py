@@ -64,8 +64,19 @@ class Conditions(NamedTuple):
         >>> Conditions(("t",), kind="columns", columns=(GivenColumn(10.0, 2.0, 5.0, 15.0),)).to_model(np.array([14.0]))
         array([2.], dtype=float32)
         """
+        mean, scale = self._constants()
+        condition: np.ndarray = ((values - mean) / scale).astype(np.float32)
+        return condition
+
+    def to_data(self, condition: Float[np.ndarray, "*n c"]) -> Float[np.ndarray, "*n c"]:
+        """The values of given columns that a condition is of, float64."""
+        mean, scale = self._constants()
+        values: np.ndarray = mean + scale * condition.astype(np.float64)
+        return values
+
+    def _constants(self) -> tuple[np.ndarray, np.ndarray]:
         mean, scale = (np.array([getattr(column, name) for column in self.columns]) for name in ("mean", "scale"))
-        return ((values - mean) / scale).astype(np.float32)
+        return mean, scale
 
     def rows(self, n: int) -> np.ndarray:
         """n labels, int32, in their true proportions: each comes share · n times, rounded so that the sum is n.

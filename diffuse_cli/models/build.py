@@ -252,8 +252,16 @@ def _draw_rows(config: Config, dataset: Dataset) -> _Rows:
     """The rows of a whole dataset."""
     if dataset.points is not None:
         sides = split_rows(config, dataset)
-        each = (dataset.points, dataset.labels, None if dataset.given is None else dataset.given.rows)
-        return _Rows(*(None if rows is None else (rows[sides.train], rows[sides.held_out]) for rows in each))
+
+        def sides_of(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            return rows[sides.train], rows[sides.held_out]
+
+        given = None if dataset.given is None else dataset.given.rows
+        return _Rows(
+            sides_of(dataset.points),
+            None if dataset.labels is None else sides_of(dataset.labels),
+            None if given is None else sides_of(given),
+        )
     rng = np.random.default_rng(config.seed)
     sizes = config.train_size or _TRAIN_SIZE, _HELD_OUT
     if dataset.given is not None:  # the same points as those of `draw`, as with classes
@@ -268,7 +276,7 @@ def _draw_rows(config: Config, dataset: Dataset) -> _Rows:
 def _data_near(config: Config, part: GivenPart) -> Data:
     """Of a file, the rows of both sides that are near; else all points to train on, and draws of the part."""
     data = draw_data(config, part.of)
-    if part.of.points is None:
+    if data.train_given is None or data.held_out_given is None or part.of.points is None:
         rng = np.random.default_rng((config.seed, 1))
         return Data(data.train, np.asarray(part.of.standard.to_model(part.draw(rng, _HELD_OUT)), np.float32))
     kept = Data(data.train[part.holds(data.train_given)], data.held_out[part.holds(data.held_out_given)])
@@ -308,6 +316,11 @@ def law_of(config: Config, dataset: Dataset) -> exact.Law:
     """
     if dataset.points is not None:
         return exact.mixture(draw_data(config, dataset).train, 0.0)
+    if dataset.exact is None and isinstance(dataset.part, GivenPart):
+        raise UsageError(
+            f"p(x | {dataset.part.told}) of {config.dataset} has no exact denoiser: its density is known, but not with "
+            "noise, since the prior cuts it off"
+        )
     if dataset.exact is None:
         raise UsageError(f"{config.dataset} has no density (Dataset.exact is None), so it has no exact denoiser")
     return dataset.exact()
@@ -386,11 +399,9 @@ def told_of(config: Config, dataset: Dataset) -> Conditions | None:
     given = dataset.given
     if given is None:
         return labels_of(dataset)
-    if given.places:
-        return Conditions(given.names, kind="words", places=given.places)
     drawn = _draw_rows(config, dataset).given
-    if drawn is None:
-        raise ValueError("a dataset with given columns draws them")
+    if given.standard is None or drawn is None:
+        return Conditions(given.names, kind="words", places=given.places)
     ends = (end(drawn[0], axis=0).tolist() for end in (np.min, np.max))
     columns = zip(given.standard.mean.tolist(), given.standard.scale.tolist(), *ends, strict=True)
     return Conditions(given.names, kind="columns", columns=tuple(GivenColumn(*column) for column in columns))

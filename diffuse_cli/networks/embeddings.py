@@ -53,11 +53,12 @@ class LabelEmbedding(nnx.Module):
 
     def __call__(self, label: Int[Array, " n"]) -> Float[Array, "n width"]:
         """The vectors of these labels; that of −1 is the last."""
-        return self.vectors[...][label]
+        vectors: Array = self.vectors[...][label]
+        return vectors
 
     def none(self) -> Int[Array, ""]:
         """The condition that is none."""
-        return jnp.int32(NO_LABEL)
+        return jnp.full((), NO_LABEL, jnp.int32)
 
 
 class ColumnEmbedding(nnx.Module):
@@ -84,7 +85,8 @@ class ColumnEmbedding(nnx.Module):
         """The vectors of these values."""
         absent = jnp.isnan(values).any(axis=-1, keepdims=True)
         features = self.features(jnp.where(absent, 0.0, values))  # before, since the gradient of what is NaN is NaN
-        return jnp.where(absent, self.absent[...], self.linear(features))
+        vectors: Array = jnp.where(absent, self.absent[...], self.linear(features))
+        return vectors
 
     def none(self) -> Float[Array, " count"]:
         """The condition that is none."""
@@ -112,7 +114,8 @@ class WordEmbedding(nnx.Module):
         """The vectors of these sentences."""
         said = (words != NO_LABEL)[..., None]
         total = jnp.sum(jnp.where(said, self.vectors[...][words], 0.0), axis=1)
-        return self.linear(jax.nn.silu(total))
+        vectors: Array = self.linear(jax.nn.silu(total))
+        return vectors
 
     def none(self) -> Int[Array, " places"]:
         """The condition that is none."""

@@ -54,16 +54,11 @@ class MLP(nnx.Module):
         self.first = nnx.Linear(inputs, width, rngs=rngs)
         self.hidden = nnx.List([nnx.Linear(width, width, rngs=rngs) for _ in range(depth - 1)])
         self.last = nnx.Linear(width, outputs * dim, kernel_init=nnx.initializers.zeros, rngs=rngs)
-        self.label = self.given = self.words = None
-        if conditions is None:
-            return
-        if conditions.kind == "label":
-            self.label = LabelEmbedding(len(conditions.names), width=width)
-        elif conditions.kind == "columns":
-            self.given = ColumnEmbedding(len(conditions.names), width=width, rngs=rngs)
-        else:
-            count, places = len(conditions.names), len(conditions.places)
-            self.words = WordEmbedding(count, places=places, width=width, rngs=rngs)
+        kind, count = (None, 0) if conditions is None else (conditions.kind, len(conditions.names))
+        places = 0 if conditions is None else len(conditions.places)
+        self.label = LabelEmbedding(count, width=width) if kind == "label" else None
+        self.given = ColumnEmbedding(count, width=width, rngs=rngs) if kind == "columns" else None
+        self.words = WordEmbedding(count, places=places, width=width, rngs=rngs) if kind == "words" else None
 
     @property
     def embedding(self) -> Embedding | None:
@@ -83,9 +78,9 @@ class MLP(nnx.Module):
             features.append(self.noise(bounded))
         h = self.first(jnp.concatenate(features, axis=-1))
         if (embedding := self.embedding) is not None:
-            told = embedding.none() if condition is None else condition
+            told = embedding.none() if condition is None else jnp.asarray(condition)
             if told.ndim == embedding.rank:
-                told = jnp.asarray(told)[None]
+                told = told[None]
             elif len(told) != len(x):
                 raise ValueError(f"{len(told)} conditions for {len(x)} points")
             h = h + embedding(told)

@@ -1,6 +1,7 @@
 """Which run, which model, which method: options that are handed over as objects that open what they name."""
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -56,8 +57,8 @@ class RunsOption(NamedTuple):
 
 
 class ModelOption(NamedTuple):
-    """What to draw from or to judge: `--run`, or `--exact` with `--dataset`, `--schedule` and `--timesteps`; and which
-    label it is told: `--label`."""
+    """What to draw from or to judge: `--run`, or `--exact` with `--dataset`, `--schedule` and `--timesteps`; and what
+    it is told: `--label`, `--given` or `--prompt`."""
 
     run: RunOption
     run_source: ParameterSource | None
@@ -65,16 +66,25 @@ class ModelOption(NamedTuple):
     exact: bool
     settings: Settings
     label: str | None = None
+    given: dict[str, float] | None = None
+    prompt: str | None = None
 
     def open(self) -> "Model":
-        """The Model, as `open_with_run` opens it, told the label of `--label`, or one for each sample with `all`.
+        """The Model, as `open_with_run` opens it, told what is asked; with `--label all` a label for each sample.
 
-        Raises UsageError for a label that it does not know, and like `open_with_run`.
+        Raises UsageError for what it cannot be told, and like `open_with_run`.
         """
         return self.told(self.open_with_run()[0])
 
     def told(self, model: "Model") -> "Model":
-        """The model, told the label of `--label`. Raises UsageError for a label that it does not know."""
+        """The model, told the label, the values or the sentence. Raises UsageError for what it cannot be told."""
+        asked = {"--label": self.label, "--given": self.given, "--prompt": self.prompt}
+        if len(flags := [flag for flag, value in asked.items() if value is not None]) > 1:
+            raise UsageError(f"{' and '.join(flags)} are for different models; give one of them")
+        if self.given is not None:
+            return model.with_given(self.given)
+        if self.prompt is not None:
+            return model.with_prompt(self.prompt)
         if self.label is None:
             return model
         return model.with_all_labels() if self.label == ALL else model.with_label(self.label)
@@ -145,7 +155,45 @@ class ModelOption(NamedTuple):
                 words += [f"--{name}", str(self.settings.given(name))]
             words += ["--trust"] if self.trust else []
         words += [] if self.label is None else ["--label", self.label]
+        words += [] if self.prompt is None else ["--prompt", self.prompt]
+        for column, value in (self.given or {}).items():
+            words += ["--given", f"{column}={value!r}".removesuffix(".0")]
         return words + (["--outputs", str(self.run.outputs)] if self.run.outputs != Path("outputs") else [])
+
+
+class _Values(click.ParamType[tuple[tuple[str, float], ...]]):
+    """COLUMN=VALUE,COLUMN=VALUE; a column with a comma or = in its name stands in double quotes."""
+
+    name = "COLUMN=VALUE,…"
+    _PART = re.compile(r'\s*(?:"(?P<quoted>(?:[^"]|"")*)"|(?P<plain>[^,="][^,=]*?))\s*=\s*(?P<value>[^,]*?)\s*(?:,|$)')
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[tuple[str, float], ...]:
+        """The columns and their values, in the order that they are given in."""
+        text, place = str(value), 0
+        pairs: list[tuple[str, float]] = []
+        while place < len(text) or not pairs:
+            part = self._PART.match(text, place)
+            if part is None:
+                self.fail(f"{text[place:]!r} is not COLUMN=VALUE, like temperature=20", param, ctx)
+            column = part["plain"] or part["quoted"].replace('""', '"')
+            try:
+                pairs.append((column, float(part["value"])))
+            except ValueError:
+                self.fail(f"{column}={part['value']}: {part['value']!r} is not a number", param, ctx)
+            place = part.end()
+        return tuple(pairs)
+
+
+def _once_each(given: tuple[tuple[tuple[str, float], ...], ...]) -> dict[str, float]:
+    """The values by column. Raises UsageError for a column that is given twice."""
+    pairs = [pair for each in given for pair in each]
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        twice = next(column for column, _ in pairs if sum(column == other for other, _ in pairs) > 1)
+        raise UsageError(f"--given {twice} is given twice")
+    return values
 
 
 class MethodOption(NamedTuple):
@@ -223,13 +271,22 @@ def several_runs(words: str) -> Decorator:
 
 
 def model_option(command: Command) -> Command:
-    """`--run` and `--outputs`, or `--exact` with `--dataset`, `--schedule` and `--timesteps`, `--label` and `--trust`:
-    what to draw from or to judge, handed over as `opener`, a ModelOption."""
+    """`--run` and `--outputs`, or `--exact` with `--dataset`, `--schedule` and `--timesteps`, `--label`,
+    `--given`, `--prompt` and `--trust`: what to draw from or to judge, handed over as `opener`, a ModelOption."""
 
     def gather(
-        run_name: str, outputs: Path, trust: bool, exact: bool, label: str | None, settings: Settings
+        run_name: str,
+        outputs: Path,
+        trust: bool,
+        exact: bool,
+        label: str | None,
+        given: tuple[tuple[tuple[str, float], ...], ...],
+        prompt: str | None,
+        settings: Settings,
     ) -> ModelOption:
-        return ModelOption(RunOption(run_name, outputs), source_of("run_name"), trust, exact, settings, label)
+        source = source_of("run_name")
+        values = _once_each(given) if given else None
+        return ModelOption(RunOption(run_name, outputs), source, trust, exact, settings, label, values, prompt)
 
     return grouped(
         "opener",
@@ -244,6 +301,13 @@ def model_option(command: Command) -> Command:
             "and timesteps of the environment are ignored.",
         ),
         label_option("What to tell a model that knows labels; all is each label, in their true proportions."),
+        option(
+            "--given",
+            type=_Values(),
+            multiple=True,
+            help="Values of the given columns, for a model that was trained with some, like temperature=20.",
+        ),
+        option("--prompt", metavar="TEXT", help='A sentence, for a model that knows words, like "the left moon".'),
         gathered(
             "settings",
             _MODEL,
