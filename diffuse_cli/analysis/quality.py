@@ -347,9 +347,8 @@ def evaluate_model(
     """
     if isinstance(dataset.part, GivenPart) and not dataset.part.exactly:
         raise UsageError(
-            f"no more than {len(np.asarray(dataset.points)):,} rows of {model.config.dataset} are near "
-            f"{dataset.part.told}, and none has exactly these values, so the truth there is not known; log p(x | c) of "
-            "held-out rows, each with its own values: diffuse likelihood"
+            f"no row of {build.title_of_data(model.config.dataset)} has exactly {dataset.part.told}, so what is true "
+            "there is not known; for log p(x | c) of held-out rows, each with its own values: diffuse likelihood"
         )
     chosen = {metric: catalog.build("metric", metric) for metric in metrics or catalog.CATALOG["metric"]}
     law = build.truth_of(dataset)

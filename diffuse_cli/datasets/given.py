@@ -101,7 +101,7 @@ def with_given(dataset: Dataset, row: np.ndarray, told: str) -> Dataset:
         distance = float(np.sort(apart)[min(len(apart), max(_FEWEST, len(apart) // _NEAR)) - 1])
         points = near = whole[apart <= distance]
         if distance:
-            _log.warning(f"no rows have exactly {told}; the data beside it are the {len(near):,} rows nearest to it")
+            _log.warning(f"no row has exactly {told}; the data beside it are the {len(near):,} rows nearest to it")
 
         def draw(rng: np.random.Generator, n: int) -> np.ndarray:
             return near[rng.integers(len(near), size=n)]

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from diffuse_cli.datasets.files.columns import given_places, without_given
+from diffuse_cli.datasets.files.columns import given_note, given_places, without_given
 from diffuse_cli.datasets.files.options import ReadOptions
 from diffuse_cli.datasets.files.table import MOST_NUMBERS, Table, check_shape, choose_columns
 from diffuse_cli.errors import DiffuseError, UsageError, unknown
@@ -53,7 +53,7 @@ def read_array(path: Path, source: str, options: ReadOptions) -> Table:
     with np.errstate(over="ignore"):  # numbers too large for float64 become infinite, and are refused later
         points = array[:, chosen].astype(np.float64)
     epsilon = float(np.finfo(array.dtype).eps) if array.dtype.kind == "f" else 0.0
-    return Table(points, source, chosen, width, epsilon=epsilon, given=len(given))
+    return Table(points, source, chosen, width, notes=given_note(given, None), epsilon=epsilon, given=len(given))
 
 
 def _read_archive(stream: BinaryIO, source: str, key: str | None) -> tuple[np.ndarray, str]:

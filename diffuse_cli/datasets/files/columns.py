@@ -37,8 +37,7 @@ def pick(layout: Layout, options: ReadOptions) -> Chosen:
     given = given_places(options, layout.names, layout.width, layout.source)
     if label in given:
         raise UsageError(f"{layout.source}: {describe_column(label, layout.names)} cannot be label and given")
-    if given:
-        layout.notes.append(f"{listed([describe_column(index, layout.names) for index in given])} given")
+    layout.notes.extend(given_note(given, layout.names))
     coordinates = _coordinates(layout, options, label, given)
     return Chosen([*coordinates, *given], label, len(given))
 
@@ -56,6 +55,11 @@ def given_places(options: ReadOptions, names: list[str] | None, width: int, sour
     if len(given) == width:
         raise UsageError(f"{source}: given={options.given} is all of its columns; no coordinates are left")
     return given
+
+
+def given_note(given: list[int], names: list[str] | None) -> tuple[str, ...]:
+    """What to say of given columns, if there are any."""
+    return (f"{listed([describe_column(index, names) for index in given])} given",) if given else ()
 
 
 def without_given(chosen: list[int], given: list[int], names: list[str] | None, source: str) -> list[int]:
