@@ -238,4 +238,5 @@ def scaled(dataset: Dataset, by: float, shift: np.ndarray | float = 0.0) -> Data
         standard=Standardiser(moved(dataset.standard.mean), by * dataset.standard.scale),
         points=None if dataset.points is None else moved(dataset.points),
         classes=dataset.classes and dataset.classes._replace(draw=draw_labelled),
+        given=dataset.given and dataset.given.scaled(by, shift),
     )

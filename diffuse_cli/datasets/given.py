@@ -44,6 +44,21 @@ class Given(NamedTuple):
         """Rows [..., c] as conditions of a network: float32 in model space, or the numbers of words, int32."""
         return rows.astype(np.int32) if self.standard is None else self.standard.to_model(rows).astype(np.float32)
 
+    def scaled(self, by: float, shift: np.ndarray | float = 0.0) -> "Given":
+        """The same given with points shift + by · x."""
+        draw, draw_at, log_density = self.draw, self.draw_at, self.log_density
+
+        def moved(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
+            points, rows = draw(rng, n)
+            return shift + by * points, rows
+
+        return self._replace(
+            draw=moved,
+            draw_at=draw_at and (lambda rng, n, row: shift + by * draw_at(rng, n, row)),
+            log_density=log_density
+            and (lambda points, rows: log_density((points - shift) / by, rows) - points.shape[1] * np.log(by)),
+        )
+
 
 class GivenPart(NamedTuple):
     """Which part of a dataset another one is: the points of the whole, `of`, at a row [c]; told: the row in words.

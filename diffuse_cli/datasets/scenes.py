@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from diffuse_cli.datasets.dataset import Dataset, Standardiser, standardise
+from diffuse_cli.datasets.dataset import Dataset, Scale, Standardiser, scaled, standardise
 from diffuse_cli.datasets.given import Given
 from diffuse_cli.datasets.noisy_curve import Curve, Noise, close_nodes
-from diffuse_cli.diffusion.conditions import NO_LABEL
 
 if TYPE_CHECKING:
     from diffuse_cli.diffusion.exact import Law
@@ -42,19 +41,20 @@ def _line(u: np.ndarray) -> np.ndarray:
 _SHAPES: dict[str, Curve] = {"moon": _moon, "ring": _ring, "square": _square, "line": _line}
 _WORDS = (*_PLACES, *_SIZES, *_SHAPES)
 _COUNTS = (len(_PLACES), len(_SIZES), len(_SHAPES))
+_UNSAID = -1
 _STARTS = np.cumsum([0, *_COUNTS[:-1]])
-_NO_WORDS = np.full(3, NO_LABEL)
+_NO_WORDS = np.full(3, _UNSAID)
 _NAMES = tuple(_SHAPES)
 _PIECES = {"square": 4}  # between corners, where an outline is smooth
 
 
-def scenes(*, noise: Noise = 0.1) -> Dataset:
+def scenes(*, noise: Noise = 0.1, scale: Scale = 1.0) -> Dataset:
     """A shape, small or big, at a place: moon, ring, square or line; left, right, top or bottom.
 
     All 32 are as likely. A point is centre + size · c(u) + noise ξ, c(u) on the outline of the shape, u ~ U[0, 1], ξ ~
     N(0, I). The three words of its place, size and shape are given with it. A sentence says some of them: the law of
     the points of which it is true, p(x | words), is the mixture of all scenes with these words, in equal shares, since
-    training says each word as often whatever the scene (`diffusion.conditions.drop`). Draws are [n, 2].
+    training says each word as often whatever the scene (`diffusion.conditions.drop`). Draws are [n, 2], times `scale`.
 
     >>> points, words = scenes().given.draw(np.random.default_rng(0), 1000)
     >>> bool((points[words[:, 0] == 0][:, 0] < 0).all())  # word 0 is left
@@ -86,9 +86,10 @@ def scenes(*, noise: Noise = 0.1) -> Dataset:
         draw_at=lambda rng, n, words: draw_of(rng, n, words)[0],
         places=_COUNTS,
     )
-    return Dataset(
+    whole = Dataset(
         lambda rng, n: draw_of(rng, n, _NO_WORDS)[0], 2, standard, exact=lambda: law_of(_NO_WORDS), given=given
-    )  # fmt: skip
+    )
+    return scaled(whole, scale)
 
 
 class _Nodes(NamedTuple):
@@ -103,7 +104,7 @@ def _true_of(words: np.ndarray) -> list[tuple[int, ...]]:
     return [
         scene
         for scene in np.ndindex(*_COUNTS)
-        if all(word in (NO_LABEL, number + start) for word, number, start in zip(words, scene, _STARTS, strict=True))
+        if all(word in (_UNSAID, number + start) for word, number, start in zip(words, scene, _STARTS, strict=True))
     ]
 
 

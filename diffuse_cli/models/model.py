@@ -327,7 +327,7 @@ def _exact_at(config: Config, dataset: Dataset, condition: Condition, *, varianc
     row = np.asarray(condition) if standard is None else standard.to_data(np.asarray(condition, np.float64))
     if row.ndim > 1:
         raise UsageError(f"an exact denoiser of {config.dataset} is told one row for all points")
-    law = build.law_of(config, with_given(dataset, row, "what is given"))
+    law = build.law_of(config, with_given(dataset, row, "these values"))
     return jax.tree_util.Partial(exact.denoiser(law, variance=variance))
 
 

@@ -252,8 +252,8 @@ def _read(text: str, model: "Model") -> _Judged:
     points, rows = read_points(options)
     if columns is not None and rows.shape[1] != len(columns.names):
         raise UsageError(
-            f"--points {text}: {name} is told {len(columns.names)} given columns, {', '.join(columns.names)}, and not "
-            f"{rows.shape[1]}"
+            f"--points {text}: {name} is told {len(columns.names)} given column{'s' * (len(columns.names) > 1)}, "
+            f"{', '.join(columns.names)}, and not {rows.shape[1]}"
         )
     if points.shape[1] != dim:
         choose = ""
