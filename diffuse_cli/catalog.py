@@ -74,6 +74,11 @@ CATALOG: dict[str, dict[str, Entry]] = {
         "image": Entry(
             "diffuse_cli.datasets.image:image", "the dark of a picture as a density: image:photo.png", "path"
         ),
+        "two_moons": Entry(
+            "diffuse_cli.datasets.two_moons:two_moons",
+            "parameters given a simulation; their posterior is two crescents",
+        ),
+        "scenes": Entry("diffuse_cli.datasets.scenes:scenes", "shapes at places, with words for each", "noise"),
         "file": Entry(
             "diffuse_cli.datasets.files.points:file", "your own points: file:points.csv, .npy, .npz, .xlsx, …", "path"
         ),

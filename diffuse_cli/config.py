@@ -58,11 +58,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     prediction: Annotated[str, Meta(description="What the network regresses on.")] = "v"
     conditional: Annotated[
-        bool, Meta(description="Tell the network the label of each point: samples can then be of one label.")
+        bool,
+        Meta(description="Tell the network the label of each point, or what else is given: samples can be of one."),
     ] = False
     label_dropout: Annotated[
         Annotated[float, Meta(ge=0, lt=1)],
-        Meta(description="How often a label is left out, so that the network is unconditional too, for guidance."),
+        Meta(
+            description="How often what is given is left out, so that the network is unconditional too, for guidance."
+        ),
     ] = 0.1
     variance: Annotated[
         Literal["fixed", "learned"],

@@ -8,7 +8,8 @@ from diffuse_cli import catalog
 from diffuse_cli.analysis.digits import with_spread
 from diffuse_cli.analysis.quality import floor_of
 from diffuse_cli.analysis.schedule_check import Estimate
-from diffuse_cli.datasets.dataset import Dataset, with_label
+from diffuse_cli.datasets.dataset import Dataset, Part, with_label
+from diffuse_cli.datasets.given import with_given
 from diffuse_cli.diffusion.grid_law import HistogramKL
 from diffuse_cli.metrics.noise_floors import Score
 from diffuse_cli.models.draw import Drawn
@@ -77,7 +78,8 @@ def guidance_quality(
     from_label: dict[str, Score] = {}
     if grid is not None and dataset.part is not None:  # otherwise they are the model's data themselves
         metrics = {name: catalog.build("metric", name) for name in _FROM_LABEL}
-        whole = with_label(dataset.part.of, dataset.part.label)
+        part = dataset.part
+        whole = with_label(part.of, part.label) if isinstance(part, Part) else with_given(part.of, part.row, part.told)
         from_label = floor_of(model, whole, metrics, n, seed, repeats).scores(samples)
     return GuidanceQuality(kl, from_label, _fate(drawn, dataset.log_z and dataset.log_z()))
 

@@ -9,6 +9,7 @@ import numpy as np
 from diffuse_cli import catalog
 from diffuse_cli.analysis.excess_loss import ExcessLoss, excess_loss
 from diffuse_cli.datasets.dataset import Dataset
+from diffuse_cli.datasets.given import GivenPart
 from diffuse_cli.diffusion import exact
 from diffuse_cli.diffusion.bound import VARIANCES, bound_terms
 from diffuse_cli.diffusion.denoisers import Predict
@@ -18,6 +19,7 @@ from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.metrics.base import Metric
 from diffuse_cli.metrics.memorisation import Memorisation, memorisation
 from diffuse_cli.metrics.noise_floors import Floor, Score, fresh_floor, split_floor, split_size
+from diffuse_cli.models.build import title_of_data
 from diffuse_cli.models.data import draw_data, truth_of
 from diffuse_cli.models.draw import Drawn, Method, draw_samples
 from diffuse_cli.models.model import Model
@@ -129,24 +131,77 @@ def held_out(model: Model, dataset: Dataset, n: int, seed: int) -> np.ndarray:
     """Data [n, d] in model space that no training has seen: fresh draws, or as many rows of a file as were held out."""
     if dataset.points is not None:
         return np.asarray(draw_data(model.config, dataset).held_out, np.float64)[:n]
-    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2,)))  # shares nothing with the training set's
-    return model.standard.to_model(dataset.draw(rng, n))
+    return model.standard.to_model(dataset.draw(_fresh(seed), n))
+
+
+class HeldOut(NamedTuple):
+    """Points [n, d] in model space that no training has seen, and what is given with each.
+
+    condition: [n, c], as a network takes it. log_p: [n], their true log-density given it, nats, data units; None where
+    it is not known.
+    """
+
+    x0: np.ndarray
+    condition: np.ndarray
+    log_p: np.ndarray | None
+
+
+def held_out_given(model: Model, dataset: Dataset, n: int, seed: int) -> HeldOut:
+    """Data that no training has seen, each with its own row of what is given: draws, or rows of a file held out.
+
+    Raises UsageError where nothing is given with the data.
+    """
+    given = dataset.given
+    if given is None:
+        raise UsageError(f"nothing is given with the data of {model.name}")
+    if dataset.points is not None:
+        data = draw_data(model.config, dataset)
+        return HeldOut(np.asarray(data.held_out, np.float64)[:n], np.asarray(data.held_out_given)[:n], None)
+    points, rows = given.draw(_fresh(seed), n)
+    truth = None if given.log_density is None else given.log_density(points, rows)
+    return HeldOut(model.standard.to_model(points), given.to_model(rows), truth)
+
+
+def _fresh(seed: int) -> np.random.Generator:
+    """Draws that share nothing with the training set's."""
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2,)))
+
+
+def true_log_p(dataset: Dataset, model: Model, x0: np.ndarray) -> np.ndarray | None:
+    """log p [n] of x0 [n, d], model space, in nats and data units, where it is known at one row of what is given."""
+    part = dataset.part
+    if not isinstance(part, GivenPart) or part.of.given is None or part.of.given.log_density is None:
+        return None
+    return part.of.given.log_density(model.standard.to_data(x0), np.tile(part.row, (len(x0), 1)))
 
 
 def negative_log_likelihood(
-    model: Model, law: exact.Law | None, x0: np.ndarray, solver: Solver = DEFAULT_SOLVER
+    model: Model,
+    law: exact.Law | None,
+    x0: np.ndarray,
+    solver: Solver = DEFAULT_SOLVER,
+    *,
+    condition: np.ndarray | None = None,
+    true: np.ndarray | None = None,
 ) -> Solved:
     """log p of x0 [n, d], model space, and their Nll; `law`: the law from which they were drawn, or None if unknown.
 
     The gap is the mean of log p − log p_model over the same points, in which most of the sampling error cancels; the
     value is the exact entropy plus this gap.
+
+    condition: [n, c], what is given with each point; the likelihoods are then log p(x0 | condition). true: [n], log p
+    in nats and data units, where it is known without a law; the entropy is then the mean over the points.
     """
     options = {"tolerance": solver.tolerance, "max_steps": solver.max_steps, "probes": solver.probes}
-    solved = log_likelihood(model.predict, model.process, x0, key=jax.random.key(solver.seed), **options)
+    key = jax.random.key(solver.seed)
+    solved = log_likelihood(model.predict, model.process, x0, key=key, condition=condition, **options)
     n, volume = len(x0), _log_volume(model)
     log_p = np.asarray(solved.log_p, np.float64) - volume
     if solved.failed:
         judged = Nll(None, None, None, None, n, solved.failed)
+    elif law is None and true is not None:
+        entropy, gap = -float(true.mean()), float((true - log_p).mean())
+        judged = Nll(entropy + gap, entropy, gap, _stderr(true - log_p), n, 0)
     elif (model_space_entropy := _entropy(law, model)) is None:
         judged = Nll(-float(log_p.mean()), None, None, _stderr(log_p), n, 0)
     else:
@@ -173,24 +228,31 @@ def over_labels(nlls: Sequence[Nll], shares: Sequence[float]) -> Nll:
     return Nll(mean("value"), mean("entropy"), mean("gap"), stderr, n, failed)
 
 
-def variational_bounds(model: Model, x0: np.ndarray, seed: int) -> dict[str, Bound]:
+def variational_bounds(
+    model: Model, x0: np.ndarray, seed: int, *, condition: np.ndarray | None = None
+) -> dict[str, Bound]:
     """The bound at x0 [n, d], model space, for each variance that the chain of this model can have.
+
+    condition: [n, c], what is given with each point.
 
     Raises UsageError for a model that is not a denoiser and has no chain.
     """
     if model.kind != "denoiser":
         raise UsageError(f"{model.name} has learned the velocity of a flow, and no chain that a bound could be of")
     variances = [name for name in VARIANCES if name != "learned" or model.predict_with_variance is not None]
-    return {variance: _bound(model, variance, x0, seed) for variance in variances}
+    return {variance: _bound(model, variance, x0, seed, condition) for variance in variances}
 
 
-def _bound(model: Model, variance: str, x0: np.ndarray, seed: int) -> Bound:
+def _bound(model: Model, variance: str, x0: np.ndarray, seed: int, condition: np.ndarray | None) -> Bound:
     predict = model.predict_with_variance if variance == "learned" else model.predict
+    given = model.given_with_variance if variance == "learned" else model.given
     volume = _log_volume(model)  # only the reconstruction is a density
     prior, steps, value = 0.0, np.zeros(model.process.timesteps), []
     for number, first in enumerate(range(0, len(x0), _BOUNDED)):
         rows = np.asarray(x0[first : first + _BOUNDED], np.float32)
         key = jax.random.fold_in(jax.random.key(seed), number)
+        if condition is not None and given is not None:
+            predict = given(condition[first : first + _BOUNDED])
         terms = bound_terms(predict, model.process, rows, key, variance=variance)
         prior += float(terms.prior.sum()) / len(x0)
         steps += np.asarray(terms.steps.sum(axis=1), np.float64) / len(x0)
@@ -284,8 +346,14 @@ def evaluate_model(
     each noise floor. For a user's file the reference is the rows held out from training, and floors are computed from
     splits of the whole file. Distances are in model space, where the data have unit variance.
 
-    Raises UsageError for an unknown metric or too few points, DiffuseError for samples that are not finite.
+    Raises UsageError for an unknown metric or too few points, and where the data are only rows near what the model was
+    told; DiffuseError for samples that are not finite.
     """
+    if isinstance(dataset.part, GivenPart) and not dataset.part.exactly:
+        raise UsageError(
+            f"no row of {title_of_data(model.config.dataset)} has exactly {dataset.part.told}, so what is true "
+            "there is not known; for log p(x | c) of held-out rows, each with its own values: diffuse likelihood"
+        )
     chosen = {metric: catalog.build("metric", metric) for metric in metrics or catalog.CATALOG["metric"]}
     law = truth_of(dataset)
     drawn = draw_samples(model, method, n, seed)
@@ -300,7 +368,11 @@ def evaluate_model(
         drawn=drawn,
         floor=floor,
         scores={} if floor is None else floor.scores(samples),
-        nll=negative_log_likelihood(model, law, reference, Solver(seed=seed)).nll if model.has_flow else None,
+        nll=negative_log_likelihood(
+            model, law, reference, Solver(seed=seed), true=true_log_p(dataset, model, reference)
+        ).nll
+        if model.has_flow
+        else None,
         excess=None if law is None or not model.has_flow else excess_of(model, law, reference),
         memorisation=None if train is None else memorisation(samples, train, np.unique(reference, axis=0)),
         compared=compared,

@@ -10,6 +10,7 @@ from diffuse_cli.config import ALL
 from diffuse_cli.errors import UsageError, unknown
 
 if TYPE_CHECKING:
+    from diffuse_cli.datasets.given import Given, GivenPart
     from diffuse_cli.diffusion.exact import Law
     from diffuse_cli.diffusion.grid_law import GridLaw
 
@@ -82,6 +83,7 @@ class Dataset(NamedTuple):
     grid: () -> the law on a grid (diffusion/grid_law.py), model space, of which `exact` is a close approximation; None
         where `exact` is the law itself.
     log_z: () -> the log of the mass of a tilted law or a product before it was normalised; None for all others.
+    given: what is given with each point besides: values of columns, or words; None where nothing is.
     """
 
     draw: Draw
@@ -94,7 +96,8 @@ class Dataset(NamedTuple):
     columns: tuple[str, ...] | None = None
     origin: str | None = None
     labels: np.ndarray | None = None
-    part: "Part | None" = None
+    part: "Part | GivenPart | None" = None
+    given: "Given | None" = None
     grid: Callable[[], "GridLaw"] | None = None
     log_z: Callable[[], float] | None = None
 
@@ -253,4 +256,5 @@ def scaled(dataset: Dataset, by: float, shift: np.ndarray | float = 0.0) -> Data
         standard=Standardiser(moved(dataset.standard.mean), by * dataset.standard.scale),
         points=None if dataset.points is None else moved(dataset.points),
         classes=dataset.classes and dataset.classes._replace(draw=draw_labelled),
+        given=dataset.given and dataset.given.scaled(by, shift),
     )

@@ -18,6 +18,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from diffuse_cli.diffusion import probability_flow
+from diffuse_cli.diffusion.conditions import Condition
 from diffuse_cli.diffusion.denoisers import Predict, Prediction
 from diffuse_cli.diffusion.process import Level, Process, Scaling
 from diffuse_cli.errors import UsageError
@@ -115,6 +116,7 @@ def log_likelihood(
     max_steps: int = MAX_STEPS,
     probes: int | None = None,
     key: PRNGKeyArray | None = None,
+    condition: Condition | None = None,
 ) -> Likelihood:
     """log p of each of x0 [n, d], in nats, model space.
 
@@ -128,6 +130,8 @@ def log_likelihood(
         point, the same along its whole path (Hutchinson 1990; Grathwohl et al. 2019, section 3.1). By default 0 up to
         three dimensions and 8 above. The estimate of log p is unbiased; that of p is not.
     key: the key of the probes, by default key(0). The probes of a point depend on its row in x0 and on no other point.
+    condition: what is given with each of x0, [n] or [n, c]: log p(x0 | condition). `predict` is then that of a network
+        which takes one (`networks.denoiser.predictor`), since the flow asks it for each point by itself.
 
     Raises UsageError for an array without rows of points, and for a number out of range.
     """
@@ -146,7 +150,8 @@ def log_likelihood(
     key = jax.random.key(0) if key is None else key
     ends = process.levels_at([1 / process.timesteps, 1.0]).log_snr
     solve = partial(_solve, predict, process.scaling, ends, tolerance, key, probes=probes, max_steps=max_steps)
-    log_p, stderr, steps = _in_blocks(solve, x0)
+    rows = (x0,) if condition is None else (x0, np.asarray(condition))
+    log_p, stderr, steps = _in_blocks(solve, *rows)
     return Likelihood(log_p, stderr, round(probability_flow.EVALS * steps.mean()), int(np.isnan(log_p).sum()), probes)
 
 
@@ -236,12 +241,12 @@ def _with_waves(grid: GridDensity, low: np.ndarray, high: np.ndarray) -> np.ndar
     return sums
 
 
-def _in_blocks(solve: Callable[[np.ndarray, np.ndarray], tuple[Array, ...]], x0: np.ndarray) -> list[np.ndarray]:
-    """solve(rows, x0) over blocks of one shape, so that any number of points needs one compilation."""
-    n = len(x0)
+def _in_blocks(solve: Callable[..., tuple[Array, ...]], *of_points: np.ndarray) -> list[np.ndarray]:
+    """solve(rows, x0, …) over blocks of one shape, so that any number of points needs one compilation."""
+    n = len(of_points[0])
     block = _BLOCK if jax.default_backend() == "cpu" else _LARGE_BLOCK
     rows = np.minimum(np.arange(-(-n // block) * block), n - 1).reshape(-1, block)  # the last one fills up the block
-    parts = jax.device_get([solve(these, x0[these]) for these in rows])
+    parts = jax.device_get([solve(these, *(each[these] for each in of_points)) for these in rows])
     return [np.concatenate(part)[:n] for part in zip(*parts, strict=True)]
 
 
@@ -254,22 +259,26 @@ def _solve(
     key: PRNGKeyArray,
     rows: Int[Array, " block"],
     x0: Float[Array, "block d"],
+    condition: Condition | None = None,
     *,
     probes: int,
     max_steps: int,
 ) -> tuple[Float[Array, " block"], Float[Array, " block"], Int[Array, " block"]]:
     """(log p, its standard error, steps) at each of x0. `ends` are the log-SNR at t = 1/T and at t = 1."""
     finest = Level(ends[0], *scaling(ends[0]))
-    predict = frozen_below(predict, finest)
     times = jnp.stack([jnp.zeros_like(ends[1]), probability_flow.time_of(ends[1])])
 
-    def one(row: Int[Array, ""], x: Float[Array, " d"]) -> tuple[Float[Array, ""], Float[Array, ""], Int[Array, ""]]:
+    def one(
+        row: Int[Array, ""], x: Float[Array, " d"], given: Condition | None
+    ) -> tuple[Float[Array, ""], Float[Array, ""], Int[Array, ""]]:
+        told = predict if given is None else jax.tree_util.Partial(predict, condition=given)
+        frozen = frozen_below(told, finest)
         z = _directions(key, row, probes, x)
 
         def field(
             s: Float[Array, ""], state: tuple[Float[Array, " d"], Float[Array, " m"]], _: None
         ) -> tuple[Float[Array, " d"], Float[Array, " m"]]:
-            speed = partial(probability_flow.flow_velocity, predict, scaling, s)
+            speed = partial(probability_flow.flow_velocity, frozen, scaling, s)
             dx, Jz = jax.vmap(lambda direction: jax.jvp(speed, (state[0],), (direction,)), out_axes=(None, 0))(z)
             return dx, jnp.sum(z * Jz, axis=1)
 
@@ -283,7 +292,7 @@ def _solve(
         stderr = jnp.std(gained, ddof=1) / jnp.sqrt(probes) if probes else 0.0
         return jnp.where(finite, log_p, jnp.nan), jnp.where(finite, stderr, jnp.nan), steps
 
-    return jax.vmap(one)(rows, x0)
+    return jax.vmap(one)(rows, x0, condition)
 
 
 def _largest(errors: tuple[Array, Array]) -> Float[Array, ""]:

@@ -21,7 +21,8 @@ _NAMES = ("loss", "forward", "reverse", "samples")
 
 def default_draw(model: Model) -> Drawn:
     """The samples that the figures show, by the method and the seed in the run's settings, with their trajectory."""
-    model = model if model.conditions is None else model.with_all_labels()
+    knows_labels = model.conditions is not None and model.conditions.kind == "label"
+    model = model.with_all_labels() if knows_labels else model
     return draw_samples(model, default_method(model.config), _POINTS, model.config.seed, trajectory=True)
 
 

@@ -21,7 +21,7 @@ from diffuse_cli.diffusion.schedules import read_betas, with_zero_terminal_snr
 from diffuse_cli.diffusion.training_levels import Levels
 from diffuse_cli.errors import UsageError
 from diffuse_cli.files import plain_name
-from diffuse_cli.models.data import draw_data, labels_of
+from diffuse_cli.models.data import draw_data, told_of
 from diffuse_cli.networks.denoiser import Structure, Weights, split
 from diffuse_cli.networks.mlp import MLP
 from diffuse_cli.networks.monotone import Monotone
@@ -200,27 +200,30 @@ def _path_in(choice: catalog.Choice) -> str | None:
 
 
 def conditions_of(config: Config, dataset: Dataset) -> Conditions | None:
-    """The conditions that a network of this Config is trained with: the labels of the data, if it is conditional.
+    """The conditions that a network of this Config is trained with: what the data have, if it is conditional.
 
-    Raises UsageError for data without labels, or whose labels tell nothing of the points.
+    Raises UsageError for data without labels, given columns or words, or whose labels tell nothing of the points.
     """
     if not config.conditional:
         return None
-    if (labels := labels_of(dataset)) is not None:
-        _check_labels(config, dataset, labels)
-        return labels
+    if (told := told_of(config, dataset)) is not None:
+        _check_labels(config, dataset, told)
+        return told
     if dataset.points is None:
         raise UsageError(
             f"{config.dataset} has no labels to be conditional on; moons, overlap and text:HELLO are sets that have "
             "some"
         )
-    again = f"--dataset {config.dataset},label=…"
-    raise UsageError(f"{title_of_data(config.dataset)} has no labels; say which of its columns are: {again}")
+    again = [f"--dataset {config.dataset},{option}=…" for option in ("label", "given")]
+    raise UsageError(
+        f"{title_of_data(config.dataset)} has no labels and no given columns; say which of its columns are: "
+        f"{again[0]} or {again[1]}"
+    )
 
 
 def _check_labels(config: Config, dataset: Dataset, labels: Conditions) -> None:
     """Raises UsageError for labels of a file of which nothing can be learned: all different, or with a single row."""
-    if dataset.labels is None:
+    if dataset.labels is None or labels.kind != "label":
         return
     counts, title = np.bincount(dataset.labels, minlength=len(labels.names)), title_of_data(config.dataset)
     if len(labels.names) == 1:
@@ -267,8 +270,7 @@ def build_experiment(
     loss = catalog.build("loss", config.loss, process, trust=trust)
     learns_schedule = process.schedule.with_curve is not None
     _check_loss(config, loss, learns_schedule=learns_schedule)
-    labels = 0 if conditions is None else len(conditions.names)
-    new = lambda: _network(config, dim, labels, jax.random.key(0), learns_schedule=learns_schedule)  # noqa: E731
+    new = lambda: _network(config, dim, conditions, jax.random.key(0), learns_schedule=learns_schedule)  # noqa: E731
     return Experiment(
         config=config,
         process=process,
@@ -312,7 +314,9 @@ def _check_loss(config: Config, loss: Loss, *, learns_schedule: bool) -> None:
         )
 
 
-def _network(config: Config, dim: int, labels: int, key: PRNGKeyArray, *, learns_schedule: bool) -> MLP:
+def _network(
+    config: Config, dim: int, conditions: Conditions | None, key: PRNGKeyArray, *, learns_schedule: bool
+) -> MLP:
     """The network of a Config, newly initialised; its `course` is the curve of a learned schedule."""
     network = MLP(
         dim,
@@ -320,7 +324,7 @@ def _network(config: Config, dim: int, labels: int, key: PRNGKeyArray, *, learns
         depth=config.depth,
         outputs=2 if config.variance == "learned" else 1,
         time=config.noise_conditioning,
-        labels=labels,
+        conditions=conditions,
         rngs=nnx.Rngs(params=key),
     )
     if learns_schedule:
@@ -335,7 +339,5 @@ def _width(config: Config, dim: int) -> int:
 
 def initial_weights(experiment: Experiment, key: PRNGKeyArray) -> Weights:
     """Newly drawn weights for the structure of an experiment."""
-    conditions = experiment.conditions
-    labels = 0 if conditions is None else len(conditions.names)
-    network = _network(experiment.config, experiment.dim, labels, key, learns_schedule=experiment.learns_schedule)
-    return split(network)[1]
+    config, dim, conditions = experiment.config, experiment.dim, experiment.conditions
+    return split(_network(config, dim, conditions, key, learns_schedule=experiment.learns_schedule))[1]

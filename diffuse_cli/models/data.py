@@ -4,12 +4,13 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 
 from diffuse_cli.config import Config
 from diffuse_cli.datasets.dataset import Dataset, Part, equal_rows, with_label
+from diffuse_cli.datasets.given import GivenPart
 from diffuse_cli.diffusion import exact
-from diffuse_cli.diffusion.conditions import Conditions
+from diffuse_cli.diffusion.conditions import Conditions, GivenColumn
 from diffuse_cli.errors import UsageError
 
 _TRAIN_SIZE = 1 << 17  # training points, unless the settings give another number
@@ -67,12 +68,17 @@ def _fill_up(sizes: np.ndarray, wanted: int) -> np.ndarray:
 
 
 class Data(NamedTuple):
-    """Points in model space: those to train on, and those to evaluate on; of a conditional run also their labels."""
+    """Points in model space: those to train on, and those to evaluate on; where the data have them also their labels.
+
+    train_given, held_out_given: what else is given with them, as conditions: columns in model space, or words.
+    """
 
     train: Float[np.ndarray, "n d"]
     held_out: Float[np.ndarray, "m d"]
     train_labels: Int[np.ndarray, " n"] | None = None
     held_out_labels: Int[np.ndarray, " m"] | None = None
+    train_given: Shaped[np.ndarray, "n c"] | None = None
+    held_out_given: Shaped[np.ndarray, "m c"] | None = None
 
 
 def draw_data(config: Config, dataset: Dataset) -> Data:
@@ -80,24 +86,64 @@ def draw_data(config: Config, dataset: Dataset) -> Data:
 
     Raises UsageError like `split_rows`, and where no row of a part of a file is on one of the two sides.
     """
-    if dataset.part is not None:
+    if isinstance(dataset.part, Part):
         return _data_with_label(draw_data(config, dataset.part.of), dataset.part)
-    labels: tuple[np.ndarray, ...] = ()
+    if isinstance(dataset.part, GivenPart):
+        return _data_near(config, dataset.part)
+    drawn = _draw_rows(config, dataset)
+    points = (np.asarray(dataset.standard.to_model(each), np.float32) for each in drawn.points)
+    labels = (np.asarray(each, np.int32) for each in drawn.labels or ())
+    data = Data(*points, *labels)
+    if drawn.given is None or dataset.given is None:
+        return data
+    train, held_out = map(dataset.given.to_model, drawn.given)
+    return data._replace(train_given=train, held_out_given=held_out)
+
+
+class _Rows(NamedTuple):
+    """Rows to train on and held-out ones, in data units: points, and labels and what else is given, if there is any."""
+
+    points: tuple[np.ndarray, np.ndarray]
+    labels: tuple[np.ndarray, np.ndarray] | None = None
+    given: tuple[np.ndarray, np.ndarray] | None = None
+
+
+def _draw_rows(config: Config, dataset: Dataset) -> _Rows:
+    """The rows of a whole dataset."""
     if dataset.points is not None:
         sides = split_rows(config, dataset)
-        train, held_out = (dataset.points[rows] for rows in sides)
-        labels = () if dataset.labels is None else tuple(dataset.labels[rows] for rows in sides)
-    else:
-        rng = np.random.default_rng(config.seed)
-        sizes = config.train_size or _TRAIN_SIZE, _HELD_OUT
-        if dataset.classes is None:
-            train, held_out = (dataset.draw(rng, size) for size in sizes)
-        else:  # the same points as those of `draw`
-            (train, held_out), labels = zip(*(dataset.classes.draw(rng, size) for size in sizes), strict=True)
-    return Data(
-        *(np.asarray(dataset.standard.to_model(points), np.float32) for points in (train, held_out)),
-        *(np.asarray(each, np.int32) for each in labels),
-    )
+
+        def sides_of(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            return rows[sides.train], rows[sides.held_out]
+
+        given = None if dataset.given is None else dataset.given.rows
+        return _Rows(
+            sides_of(dataset.points),
+            None if dataset.labels is None else sides_of(dataset.labels),
+            None if given is None else sides_of(given),
+        )
+    rng = np.random.default_rng(config.seed)
+    sizes = config.train_size or _TRAIN_SIZE, _HELD_OUT
+    if dataset.given is not None:  # the same points as those of `draw`, as with classes
+        points, given = zip(*(dataset.given.draw(rng, size) for size in sizes), strict=True)
+        return _Rows(points, given=given)
+    if dataset.classes is None:
+        train, held_out = (dataset.draw(rng, size) for size in sizes)
+        return _Rows((train, held_out))
+    return _Rows(*zip(*(dataset.classes.draw(rng, size) for size in sizes), strict=True))
+
+
+def _data_near(config: Config, part: GivenPart) -> Data:
+    """Of a file, the rows of both sides that are near; else all points to train on, and draws of the part."""
+    data = draw_data(config, part.of)
+    if data.train_given is None or data.held_out_given is None or part.of.points is None:
+        rng = np.random.default_rng((config.seed, 1))
+        return Data(data.train, np.asarray(part.of.standard.to_model(part.draw(rng, _HELD_OUT)), np.float32))
+    kept = Data(data.train[part.holds(data.train_given)], data.held_out[part.holds(data.held_out_given)])
+    if not (len(kept.train) and len(kept.held_out)):
+        side = "training" if len(kept.held_out) else "held-out"
+        raise UsageError(f"none of the {side} rows has {part.told}, or is near it")
+    return kept
 
 
 def _data_with_label(data: Data, part: Part) -> Data:
@@ -130,6 +176,11 @@ def law_of(config: Config, dataset: Dataset) -> exact.Law:
     """
     if dataset.points is not None:
         return exact.mixture(draw_data(config, dataset).train, 0.0)
+    if dataset.exact is None and isinstance(dataset.part, GivenPart):
+        raise UsageError(
+            f"p(x | {dataset.part.told}) of {config.dataset} has no exact denoiser: its density is known, but not with "
+            "noise, since the prior cuts it off"
+        )
     if dataset.exact is None:
         raise UsageError(f"{config.dataset} has no density (Dataset.exact is None), so it has no exact denoiser")
     return dataset.exact()
@@ -143,6 +194,19 @@ def law_name(dataset: Dataset) -> str:
 def truth_of(dataset: Dataset) -> exact.Law | None:
     """The law that a network is compared with, model space; None where it is unknown, as for a user's file."""
     return None if dataset.exact is None else dataset.exact()
+
+
+def told_of(config: Config, dataset: Dataset) -> Conditions | None:
+    """What a model of a dataset can be told: its labels, given columns or words; None where it has none of them."""
+    given = dataset.given
+    if given is None:
+        return labels_of(dataset)
+    drawn = _draw_rows(config, dataset).given
+    if given.standard is None or drawn is None:
+        return Conditions(given.names, kind="words", places=given.places)
+    ends = (end(drawn[0], axis=0).tolist() for end in (np.min, np.max))
+    columns = zip(given.standard.mean.tolist(), given.standard.scale.tolist(), *ends, strict=True)
+    return Conditions(given.names, kind="columns", columns=tuple(GivenColumn(*column) for column in columns))
 
 
 def labels_of(dataset: Dataset) -> Conditions | None:

@@ -1,6 +1,7 @@
 """Drawing samples from a model, by a method that is given as text."""
 
 import time
+from collections.abc import Mapping
 from functools import partial
 from typing import NamedTuple
 
@@ -59,8 +60,8 @@ class Drawn(NamedTuple):
     samples: [n, d] in data units. levels: fields [steps + 1], noisiest first. path: in model units; None where it was
     not asked for. evals: the network evaluations for each sample, the mean. seconds: the whole time it took. clipped:
     the number of samples that lie on a wall of the box to which x0 is clipped (`Model.walls`). labels: [n], the names
-    of the labels that they were told; None where they were told none. populations: how those of a sampler of particles
-    have fared; None for all other samplers.
+    of the labels that they were told; None where they were told none. given: values of given columns that they were
+    told, by name. populations: how those of a sampler of particles have fared; None for all other samplers.
     """
 
     samples: np.ndarray
@@ -70,6 +71,7 @@ class Drawn(NamedTuple):
     seconds: float
     clipped: int = 0
     labels: np.ndarray | None = None
+    given: Mapping[str, float] | None = None
     populations: Diagnosis | None = None
 
     @property
@@ -121,7 +123,9 @@ def draw_samples(model: Model, method: Method, count: int, seed: int, *, traject
     seconds, clipped = time.perf_counter() - began, model.on_walls(outcome.x)
     evals, labels = round(float(outcome.evals)), model.labels_of_rows(count)
     populations = diagnose(outcome.weights) if sampler.weighted else None
-    return Drawn(samples, levels, outcome.path, evals, seconds, clipped, labels, populations)
+    return Drawn(
+        samples, levels, outcome.path, evals, seconds, clipped, labels, given=model.told_values, populations=populations
+    )
 
 
 @partial(jax.jit, static_argnames=("sampler", "shape", "scaling", "trajectory"))

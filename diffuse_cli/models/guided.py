@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from diffuse_cli import catalog
-from diffuse_cli.datasets.dataset import Dataset, with_label
+from diffuse_cli.datasets.dataset import Dataset
 from diffuse_cli.diffusion import exact, grid_law
 from diffuse_cli.diffusion.conditions import Condition, Given
 from diffuse_cli.diffusion.denoisers import Predict, clipped
@@ -55,7 +55,7 @@ def guided(
         sampled_given=lambda condition: guidance.combine(*_within(model.walls, halves(condition), guidance)),
         given_with_variance=None,
         guiding=Guiding(text, guidance),
-        part_of=_said_to_sample(guidance),
+        aim=_said_to_sample(guidance),
     )
 
 
@@ -140,42 +140,43 @@ def _with_its_sampler(model: Model, guidance: Guidance, particles: int | None) -
     return config
 
 
-def _said_to_sample(guidance: Guidance) -> Callable[[Dataset, int], Dataset]:
-    """(dataset, label) -> the data of the law that the guidance is said to sample; those with the label where that is
-    unknown, or has too many columns for a grid."""
+def _said_to_sample(guidance: Guidance) -> Callable[[Dataset, Dataset], Dataset]:
+    """(the data with the condition, all data) -> the data of the law that the guidance is said to sample; the first
+    where that is unknown, or has too many columns for a grid."""
 
-    def part(dataset: Dataset, label: int) -> Dataset:
-        classes, w = dataset.classes, guidance.w
-        known = classes is not None and classes.exact is not None and dataset.exact is not None
-        if w in (None, 1.0) or guidance.needs == "guide" or dataset.dim > 2 or not known:
-            return with_label(dataset, label)
-        return tilted_dataset(dataset, label, w)
+    def aim(part: Dataset, whole: Dataset) -> Dataset:
+        w, known = guidance.w, part.exact is not None and whole.exact is not None
+        if w is None or w == 1 or guidance.needs == "guide" or whole.dim > 2 or not known:
+            return part
+        return tilted_dataset(part, whole, w)
 
-    return part
+    return aim
 
 
-def tilted_dataset(dataset: Dataset, label: int, w: float) -> Dataset:
+def tilted_dataset(part: Dataset, whole: Dataset, w: float) -> Dataset:
     """The data of π_w ∝ p(x | c)^w p(x)^(1 − w), on a grid; data of one or two columns, and laws that are known.
 
-    Raises DiffuseError where its mass is not within the grid, UsageError like `with_label`.
+    part: the data with the condition c, in the model space of the whole. Raises DiffuseError where the mass of π_w is
+    not within the grid, or a law is unknown.
 
+    >>> from diffuse_cli.datasets.dataset import with_label
     >>> from diffuse_cli.datasets.gaussians import bimodal
-    >>> sides = tilted_dataset(bimodal(distance=1.0, std=1.0), 1, 3.0)
-    >>> bool(sides.draw(np.random.default_rng(0), 2000).mean() > 0.5)
+    >>> sides = bimodal(distance=1.0, std=1.0)
+    >>> tilted = tilted_dataset(with_label(sides, 1), sides, 3.0)
+    >>> bool(tilted.draw(np.random.default_rng(0), 2000).mean() > 0.5)
     True
     """
-    of_label, standard = with_label(dataset, label), dataset.standard
-    if of_label.exact is None or dataset.exact is None:
-        raise DiffuseError("a tilted law needs the exact laws of the data and of the label")
-    conditional, whole = of_label.exact, dataset.exact
+    conditional, unconditional, standard = part.exact, whole.exact, whole.standard
+    if conditional is None or unconditional is None:
+        raise DiffuseError("a tilted law needs the exact laws of the data with and without the condition")
 
     @cache
     def on_grid() -> grid_law.GridLaw:
         rng = np.random.default_rng(0)
-        reach = np.concatenate([standard.to_model(each.draw(rng, _REACH)) for each in (dataset, of_label)])
-        return grid_law.tilted(conditional(), whole(), w, *grid_law.around(reach))
+        reach = np.concatenate([standard.to_model(each.draw(rng, _REACH)) for each in (whole, part)])
+        return grid_law.tilted(conditional(), unconditional(), w, *grid_law.around(reach))
 
-    return of_label._replace(
+    return part._replace(
         draw=lambda rng, n: standard.to_data(on_grid().draw(rng, n)),
         exact=cache(lambda: on_grid().law()),
         grid=on_grid,

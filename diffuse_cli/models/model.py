@@ -1,7 +1,7 @@
 """A model is what can be sampled from and evaluated: the denoiser of a trained run, or the exact one of a dataset."""
 
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,8 +11,9 @@ import numpy as np
 from diffuse_cli import catalog
 from diffuse_cli.config import Config
 from diffuse_cli.datasets.dataset import Dataset, Standardiser, with_label
+from diffuse_cli.datasets.given import with_given
 from diffuse_cli.diffusion import exact
-from diffuse_cli.diffusion.conditions import NO_LABEL, Condition, Conditions, Given, chosen_from
+from diffuse_cli.diffusion.conditions import NO_LABEL, Condition, ConditionKind, Conditions, Given, chosen_from
 from diffuse_cli.diffusion.denoisers import Predict, clipped
 from diffuse_cli.diffusion.losses import Kind
 from diffuse_cli.diffusion.parameterizations import Parameterization
@@ -20,8 +21,8 @@ from diffuse_cli.diffusion.process import Process
 from diffuse_cli.errors import UsageError, unknown
 from diffuse_cli.files import plain_name
 from diffuse_cli.guidance.base import Guidance
-from diffuse_cli.models import build, run_folder
-from diffuse_cli.models.data import labels_of, law_name, law_of, law_of_label
+from diffuse_cli.models import build, run_folder, telling
+from diffuse_cli.models.data import law_name, law_of, law_of_label, told_of
 from diffuse_cli.models.run_folder import Run
 from diffuse_cli.networks.denoiser import Weights, conditional_predictor, predictor
 
@@ -46,13 +47,13 @@ class Model(NamedTuple):
     margin: how far outside of the box an x0 may lie when samples are drawn, model space (`data.margin_for`).
     predict_with_variance: the denoiser with x0_var; None where it does not know it.
     kind: "denoiser"; or "flow" where `predict` is only the velocity of a flow, and not a posterior mean.
-    conditions: the labels that it can be told; None for a model that cannot be told any, or has been told one.
-    given: for a model with conditions, label -> the model that is told it (`with_label`); `predict` is not told any.
-    told: the name of the label that it has been told, and share: that of this label. each_row: whether samples are told
-    a label each, in their true proportions (`with_all_labels`); then `predict`, which is told none, does not draw them.
-    guiding: its guidance (`models.guided`). sampled, sampled_given: of a guided model, the denoiser that draws samples,
-    whose halves are clipped, and not what is made of them. part_of: (data, number of a label) -> the data of the model
-    that is told it.
+    conditions: what it can be told; None for a model that cannot be told anything, or has been told.
+    given: for a model with conditions, condition -> the denoiser that is told it; `predict` is not told any.
+    told: what it has been told, in words, and share: that of a label. told_values: those of given columns, by name.
+    each_row: whether samples are told a label each, in their true proportions (`with_all_labels`); then `predict`,
+    which is told none, does not draw them. guiding: its guidance (`models.guided`). sampled, sampled_given: of a guided
+    model, the denoiser that draws samples, whose halves are clipped, and not what is made of them. aim: (the data that
+    what it is told is true of, all data) -> the data of the model that is told it.
     """
 
     name: str
@@ -73,12 +74,13 @@ class Model(NamedTuple):
     given: Given | None = None
     given_with_variance: Given | None = None
     told: str | None = None
+    told_values: Mapping[str, float] | None = None
     share: float = 1.0
     each_row: bool = False
     guiding: Guiding | None = None
     sampled: Predict | None = None
     sampled_given: Given | None = None
-    part_of: Callable[[Dataset, int], Dataset] = with_label
+    aim: Callable[[Dataset, Dataset], Dataset] = lambda part, whole: part
 
     @property
     def trained(self) -> bool:
@@ -134,14 +136,14 @@ class Model(NamedTuple):
 
         Raises UsageError for a model without labels, or without this one.
         """
-        if self.conditions is None or self.given is None:
-            raise UsageError(_no_labels(self))
+        if self.conditions is None or self.given is None or self.conditions.kind != "label":
+            raise UsageError(_cannot_be_told(self, "label"))
         if name not in self.conditions.names:
             raise unknown(f"label of {self.name}", name, self.conditions.names)
         number = self.conditions.number(name)
         return self._replace(
             name=f"{self.name.removesuffix(_ALL_LABELS)}, {name}",
-            dataset=lambda: self.part_of(self.dataset(), number),
+            dataset=lambda: self.aim(with_label(self.dataset(), number), self.dataset()),
             predict=self.given(np.array(number, np.int32)),
             sampled=self.sampled_given and self.sampled_given(np.array(number, np.int32)),
             predict_with_variance=self.given_with_variance and self.given_with_variance(np.array(number, np.int32)),
@@ -158,22 +160,60 @@ class Model(NamedTuple):
 
         Raises UsageError for a model without labels, and for particles with weights, which replace each other.
         """
-        if self.conditions is None:
-            raise UsageError(_no_labels(self))
+        if self.conditions is None or self.conditions.kind != "label":
+            raise UsageError(_cannot_be_told(self, "label"))
         if self.guiding is not None and self.guiding.guidance.weighted:
             raise UsageError(f"the particles of {self.guiding.text} are of one law; give one --label")
         return self._replace(name=f"{self.name}{_ALL_LABELS}", each_row=True)
 
     def with_each_label(self) -> "list[Model]":
         """The model told each of its labels, one after the other. Raises UsageError for a model without labels."""
-        if self.conditions is None:
-            raise UsageError(_no_labels(self))
-        return [self.with_label(name) for name, share in zip(*self.conditions, strict=True) if share > 0]
+        if self.conditions is None or self.conditions.kind != "label":
+            raise UsageError(_cannot_be_told(self, "label"))
+        shares = zip(self.conditions.names, self.conditions.shares, strict=True)
+        return [self.with_label(name) for name, share in shares if share > 0]
+
+    def with_given(self, values: Mapping[str, float]) -> "Model":
+        """The model told these values of its given columns, data units: again a Model, whose data are p(x | values).
+
+        Of a file its data are the rows nearest to them. Raises UsageError for a model without given columns, for a
+        column that is unknown or missing, and for values that no point has.
+        """
+        if self.conditions is None or self.given is None or self.conditions.kind != "columns":
+            raise UsageError(_cannot_be_told(self, "columns"))
+        row, told = telling.row_of_values(values, self.conditions, self.name)
+        return self._told(row, self.conditions.to_model(row), told)._replace(told_values=dict(values))
+
+    def with_prompt(self, sentence: str) -> "Model":
+        """The model told a sentence: again a Model, whose data are the points of which it is true.
+
+        Raises UsageError for a model without words, for an unknown word, and for words that exclude each other.
+        """
+        if self.conditions is None or self.given is None or self.conditions.kind != "words":
+            raise UsageError(_cannot_be_told(self, "words"))
+        words, told = telling.words_of_sentence(sentence, self.conditions, self.name)
+        return self._told(words, words, told)
+
+    def _told(self, row: np.ndarray, condition: Condition, told: str) -> "Model":
+        """The model told a row of what is given with its data; condition: that as its denoiser takes it."""
+        if self.given is None:
+            raise UsageError(_cannot_be_told(self, "columns"))
+        return self._replace(
+            name=f"{self.name}, {told}",
+            dataset=lambda: self.aim(with_given(self.dataset(), row, told), self.dataset()),
+            predict=self.given(condition),
+            sampled=self.sampled_given and self.sampled_given(condition),
+            predict_with_variance=self.given_with_variance and self.given_with_variance(condition),
+            conditions=None,
+            given=None,
+            given_with_variance=None,
+            told=told,
+        )
 
     def labels_of_rows(self, rows: int) -> np.ndarray | None:
         """The names [rows] of the labels that so many samples are told; None where they are told none."""
         if self.told is not None:
-            return np.full(rows, self.told)
+            return None if self.told_values is not None else np.full(rows, self.told)
         if not self.each_row or self.conditions is None:
             return None
         names: np.ndarray = np.array(self.conditions.names)[self.conditions.rows(rows)]
@@ -196,10 +236,25 @@ class Model(NamedTuple):
         return predict if self.walls is None or self.guiding is not None else clipped(predict, *self.walls)
 
 
-def _no_labels(model: Model) -> str:
-    """Why a model cannot be told a label."""
+def _cannot_be_told(model: Model, kind: ConditionKind) -> str:
+    """Why a model cannot be told a condition of this kind."""
     if model.told is not None:
-        return f"{model.name} has been told a label already"
+        return f"{model.name} has been told {'a label' if kind == 'label' else model.told} already"
+    if model.conditions is not None:
+        known = model.conditions
+        ways = {
+            "label": f"labels: --label {known.names[0]}",
+            "columns": f"given columns: --given {','.join(f'{name}=…' for name in known.names)}",
+            "words": f"sentences: --prompt {known.names[0]}",
+        }
+        return f"{model.name} is told {ways[known.kind]}"
+    if kind == "columns":
+        return (
+            f"{model.name} knows nothing of given columns; train a run that does with: diffuse train --conditional "
+            "--dataset file:points.csv,given=…, or two_moons"
+        )
+    if kind == "words":
+        return f"{model.name} knows no words; train a run that does with: diffuse train --conditional --dataset scenes"
     if model.trained:
         return f"{model.name} was trained without labels; train one that knows them with: diffuse train --conditional"
     return f"the data of {model.name} have no labels; moons, overlap and text:HELLO are sets that have some"
@@ -265,7 +320,7 @@ def exact_model(config: Config, dataset: Dataset, outputs: Path, *, process: Pro
     for a dataset without a density.
     """
     law = law_of(config, dataset)
-    labels = labels_of(dataset)
+    told = told_of(config, dataset)
     return Model(
         name=f"{law_name(dataset)} {build.title_of_data(config.dataset)}",
         folder=outputs / _folder_name(config, dataset),
@@ -278,14 +333,16 @@ def exact_model(config: Config, dataset: Dataset, outputs: Path, *, process: Pro
         columns=dataset.column_names,
         predict=jax.tree_util.Partial(exact.denoiser(law)),
         predict_with_variance=jax.tree_util.Partial(exact.denoiser(law, variance=True)),
-        conditions=labels,
-        given=labels and _exact_given(config, dataset, law, variance=False),
-        given_with_variance=labels and _exact_given(config, dataset, law, variance=True),
+        conditions=told,
+        given=told and _exact_given(config, dataset, law, variance=False),
+        given_with_variance=told and _exact_given(config, dataset, law, variance=True),
     )
 
 
 def _exact_given(config: Config, dataset: Dataset, law: exact.Law, *, variance: bool) -> Given:
-    """The exact denoisers of the points with each label; `law` is that of all points."""
+    """The exact denoisers of the points with each label, or at what else is given; `law` is that of all points."""
+    if dataset.given is not None:
+        return partial(_exact_at, config, dataset, variance=variance)
 
     @cache
     def of_label(label: int) -> Predict:
@@ -299,6 +356,16 @@ def _exact_given(config: Config, dataset: Dataset, law: exact.Law, *, variance: 
         return chosen_from(list(map(of_label, drawn.tolist())))(place.reshape(-1))
 
     return given
+
+
+def _exact_at(config: Config, dataset: Dataset, condition: Condition, *, variance: bool) -> Predict:
+    """The exact denoiser at one row of what is given. Raises UsageError where its law is not known."""
+    standard = None if dataset.given is None else dataset.given.standard
+    row = np.asarray(condition) if standard is None else standard.to_data(np.asarray(condition, np.float64))
+    if row.ndim > 1:
+        raise UsageError(f"an exact denoiser of {config.dataset} is told one row for all points")
+    law = law_of(config, with_given(dataset, row, "these values"))
+    return jax.tree_util.Partial(exact.denoiser(law, variance=variance))
 
 
 def _folder_name(config: Config, dataset: Dataset) -> str:

@@ -295,9 +295,19 @@ def _columns(metadata: dict[str, str], dim: int) -> tuple[str, ...]:
 
 
 def _conditions(metadata: dict[str, str], settings: Config) -> Conditions | None:
-    """The labels of a conditional run, by name. Raises ValueError where they are missing or wrong."""
+    """What a conditional run can be told. Raises ValueError where that is missing or wrong.
+
+    Labels stand there as their shares by name; anything else as the fields of Conditions.
+    """
     if not settings.conditional:
         return None
+    if "kind" in metadata:
+        told = msgspec.json.decode(metadata["conditions"], type=Conditions)
+        finite = all(math.isfinite(sum(column)) and column.scale > 0 for column in told.columns)
+        counts = {"columns": len(told.columns), "words": sum(told.places)}
+        if not told.names or told.kind != metadata["kind"] or counts.get(told.kind) != len(told.names) or not finite:
+            raise ValueError("conditions")
+        return told
     labels = msgspec.json.decode(metadata["conditions"], type=dict[str, float])
     if not labels or not math.isclose(sum(labels.values()), 1, rel_tol=1e-6) or min(labels.values()) < 0:
         raise ValueError("conditions")
@@ -334,8 +344,10 @@ def save_run(
         "columns": json.dumps(columns),
         **metadata,
     }
-    if conditions is not None:
-        header["conditions"] = json.dumps(dict(zip(*conditions, strict=True)))
+    if conditions is not None and conditions.kind == "label":
+        header["conditions"] = json.dumps(dict(zip(conditions.names, conditions.shares, strict=True)))
+    elif conditions is not None:
+        header |= {"kind": conditions.kind, "conditions": json.dumps(conditions)}
     checkpoint.save_checkpoint(file, tensors, header)
 
 

@@ -42,15 +42,22 @@ def write_samples(path: Path, drawn: Drawn, standard: Standardiser, columns: Seq
     """Write samples [n, d] in data units, in the format that the ending of the path names.
 
     .csv: a header of the names of the `columns` [d], then a line for each sample, with the digits that tell samples
-    apart, and `label` where samples were told one. .npy: the array, float64. .npz: `samples`, float64, and `label` [n],
-    text; with a trajectory also `trajectory` [steps + 1, n, d] and `x0_hat` [steps, n, d] in model units, `log_snr`,
-    `alpha` and `sigma` [steps + 1] from noisiest to clean, and `mean`, `scale` [d]: data = mean + scale · model.
+    apart, and `label` where samples were told one, or the columns that were given. .npy: the array, float64. .npz:
+    `samples`, float64, and `label` [n], text, or `given` [c] with the names `given_columns` [c]; with a trajectory also
+    `trajectory` [steps + 1, n, d] and `x0_hat` [steps, n, d] in model units, `log_snr`, `alpha` and `sigma` [steps + 1]
+    from noisiest to clean, and `mean`, `scale` [d]: data = mean + scale · model.
 
     Raises DiffuseError where the file cannot be written.
     """
     labels = [] if drawn.labels is None else [drawn.labels.tolist()]
-    header = [*columns, *(["label"] if labels else [])]
-    _write(path, _arrays(drawn, standard), header, lambda: [*_told_apart(drawn.samples, standard.scale), *labels])
+    given = drawn.given or {}
+    header = [*columns, *(["label"] if labels else []), *given]
+
+    def table() -> list[list[str]]:
+        told = [[repr(value).removesuffix(".0")] * len(drawn.samples) for value in given.values()]
+        return [*_told_apart(drawn.samples, standard.scale), *labels, *told]
+
+    _write(path, _arrays(drawn, standard), header, table)
 
 
 def write_log_p(
@@ -142,6 +149,8 @@ def _write(
 
 def _arrays(drawn: Drawn, standard: Standardiser) -> dict[str, np.ndarray]:
     arrays = {"samples": drawn.samples} | ({} if drawn.labels is None else {"label": drawn.labels})
+    if drawn.given is not None:
+        arrays |= {"given": np.array(list(drawn.given.values())), "given_columns": np.array(list(drawn.given))}
     if drawn.path is None:
         return arrays
     return {

@@ -38,12 +38,7 @@ def answer(structure: Structure, weights: Weights, condition: Condition | None =
     def call(x: Float[Array, "n d"], level: Level) -> Float[Array, "n outputs"]:
         log_snr = jnp.broadcast_to(level.log_snr, (len(x), 1))
         network, inputs = nnx.merge(structure, weights), (x / jnp.hypot(level.alpha, level.sigma), log_snr)
-        if condition is None:
-            output: Array = network(*inputs)
-            return output
-        if condition.ndim and len(condition) != len(x):  # one row alone would broadcast against all of them
-            raise ValueError(f"{len(condition)} conditions for {len(x)} points")
-        output = network(*inputs, condition)
+        output: Array = network(*inputs) if condition is None else network(*inputs, condition)
         return output
 
     return call
@@ -52,7 +47,8 @@ def answer(structure: Structure, weights: Weights, condition: Condition | None =
 def predictor(structure: Structure, weights: Weights, parameterization: Parameterization) -> Predict:
     """The denoiser of a network: a pytree whose leaves are the weights. That of a conditional network is unconditional.
 
-    A compiled function that takes it as an argument compiles once for all weights of one structure.
+    A compiled function that takes it as an argument compiles once for all weights of one structure. Of a conditional
+    network it can be called with a `condition` too, as where each point has its own.
     """
     return jax.tree_util.Partial(_predict_with(structure, parameterization), weights)
 

@@ -2,9 +2,16 @@
 
 from collections.abc import Iterable
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int
+
+from diffuse_cli.diffusion.conditions import NO_LABEL
+
+COORDINATE_FREQUENCIES = np.geomspace(0.5, 4.0, 5)  # periods of 8 to 1 units of model space
+FEW = 8  # up to this many columns each has its own Fourier features
 
 
 class FourierFeatures(nnx.Module):
@@ -39,9 +46,80 @@ class LabelEmbedding(nnx.Module):
     (3, 8)
     """
 
+    rank = 0
+
     def __init__(self, count: int, *, width: int) -> None:
         self.vectors = nnx.Param(jnp.zeros((count + 1, width)))
 
     def __call__(self, label: Int[Array, " n"]) -> Float[Array, "n width"]:
         """The vectors of these labels; that of −1 is the last."""
-        return self.vectors[...][label]
+        vectors: Array = self.vectors[...][label]
+        return vectors
+
+    def none(self) -> Int[Array, ""]:
+        """The condition that is none."""
+        return jnp.full((), NO_LABEL, jnp.int32)
+
+
+class ColumnEmbedding(nnx.Module):
+    """Given columns [n, count], in model space -> [n, width]: a linear layer on their Fourier features.
+
+    A row that has a NaN is one without a condition, and gets a learned vector. All weights start at zero, so that an
+    untrained network does not depend on the columns.
+
+    >>> ColumnEmbedding(2, width=8, rngs=nnx.Rngs(0))(jnp.array([[0.5, 1.0], [jnp.nan, jnp.nan]])).shape
+    (2, 8)
+    """
+
+    rank = 1
+
+    def __init__(self, count: int, *, width: int, rngs: nnx.Rngs) -> None:
+        self.count = count
+        self.features = FourierFeatures(COORDINATE_FREQUENCIES if count <= FEW else ())
+        self.linear = nnx.Linear(
+            self.features.width(count), width, use_bias=False, kernel_init=nnx.initializers.zeros, rngs=rngs
+        )
+        self.absent = nnx.Param(jnp.zeros(width))
+
+    def __call__(self, values: Float[Array, "n count"]) -> Float[Array, "n width"]:
+        """The vectors of these values."""
+        absent = jnp.isnan(values).any(axis=-1, keepdims=True)
+        features = self.features(jnp.where(absent, 0.0, values))  # before, since the gradient of what is NaN is NaN
+        vectors: Array = jnp.where(absent, self.absent[...], self.linear(features))
+        return vectors
+
+    def none(self) -> Float[Array, " count"]:
+        """The condition that is none."""
+        return jnp.full(self.count, jnp.nan)
+
+
+class WordEmbedding(nnx.Module):
+    """Words [n, places], the numbers of `count` words, −1 where none is said -> [n, width].
+
+    Each word has a learned vector; the sum of those of a sentence goes through a SiLU and a linear layer, so that what
+    a word means may depend on the others. That layer starts at zero, so that an untrained network depends on no words.
+
+    >>> WordEmbedding(5, places=2, width=8, rngs=nnx.Rngs(0))(jnp.array([[0, 3], [-1, 4], [-1, -1]])).shape
+    (3, 8)
+    """
+
+    rank = 1
+
+    def __init__(self, count: int, *, places: int, width: int, rngs: nnx.Rngs) -> None:
+        self.places = places
+        self.vectors = nnx.Param(jax.random.normal(rngs.params(), (count, width)))
+        self.linear = nnx.Linear(width, width, kernel_init=nnx.initializers.zeros, rngs=rngs)
+
+    def __call__(self, words: Int[Array, "n places"]) -> Float[Array, "n width"]:
+        """The vectors of these sentences."""
+        said = (words != NO_LABEL)[..., None]
+        total = jnp.sum(jnp.where(said, self.vectors[...][words], 0.0), axis=1)
+        vectors: Array = self.linear(jax.nn.silu(total))
+        return vectors
+
+    def none(self) -> Int[Array, " places"]:
+        """The condition that is none."""
+        return jnp.full(self.places, NO_LABEL, jnp.int32)
+
+
+Embedding = LabelEmbedding | ColumnEmbedding | WordEmbedding

@@ -4,24 +4,31 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
-from diffuse_cli.networks.embeddings import FourierFeatures, LabelEmbedding
+from diffuse_cli.diffusion.conditions import Condition, Conditions
+from diffuse_cli.networks.embeddings import (
+    COORDINATE_FREQUENCIES,
+    FEW,
+    ColumnEmbedding,
+    Embedding,
+    FourierFeatures,
+    LabelEmbedding,
+    WordEmbedding,
+)
 from diffuse_cli.networks.monotone import Monotone
 
-_POSITION_FREQUENCIES = np.geomspace(0.5, 4.0, 5)  # periods of 8 to 1 units of model space
 _LOG_SNR_FREQUENCIES = np.arange(1, 9) / 2
 _LOG_SNR_SCALE = 8.0  # log-SNR / 8 runs over about [-1, 1] where there is anything to learn
 _LARGEST_LOG_SNR = 20.0  # beyond it a level is as good as clean, below its negative as good as pure noise
-_FEW = 8  # up to this many dimensions every coordinate has its own Fourier features
 
 
 class MLP(nnx.Module):
     """(x [n, dim], log_snr [n, 1]) -> [n, outputs dim]: `depth` hidden layers of `width` SiLU units.
 
     Hidden layers are residual. The last layer starts at zero, so the output of an untrained network is 0. Without
-    `time` the network does not get the noise level (Sun et al. 2025). With `labels`, the number of labels, it is also
-    given a label for each row, or −1 for none, as one more input of the first layer.
+    `time` the network does not get the noise level (Sun et al. 2025). With `conditions` it is also
+    told one for each row, or none, as one more input of the first layer.
 
     >>> network = MLP(2, width=64, depth=3, rngs=nnx.Rngs(0))
     >>> network(jnp.ones((4, 2)), jnp.zeros((4, 1))).shape
@@ -38,28 +45,45 @@ class MLP(nnx.Module):
         depth: int,
         outputs: int = 1,
         time: bool = True,
-        labels: int = 0,
+        conditions: Conditions | None = None,
         rngs: nnx.Rngs,
     ) -> None:
-        self.position = FourierFeatures(_POSITION_FREQUENCIES if dim <= _FEW else ())
+        self.position = FourierFeatures(COORDINATE_FREQUENCIES if dim <= FEW else ())
         self.noise = FourierFeatures(_LOG_SNR_FREQUENCIES) if time else None
         inputs = self.position.width(dim) + (self.noise.width(1) if self.noise is not None else 0)
         self.first = nnx.Linear(inputs, width, rngs=rngs)
         self.hidden = nnx.List([nnx.Linear(width, width, rngs=rngs) for _ in range(depth - 1)])
         self.last = nnx.Linear(width, outputs * dim, kernel_init=nnx.initializers.zeros, rngs=rngs)
-        self.label = LabelEmbedding(labels, width=width) if labels else None
+        kind, count = (None, 0) if conditions is None else (conditions.kind, len(conditions.names))
+        places = 0 if conditions is None else len(conditions.places)
+        self.label = LabelEmbedding(count, width=width) if kind == "label" else None
+        self.given = ColumnEmbedding(count, width=width, rngs=rngs) if kind == "columns" else None
+        self.words = WordEmbedding(count, places=places, width=width, rngs=rngs) if kind == "words" else None
+
+    @property
+    def embedding(self) -> Embedding | None:
+        """What makes vectors of conditions; None for a network that is told none."""
+        return self.label or self.given or self.words
 
     def __call__(
-        self, x: Float[Array, "n dim"], log_snr: Float[Array, "n 1"], label: Int[Array, "*rows"] | None = None
+        self, x: Float[Array, "n dim"], log_snr: Float[Array, "n 1"], condition: Condition | None = None
     ) -> Float[Array, "n outputs"]:
-        """The raw output for x at these noise levels; label: one for all rows or for each, by default −1 for none."""
+        """The raw output for x at these noise levels; condition: one for all rows or for each, by default none.
+
+        Raises ValueError where there are not as many conditions as rows: one row alone would broadcast against all.
+        """
         features = [self.position(x)]
         if self.noise is not None:
             bounded = jnp.clip(log_snr, -_LARGEST_LOG_SNR, _LARGEST_LOG_SNR) / _LOG_SNR_SCALE
             features.append(self.noise(bounded))
         h = self.first(jnp.concatenate(features, axis=-1))
-        if self.label is not None:
-            h = h + self.label(jnp.atleast_1d(jnp.int32(-1) if label is None else label))
+        if (embedding := self.embedding) is not None:
+            told = embedding.none() if condition is None else jnp.asarray(condition)
+            if told.ndim == embedding.rank:
+                told = told[None]
+            elif len(told) != len(x):
+                raise ValueError(f"{len(told)} conditions for {len(x)} points")
+            h = h + embedding(told)
         for layer in self.hidden:
             h = h + layer(jax.nn.silu(h))
         return self.last(jax.nn.silu(h))

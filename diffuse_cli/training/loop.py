@@ -14,11 +14,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from diffuse_cli.config import Config
 from diffuse_cli.diffusion import exact
-from diffuse_cli.diffusion.conditions import chosen_from, drop
+from diffuse_cli.diffusion.conditions import Condition, chosen_from, drop
 from diffuse_cli.diffusion.losses import Answer, answer_of
 from diffuse_cli.diffusion.process import Level
 from diffuse_cli.models.build import Experiment, initial_weights, with_learned_schedule
@@ -44,10 +44,10 @@ class TrainState(NamedTuple):
 
 
 class Points(NamedTuple):
-    """Clean points to draw batches from; for a conditional network with their labels."""
+    """Clean points to draw batches from; for a conditional network with the condition of each."""
 
     x0: Float[Array | np.ndarray, "m d"]
-    labels: Int[Array | np.ndarray, " m"] | None = None
+    condition: Condition | None = None
 
 
 class Batch(NamedTuple):
@@ -60,7 +60,7 @@ class Batch(NamedTuple):
     eps: Float[Array, "n d"]
     level: Level
     key: PRNGKeyArray
-    condition: Int[Array, " n"] | None = None
+    condition: Condition | None = None
 
 
 class ChunkEnd(NamedTuple):
@@ -152,8 +152,8 @@ def draw_batch(experiment: Experiment, points: Points, key: PRNGKeyArray, n: int
     eps = jax.random.normal(key_noise, x0.shape)
     level = _draw_levels(experiment, key_levels, n)
     condition = None
-    if points.labels is not None:
-        told = drop(jax.random.fold_in(key, 4), points.labels[rows], experiment.config.label_dropout)
+    if points.condition is not None:
+        told = drop(jax.random.fold_in(key, 4), points.condition[rows], experiment.config.label_dropout)
         condition = jnp.concatenate([told, told])[:n]
     return Batch(jnp.concatenate([x0, x0])[:n], jnp.concatenate([eps, -eps])[:n], level, key_loss, condition)
 

@@ -15,6 +15,7 @@ from jaxtyping import Array
 
 from diffuse_cli.datasets.dataset import Dataset, equal_rows
 from diffuse_cli.diffusion import exact
+from diffuse_cli.diffusion.conditions import Condition
 from diffuse_cli.errors import DivergedError
 from diffuse_cli.models import build, checkpoint, run_folder
 from diffuse_cli.models.data import draw_data, margin_for, truth_of
@@ -125,10 +126,13 @@ class Trainer:
 
     @property
     def _points(self) -> tuple[loop.Points, loop.Points]:
-        """The points to train on and those that are held out; with their labels only for a conditional network."""
-        train, held_out, *labels = self.data
-        of_train, of_held_out = labels if self.experiment.conditions is not None else (None, None)
-        return loop.Points(train, of_train), loop.Points(held_out, of_held_out)
+        """The points to train on and those that are held out; with their conditions only for a conditional network."""
+        data, conditions = self.data, self.experiment.conditions
+        told: tuple[Condition | None, Condition | None] = None, None
+        if conditions is not None:
+            labels = data.train_labels, data.held_out_labels
+            told = labels if conditions.kind == "label" else (data.train_given, data.held_out_given)
+        return loop.Points(data.train, told[0]), loop.Points(data.held_out, told[1])
 
     @property
     def _laws_of_labels(self) -> list[exact.Law]:
@@ -140,8 +144,13 @@ class Trainer:
 
     @property
     def _knows_least(self) -> bool:
-        """Whether the irreducible loss is known; that of a learned schedule changes with the schedule."""
-        return self.law is not None and not self.experiment.learns_schedule
+        """Whether the irreducible loss is known; that of a learned schedule changes with the schedule.
+
+        Where columns or words are given, each point has a law of its own.
+        """
+        conditions = self.experiment.conditions
+        given = conditions is not None and conditions.kind != "label"
+        return self.law is not None and not self.experiment.learns_schedule and not given
 
     def best_weights(self) -> Best:
         """The last averaged weights whose held-out loss is the lowest, but for chance.

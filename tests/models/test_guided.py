@@ -12,7 +12,7 @@ from diffuse_cli.diffusion.process import CLEAN
 from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.models import build
 from diffuse_cli.models.draw import Method, draw_samples
-from diffuse_cli.models.guided import guided, tilted_dataset
+from diffuse_cli.models.guided import guided
 from diffuse_cli.models.model import exact_model
 from diffuse_cli.models.multiplied import multiplied
 
@@ -127,11 +127,6 @@ def test_a_guide_takes_the_place_of_the_unconditional_denoiser(sides):
     )
     np.testing.assert_allclose(both, weakly + 3 * (strong - weakly), rtol=1e-5)
     np.testing.assert_allclose(told, weakly + 3 * (of_label - weakly), rtol=1e-5)
-
-
-def test_labels_without_mass_have_no_tilted_law():
-    with pytest.raises(UsageError, match="no point has the label right"):
-        tilted_dataset(build.build_dataset(Config(dataset="bimodal:weight=0")), 1, 2.0)
 
 
 @pytest.mark.parametrize("way", ["smoothed", "clean", "reconstruct", "exact"])

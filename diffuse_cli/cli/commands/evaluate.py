@@ -65,11 +65,12 @@ def evaluate(
     it stand the distances from the points with the label.
 
     A conditional run is judged as one that is told no label; with --label by the points with this label, and with
-    --label all by those with each, and the mean of their NLLs in the proportions of the labels.
+    --label all by those with each, and the mean of their NLLs in the proportions of the labels; with --given and
+    --prompt by p(x | values) and p(x | sentence), where they are known.
 
     \b
     Keys of --json (nats; null for what is not known):
-      run, dataset, n, sampler, label, steps, evals,
+      run, dataset, n, sampler, label, given, prompt, steps, evals,
       clipped: samples on the edge of the box to which x0 is clipped
       metrics: name -> value, floor, floor_std, n, repeats, indistinguishable
         (null where n is too small to judge)
@@ -99,7 +100,8 @@ def evaluate(
             guidance = guidance_quality(model, dataset, result.drawn, n=count, seed=seed, repeats=repeats)
         head = {"run": str(model.folder), "dataset": model.config.dataset, "n": count, "sampler": method.sampler}
         spent = {"steps": method.steps, "evals": result.drawn.evals, "clipped": result.drawn.clipped}
-        documents[model.told] = {**head, "label": model.told, **spent, **_document(result)}
+        told = {"label": model.told if opener.label else None, "given": opener.given, "prompt": opener.prompt}
+        documents[model.told] = {**head, **told, **spent, **_document(result)}
         documents[model.told] |= {} if guidance is None else {"guidance": guidance.document()}
         if not as_json:
             _print(model, dataset, result, guidance, seed, several=len(models) > 1)

@@ -39,6 +39,7 @@ def info(name: str | None, run: options.RunOption, as_json: bool) -> None:
         "seconds": header.seconds,
         "dim": header.dim,
         "settings": settings_now,
+        "conditions": header.conditions and {"kind": header.conditions.kind, "names": list(header.conditions.names)},
         "versions": header.versions,
         "history": history,
         "files": files,
@@ -48,6 +49,8 @@ def info(name: str | None, run: options.RunOption, as_json: bool) -> None:
         return
     rows = [(key, str(document[key])) for key in ("run", "checkpoint", "step", "dim")]
     rows += [("trained for", f"{document['seconds']:.1f} s")]
+    if header.conditions is not None:
+        rows += [("told", f"{header.conditions.kind}: {', '.join(header.conditions.names)}")]
     rows += [("versions", ", ".join(f"{name} {version}" for name, version in header.versions.items()))]
     rows += [("files", "  ".join(files))]
     terminal.print_table(rows)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from diffuse_cli.analysis.quality import Bound, Solved, Solver
+    from diffuse_cli.diffusion.conditions import Conditions
     from diffuse_cli.diffusion.exact import Law
     from diffuse_cli.diffusion.likelihood import Mass
     from diffuse_cli.models.model import Model
@@ -24,6 +25,7 @@ Examples:
   diffuse likelihood
   diffuse likelihood --run moons --points mine.csv --out log_p.csv
   diffuse likelihood --points table.csv,columns=x+y --tolerance 1e-5 --json
+  diffuse likelihood --run mine --points rows.csv,given=temperature
   diffuse likelihood --run ddpm --bound
   diffuse likelihood --exact --dataset two_spirals"""
 
@@ -33,6 +35,9 @@ _ABOUT = """Log-likelihood of points under a run, by the probability-flow ODE.
 The ODE turns noise into data without chance, so the change of density along it is known: log p of a point is that
 of the noise it comes from plus the divergence along the way. log p is in nats and data units. Without --points,
 data that were not trained on are taken, and the mean is set beside the entropy of the truth.
+
+A run with given columns judges log p(x | c), each row with the values that are given with it: a file of --points
+has those columns too. With --given all points have the same ones.
 
 The integral of p over a grid should be 1, give or take what the grid may be too coarse for: it checks solver and
 network at once. A point at which the solver gives up has no log p; it is written as nan, and the command fails.
@@ -123,21 +128,23 @@ def likelihood(
             raise UsageError("--bound is of one law; give one --label")
         _of_all_labels(model, points, count.value, out, solver, as_json=as_json)
         return
-    given = None if points is None else _read(points, model.dim, model.name)
-    law, x0 = _held_out(model, count.value, seed) if given is None else (None, model.standard.to_model(given))
+    judged = _held_out(model, count.value, seed) if points is None else _read(points, model)
     terminal.note(f"Solving the probability-flow ODE of {model.name}" + ", and its bound" * bound)
-    solved = quality.negative_log_likelihood(model, law, x0, solver)
+    condition, each_its_own = judged.condition, judged.condition is not None
+    solved = quality.negative_log_likelihood(
+        model, judged.law, judged.x0, solver, condition=condition, true=judged.true_log_p
+    )
     on_stdout = out == sample_files.STDOUT
     result = _Result(
         solved,
-        _integral(model, solver) if mass and model.dim <= 2 and not on_stdout else None,
-        quality.variational_bounds(model, x0, seed) if bound else {},
+        _integral(model, solver) if mass and model.dim <= 2 and not on_stdout and not each_its_own else None,
+        quality.variational_bounds(model, judged.x0, seed, condition=condition) if bound else {},
         solver.tolerance,
         points or "held out",
     )
     if out is not None:
-        where, scale = (model.standard.to_data(x0), model.standard.scale) if given is None else (given, None)
-        sample_files.write_log_p(out, where, solved.log_p, solved.log_p_stderr, model.columns, scale)
+        names = (*model.columns, *judged.given_names)
+        sample_files.write_log_p(out, judged.points, solved.log_p, solved.log_p_stderr, names, judged.scale)
     if as_json:
         terminal.print_json({"run": str(model.folder)} | _document(result, model.dim))
     elif not on_stdout:
@@ -146,7 +153,7 @@ def likelihood(
             _print_bounds(result, model.process.timesteps)
     if solved.nll.failed:
         raise DiffuseError(
-            f"the solver gave up at {solved.nll.failed:,} of {len(x0):,} points after {solver.max_steps} steps; "
+            f"the solver gave up at {solved.nll.failed:,} of {len(judged.x0):,} points after {solver.max_steps} steps; "
             "try a larger --max-steps or --tolerance"
         )
 
@@ -162,10 +169,10 @@ def _of_all_labels(
     dataset, labels = model.dataset() if points is None else None, None
     if dataset is not None:
         x0, labels = label_likelihood.labelled_held_out(model, dataset, count, solver.seed)
-        where, scale = model.standard.to_data(x0), model.standard.scale
+        judged_points = _Judged(x0, model.standard.to_data(x0), model.standard.scale)
     else:
-        where, scale = _read(points or "", model.dim, model.name), None
-        x0 = model.standard.to_model(where)
+        judged_points = _read(points or "", model)
+    x0, where, scale = judged_points[:3]
     terminal.note(f"Solving the probability-flow ODE of {model.name}")
     found = label_likelihood.label_likelihood(model, x0, labels, solver)
     if found.failed:
@@ -223,13 +230,46 @@ def _check(points: str | None, count: options.Given[int], out: Path | None, othe
         raise UsageError("-n says how many held-out points; with --points all of the file's are taken")
 
 
-def _held_out(model: "Model", count: int, seed: int) -> "tuple[Law | None, np.ndarray]":
-    """The points [n, d] in model space that are held out from training, and their law, if it is known."""
+class _Judged(NamedTuple):
+    """The points to judge.
+
+    x0: [n, d], model space. points: them, and what is given with each in columns of `given_names`, in data units.
+    scale: that of each column, where they have been in single precision; None for those of a file. law: that of all
+    points, if it is known. condition: [n, c], what is given with each; None where nothing is. true_log_p: [n], where it
+    is known.
+    """
+
+    x0: "np.ndarray"
+    points: "np.ndarray"
+    scale: "np.ndarray | None"
+    law: "Law | None" = None
+    condition: "np.ndarray | None" = None
+    given_names: tuple[str, ...] = ()
+    true_log_p: "np.ndarray | None" = None
+
+
+def _given_columns(model: "Model") -> "Conditions | None":
+    """The columns that are given with each point; None for a model without any, or that has been told their values."""
+    conditions = model.conditions
+    return conditions if model.trained and conditions is not None and conditions.kind == "columns" else None
+
+
+def _held_out(model: "Model", count: int, seed: int) -> _Judged:
+    """The points that are held out from training."""
+    import numpy as np
+
     from diffuse_cli.analysis import quality
     from diffuse_cli.models.data import truth_of
 
-    dataset = model.dataset()
-    return truth_of(dataset), quality.held_out(model, dataset, count, seed)
+    dataset, scale = model.dataset(), model.standard.scale
+    if (columns := _given_columns(model)) is None:
+        x0 = quality.held_out(model, dataset, count, seed)
+        true = quality.true_log_p(dataset, model, x0)
+        return _Judged(x0, model.standard.to_data(x0), scale, truth_of(dataset), true_log_p=true)
+    held = quality.held_out_given(model, dataset, count, seed)
+    points = np.hstack([model.standard.to_data(held.x0), columns.to_data(held.condition)])
+    scale = np.concatenate([scale, [column.scale for column in columns.columns]])
+    return _Judged(held.x0, points, scale, None, held.condition, columns.names, held.log_p)
 
 
 def _integral(model: "Model", solver: "Solver") -> "Mass | None":
@@ -247,20 +287,35 @@ def _integral(model: "Model", solver: "Solver") -> "Mass | None":
     return integral
 
 
-def _read(text: str, dim: int, name: str) -> "np.ndarray":
-    """The points [n, dim] of --points, in the grammar of the dataset `file`."""
+def _read(text: str, model: "Model") -> _Judged:
+    """The points of --points, in the grammar of the dataset `file`, with the given columns of the model."""
+    import numpy as np
+
     from diffuse_cli.datasets.files.options import ReadOptions
     from diffuse_cli.datasets.files.points import read_points
-    from diffuse_cli.errors import DiffuseError
+    from diffuse_cli.errors import DiffuseError, UsageError
 
-    points = read_points(ReadOptions(**catalog.convert_options(catalog.parse("dataset", f"file:{text}"))))
+    dim, name, columns = model.dim, model.name, _given_columns(model)
+    asked = catalog.convert_options(catalog.parse("dataset", f"file:{text}"))
+    if columns is None and "given" in asked:
+        raise UsageError(f"--points {text}: {name} is not told what is given with each point; leave out given=")
+    options = ReadOptions(**({} if columns is None else {"given": "+".join(columns.names)}) | asked)
+    points, rows = read_points(options)
+    if columns is not None and rows.shape[1] != len(columns.names):
+        raise UsageError(
+            f"--points {text}: {name} is told {len(columns.names)} given column{'s' * (len(columns.names) > 1)}, "
+            f"{', '.join(columns.names)}, and not {rows.shape[1]}"
+        )
     if points.shape[1] != dim:
         choose = ""
         if points.shape[1] > dim and "," not in text:
-            columns = "+".join(str(column + 1) for column in range(dim))
-            choose = f"; to choose the first: --points {shlex.quote(f'{text},columns={columns}')}"
+            first = "+".join(str(column + 1) for column in range(dim))
+            choose = f"; to choose the first: --points {shlex.quote(f'{text},columns={first}')}"
         raise DiffuseError(f"{text} has {points.shape[1]} columns, and the data of {name} have {dim}{choose}")
-    return points
+    x0 = model.standard.to_model(points)
+    if columns is None:
+        return _Judged(x0, points, None)
+    return _Judged(x0, np.hstack([points, rows]), None, None, columns.to_model(rows), columns.names)
 
 
 def _bits(nats: float | None, dim: int) -> float | None:

@@ -72,7 +72,7 @@ def report(
     models = opener.told_each(opened)
     asked = _Asked(samplers, settings, count, metrics, seed)
     for model in models:
-        words = opener._replace(label=model.told).words(run, model.config)
+        words = (opener._replace(label=model.told) if opener.label else opener).words(run, model.config)
         gathered = _gather(model, run, asked, ["diffuse", "report", *words])
         path = page.write_page(_place(model, out, several=len(models) > 1), gathered)
         click.echo(path)

@@ -18,6 +18,8 @@ Examples:
   diffuse sample --run moons -n 10000 --sampler ddpm --steps 1000 --out samples.csv
   diffuse sample --sampler ddim:eta=0.5 --trajectory --out path.npz --plot
   diffuse sample --run moons --label lower --out lower.csv
+  diffuse sample --run mine --given temperature=20 --plot
+  diffuse sample --run scenes --prompt "the left moon" --plot
   diffuse sample --exact --dataset swiss_roll --schedule cosine --sampler ddim --steps 20 --plot"""
 
 
@@ -60,7 +62,9 @@ def sample_command(
     the samples that lie on its edge are counted.
 
     A conditional run draws points of one label with --label, of all labels with --label all, in their true
-    proportions, and without it as one that is told none. The label of each sample is written beside it.
+    proportions, and without it as one that is told none. The label of each sample is written beside it. A run with
+    given columns draws p(x | values) with --given, and one that knows words draws what a sentence is true of with
+    --prompt.
     """
     from diffuse_cli.errors import UsageError
     from diffuse_cli.models import draw, sample_files
@@ -88,6 +92,8 @@ def sample_command(
         "evals": drawn.evals,
         "seed": seed,
         "label": opener.label,
+        "given": opener.given,
+        "prompt": opener.prompt,
         "seconds": round(drawn.seconds, 3),
         "clipped": drawn.clipped,
         "file": str(file),

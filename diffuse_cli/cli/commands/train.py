@@ -252,7 +252,7 @@ def _excess(trainer: "Trainer", model: "Model", law: "Law") -> float:
     from diffuse_cli.models.model import exact_model
 
     x0, labels = np.asarray(trainer.data.held_out), trainer.data.held_out_labels
-    if model.conditions is None or labels is None:
+    if model.conditions is None or labels is None:  # of given columns that of the model which is told none
         return float(quality.excess_of(model, law, x0).total)
     exactly = exact_model(model.config, trainer.dataset, trainer.folder, process=model.process)
     return float(quality.conditional_excess_of(model, exactly, x0, labels).total)

@@ -59,8 +59,8 @@ class RunsOption(NamedTuple):
 
 
 class ModelOption(NamedTuple):
-    """What to draw from or to judge: `--run`, or `--exact` with `--dataset`, `--schedule` and `--timesteps`; and which
-    label it is told: `--label`."""
+    """What to draw from or to judge: `--run`, or `--exact` with `--dataset`, `--schedule` and `--timesteps`; and what
+    it is told: `--label`, `--given` or `--prompt`."""
 
     run: RunOption
     run_source: ParameterSource | None
@@ -68,26 +68,35 @@ class ModelOption(NamedTuple):
     exact: bool
     settings: Settings
     label: str | None = None
+    given: dict[str, float] | None = None
+    prompt: str | None = None
     guidance: str | None = None
     particles: int | None = None
     times: str | None = None
     times_by: str | None = None
 
     def open(self) -> "Model":
-        """The Model, as `open_with_run` opens it, told the label of `--label`, or one for each sample with `all`.
+        """The Model, as `open_with_run` opens it, told what is asked; with `--label all` a label for each sample.
 
-        Raises UsageError for a label that it does not know, and like `open_with_run`.
+        Raises UsageError for what it cannot be told, and like `open_with_run`.
         """
         return self.told(self.open_with_run()[0])
 
     def told(self, model: "Model") -> "Model":
-        """The model, told the label of `--label`, and multiplied by `--times`.
+        """The model, told the label, the values or the sentence, and multiplied by `--times`.
 
-        Raises UsageError for a label that it does not know, and like `models.multiplied.multiplied`.
+        Raises UsageError for what it cannot be told, and like `models.multiplied.multiplied`.
         """
         return self._multiplied(self._told(model))
 
     def _told(self, model: "Model") -> "Model":
+        asked = {"--label": self.label, "--given": self.given, "--prompt": self.prompt}
+        if len(flags := [flag for flag, value in asked.items() if value is not None]) > 1:
+            raise UsageError(f"{' and '.join(flags)} are for different models; give one of them")
+        if self.given is not None:
+            return model.with_given(self.given)
+        if self.prompt is not None:
+            return model.with_prompt(self.prompt)
         if self.label is None:
             if model.guiding is not None and model.guiding.guidance.needs != "guide":
                 raise UsageError(
@@ -202,10 +211,47 @@ class ModelOption(NamedTuple):
             for name in self.settings.typed("schedule", "timesteps"):
                 words += [f"--{name}", str(self.settings.given(name))]
             words += ["--trust"] if self.trust else []
-        asked = {"--label": self.label, "--guidance": self.guidance, "--particles": self.particles}
-        asked |= {"--times": self.times, "--times-by": self.times_by}
+        asked: dict[str, object] = {"--label": self.label, "--prompt": self.prompt, "--guidance": self.guidance}
+        asked |= {"--particles": self.particles, "--times": self.times, "--times-by": self.times_by}
         words += [word for flag, value in asked.items() if value is not None for word in (flag, str(value))]
+        for column, value in (self.given or {}).items():
+            words += ["--given", f"{column}={value!r}".removesuffix(".0")]
         return words + (["--outputs", str(self.run.outputs)] if self.run.outputs != Path("outputs") else [])
+
+
+class _Values(click.ParamType[tuple[tuple[str, float], ...]]):
+    """COLUMN=VALUE,COLUMN=VALUE; a column with a comma or = in its name stands in double quotes."""
+
+    name = "COLUMN=VALUE,…"
+    _PART = re.compile(r'\s*(?:"(?P<quoted>(?:[^"]|"")*)"|(?P<plain>[^,="][^,=]*?))\s*=\s*(?P<value>[^,]*?)\s*(?:,|$)')
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[tuple[str, float], ...]:
+        """The columns and their values, in the order that they are given in."""
+        text, place = str(value), 0
+        pairs: list[tuple[str, float]] = []
+        while place < len(text) or not pairs:
+            part = self._PART.match(text, place)
+            if part is None:
+                self.fail(f"{text[place:]!r} is not COLUMN=VALUE, like temperature=20", param, ctx)
+            column = part["plain"] or part["quoted"].replace('""', '"')
+            try:
+                pairs.append((column, float(part["value"])))
+            except ValueError:
+                self.fail(f"{column}={part['value']}: {part['value']!r} is not a number", param, ctx)
+            place = part.end()
+        return tuple(pairs)
+
+
+def _once_each(given: tuple[tuple[tuple[str, float], ...], ...]) -> dict[str, float]:
+    """The values by column. Raises UsageError for a column that is given twice."""
+    pairs = [pair for each in given for pair in each]
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        twice = next(column for column, _ in pairs if sum(column == other for other, _ in pairs) > 1)
+        raise UsageError(f"--given {twice} is given twice")
+    return values
 
 
 class MethodOption(NamedTuple):
@@ -283,8 +329,8 @@ def several_runs(words: str) -> Decorator:
 
 
 def model_option(command: Command) -> Command:
-    """`--run` and `--outputs`, or `--exact` with `--dataset`, `--schedule` and `--timesteps`, `--label` and `--trust`:
-    what to draw from or to judge, handed over as `opener`, a ModelOption."""
+    """`--run` and `--outputs`, or `--exact` with `--dataset`, `--schedule` and `--timesteps`, `--label`,
+    `--given`, `--prompt` and `--trust`: what to draw from or to judge, handed over as `opener`, a ModelOption."""
 
     def gather(
         run_name: str,
@@ -292,6 +338,8 @@ def model_option(command: Command) -> Command:
         trust: bool,
         exact: bool,
         label: str | None,
+        given: tuple[tuple[tuple[str, float], ...], ...],
+        prompt: str | None,
         guidance: str | None,
         particles: int | None,
         times: str | None,
@@ -299,8 +347,8 @@ def model_option(command: Command) -> Command:
         settings: Settings,
     ) -> ModelOption:
         run, source = RunOption(run_name, outputs), source_of("run_name")
-        changes = label, guidance, particles, times, times_by
-        return ModelOption(run, source, trust, exact, settings, *changes)
+        told = label, _once_each(given) if given else None, prompt
+        return ModelOption(run, source, trust, exact, settings, *told, guidance, particles, times, times_by)
 
     return grouped(
         "opener",
@@ -315,6 +363,13 @@ def model_option(command: Command) -> Command:
             "and timesteps of the environment are ignored.",
         ),
         label_option("What to tell a model that knows labels; all is each label, in their true proportions."),
+        option(
+            "--given",
+            type=_Values(),
+            multiple=True,
+            help="Values of the given columns, for a model that was trained with some, like temperature=20.",
+        ),
+        option("--prompt", metavar="TEXT", help='A sentence, for a model that knows words, like "the left moon".'),
         option(
             "--guidance",
             metavar="W|NAME:…",

@@ -11,6 +11,8 @@ from typing import BinaryIO
 
 import numpy as np
 
+from diffuse_cli.datasets.files.columns import given_note, given_places, without_given
+from diffuse_cli.datasets.files.options import ReadOptions
 from diffuse_cli.datasets.files.table import MOST_NUMBERS, Table, check_shape, choose_columns
 from diffuse_cli.errors import DiffuseError, UsageError, unknown
 
@@ -19,14 +21,15 @@ _LONGEST_HEADER = 10_000  # bytes; numpy takes no longer ones for safe
 _BEGINNINGS = (b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06")
 
 
-def read_array(path: Path, source: str, *, key: str | None, columns: str | None) -> Table:
+def read_array(path: Path, source: str, options: ReadOptions) -> Table:
     """Read an array of shape [n, d], or [n] for one column. `key` names the array of an .npz file that has several.
 
-    `columns` is as in `choose_columns`. The points may still hold nan and infinity.
+    `columns` and `given` are as in `choose_columns`, numbers. The points may still hold nan and infinity.
 
     Raises DiffuseError if the file cannot be read without pickle, is damaged or too large, or the array is not a table
     of real numbers; UsageError for a key or column that is not there, or a key that is missing.
     """
+    key = options.key
     with path.open("rb") as stream:
         beginning = stream.read(6)
         stream.seek(0)
@@ -41,11 +44,16 @@ def read_array(path: Path, source: str, *, key: str | None, columns: str | None)
         else:
             array = _read(stream, os.fstat(stream.fileno()).st_size, source)
 
-    chosen = choose_columns(columns, None, array.shape[1], source)
+    width = array.shape[1]
+    given = given_places(options, None, width, source)
+    chosen = [index for index in range(width) if index not in given]
+    if options.columns is not None:
+        chosen = without_given(choose_columns(options.columns, None, width, source), given, None, source)
+    chosen = [*chosen, *given]
     with np.errstate(over="ignore"):  # numbers too large for float64 become infinite, and are refused later
         points = array[:, chosen].astype(np.float64)
     epsilon = float(np.finfo(array.dtype).eps) if array.dtype.kind == "f" else 0.0
-    return Table(points, source, chosen, array.shape[1], epsilon=epsilon)
+    return Table(points, source, chosen, width, notes=given_note(given, None), epsilon=epsilon, given=len(given))
 
 
 def _read_archive(stream: BinaryIO, source: str, key: str | None) -> tuple[np.ndarray, str]:

@@ -43,10 +43,16 @@ def check_spread(table: Table, scale: np.ndarray, options: ReadOptions) -> None:
     words = listed([table.column(column) for column in flat])
     verb = "does" if len(flat) == 1 else "do"
     by = " by more than rounding" if (spread[flat] > 0).any() else ""
-    rest = [place for column, place in enumerate(table.columns) if column not in set(flat.tolist())]
+    coordinates, given = table.columns[: table.coordinates], table.columns[table.coordinates :]
+    varying = {place for column, place in enumerate(table.columns) if column not in set(flat.tolist())}
     advice = ""
-    if rest:
+    if (rest := [place for place in coordinates if place in varying]) and all(place in varying for place in given):
         way = options.flag_with(columns=spelled(rest, table.names))
+        advice = f"; to leave {'it' if len(flat) == 1 else 'them'} out: {way}"
+    elif rest:  # a condition that is always the same tells nothing
+        told = [place for place in given if place in varying]
+        changes = {"columns": spelled(rest, table.names)} | ({"given": spelled(told, table.names)} if told else {})
+        way = options._replace(given=None).flag_with(**changes)
         advice = f"; to leave {'it' if len(flat) == 1 else 'them'} out: {way}"
     raise DiffuseError(f"{table.source}: {words} {verb} not vary{by}{advice or '.'}")
 

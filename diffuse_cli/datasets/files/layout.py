@@ -181,9 +181,13 @@ def _has_names(rows: Rows, width: int, sheet: Sheet, options: ReadOptions, warni
     if options.header != "auto":
         return options.header == "yes"
     first = rows[0][1]
-    if any(wanted is not None and not only_numbers(wanted) for wanted in (options.columns, options.label)):
+    if any(
+        wanted is not None and not only_numbers(wanted) for wanted in (options.columns, options.label, options.given)
+    ):
         return sheet.quoted == (True, False) or not all(map(is_number, first))
-    picked = range(width) if options.columns is None else [int(part) - 1 for part in options.columns.split("+")]
+    picked = range(width) if options.columns is None else [
+        int(part) - 1 for wanted in (options.columns, options.given) if wanted for part in wanted.split("+")
+    ]  # fmt: skip
     if options.label is not None and options.label.isdecimal():
         picked = [index for index in picked if index != int(options.label) - 1]
     picked = [index for index in picked if 0 <= index < width]

@@ -23,10 +23,11 @@ class ReadOptions(NamedTuple):
     header: Switch = "auto"
     index: Switch = "auto"
     label: str | None = None
+    given: str | None = None
     key: str | None = None
     flag: Literal["--dataset", "--points"] = "--dataset"
 
-    def given(self) -> dict[str, str]:
+    def chosen(self) -> dict[str, str]:
         """The options that are not left to be recognised."""
         options = {name: value for name, value in self._asdict().items() if name not in ("path", "flag")}
         return {name: value for name, value in options.items() if value not in (None, "auto")}
@@ -40,7 +41,7 @@ class ReadOptions(NamedTuple):
         path = catalog.quote(self.path) if set(self.path) & set(',="') else self.path
         options = [
             f"{key}={value if ',' not in value else catalog.quote(value)}"
-            for key, value in (self.given() | changes).items()
+            for key, value in (self.chosen() | changes).items()
         ]
         start = "file:" if self.flag == "--dataset" else ""
         return f"{self.flag} {shlex.quote(start + ','.join([path, *options]))}"
@@ -57,5 +58,5 @@ class ReadOptions(NamedTuple):
     def refuse(self, what: str, *names: str) -> None:
         """Raises UsageError if one of these options is given: they have no meaning for `what`."""
         for name in names:
-            if name in self.given():
-                raise UsageError(f"{self.path}: {name}={self.given()[name]} is for {what}")
+            if name in self.chosen():
+                raise UsageError(f"{self.path}: {name}={self.chosen()[name]} is for {what}")

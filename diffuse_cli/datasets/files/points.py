@@ -5,7 +5,7 @@ import logging
 import numpy as np
 
 from diffuse_cli.catalog import POINT_FILES
-from diffuse_cli.datasets.dataset import Classes, Dataset, standardise
+from diffuse_cli.datasets.dataset import Classes, Dataset, Standardiser, standardise
 from diffuse_cli.datasets.files.array_file import read_array
 from diffuse_cli.datasets.files.checks import check_spread, check_values, with_findings
 from diffuse_cli.datasets.files.columns import pick
@@ -16,6 +16,7 @@ from diffuse_cli.datasets.files.sheets import read_excel, read_parquet
 from diffuse_cli.datasets.files.table import Table, check_shape
 from diffuse_cli.datasets.files.text_file import read_text
 from diffuse_cli.datasets.files.values import table_of, without_missing
+from diffuse_cli.datasets.given import Given
 from diffuse_cli.errors import DiffuseError
 
 _ARRAY = (".npy", ".npz")
@@ -34,6 +35,7 @@ def file(
     header: Switch = "auto",
     index: Switch = "auto",
     label: str | None = None,
+    given: str | None = None,
     key: str | None = None,
 ) -> Dataset:
     """The points in a file: .csv, .tsv, .txt or .dat, .npy or .npz, .xlsx or .parquet. See docs/files.md.
@@ -42,8 +44,9 @@ def file(
     by +, like x+y or 1+3. delimiter: what stands between cells: comma, semicolon, tab, space or pipe. decimal: the mark
     before decimals, point or comma. missing: drop leaves out rows with a missing cell; another value is left out too.
     header: whether the first row is names. index: whether the first column, if it only numbers the rows, is read.
-    label: a column of labels, which is no coordinate. key: the array of an .npz file, or the sheet of an .xlsx file.
-    What is not given is recognised where that is certain, and otherwise asked for.
+    label: a column of labels, which is no coordinate. given: columns of numbers that are no coordinates either, but
+    given with them, written like `columns`. key: the array of an .npz file, or the sheet of an .xlsx file. What is left
+    out is recognised where that is certain, and otherwise asked for.
 
     `points` of the Dataset is [n, d], and `draw` picks rows of it at random, with replacement. The density is unknown,
     so `exact` is None. Each column has its own scale, since columns may have different units. `origin` says what was
@@ -61,28 +64,30 @@ def file(
     >>> dataset.standard.mean
     array([1., 2.])
     """
-    options = ReadOptions(path, columns, delimiter, decimal, missing, header, index, label, key)
+    options = ReadOptions(path, columns, delimiter, decimal, missing, header, index, label, given, key)
     table = _read(options)
     if len(table.points) == 1:
         raise DiffuseError(f"{table.source} holds one point only; at least two are needed, and hundreds to learn from.")
-    points = table.points
-    standard = standardise(points, per_column=True)
+    standard = standardise(table.points, per_column=True)
     check_spread(table, standard.scale, options)
     table = with_findings(table, standard)
     _tell(table)
+    dim, names = table.coordinates, table.column_names
+    points = table.points[:, :dim]
 
     def draw(rng: np.random.Generator, n: int) -> np.ndarray:
         return points[rng.integers(len(points), size=n)]
 
     return Dataset(
         draw,
-        points.shape[1],
-        standard,
+        dim,
+        Standardiser(standard.mean[:dim], standard.scale[:dim]),
         points=points,
-        columns=table.column_names,
+        columns=names and names[:dim],
         origin=table.origin,
         labels=table.labels,
         classes=_classes(table),
+        given=_given(table, standard) if table.given else None,
     )
 
 
@@ -99,14 +104,33 @@ def _classes(table: Table) -> Classes | None:
     return Classes(shares, draw, None, table.label_names)
 
 
-def read_points(options: ReadOptions) -> np.ndarray:
-    """The points [n, d] in a file, float64. They are read as by `file`, but one point is enough and none need vary.
+def _given(table: Table, standard: Standardiser) -> Given:
+    """The given columns of a table. They are named like in the file, or by their numbers there."""
+    dim, names = table.coordinates, table.column_names
+    points, rows = table.points[:, :dim], table.points[:, dim:]
+
+    def draw(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
+        chosen = rng.integers(len(points), size=n)
+        return points[chosen], rows[chosen]
+
+    return Given(
+        names[dim:] if names else tuple(str(place + 1) for place in table.columns[dim:]),
+        draw,
+        Standardiser(standard.mean[dim:], standard.scale[dim:]),
+        rows=rows,
+    )
+
+
+def read_points(options: ReadOptions) -> tuple[np.ndarray, np.ndarray]:
+    """The points [n, d] in a file and what is `given` with them [n, c], float64.
+
+    They are read as by `file`, but one point is enough and none need vary.
 
     Raises DiffuseError and UsageError like `file`; flags that they offer are for `--points`.
     """
     table = _read(options._replace(flag="--points"))
     _tell(table)
-    return table.points
+    return table.points[:, : table.coordinates], table.points[:, table.coordinates :]
 
 
 def _tell(table: Table) -> None:
@@ -136,7 +160,7 @@ def _open(options: ReadOptions) -> Table:
     if suffix in _ARRAY:
         options.refuse("text files; a NumPy file has numbers only, without names",
                        "delimiter", "decimal", "header", "index", "label")  # fmt: skip
-        return read_array(place, path, key=options.key, columns=options.columns)
+        return read_array(place, path, options)
     if suffix in _SHEET:
         options.refuse("text files", "delimiter")
         sheet = _SHEET[suffix](place, options)

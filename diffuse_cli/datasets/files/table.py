@@ -12,7 +12,7 @@ MOST_NUMBERS = 1 << 25  # 256 MiB in double precision
 
 
 class Table(NamedTuple):
-    """Points [n, d], float64, and their places in the file.
+    """Points [n, d], float64, and their places in the file. The last `given` columns are no coordinates, but given.
 
     source: the file as the user wrote it, with the array's name where it holds several.
     columns: for each of the d columns, its place in the file (from 0). width: how many columns the file has.
@@ -35,6 +35,12 @@ class Table(NamedTuple):
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     epsilon: float = 0.0
+    given: int = 0
+
+    @property
+    def coordinates(self) -> int:
+        """How many of the columns are coordinates."""
+        return len(self.columns) - self.given
 
     @property
     def column_names(self) -> tuple[str, ...] | None:
@@ -52,10 +58,10 @@ class Table(NamedTuple):
     @property
     def origin(self) -> str:
         """`points.csv: 800 rows × 2 columns: height, weight (index column left out)`."""
-        rows, columns = self.points.shape
+        rows, columns = len(self.points), self.coordinates
         words = f"{self.source}: {rows:,} row{'s' * (rows != 1)} × {columns} column{'s' * (columns != 1)}"
         if names := self.column_names:
-            words += f": {', '.join(names[:12])}{', …' * (columns > 12)}"
+            words += f": {', '.join(names[:columns][:12])}{', …' * (columns > 12)}"
         return words + (f" ({'; '.join(self.notes)})" if self.notes else "")
 
     def line(self, row: int) -> int:
@@ -89,7 +95,7 @@ def listed(words: list[str], most: int = 8) -> str:
 
 
 def spelled(chosen: list[int], names: list[str] | None) -> str:
-    """What `columns=` or `label=` has to be for these columns: their names, or numbers where a name would not do."""
+    """What `columns=`, `label=` or `given=` has to be for these: their names, or numbers where a name would not do."""
 
     def plain(name: str) -> bool:
         return bool(name) and not set(name) & set('+,"') and not name.isdecimal() and names.count(name) == 1
@@ -108,7 +114,9 @@ def check_shape(rows: int, columns: int, source: str) -> None:
         raise DiffuseError(f"{source} has {columns:,} columns, and at most {MOST_COLUMNS} can be learnt; {advice}.")
 
 
-def choose_columns(wanted: str | None, names: list[str] | None, width: int, source: str) -> list[int]:
+def choose_columns(
+    wanted: str | None, names: list[str] | None, width: int, source: str, *, option: str = "columns"
+) -> list[int]:
     """The places (from 0) of the columns that `wanted` asks for: names or numbers from 1, joined by `+`; None is all.
 
     Raises UsageError for a column that does not exist, is given twice, or shares its name with another column.
@@ -130,7 +138,7 @@ def choose_columns(wanted: str | None, names: list[str] | None, width: int, sour
         else:
             raise UsageError(f"{source} has no column {part!r}. {_known(part, names, width)}")
         if index in chosen:
-            raise UsageError(f"{source}: columns={wanted} asks for {describe_column(index, names)} twice.")
+            raise UsageError(f"{source}: {option}={wanted} asks for {describe_column(index, names)} twice.")
         chosen.append(index)
     return chosen
 

@@ -20,7 +20,7 @@ def table_of(layout: Layout, chosen: Chosen, options: ReadOptions) -> Table:
     decimal = _decimal(layout, chosen, options)
     marker = _marker(options)
     columns = []
-    for index in chosen.coordinates:
+    for index in chosen.numbers:
         cells = layout.column(index)
         values = (plain_numbers(cells) if decimal == "point" else None) or [number(cell, decimal) for cell in cells]
         if None in values and marker is not None:
@@ -34,8 +34,8 @@ def table_of(layout: Layout, chosen: Chosen, options: ReadOptions) -> Table:
     if decimal == "comma" and options.decimal == "auto":
         layout.notes.append("decimal commas")
     return Table(
-        points, layout.source, chosen.coordinates, layout.width, layout.names, layout.row, layout.lines, labels,
-        label_names, tuple(layout.notes), tuple(layout.warnings),
+        points, layout.source, chosen.numbers, layout.width, layout.names, layout.row, layout.lines, labels,
+        label_names, tuple(layout.notes), tuple(layout.warnings), given=chosen.given,
     )  # fmt: skip
 
 
@@ -47,7 +47,7 @@ def _decimal(layout: Layout, chosen: Chosen, options: ReadOptions) -> Mark:
     """The decimal mark of the file. Raises DiffuseError where its numbers do not tell."""
     if options.decimal != "auto":
         return options.decimal
-    found = evidence(cell for index in chosen.coordinates for cell in layout.column(index))
+    found = evidence(cell for index in chosen.numbers for cell in layout.column(index))
     if found.mark is not None:
         return found.mark
     # A comma in the cells, or semicolons between them, come from programs that write decimals with a comma
@@ -66,13 +66,14 @@ def _refuse_other_text(
     if not bad:
         return
     row, place = min(bad)
-    index = chosen.coordinates[place]
+    index = chosen.numbers[place]
     cell = layout.rows[row][index]
     why = fault(cell)
     if is_number(cell):
         why = f"{cell!r} is not a number with a decimal {decimal}, as others in the file"
     advice = ""
-    others = [index for index, column in zip(chosen.coordinates, columns, strict=True) if None not in column]
+    coordinates = range(len(columns) - chosen.given)
+    others = [chosen.numbers[place] for place in coordinates if None not in columns[place]]
     if is_number(cell):
         advice = "; save the table with one decimal mark"
     elif row == 0 and options.header == "auto" and layout.names is None and layout.row == "line":
@@ -81,7 +82,7 @@ def _refuse_other_text(
         advice = f"; to leave out such rows: {options.flag_with(missing=cell)}"
     elif row == len(layout.rows) - 1 and len(layout.rows) > 2:
         advice = "; if it is a sum or a remark below the table, remove the line"
-    elif others and sum(value is None for value in columns[place]) > 1:
+    elif others and place in coordinates and sum(value is None for value in columns[place]) > 1:
         advice = f"; to leave such columns out: {options.flag_with(columns=spelled(others, layout.names))}"
     where = f"{layout.source}, {layout.row} {layout.lines[row]}, {describe_column(index, layout.names)}"
     raise DiffuseError(f"{where}: {why}{advice}")
@@ -91,7 +92,7 @@ def _is_one_word(cell: str, layout: Layout, chosen: Chosen, columns: list[list[f
     """Whether a cell without digits is the only text among the numbers, a word for a missing value or a last row."""
     bad = {
         layout.rows[row][index]
-        for index, column in zip(chosen.coordinates, columns, strict=True)
+        for index, column in zip(chosen.numbers, columns, strict=True)
         for row, value in enumerate(column)
         if value is None
     }
