@@ -207,7 +207,7 @@ def test_evaluate_prints_what_scripts_rely_on(outputs):
     assert result.code == 0, result.err
     said = result.json
     expected = {"run", "dataset", "n", "sampler", "steps", "evals", "metrics", "nll", "excess_loss", "memorisation"}
-    assert set(said) == {*expected, "clipped", "label"}
+    assert set(said) == {*expected, "clipped", "label", "given", "prompt"}
     assert set(said["metrics"]) == set(catalog.CATALOG["metric"])
     for score in said["metrics"].values():
         assert {"value", "floor", "floor_std"} <= set(score)

@@ -207,8 +207,8 @@ def test_it_learns_what_a_label_says_and_what_is_known_without_one():
     laws = [exact.gaussian(np.array([side]), np.zeros((1, 1))) for side in (-1.0, 1.0)]
     least = [
         loop.irreducible_loss(made, data, exact.mixture(np.array([[-1.0], [1.0]]), 0.0), laws).result()[0],
-        loop.irreducible_loss(made, data._replace(labels=None), exact.mixture(np.array([[-1.0], [1.0]]), 0.0)).result()[
-            0
-        ],
+        loop.irreducible_loss(
+            made, data._replace(condition=None), exact.mixture(np.array([[-1.0], [1.0]]), 0.0)
+        ).result()[0],
     ]
     assert least[0] == pytest.approx(least[1] / 2, rel=0.05)  # half of the labels are left out, the rest know it all
