@@ -64,6 +64,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         Annotated[float, Meta(ge=0, lt=1)],
         Meta(description="How often a label is left out, so that the network is unconditional too, for guidance."),
     ] = 0.1
+    classifier: Annotated[
+        bool,
+        Meta(description="Train a classifier of noisy points in place of a denoiser, for --guidance classifier:run=…"),
+    ] = False
     variance: Annotated[
         Literal["fixed", "learned"],
         Meta(description="Whether the network also says how uncertain it is; learned by the losses kl and hybrid."),

@@ -31,6 +31,13 @@ class Conditions(NamedTuple):
     names: tuple[str, ...]
     shares: tuple[float, ...]
 
+    @property
+    def log_shares(self) -> np.ndarray:
+        """The logarithms [k] of the probabilities, −∞ for a label that no point has."""
+        with np.errstate(divide="ignore"):
+            log_shares: np.ndarray = np.log(np.asarray(self.shares))
+        return log_shares
+
     def number(self, name: str) -> int:
         """The number of the label with this name. Raises ValueError where there is none."""
         return self.names.index(name)

@@ -9,7 +9,7 @@ from flax import nnx
 from jaxtyping import PRNGKeyArray
 
 from diffuse_cli import catalog
-from diffuse_cli.config import Config
+from diffuse_cli.config import FIELDS, Config
 from diffuse_cli.datasets.dataset import Dataset, equal_rows
 from diffuse_cli.diffusion.conditions import Conditions
 from diffuse_cli.diffusion.losses import Loss
@@ -29,13 +29,14 @@ _BATCH = 256  # points in a batch, unless the settings give another number
 _STEPS, _ROWS = 24_000, 50_000  # optimiser steps; fewer, by a cube root, for a file of fewer rows than this
 _WEIGHT_DECAY, _STRONGEST = 0.01, 10.0  # for data without limit, and for the fewest rows
 _DECAY_ROWS = 150.0  # weight decay times rows, for each column
+_OF_DENOISERS = ("loss", "prediction", "variance", "label_dropout")  # settings that a classifier has not
 
 
 class Experiment(NamedTuple):
     """Everything that a Config names, except the data and the weights.
 
-    structure: that of the network. conditions: those that a conditional network can be told; None for an unconditional
-    one.
+    structure: that of the network. conditions: those that a conditional network can be told, or a classifier tells
+    apart; None for an unconditional network.
     """
 
     config: Config
@@ -197,18 +198,18 @@ def _path_in(choice: catalog.Choice) -> str | None:
 
 
 def conditions_of(config: Config, dataset: Dataset) -> Conditions | None:
-    """The conditions that a network of this Config is trained with: the labels of the data, if it is conditional.
+    """The conditions that a network of this Config is trained with: the labels of the data, for a conditional network
+    and for a classifier.
 
     Raises UsageError for data without labels, or whose labels tell nothing of the points.
     """
-    if not config.conditional:
+    if not (config.conditional or config.classifier):
         return None
     if (labels := labels_of(dataset)) is not None:
         return labels
     if dataset.points is None:
-        raise UsageError(
-            f"{config.dataset} has no labels to be conditional on; `diffuse list dataset` says which sets have"
-        )
+        use = "for a classifier" if config.classifier else "to be conditional on"
+        raise UsageError(f"{config.dataset} has no labels {use}; `diffuse list dataset` says which sets have")
     again = f"--dataset {config.dataset},label=…"
     raise UsageError(f"{title_of_data(config.dataset)} has no labels; say which of its columns are: {again}")
 
@@ -238,9 +239,10 @@ def build_experiment(
     process = build_process(config, trust=trust)
     loss = catalog.build("loss", config.loss, process, trust=trust)
     learns_schedule = process.schedule.with_curve is not None
+    if config.classifier:
+        _check_classifier(config, learns_schedule=learns_schedule)
     _check_loss(config, loss, learns_schedule=learns_schedule)
-    labels = 0 if conditions is None else len(conditions.names)
-    new = lambda: _network(config, dim, labels, jax.random.key(0), learns_schedule=learns_schedule)  # noqa: E731
+    new = lambda: _network(config, dim, conditions, jax.random.key(0), learns_schedule=learns_schedule)  # noqa: E731
     return Experiment(
         config=config,
         process=process,
@@ -267,6 +269,24 @@ def with_learned_schedule(experiment: Experiment, weights: Weights) -> Experimen
     )
 
 
+def _check_classifier(config: Config, *, learns_schedule: bool) -> None:
+    """Raises UsageError for settings of a classifier that only a denoiser has."""
+    if config.conditional:
+        raise UsageError(
+            "a classifier finds the label of a point, and a conditional denoiser is told it; "
+            "give either --classifier or --conditional"
+        )
+    if learns_schedule:
+        raise UsageError(
+            f"a schedule is learned by the bound of a denoiser, and a classifier has none; give --schedule "
+            f"{FIELDS['schedule'].default} in place of {config.schedule}"
+        )
+    for name in _OF_DENOISERS:
+        if (value := getattr(config, name)) != FIELDS[name].default:
+            flag = f"--{name.replace('_', '-')} {value}"
+            raise UsageError(f"a classifier is trained by its cross entropy, and {flag} is of denoisers; leave it out")
+
+
 def _check_loss(config: Config, loss: Loss, *, learns_schedule: bool) -> None:
     """Raises UsageError where the loss does not go with the other choices."""
     if learns_schedule and not loss.bounds:
@@ -284,15 +304,19 @@ def _check_loss(config: Config, loss: Loss, *, learns_schedule: bool) -> None:
         )
 
 
-def _network(config: Config, dim: int, labels: int, key: PRNGKeyArray, *, learns_schedule: bool) -> MLP:
+def _network(
+    config: Config, dim: int, conditions: Conditions | None, key: PRNGKeyArray, *, learns_schedule: bool
+) -> MLP:
     """The network of a Config, newly initialised; its `course` is the curve of a learned schedule."""
+    labels = 0 if conditions is None else len(conditions.names)
+    of_denoiser = 2 * dim if config.variance == "learned" else dim
     network = MLP(
         dim,
         width=_width(config, dim),
         depth=config.depth,
-        outputs=2 if config.variance == "learned" else 1,
+        outputs=labels if config.classifier else of_denoiser,
         time=config.noise_conditioning,
-        labels=labels,
+        labels=0 if config.classifier else labels,
         rngs=nnx.Rngs(params=key),
     )
     if learns_schedule:
@@ -307,7 +331,6 @@ def _width(config: Config, dim: int) -> int:
 
 def initial_weights(experiment: Experiment, key: PRNGKeyArray) -> Weights:
     """Newly drawn weights for the structure of an experiment."""
-    conditions = experiment.conditions
-    labels = 0 if conditions is None else len(conditions.names)
-    network = _network(experiment.config, experiment.dim, labels, key, learns_schedule=experiment.learns_schedule)
+    learns_schedule = experiment.learns_schedule
+    network = _network(experiment.config, experiment.dim, experiment.conditions, key, learns_schedule=learns_schedule)
     return split(network)[1]

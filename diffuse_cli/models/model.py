@@ -21,6 +21,7 @@ from diffuse_cli.errors import UsageError, unknown
 from diffuse_cli.files import plain_name
 from diffuse_cli.guidance.base import Guidance
 from diffuse_cli.models import build, run_folder
+from diffuse_cli.models.classifier import not_a_denoiser
 from diffuse_cli.models.data import labels_of, law_name, law_of, law_of_label
 from diffuse_cli.models.run_folder import Run
 from diffuse_cli.networks.denoiser import Weights, conditional_predictor, predictor
@@ -206,7 +207,12 @@ def _no_labels(model: Model) -> str:
 
 
 def model_of_run(run: Run, *, trust: bool = True) -> Model:
-    """The trained denoiser of a run. `trust` allows its dataset to be a user's own code."""
+    """The trained denoiser of a run. `trust` allows its dataset to be a user's own code.
+
+    Raises UsageError for the run of a classifier.
+    """
+    if run.config.classifier:
+        raise not_a_denoiser(run.name)
     return trained_model(
         run.experiment._replace(config=run.config),
         run.average(),

@@ -35,7 +35,7 @@ class Header(NamedTuple):
     dim: the number of columns of the data; view and columns: how figures show them and their names. step: the number of
     optimiser steps so far; seconds: what they took. best: the lowest held-out loss so far. versions: of the packages.
     margin: how far outside of the training points' bounds samples may lie; 0 in older checkpoints. conditions: those
-    that a conditional network can be told; None for an unconditional one.
+    that a conditional network can be told, or a classifier tells apart; None for an unconditional network.
     """
 
     config: Config
@@ -295,8 +295,8 @@ def _columns(metadata: dict[str, str], dim: int) -> tuple[str, ...]:
 
 
 def _conditions(metadata: dict[str, str], settings: Config) -> Conditions | None:
-    """The labels of a conditional run, by name. Raises ValueError where they are missing or wrong."""
-    if not settings.conditional:
+    """The labels of a conditional run or a classifier, by name. Raises ValueError where they are missing or wrong."""
+    if not (settings.conditional or settings.classifier):
         return None
     labels = msgspec.json.decode(metadata["conditions"], type=dict[str, float])
     if not labels or not math.isclose(sum(labels.values()), 1, rel_tol=1e-6) or min(labels.values()) < 0:
