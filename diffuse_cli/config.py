@@ -67,6 +67,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             description="How often what is given is left out, so that the network is unconditional too, for guidance."
         ),
     ] = 0.1
+    classifier: Annotated[
+        bool,
+        Meta(description="Train a classifier of noisy points in place of a denoiser, for --guidance classifier:run=…"),
+    ] = False
     variance: Annotated[
         Literal["fixed", "learned"],
         Meta(description="Whether the network also says how uncertain it is; learned by the losses kl and hybrid."),

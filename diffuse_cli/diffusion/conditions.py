@@ -54,6 +54,13 @@ class Conditions(NamedTuple):
     columns: tuple[GivenColumn, ...] = ()
     places: tuple[int, ...] = ()
 
+    @property
+    def log_shares(self) -> np.ndarray:
+        """The logarithms [k] of the probabilities, −∞ for a label that no point has."""
+        with np.errstate(divide="ignore"):
+            log_shares: np.ndarray = np.log(np.asarray(self.shares))
+        return log_shares
+
     def number(self, name: str) -> int:
         """The number of the label with this name. Raises ValueError where there is none."""
         return self.names.index(name)

@@ -251,5 +251,19 @@ def _nearest(x0: ArrayLike, eps: ArrayLike) -> np.ndarray:
     return chosen
 
 
+def cross_entropy(logits: Answer, x0: _X, eps: _X, level: Level, labels: Int[Array, " n"]) -> _PerPoint:
+    """−log p(label | x) of noised x, in nats, which a classifier is trained by. Dhariwal & Nichol 2021, section 4.
+
+    logits: (x, level) -> [n, k], each label's log p(label | x) but for a constant of each row. labels: numbers below k.
+
+    >>> from diffuse_cli.diffusion.process import unscaled
+    >>> point, even = jnp.zeros((1, 1)), lambda x, level: jnp.zeros((len(x), 2))
+    >>> print(cross_entropy(even, point, point, unscaled(0.0), jnp.array([1])).round(4))  # log 2
+    [0.6931]
+    """
+    log_p = jax.nn.log_softmax(logits(add_noise(x0, eps, level), level))
+    return -jnp.take_along_axis(log_p, labels[:, None], axis=1)[:, 0]
+
+
 def _decoded(answer: Answer, parameterization: Parameterization, x: _X, level: Level) -> Prediction:
     return parameterization.decode(answer(x, level), x, level)

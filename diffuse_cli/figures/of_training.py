@@ -1,4 +1,4 @@
-"""The four figures that `train` draws."""
+"""The four figures that `train` draws of a denoiser, and the two of a classifier."""
 
 from concurrent.futures import Future, wait
 from pathlib import Path
@@ -27,7 +27,7 @@ def default_draw(model: Model) -> Drawn:
 
 
 class TrainingFigures:
-    """The four figures of a run in `folder`, each begun as soon as what it shows is known; for a `with`, after which
+    """The figures of a run in `folder`, each begun as soon as what it shows is known; for a `with`, after which
     nothing more is written."""
 
     def __init__(self, process: DrawingProcess, folder: Path, dataset: Dataset):
@@ -45,9 +45,10 @@ class TrainingFigures:
         forward = forward_drawing(config, process, self._dataset, frames=_FRAMES, count=_POINTS, seed=config.seed)
         self._save("forward", forward)
 
-    def begin_loss(self, model: Model) -> None:
+    def begin_loss(self) -> None:
         """Have the loss drawn, as it is after training."""
-        self._save("loss", loss_drawing(model.name, run_folder.read_log(model.folder)))
+        folder = self._folder.parent
+        self._save("loss", loss_drawing(folder.name, run_folder.read_log(folder)))
 
     def begin_samples(self, model: Model, drawn: Drawn) -> None:
         """Have the samples drawn, and the way to them. model: the denoiser of the run; drawn: its `default_draw`."""
@@ -56,8 +57,8 @@ class TrainingFigures:
         self._save("samples", samples_drawing(model, method, drawn, self._dataset))
 
     def paths(self) -> list[Path]:
-        """Where they are, once they are written. Raises what went wrong with any."""
-        return [self._saved[name].result() for name in _NAMES]
+        """Where they are, once those that were begun are written. Raises what went wrong with any."""
+        return [self._saved[name].result() for name in _NAMES if name in self._saved]
 
     def _save(self, name: str, drawing: Drawing) -> None:
         self._saved[name] = self._process.save(drawing, self._folder / f"{name}.png")

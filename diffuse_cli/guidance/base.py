@@ -38,7 +38,7 @@ class Guidance(NamedTuple):
         "classifier": (unconditional Predict, LogProb of the label)
     w: the scale of the law π_w that it is said to sample; None where it claims no such law.
     needs: what its second half is (for "classifier" the first is unconditional).
-    guide: the name of the run that is the guide; None unless it needs one.
+    guide: the name of the run that is the guide, or the classifier; None where it needs no run.
     weighted: whether its predictions have a log-weight, so that only samplers with particles can use it. Clipping x0
         would make these weights wrong.
     samplers: the names of the samplers that it is made for; empty for all of them.

@@ -14,16 +14,16 @@ from diffuse_cli.diffusion.process import Level
 from diffuse_cli.guidance.base import Guidance, LogProb, Scale, denoiser_of
 
 
-def classifier(*, w: Scale) -> Guidance:
+def classifier(*, w: Scale, run: str | None = None) -> Guidance:
     """The score s + w ∇ log p(c | x), with a classifier p(c | x) of noisy x. Dhariwal & Nichol 2021, algorithm 2.
 
     w: 1 is the conditional score if the classifier is exact, 0 the unconditional one. An exact classifier gives what
-    `cfg` gives.
+    `cfg` gives. run: the name of a run of `train --classifier`; without it the classifier is the exact one of the data.
 
-    >>> classifier(w=2).needs, classifier(w=2).evaluations
-    ('classifier', 2)
+    >>> classifier(w=2).needs, classifier(w=2, run="moons-classifier").guide
+    ('classifier', 'moons-classifier')
     """
-    return Guidance("classifier", partial(denoiser_of, _pulled, (w,)), w, needs="classifier")
+    return Guidance("classifier", partial(denoiser_of, _pulled, (w,)), w, needs="classifier", guide=run)
 
 
 def exact_classifier(conditional: Law, whole: Law, share: float) -> LogProb:

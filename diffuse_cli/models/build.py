@@ -11,7 +11,7 @@ from flax import nnx
 from jaxtyping import PRNGKeyArray
 
 from diffuse_cli import catalog
-from diffuse_cli.config import Config
+from diffuse_cli.config import FIELDS, Config
 from diffuse_cli.datasets.dataset import Dataset, equal_rows
 from diffuse_cli.diffusion.conditions import Conditions
 from diffuse_cli.diffusion.losses import Loss
@@ -32,13 +32,14 @@ _BATCH = 256  # points in a batch, unless the settings give another number
 _STEPS, _ROWS = 24_000, 50_000  # optimiser steps; fewer, by a cube root, for a file of fewer rows than this
 _WEIGHT_DECAY, _STRONGEST = 0.01, 10.0  # for data without limit, and for the fewest rows
 _DECAY_ROWS = 150.0  # weight decay times rows, for each column
+_OF_DENOISERS = ("loss", "prediction", "variance", "label_dropout")  # settings that a classifier has not
 
 
 class Experiment(NamedTuple):
     """Everything that a Config names, except the data and the weights.
 
-    structure: that of the network. conditions: those that a conditional network can be told; None for an unconditional
-    one.
+    structure: that of the network. conditions: those that a conditional network can be told, or a classifier tells
+    apart; None for an unconditional network.
     """
 
     config: Config
@@ -200,20 +201,19 @@ def _path_in(choice: catalog.Choice) -> str | None:
 
 
 def conditions_of(config: Config, dataset: Dataset) -> Conditions | None:
-    """The conditions that a network of this Config is trained with: what the data have, if it is conditional.
+    """The conditions that a network of this Config is trained with: what the data have, if it is conditional, and the
+    labels for a classifier.
 
     Raises UsageError for data without labels, given columns or words, or whose labels tell nothing of the points.
     """
-    if not config.conditional:
+    if not (config.conditional or config.classifier):
         return None
     if (told := told_of(config, dataset)) is not None:
         _check_labels(config, dataset, told)
         return told
     if dataset.points is None:
-        raise UsageError(
-            f"{config.dataset} has no labels to be conditional on; moons, overlap and text:HELLO are sets that have "
-            "some"
-        )
+        use = "for a classifier" if config.classifier else "to be conditional on"
+        raise UsageError(f"{config.dataset} has no labels {use}; moons, overlap and text:HELLO are sets that have some")
     again = [f"--dataset {config.dataset},{option}=…" for option in ("label", "given")]
     raise UsageError(
         f"{title_of_data(config.dataset)} has no labels and no given columns; say which of its columns are: "
@@ -225,13 +225,14 @@ def _check_labels(config: Config, dataset: Dataset, labels: Conditions) -> None:
     """Raises UsageError for labels of a file of which nothing can be learned: all different, or with a single row."""
     if dataset.labels is None or labels.kind != "label":
         return
+    use = "--classifier" if config.classifier else "--conditional"
     counts, title = np.bincount(dataset.labels, minlength=len(labels.names)), title_of_data(config.dataset)
     if len(labels.names) == 1:
-        raise UsageError(f"all rows of {title} have the label {labels.names[0]}; leave out --conditional")
+        raise UsageError(f"all rows of {title} have the label {labels.names[0]}; leave out {use}")
     if counts.max() == 1:
         raise UsageError(
             f"the {len(counts)} labels of {title} are all different, so they name rows and not kinds; give label= "
-            "another column, or leave out --conditional"
+            f"another column, or leave out {use}"
         )
     if few := [name for name, count in zip(labels.names, counts, strict=True) if count == 1]:
         listed = ", ".join(few[:_MOST_LISTED]) + (", …" if len(few) > _MOST_LISTED else "")
@@ -269,6 +270,8 @@ def build_experiment(
     process = build_process(config, trust=trust)
     loss = catalog.build("loss", config.loss, process, trust=trust)
     learns_schedule = process.schedule.with_curve is not None
+    if config.classifier:
+        _check_classifier(config, learns_schedule=learns_schedule)
     _check_loss(config, loss, learns_schedule=learns_schedule)
     new = lambda: _network(config, dim, conditions, jax.random.key(0), learns_schedule=learns_schedule)  # noqa: E731
     return Experiment(
@@ -297,6 +300,24 @@ def with_learned_schedule(experiment: Experiment, weights: Weights) -> Experimen
     )
 
 
+def _check_classifier(config: Config, *, learns_schedule: bool) -> None:
+    """Raises UsageError for settings of a classifier that only a denoiser has."""
+    if config.conditional:
+        raise UsageError(
+            "a classifier finds the label of a point, and a conditional denoiser is told it; "
+            "give either --classifier or --conditional"
+        )
+    if learns_schedule:
+        raise UsageError(
+            f"a schedule is learned by the bound of a denoiser, and a classifier has none; give --schedule "
+            f"{FIELDS['schedule'].default} in place of {config.schedule}"
+        )
+    for name in _OF_DENOISERS:
+        if (value := getattr(config, name)) != FIELDS[name].default:
+            flag = f"--{name.replace('_', '-')} {value}"
+            raise UsageError(f"a classifier is trained by its cross entropy, and {flag} is of denoisers; leave it out")
+
+
 def _check_loss(config: Config, loss: Loss, *, learns_schedule: bool) -> None:
     """Raises UsageError where the loss does not go with the other choices."""
     if learns_schedule and not loss.bounds:
@@ -318,13 +339,15 @@ def _network(
     config: Config, dim: int, conditions: Conditions | None, key: PRNGKeyArray, *, learns_schedule: bool
 ) -> MLP:
     """The network of a Config, newly initialised; its `course` is the curve of a learned schedule."""
+    labels = 0 if conditions is None else len(conditions.names)
+    of_denoiser = 2 * dim if config.variance == "learned" else dim
     network = MLP(
         dim,
         width=_width(config, dim),
         depth=config.depth,
-        outputs=2 if config.variance == "learned" else 1,
+        outputs=labels if config.classifier else of_denoiser,
         time=config.noise_conditioning,
-        conditions=conditions,
+        conditions=None if config.classifier else conditions,
         rngs=nnx.Rngs(params=key),
     )
     if learns_schedule:

@@ -22,6 +22,7 @@ from diffuse_cli.errors import UsageError, unknown
 from diffuse_cli.files import plain_name
 from diffuse_cli.guidance.base import Guidance
 from diffuse_cli.models import build, run_folder, telling
+from diffuse_cli.models.classifier import not_a_denoiser
 from diffuse_cli.models.data import law_name, law_of, law_of_label, told_of
 from diffuse_cli.models.run_folder import Run
 from diffuse_cli.networks.denoiser import Weights, conditional_predictor, predictor
@@ -261,7 +262,12 @@ def _cannot_be_told(model: Model, kind: ConditionKind) -> str:
 
 
 def model_of_run(run: Run, *, trust: bool = True) -> Model:
-    """The trained denoiser of a run. `trust` allows its dataset to be a user's own code."""
+    """The trained denoiser of a run. `trust` allows its dataset to be a user's own code.
+
+    Raises UsageError for the run of a classifier.
+    """
+    if run.config.classifier:
+        raise not_a_denoiser(run.name)
     return trained_model(
         run.experiment._replace(config=run.config),
         run.average(),

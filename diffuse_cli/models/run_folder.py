@@ -35,7 +35,7 @@ class Header(NamedTuple):
     dim: the number of columns of the data; view and columns: how figures show them and their names. step: the number of
     optimiser steps so far; seconds: what they took. best: the lowest held-out loss so far. versions: of the packages.
     margin: how far outside of the training points' bounds samples may lie; 0 in older checkpoints. conditions: those
-    that a conditional network can be told; None for an unconditional one.
+    that a conditional network can be told, or a classifier tells apart; None for an unconditional network.
     """
 
     config: Config
@@ -295,11 +295,11 @@ def _columns(metadata: dict[str, str], dim: int) -> tuple[str, ...]:
 
 
 def _conditions(metadata: dict[str, str], settings: Config) -> Conditions | None:
-    """What a conditional run can be told. Raises ValueError where that is missing or wrong.
+    """What a conditional run can be told, or a classifier tells. Raises ValueError where that is missing or wrong.
 
     Labels stand there as their shares by name; anything else as the fields of Conditions.
     """
-    if not settings.conditional:
+    if not (settings.conditional or settings.classifier):
         return None
     if "kind" in metadata:
         told = msgspec.json.decode(metadata["conditions"], type=Conditions)

@@ -1,4 +1,4 @@
-"""From a network to a denoiser: the one place where weights, parameterization and input scaling come together."""
+"""From a network to a denoiser or a classifier: where weights, parameterization and input scaling come together."""
 
 from collections.abc import Callable
 from functools import cache, partial
@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
@@ -16,6 +17,7 @@ from diffuse_cli.diffusion.parameterizations import Parameterization
 from diffuse_cli.diffusion.process import Level
 
 Structure = nnx.GraphDef[Any]  # a network without its weights: hashable, static in compiled code
+LogProbabilities = Callable[[Float[Array, "n d"], Level], Float[Array, "n k"]]  # of k labels, in nats
 Weights = dict[str, Any]  # nested dicts of arrays: the Param state of nnx.split as a plain pytree
 
 
@@ -73,3 +75,35 @@ def _predict(
     condition: Condition | None = None,
 ) -> Prediction:
     return parameterization.decode(answer(structure, weights, condition)(x, level), x, level)
+
+
+def classifier_logits(structure: Structure, weights: Weights, log_shares: Float[Array, " k"]) -> Answer:
+    """The logits of a classifier, log shares + α / √(α² + σ²) times the output of a network.
+
+    The more noise, the less x tells of its label: log p(label | x) tends to log share, and its slope falls like α. This
+    factor gives a network the same limit. Guidance divides the slope by α, which is tiny at the first steps of a
+    sampler; without the factor it would multiply the errors of the network there as much.
+    """
+    outputs = answer(structure, weights)
+
+    def logits(x: Float[Array, "n d"], level: Level) -> Float[Array, "n k"]:
+        signal = jnp.broadcast_to(level.alpha / jnp.hypot(level.alpha, level.sigma), (len(x), 1))
+        return jnp.asarray(log_shares, x.dtype) + signal * outputs(x, level)
+
+    return logits
+
+
+def label_log_probabilities(structure: Structure, weights: Weights, log_shares: np.ndarray) -> LogProbabilities:
+    """The log-probabilities of `classifier_logits`: a pytree whose leaves are the weights and the log shares."""
+    return jax.tree_util.Partial(_classify_with(structure), weights, jnp.asarray(log_shares))
+
+
+@cache
+def _classify_with(structure: Structure) -> Callable[..., Float[Array, "n k"]]:
+    return partial(_classify, structure)
+
+
+def _classify(
+    structure: Structure, weights: Weights, log_shares: Float[Array, " k"], x: Float[Array, "n d"], level: Level
+) -> Float[Array, "n k"]:
+    return jax.nn.log_softmax(classifier_logits(structure, weights, log_shares)(x, level))

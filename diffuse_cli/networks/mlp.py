@@ -24,11 +24,11 @@ _LARGEST_LOG_SNR = 20.0  # beyond it a level is as good as clean, below its nega
 
 
 class MLP(nnx.Module):
-    """(x [n, dim], log_snr [n, 1]) -> [n, outputs dim]: `depth` hidden layers of `width` SiLU units.
+    """(x [n, dim], log_snr [n, 1]) -> [n, outputs]: `depth` hidden layers of `width` SiLU units.
 
     Hidden layers are residual. The last layer starts at zero, so the output of an untrained network is 0. Without
-    `time` the network does not get the noise level (Sun et al. 2025). With `conditions` it is also
-    told one for each row, or none, as one more input of the first layer.
+    `time` the network does not get the noise level (Sun et al. 2025). With `conditions` it is also told one for each
+    row, or none, as one more input of the first layer. By default it has `dim` outputs.
 
     >>> network = MLP(2, width=64, depth=3, rngs=nnx.Rngs(0))
     >>> network(jnp.ones((4, 2)), jnp.zeros((4, 1))).shape
@@ -43,7 +43,7 @@ class MLP(nnx.Module):
         *,
         width: int,
         depth: int,
-        outputs: int = 1,
+        outputs: int | None = None,
         time: bool = True,
         conditions: Conditions | None = None,
         rngs: nnx.Rngs,
@@ -53,7 +53,7 @@ class MLP(nnx.Module):
         inputs = self.position.width(dim) + (self.noise.width(1) if self.noise is not None else 0)
         self.first = nnx.Linear(inputs, width, rngs=rngs)
         self.hidden = nnx.List([nnx.Linear(width, width, rngs=rngs) for _ in range(depth - 1)])
-        self.last = nnx.Linear(width, outputs * dim, kernel_init=nnx.initializers.zeros, rngs=rngs)
+        self.last = nnx.Linear(width, outputs or dim, kernel_init=nnx.initializers.zeros, rngs=rngs)
         kind, count = (None, 0) if conditions is None else (conditions.kind, len(conditions.names))
         places = 0 if conditions is None else len(conditions.places)
         self.label = LabelEmbedding(count, width=width) if kind == "label" else None

@@ -19,10 +19,10 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from diffuse_cli.config import Config
 from diffuse_cli.diffusion import exact
 from diffuse_cli.diffusion.conditions import Condition, chosen_from, drop
-from diffuse_cli.diffusion.losses import Answer, answer_of
+from diffuse_cli.diffusion.losses import Answer, answer_of, cross_entropy
 from diffuse_cli.diffusion.process import Level
 from diffuse_cli.models.build import Experiment, initial_weights, with_learned_schedule
-from diffuse_cli.networks.denoiser import Weights, answer
+from diffuse_cli.networks.denoiser import Weights, answer, classifier_logits
 from diffuse_cli.training import optimiser
 
 CHUNK = 100
@@ -44,7 +44,8 @@ class TrainState(NamedTuple):
 
 
 class Points(NamedTuple):
-    """Clean points to draw batches from; for a conditional network with the condition of each."""
+    """Clean points to draw batches from; for a conditional network with the condition of each, for a classifier with
+    its label."""
 
     x0: Float[Array | np.ndarray, "m d"]
     condition: Condition | None = None
@@ -53,7 +54,8 @@ class Points(NamedTuple):
 class Batch(NamedTuple):
     """Clean points and noise, noise levels with fields [n, 1], and a key for anything else that a loss draws.
 
-    condition: what the network is told of each point, or left without; None for an unconditional one.
+    condition: what the network is told of each point, or left without; for a classifier the label that it is to find;
+    None for an unconditional network.
     """
 
     x0: Float[Array, "n d"]
@@ -153,8 +155,10 @@ def draw_batch(experiment: Experiment, points: Points, key: PRNGKeyArray, n: int
     level = _draw_levels(experiment, key_levels, n)
     condition = None
     if points.condition is not None:
-        told = drop(jax.random.fold_in(key, 4), points.condition[rows], experiment.config.label_dropout)
-        condition = jnp.concatenate([told, told])[:n]
+        half = points.condition[rows]
+        if not experiment.config.classifier:
+            half = drop(jax.random.fold_in(key, 4), half, experiment.config.label_dropout)
+        condition = jnp.concatenate([half, half])[:n]
     return Batch(jnp.concatenate([x0, x0])[:n], jnp.concatenate([eps, -eps])[:n], level, key_loss, condition)
 
 
@@ -169,7 +173,9 @@ def _draw_levels(experiment: Experiment, key: PRNGKeyArray, n: int) -> Level:
 
 
 def batch_losses(answer: Answer, experiment: Experiment, batch: Batch) -> Float[Array, " n"]:
-    """The loss of each point of a batch; `answer` is told its condition already."""
+    """The loss of each point of a batch; `answer` is told its condition already, if it is to be told one."""
+    if experiment.config.classifier:
+        return cross_entropy(answer, batch.x0, batch.eps, batch.level, batch.condition)
     losses: Array = experiment.loss.of(answer, experiment.parameterization, batch.x0, batch.eps, batch.level, batch.key)
     return losses
 
@@ -183,7 +189,14 @@ def _weights_losses(weights: Weights, experiment: Experiment, batch: Batch) -> F
     if experiment.learns_schedule:
         experiment = with_learned_schedule(experiment, weights)
         batch = batch._replace(level=_draw_levels(experiment, jax.random.fold_in(batch.key, 1), len(batch.x0)))
-    return batch_losses(answer(experiment.structure, weights, batch.condition), experiment, batch)
+    return batch_losses(_answer(experiment, weights, batch), experiment, batch)
+
+
+def _answer(experiment: Experiment, weights: Weights, batch: Batch) -> Answer:
+    """The answer of these weights to a batch: of a denoiser that is told the conditions, or the logits of labels."""
+    if experiment.config.classifier and experiment.conditions is not None:
+        return classifier_logits(experiment.structure, weights, experiment.conditions.log_shares)
+    return answer(experiment.structure, weights, batch.condition)
 
 
 def held_out_function(experiment: Experiment, points: Points) -> Callable[[Weights], Array]:
@@ -206,20 +219,20 @@ def held_out_function(experiment: Experiment, points: Points) -> Callable[[Weigh
 def irreducible_loss(
     experiment: Experiment, points: Points, law: exact.Law, of_labels: Sequence[exact.Law] = ()
 ) -> Future[tuple[float, float]]:
-    """The expected loss of the exact denoiser, and the deviation of its loss on the fixed draws of `held_out_function`.
+    """The expected loss of the exact denoiser, or of the exact classifier, and the deviation of its loss on the fixed
+    draws of `held_out_function`.
 
     No network has a lower expected loss. The deviation of a network on these draws is nearly the same, so it is
     subtracted from its held-out loss as a control variate. A thread computes both while the training loop compiles.
-    law: of the data. of_labels: the laws of the points with each label, for a conditional network.
+    law: of the data. of_labels: the laws of the points with each label, for a conditional network and a classifier.
     """
-    whole, *parts = (exact.denoiser(each, variance=experiment.loss.learns_variance) for each in (law, *of_labels))
+    perfect = _perfect_network(experiment, law, of_labels)
 
     @jax.jit
     def losses(points: Points, seed: Array) -> Array:
         def loss(number: Array) -> Array:
             batch = _held_out_batch(experiment, points, seed, number)
-            perfect = whole if batch.condition is None else chosen_from([*parts, whole])(batch.condition)
-            return jnp.mean(batch_losses(answer_of(perfect, experiment.parameterization), experiment, batch))
+            return jnp.mean(batch_losses(perfect(batch.condition), experiment, batch))
 
         return jax.lax.map(loss, jnp.arange(_IRREDUCIBLE))
 
@@ -234,6 +247,22 @@ def irreducible_loss(
     future = thread.submit(compute)
     thread.shutdown(wait=False)
     return future
+
+
+def _perfect_network(
+    experiment: Experiment, law: exact.Law, of_labels: Sequence[exact.Law]
+) -> Callable[[Array | None], Answer]:
+    """The condition of a batch -> the answer of a network with the least loss."""
+    if experiment.config.classifier and experiment.conditions is not None:
+        log_p = exact.classifier(of_labels, experiment.conditions.shares)
+        return lambda _labels: log_p
+    whole, *parts = (exact.denoiser(each, variance=experiment.loss.learns_variance) for each in (law, *of_labels))
+
+    def told(condition: Array | None) -> Answer:
+        denoiser = whole if condition is None else chosen_from([*parts, whole])(condition)
+        return answer_of(denoiser, experiment.parameterization)
+
+    return told
 
 
 def _held_out_batch(experiment: Experiment, points: Points, seed: Array, number: Array) -> Batch:

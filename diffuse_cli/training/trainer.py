@@ -18,6 +18,7 @@ from diffuse_cli.diffusion import exact
 from diffuse_cli.diffusion.conditions import Condition
 from diffuse_cli.errors import DivergedError
 from diffuse_cli.models import build, checkpoint, run_folder
+from diffuse_cli.models.classifier import Classifier, not_a_denoiser, trained_classifier
 from diffuse_cli.models.data import draw_data, margin_for, truth_of
 from diffuse_cli.models.model import Model, trained_model
 from diffuse_cli.networks.denoiser import Weights
@@ -50,7 +51,8 @@ class Best(NamedTuple):
 class Trainer:
     """A run in training. `run()` yields its Progress; between two of them `save()` can write a checkpoint at any time.
 
-    budget: seconds to train for, in place of the number of steps in `config`. resume: an opened run to continue.
+    budget: seconds to train for, in place of the number of steps in `config`. resume: an opened run to continue. After
+    a run, `least` is the irreducible loss, where that is known.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Trainer:
         self.rows, self.margin = _NO_ROWS, margin_for(len(self.data.train))
         self.loss = self.held_out = self.speed = math.nan
         self.first_loss: float | None = None
+        self.least: float | None = None
         if resume is not None:
             # what was logged past the checkpoint will be logged again
             records = [record for record in run_folder.read_log(folder) if record["step"] <= self.step]
@@ -87,7 +90,7 @@ class Trainer:
         """
         irreducible = None
         if self._knows_least:
-            irreducible = loop.irreducible_loss(self.experiment, self._points[1], self.law, self._laws_of_labels)
+            irreducible = loop.irreducible_loss(self.experiment, self._points[1], self.law, self.laws_of_labels)
         before, began, evaluated, quarter = self.seconds, time.perf_counter(), -1, None
         speed = self.step / self.seconds if self.seconds else None
         training = loop.fit(
@@ -109,6 +112,7 @@ class Trainer:
                     self._check(held_out)  # the last update may have broken weights whose losses were still finite
                     record["held_out"] = held_out
                     if irreducible:
+                        self.least = least
                         record["excess"] = held_out - least
                 log.write(json.dumps(record) + "\n")
                 if held_out is not None:
@@ -126,7 +130,10 @@ class Trainer:
 
     @property
     def _points(self) -> tuple[loop.Points, loop.Points]:
-        """The points to train on and those that are held out; with their conditions only for a conditional network."""
+        """The points to train on and the held-out ones; for a conditional network with their conditions.
+
+        For a classifier with their labels.
+        """
         data, conditions = self.data, self.experiment.conditions
         told: tuple[Condition | None, Condition | None] = None, None
         if conditions is not None:
@@ -135,8 +142,8 @@ class Trainer:
         return loop.Points(data.train, told[0]), loop.Points(data.held_out, told[1])
 
     @property
-    def _laws_of_labels(self) -> list[exact.Law]:
-        """The laws of the points with each label, for a conditional network."""
+    def laws_of_labels(self) -> list[exact.Law]:
+        """The laws of the points with each label, for a conditional network or a classifier; none where unknown."""
         classes = self.dataset.classes
         if self.experiment.conditions is None or classes is None or classes.exact is None:
             return []
@@ -148,6 +155,8 @@ class Trainer:
 
         Where columns or words are given, each point has a law of its own.
         """
+        if self.config.classifier:
+            return bool(self.laws_of_labels)
         conditions = self.experiment.conditions
         given = conditions is not None and conditions.kind != "label"
         return self.law is not None and not self.experiment.learns_schedule and not given
@@ -160,9 +169,19 @@ class Trainer:
         tensors, metadata = checkpoint.load_checkpoint(self.folder / run_folder.BEST)
         return Best(int(metadata["step"]), run_folder.average_of(self.experiment, tensors))
 
+    def _used_weights(self) -> Weights:
+        """The weights that commands open: the averaged ones as they are now; for a user's file, the best ones."""
+        return self.state.average if self.dataset.points is None else self.best_weights().average
+
+    def classifier(self) -> Classifier:
+        """The classifier that commands open. Raises UsageError where the run is of a denoiser."""
+        return trained_classifier(self.experiment, self._used_weights(), self.folder.name, self.dataset.standard)
+
     def model(self) -> Model:
-        """The denoiser that commands open: the averaged weights as they are now; for a user's file, the best ones."""
-        average = self.state.average if self.dataset.points is None else self.best_weights().average
+        """The denoiser that commands open. Raises UsageError where the run is of a classifier."""
+        if self.config.classifier:
+            raise not_a_denoiser(self.folder.name)
+        average = self._used_weights()
         experiment = build.with_learned_schedule(self.experiment, average)
         return trained_model(
             experiment._replace(config=self.config),

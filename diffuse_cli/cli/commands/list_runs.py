@@ -37,7 +37,7 @@ def list_runs(outputs: Path, as_json: bool) -> None:
                 "step": header.step,
                 "steps": header.config.steps,
                 "schedule": header.config.schedule,
-                "prediction": header.config.prediction,
+                "prediction": "label" if header.config.classifier else header.config.prediction,
                 "written": written,
             }
         )

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from diffuse_cli.training.trainer import Trainer
 
 _EXIT = {2: 130, 15: 143}  # what a shell says of SIGINT and SIGTERM
+_COMPLETE = "The run in {} is complete; only its figures are not all drawn."
 
 _EPILOG = """\b
 Examples:
@@ -38,7 +39,7 @@ Examples:
 @options.settings_options(
     "dataset", "steps", "batch_size", "lr", "width", "depth", "schedule", "timesteps", "scaling", "zero_terminal_snr",
     "prediction", "variance", "loss", "levels", "noise_conditioning", "ema", "train_size", "sampler", "sampler_steps",
-    "grid", "seed", "conditional", "label_dropout",
+    "grid", "seed", "conditional", "label_dropout", "classifier",
 )  # fmt: skip
 @options.option("--budget", type=options.Duration(), help="Train for this long instead of --steps, like 30s or 5m.")
 @options.with_source("name")
@@ -71,6 +72,9 @@ def train(
 
     Leaves a folder outputs/NAME with the checkpoint, the settings, a log and four figures. Ctrl-C leaves a checkpoint
     that --resume continues from; a run of --steps then ends with the same weights as if it had never stopped.
+
+    With --classifier it learns the label of noisy points instead, for --guidance classifier:w=2,run=NAME. No samples
+    can be drawn from a classifier alone.
     """
     began = time.perf_counter()
     from diffuse_cli.plots.drawing_process import DrawingProcess
@@ -102,7 +106,8 @@ def train(
         click.echo(config.dump(chosen), nl=False)
         return
     if before is None:
-        _warn_if_it_ends_too_early(experiment, dataset)
+        if not chosen.classifier:
+            _warn_if_it_ends_too_early(experiment, dataset)
         folder = run_folder.create_run_folder(outputs, name.value, _default_name(settings, chosen))
     else:
         folder = before.folder
@@ -143,9 +148,10 @@ def _default_name(settings: options.Settings, chosen: "Config") -> str:
     """What a run without --name is called: its preset or config file, unless a dataset was chosen beside it."""
     from diffuse_cli.models import build
 
+    ending = "-classifier" if chosen.classifier else ""
     if settings.file and not settings.typed("dataset"):
-        return Path(settings.file).stem.replace("-", "_")
-    return build.default_run_name(chosen)
+        return Path(settings.file).stem.replace("-", "_") + ending
+    return build.default_run_name(chosen) + ending
 
 
 def _resumed_settings(
@@ -213,12 +219,14 @@ def _finish(
     from diffuse_cli.cli import preview
     from diffuse_cli.figures.of_training import default_draw
 
+    if trainer.config.classifier:
+        return _finish_classifier(trainer, drawing, began, as_json=as_json)
     model, excess, samples, files = trainer.model(), None, None, []
     try:
         with terminal.stages() as stage:
             stage("Training is done; drawing samples")
             if drawing is not None:
-                drawing.begin_loss(model)
+                drawing.begin_loss()
                 if trainer.experiment.learns_schedule:
                     drawing.begin_forward(model.config, model.process)
             if drawing is not None or (terminal.shows_pictures() and not as_json):
@@ -232,16 +240,53 @@ def _finish(
                 stage("Drawing the figures")
                 files = drawing.paths()
     except KeyboardInterrupt:
-        click.echo(f"The run in {trainer.folder} is complete; only its figures are not all drawn.", err=True)
+        click.echo(_COMPLETE.format(trainer.folder), err=True)
         raise
     seconds = time.perf_counter() - began
     if as_json:
-        terminal.print_json(_document(trainer, seconds, excess, files))
+        terminal.print_json(_document(trainer, seconds, files) | {"excess_loss": excess})
     else:
         if samples is not None:
             preview.show_samples(samples.samples, dataset, model.view, seed=model.config.seed + 1)
-        _print(trainer, seconds, excess, files)
-    _say_what_next(trainer)
+        beyond = None if excess is None else f"{excess:.4f} nats above the best possible, over all levels"
+        _print(trainer, seconds, [] if beyond is None else [("excess loss", beyond)], files)
+    _say_what_next(
+        trainer,
+        f"diffuse evaluate --run {_quoted(trainer)}",
+        f"diffuse sample --run {_quoted(trainer)} --steps 50 --sampler ddim --plot",
+        f"diffuse plot-reverse --run {_quoted(trainer)} --frames 6 --out reverse.pdf",
+    )
+
+
+def _finish_classifier(trainer: "Trainer", drawing: "TrainingFigures | None", began: float, *, as_json: bool) -> None:
+    """The same for a classifier, which is judged beside the exact one."""
+    from diffuse_cli.analysis.classification import classification
+
+    classifier, files = trainer.classifier(), []
+    try:
+        with terminal.stages() as stage:
+            stage("Training is done; judging the classifier")
+            if drawing is not None:
+                drawing.begin_loss()
+            judged = classification(classifier, trainer.experiment, trainer.laws_of_labels, trainer.data)
+            if drawing is not None:
+                stage("Drawing the figures")
+                files = drawing.paths()
+    except KeyboardInterrupt:
+        click.echo(_COMPLETE.format(trainer.folder), err=True)
+        raise
+    seconds = time.perf_counter() - began
+    if as_json:
+        terminal.print_json(_document(trainer, seconds, files) | judged.document())
+    else:
+        _print(trainer, seconds, judged.rows(), files)
+    data, name = f"--dataset {shlex.quote(trainer.config.dataset)}", _quoted(trainer)
+    guidance = f"--label {shlex.quote(classifier.conditions.names[0])} --guidance classifier:w=2,run={name} --plot"
+    _say_what_next(
+        trainer,
+        f"diffuse train {data}" if trainer.law is None else f"diffuse sample --exact {data} {guidance}",
+        f"diffuse plot-loss --run {name}",
+    )
 
 
 def _excess(trainer: "Trainer", model: "Model", law: "Law") -> float:
@@ -258,7 +303,7 @@ def _excess(trainer: "Trainer", model: "Model", law: "Law") -> float:
     return float(quality.conditional_excess_of(model, exactly, x0, labels).total)
 
 
-def _document(trainer: "Trainer", seconds: float, excess: float | None, files: list[Path]) -> dict[str, object]:
+def _document(trainer: "Trainer", seconds: float, files: list[Path]) -> dict[str, object]:
     return {
         "run": str(trainer.folder),
         "steps": trainer.step,
@@ -268,45 +313,51 @@ def _document(trainer: "Trainer", seconds: float, excess: float | None, files: l
         "loss": trainer.loss,
         "held_out_loss": trainer.held_out,
         "best_held_out_loss": trainer.best,
-        "excess_loss": excess,
         "figures": [str(path) for path in files],
     }
 
 
-def _print(trainer: "Trainer", seconds: float, excess: float | None, files: list[Path]) -> None:
+def _print(trainer: "Trainer", seconds: float, judged: list[tuple[str, str]], files: list[Path]) -> None:
+    """Print the table of a run; `judged`: its rows that say how good it is."""
     from diffuse_cli.cli import preview
     from diffuse_cli.models import run_folder
 
-    folder = trainer.folder
+    folder, held_out = trainer.folder, len(trainer.data.held_out)
+    loss = "cross entropy" if trainer.config.classifier else "loss"
     rows = [
         ("steps", f"{trainer.step:,}, {trainer.speed:,.0f} a second"),
         ("time", f"{trainer.seconds:.1f} s of training; this command took {seconds:.1f} s"),
-        ("loss", f"{trainer.loss:.4f}, the last steps' mean{preview.course(run_folder.read_log(folder))}"),
-        ("held-out loss", f"{trainer.held_out:.4f}, of the averaged weights, on {len(trainer.data.held_out):,} points"),
+        (loss, f"{trainer.loss:.4f}, the last steps' mean{preview.course(run_folder.read_log(folder))}"),
+        (
+            f"held-out {loss}",
+            f"{trainer.held_out:.4f}, of the averaged weights, on {held_out:,} points",
+        ),
     ]
+    if trainer.least is not None and trainer.config.classifier:
+        rows.append(("exact classifier", f"{trainer.least:.4f} in the mean"))
     if trainer.dataset.points is not None:
         step = trainer.best_weights().step
         rows.append(
             ("weights used", f"those of step {step:,}, by their held-out loss; the lowest was {trainer.best:.4f}")
         )
-    if excess is not None:
-        rows.append(("excess loss", f"{excess:.4f} nats above the best possible, over all levels"))
-    rows.append(("run", str(folder)))
+    rows += [*judged, ("run", str(folder))]
     if files:
         rows.append(("figures", f"{folder / 'figures'}: {', '.join(path.name for path in files)}"))
     terminal.print_table(rows)
 
 
-def _say_what_next(trainer: "Trainer") -> None:
+def _quoted(trainer: "Trainer") -> str:
+    """The name by which a command line finds the run."""
+    return shlex.quote(_name_of(trainer.folder))
+
+
+def _say_what_next(trainer: "Trainer", *commands: str) -> None:
+    """Warn of overfitting, and name the commands to try."""
     from diffuse_cli.analysis import caveats
     from diffuse_cli.models import run_folder
 
-    name = shlex.quote(_name_of(trainer.folder))
     if trainer.overfits():
-        used = "which are used" if trainer.dataset.points is not None else f"which --run {name}/{run_folder.BEST} uses"
+        best = f"{_quoted(trainer)}/{run_folder.BEST}"
+        used = "which are used" if trainer.dataset.points is not None else f"which --run {best} uses"
         terminal.warn(f"{caveats.overfitting(trainer.best)}, and not the best ones, {used}")
-    terminal.note(
-        f"Next: diffuse evaluate --run {name}\n"
-        f"      diffuse sample --run {name} --steps 50 --sampler ddim --plot\n"
-        f"      diffuse plot-reverse --run {name} --frames 6 --out reverse.pdf"
-    )
+    terminal.note("Next: " + "\n      ".join(commands))

@@ -17,6 +17,7 @@ from diffuse_cli.errors import UsageError
 if TYPE_CHECKING:
     from diffuse_cli.config import Config
     from diffuse_cli.models.draw import Method
+    from diffuse_cli.models.guided import Guide
     from diffuse_cli.models.model import Model
     from diffuse_cli.models.multiplied import Way
     from diffuse_cli.models.run_folder import Run
@@ -116,7 +117,7 @@ class ModelOption(NamedTuple):
         from diffuse_cli.models.guided import guided
 
         own = self.particles if self.times is None else None
-        return guided(model, self.guidance, open_guide=self._open_other, particles=own)
+        return guided(model, self.guidance, open_guide=self._open_guide, particles=own)
 
     def _multiplied(self, model: "Model") -> "Model":
         """The model times `--times`. Raises UsageError like `models.multiplied.multiplied`."""
@@ -143,6 +144,14 @@ class ModelOption(NamedTuple):
         from diffuse_cli.models.model import model_of_run
 
         return model_of_run(RunOption(name, self.run.outputs).open(trust=self.trust), trust=self.trust)
+
+    def _open_guide(self, name: str) -> "Guide":
+        """Another run, by its name: its denoiser, or its classifier."""
+        from diffuse_cli.models.classifier import classifier_of_run
+        from diffuse_cli.models.model import model_of_run
+
+        run = RunOption(name, self.run.outputs).open(trust=self.trust)
+        return classifier_of_run(run) if run.config.classifier else model_of_run(run, trust=self.trust)
 
     def open_each(self) -> "list[Model]":
         """The Model, told its label; with `--label all` one for each label. Raises UsageError like `open`."""
