@@ -92,6 +92,8 @@ def test_a_sentence_is_judged_by_the_points_of_which_it_is_true():
         (["sample", "--run", "mine", "--given", "temperature=1,temperature=2"], "--given temperature is given twice"),
         (["sample", "--run", "mine", "--given", "temperature=1", "--label", "a"], "--label and --given are for"),
         (["sample", "--run", "mine", "--label", "a"], "mine is told given columns: --given temperature=…"),
+        (["sample", "--run", "mine", "--guidance", "2"], "guidance leads towards a value; give --given temperature=…"),
+        (["sample", "--run", "sc", "--guidance", "2"], "guidance leads towards a sentence; give --prompt left"),
         (["sample", "--run", "sc", "--prompt", "left right"], "no point is both left and right"),
         (["likelihood", "--run", "mine", "--points", "bare.csv"], "bare.csv has no column 'temperature'"),
         (["likelihood", "--run", "mine", "--points", "p.csv,given=x+y"], "mine is told 1 given column, temperature"),

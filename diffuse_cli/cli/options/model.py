@@ -100,11 +100,7 @@ class ModelOption(NamedTuple):
             return model.with_prompt(self.prompt)
         if self.label is None:
             if model.guiding is not None and model.guiding.guidance.needs != "guide":
-                raise UsageError(
-                    f"guidance leads towards a label; give --label {model.conditions.names[0]} or --label all"
-                    if model.conditions is not None
-                    else "guidance leads towards a label, and this model can be told none"
-                )
+                raise UsageError(_without_a_direction(model))
             return model
         return model.with_all_labels() if self.label == ALL else model.with_label(self.label)
 
@@ -261,6 +257,15 @@ def _once_each(given: tuple[tuple[tuple[str, float], ...], ...]) -> dict[str, fl
         twice = next(column for column, _ in pairs if sum(column == other for other, _ in pairs) > 1)
         raise UsageError(f"--given {twice} is given twice")
     return values
+
+
+def _without_a_direction(model: "Model") -> str:
+    """Why a model that has been told nothing cannot be guided."""
+    if model.conditions is None:
+        return "guidance leads towards a label, and this model can be told none"
+    first = model.conditions.names[0]
+    ways = {"label": f"label; give --label {first} or --label all", "columns": f"value; give --given {first}=…"}
+    return f"guidance leads towards a {ways.get(model.conditions.kind, f'sentence; give --prompt {first}')}"
 
 
 class MethodOption(NamedTuple):
