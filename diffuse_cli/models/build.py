@@ -317,6 +317,7 @@ def _network(
         outputs=labels if config.classifier else of_denoiser,
         time=config.noise_conditioning,
         labels=0 if config.classifier else labels,
+        smooth=config.classifier and config.noise_conditioning,  # its slope is used, and not its value
         rngs=nnx.Rngs(params=key),
     )
     if learns_schedule:

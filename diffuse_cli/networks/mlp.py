@@ -22,6 +22,7 @@ class MLP(nnx.Module):
     Hidden layers are residual. The last layer starts at zero, so the output of an untrained network is 0. Without
     `time` the network does not get the noise level (Sun et al. 2025). With `labels`, the number of labels, it is also
     given a label for each row, or −1 for none, as one more input of the first layer. By default it has `dim` outputs.
+    With `smooth` its features of x are no finer than the noise, and so are its slopes.
 
     >>> network = MLP(2, width=64, depth=3, rngs=nnx.Rngs(0))
     >>> network(jnp.ones((4, 2)), jnp.zeros((4, 1))).shape
@@ -39,6 +40,7 @@ class MLP(nnx.Module):
         outputs: int | None = None,
         time: bool = True,
         labels: int = 0,
+        smooth: bool = False,
         rngs: nnx.Rngs,
     ) -> None:
         self.position = FourierFeatures(_POSITION_FREQUENCIES if dim <= _FEW else ())
@@ -47,13 +49,14 @@ class MLP(nnx.Module):
         self.first = nnx.Linear(inputs, width, rngs=rngs)
         self.hidden = nnx.List([nnx.Linear(width, width, rngs=rngs) for _ in range(depth - 1)])
         self.last = nnx.Linear(width, outputs or dim, kernel_init=nnx.initializers.zeros, rngs=rngs)
+        self.smooth = smooth
         self.label = LabelEmbedding(labels, width=width) if labels else None
 
     def __call__(
         self, x: Float[Array, "n dim"], log_snr: Float[Array, "n 1"], label: Int[Array, "*rows"] | None = None
     ) -> Float[Array, "n outputs"]:
         """The raw output for x at these noise levels; label: one for all rows or for each, by default −1 for none."""
-        features = [self.position(x)]
+        features = [self.position(x, jax.nn.sigmoid(-log_snr) if self.smooth else None)]
         if self.noise is not None:
             bounded = jnp.clip(log_snr, -_LARGEST_LOG_SNR, _LARGEST_LOG_SNR) / _LOG_SNR_SCALE
             features.append(self.noise(bounded))
