@@ -155,7 +155,9 @@ def parts_of(dataset: Dataset, label: str | None) -> dict[str | None, Dataset]:
     if label is None:
         return {None: dataset}
     if dataset.classes is None:
-        raise UsageError("these data have no labels, so no --label; `diffuse list dataset` says which sets have")
+        raise UsageError(
+            "these data have no labels, so no --label; moons, overlap and text:HELLO are sets that have some"
+        )
     names = dataset.classes.label_names
     if label not in (*names, ALL):
         raise unknown("label", label, names)

@@ -1,10 +1,12 @@
 """From a Config to the objects that it names."""
 
+import shlex
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import msgspec
+import numpy as np
 from flax import nnx
 from jaxtyping import PRNGKeyArray
 
@@ -24,6 +26,7 @@ from diffuse_cli.networks.denoiser import Structure, Weights, split
 from diffuse_cli.networks.mlp import MLP
 from diffuse_cli.networks.monotone import Monotone
 
+_MOST_LISTED = 5  # labels in a message
 _LONG_NAME = 40  # letters: a run's name leaves the options of its dataset out where it would be longer
 _BATCH = 256  # points in a batch, unless the settings give another number
 _STEPS, _ROWS = 24_000, 50_000  # optimiser steps; fewer, by a cube root, for a file of fewer rows than this
@@ -206,12 +209,37 @@ def conditions_of(config: Config, dataset: Dataset) -> Conditions | None:
     if not (config.conditional or config.classifier):
         return None
     if (labels := labels_of(dataset)) is not None:
+        _check_labels(config, dataset, labels)
         return labels
     if dataset.points is None:
         use = "for a classifier" if config.classifier else "to be conditional on"
-        raise UsageError(f"{config.dataset} has no labels {use}; `diffuse list dataset` says which sets have")
+        raise UsageError(f"{config.dataset} has no labels {use}; moons, overlap and text:HELLO are sets that have some")
     again = f"--dataset {config.dataset},label=…"
     raise UsageError(f"{title_of_data(config.dataset)} has no labels; say which of its columns are: {again}")
+
+
+def _check_labels(config: Config, dataset: Dataset, labels: Conditions) -> None:
+    """Raises UsageError for labels of a file of which nothing can be learned: all different, or with a single row."""
+    if dataset.labels is None:
+        return
+    counts, title = np.bincount(dataset.labels, minlength=len(labels.names)), title_of_data(config.dataset)
+    flag = "--classifier" if config.classifier else "--conditional"
+    if len(labels.names) == 1:
+        raise UsageError(f"all rows of {title} have the label {labels.names[0]}; leave out {flag}")
+    if counts.max() == 1:
+        raise UsageError(
+            f"the {len(counts)} labels of {title} are all different, so they name rows and not kinds; give label= "
+            f"another column, or leave out {flag}"
+        )
+    if few := [name for name, count in zip(labels.names, counts, strict=True) if count == 1]:
+        listed = ", ".join(few[:_MOST_LISTED]) + (", …" if len(few) > _MOST_LISTED else "")
+        choice = catalog.parse("dataset", config.dataset)
+        without = choice._replace(options=choice.options | {"missing": few[0]})
+        more = f"; to leave out {'its row' if len(few) == 1 else 'the first'}: --dataset {shlex.quote(str(without))}"
+        raise UsageError(
+            f"{title} has one row only with each of these labels: {listed}; a row cannot be both trained on and held "
+            f"out{more}"
+        )
 
 
 def build_experiment(

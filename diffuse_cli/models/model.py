@@ -203,7 +203,7 @@ def _no_labels(model: Model) -> str:
         return f"{model.name} has been told a label already"
     if model.trained:
         return f"{model.name} was trained without labels; train one that knows them with: diffuse train --conditional"
-    return f"the data of {model.name} have no labels; `diffuse list dataset` says which sets have"
+    return f"the data of {model.name} have no labels; moons, overlap and text:HELLO are sets that have some"
 
 
 def model_of_run(run: Run, *, trust: bool = True) -> Model:

@@ -74,7 +74,9 @@ def test_in_many_columns_it_is_the_same_as_on_a_line():
     )
     assert (noisy.mutual.value, noisy.label_entropy, noisy.bayes.value) == pytest.approx((0, 0, 1))
     # a standard deviation of 1 is 1 in model space as well, and the noise adds a quarter of its variance
-    assert noisy.entropy.value == pytest.approx(1.5 * np.log(2 * np.pi * np.e * 1.25), abs=4 * noisy.entropy.stderr)
+    assert noisy.entropy.value == pytest.approx(
+        1.5 * np.log(2 * np.pi * np.e * 1.25), abs=4 * noisy.entropy.stderr + 2e-3
+    )
 
 
 def test_units_change_entropies_only():

@@ -105,3 +105,21 @@ def test_data_without_labels_cannot_be_trained_on_conditionally(dataset, message
     with pytest.raises(UsageError, match=message):
         build.conditions_of(settings, build.build_dataset(settings))
     assert build.conditions_of(config.make({"dataset": dataset}), build.build_dataset(settings)) is None
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.arange(100), "100 labels of p are all different"),
+        (np.zeros(100, int), "all rows of p have the label kind 0"),
+        (np.append(np.arange(98) % 2, [2, 3]), "one row only with each of these labels: kind 2, kind 3"),
+    ],
+)
+def test_labels_of_which_nothing_can_be_learned(labels, message):
+    settings = config.make({"dataset": "file:p.csv,label=kind", "conditional": True})
+    with pytest.raises(UsageError, match=message) as caught:
+        build.conditions_of(settings, labelled_rows(100, labels))
+    if "one row" in message:
+        assert "--dataset 'file:path=p.csv,label=kind,missing=kind 2'" in str(caught.value)
+    enough = labelled_rows(100, np.arange(100) % 2)
+    assert build.conditions_of(settings, enough).names == ("kind 0", "kind 1")

@@ -71,7 +71,7 @@ def test_guidance_of_each_row_is_that_of_its_label(sides):
 
 def test_names_and_settings_say_how_a_model_is_guided(sides):
     fkc = guided(sides, "fkc:w=2", open_guide=no_run, particles=50).with_label("left")
-    assert (fkc.config.sampler, fkc.config.sampler_steps) == ("particles:size=50", 200)
+    assert (fkc.config.sampler, fkc.config.sampler_steps) == ("particles:size=50", 400)
     assert (fkc.name, fkc.suffix) == ("exact bimodal:distance=2,std=1, fkc:w=2, left", "-left-fkc_w=2")
     assert (fkc.is_exact, fkc.has_flow, sides.is_exact, sides.has_flow) == (False, False, True, True)
     drawn = draw_samples(fkc, Method("particles:size=50", "log_snr", 10), 100, 0)
