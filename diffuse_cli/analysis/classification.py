@@ -54,7 +54,7 @@ def classification(
     Where they are known, a point counts as right with its exact probability of having the label that it is given. This
     has the mean of counting the right ones and less variance, and is never above Bayes' rule on the same points.
     """
-    process, shares = experiment.process, classifier.conditions.shares
+    process, shares = experiment.process, np.array(classifier.conditions.shares)
 
     @jax.jit
     def judge(x0: Array, labels: Array, seed: Array) -> tuple[Array, ...]:

@@ -253,7 +253,7 @@ def _perfect_network(
 ) -> Callable[[Array | None], Answer]:
     """The condition of a batch -> the answer of a network with the least loss."""
     if experiment.config.classifier and experiment.conditions is not None:
-        log_p = exact.classifier(of_labels, experiment.conditions.shares)
+        log_p = exact.classifier(of_labels, np.array(experiment.conditions.shares))
         return lambda _labels: log_p
     whole, *parts = (exact.denoiser(each, variance=experiment.loss.learns_variance) for each in (law, *of_labels))
 
