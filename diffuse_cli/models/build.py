@@ -214,11 +214,10 @@ def conditions_of(config: Config, dataset: Dataset) -> Conditions | None:
     if dataset.points is None:
         use = "for a classifier" if config.classifier else "to be conditional on"
         raise UsageError(f"{config.dataset} has no labels {use}; moons, overlap and text:HELLO are sets that have some")
-    again = [f"--dataset {config.dataset},{option}=…" for option in ("label", "given")]
-    raise UsageError(
-        f"{title_of_data(config.dataset)} has no labels and no given columns; say which of its columns are: "
-        f"{again[0]} or {again[1]}"
-    )
+    options = ["label"] if config.classifier else ["label", "given"]
+    again = " or ".join(f"--dataset {config.dataset},{option}=…" for option in options)
+    lacking = "labels" if config.classifier else "labels and no given columns"
+    raise UsageError(f"{title_of_data(config.dataset)} has no {lacking}; say which of its columns are: {again}")
 
 
 def _check_labels(config: Config, dataset: Dataset, labels: Conditions) -> None:
@@ -227,6 +226,7 @@ def _check_labels(config: Config, dataset: Dataset, labels: Conditions) -> None:
         return
     use = "--classifier" if config.classifier else "--conditional"
     counts, title = np.bincount(dataset.labels, minlength=len(labels.names)), title_of_data(config.dataset)
+
     if len(labels.names) == 1:
         raise UsageError(f"all rows of {title} have the label {labels.names[0]}; leave out {use}")
     if counts.max() == 1:
@@ -348,6 +348,7 @@ def _network(
         outputs=labels if config.classifier else of_denoiser,
         time=config.noise_conditioning,
         conditions=None if config.classifier else conditions,
+        smooth=config.classifier and config.noise_conditioning,  # its slope is used, and not its value
         rngs=nnx.Rngs(params=key),
     )
     if learns_schedule:

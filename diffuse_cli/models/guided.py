@@ -139,7 +139,9 @@ def _exact_classifier(model: Model) -> tuple[Conditions, LogProbabilities]:
     dataset = model.dataset()
     classes, conditions = dataset.classes, labels_of(dataset)
     if classes is None or conditions is None:
-        raise UsageError(f"the data of {model.name} have no labels; `diffuse list dataset` says which sets have")
+        raise UsageError(
+            f"the data of {model.name} have no labels; moons, overlap and text:HELLO are sets that have some"
+        )
     if classes.exact is None:
         raise UsageError(
             f"the exact classifier of {model.config.dataset} is not known; train one with: diffuse train --classifier "

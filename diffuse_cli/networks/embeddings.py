@@ -27,10 +27,18 @@ class FourierFeatures(nnx.Module):
     def __init__(self, frequencies: Iterable[float]) -> None:
         self.frequencies = tuple(float(f) for f in frequencies)
 
-    def __call__(self, x: Float[Array, "*n d"]) -> Float[Array, "*n features"]:
-        """The features of x."""
-        angle = jnp.multiply.outer(x, jnp.pi / 2 * jnp.array(self.frequencies, x.dtype)).reshape(*x.shape[:-1], -1)
-        return jnp.concatenate([x, jnp.sin(angle), jnp.cos(angle)], axis=-1)
+    def __call__(
+        self, x: Float[Array, "*n d"], variance: Float[Array, "*n 1"] | None = None
+    ) -> Float[Array, "*n features"]:
+        """The features of x; with a variance their means under noise of that variance, exp(−(pi/2 f)² variance / 2)
+        times sin and cos, so that none is finer than the noise. Barron et al. 2021, section 3.1."""
+        angular = jnp.pi / 2 * jnp.array(self.frequencies, x.dtype)
+        angle = jnp.multiply.outer(x, angular).reshape(*x.shape[:-1], -1)
+        waves = [jnp.sin(angle), jnp.cos(angle)]
+        if variance is not None:
+            left = jnp.tile(jnp.exp(-0.5 * angular**2 * variance), x.shape[-1])
+            waves = [left * wave for wave in waves]
+        return jnp.concatenate([x, *waves], axis=-1)
 
     def width(self, dim: int) -> int:
         """The number of features of `dim` columns."""

@@ -28,7 +28,8 @@ class MLP(nnx.Module):
 
     Hidden layers are residual. The last layer starts at zero, so the output of an untrained network is 0. Without
     `time` the network does not get the noise level (Sun et al. 2025). With `conditions` it is also told one for each
-    row, or none, as one more input of the first layer. By default it has `dim` outputs.
+    row, or none, as one more input of the first layer. By default it has `dim` outputs. With `smooth` its features of x
+    are no finer than the noise, and so are its slopes.
 
     >>> network = MLP(2, width=64, depth=3, rngs=nnx.Rngs(0))
     >>> network(jnp.ones((4, 2)), jnp.zeros((4, 1))).shape
@@ -46,6 +47,7 @@ class MLP(nnx.Module):
         outputs: int | None = None,
         time: bool = True,
         conditions: Conditions | None = None,
+        smooth: bool = False,
         rngs: nnx.Rngs,
     ) -> None:
         self.position = FourierFeatures(COORDINATE_FREQUENCIES if dim <= FEW else ())
@@ -54,6 +56,7 @@ class MLP(nnx.Module):
         self.first = nnx.Linear(inputs, width, rngs=rngs)
         self.hidden = nnx.List([nnx.Linear(width, width, rngs=rngs) for _ in range(depth - 1)])
         self.last = nnx.Linear(width, outputs or dim, kernel_init=nnx.initializers.zeros, rngs=rngs)
+        self.smooth = smooth
         kind, count = (None, 0) if conditions is None else (conditions.kind, len(conditions.names))
         places = 0 if conditions is None else len(conditions.places)
         self.label = LabelEmbedding(count, width=width) if kind == "label" else None
@@ -72,7 +75,7 @@ class MLP(nnx.Module):
 
         Raises ValueError where there are not as many conditions as rows: one row alone would broadcast against all.
         """
-        features = [self.position(x)]
+        features = [self.position(x, jax.nn.sigmoid(-log_snr) if self.smooth else None)]
         if self.noise is not None:
             bounded = jnp.clip(log_snr, -_LARGEST_LOG_SNR, _LARGEST_LOG_SNR) / _LOG_SNR_SCALE
             features.append(self.noise(bounded))

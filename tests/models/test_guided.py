@@ -8,9 +8,11 @@ import pytest
 from diffuse_cli.config import Config
 from diffuse_cli.datasets.dataset import with_label
 from diffuse_cli.diffusion import exact
+from diffuse_cli.diffusion.conditions import Conditions
 from diffuse_cli.diffusion.process import CLEAN
 from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.models import build
+from diffuse_cli.models.classifier import Classifier
 from diffuse_cli.models.draw import Method, draw_samples
 from diffuse_cli.models.guided import guided
 from diffuse_cli.models.model import exact_model
@@ -93,11 +95,46 @@ def test_samplers_that_cannot_use_a_guidance(sides, text, method, message):
         draw_samples(guided(sides, text, open_guide=no_run).with_label("left"), method, 10, 0)
 
 
+def test_a_trained_classifier_takes_the_place_of_the_exact_one(sides):
+    """A classifier that has learned the exact log p(label | x) guides as that does, and an unconditional model too."""
+    classes = sides.dataset().classes
+    log_p = jax.tree_util.Partial(exact.classifier([classes.exact(label) for label in (0, 1)], classes.shares))
+    learned = Classifier("sides-classifier", sides.config, sides.standard, sides.conditions, log_p)
+    untold = sides._replace(box=(np.full(1, -9.0), np.full(1, 9.0)), conditions=None, given=None)
+    text = "classifier:w=2,run=sides-classifier"
+    models = [
+        guided(model, rule, open_guide=lambda name: {"sides-classifier": learned}[name]).with_label("right")
+        for model, rule in ((sides, "classifier:w=2"), (sides, text), (untold, text), (untold, "classifier:w=2"))
+    ]
+    x, level = jnp.linspace(-2.0, 2.0, 7)[:, None], sides.process.level(0.4)
+    first, *others = jax.jit(lambda *predicts: [predict(x, level).x0 for predict in predicts])(
+        *(model.predict for model in models)
+    )
+    np.testing.assert_array_equal(others, np.stack([first] * 3))
+    assert (models[2].told, models[2].share) == ("right", 0.5)
+    assert models[2].dataset().grid is not None  # π_2 is the law that it is judged by
+    for model, rule, guide, message in [
+        (sides, text, sides, "is no classifier; train one with"),
+        (
+            sides,
+            "auto:run=sides-classifier,w=2",
+            learned,
+            "is a classifier; use it with --guidance classifier:w=2",
+        ),
+        (sides, text, learned._replace(config=Config(dataset="bimodal")), "train one on the same data"),
+        (sides, text, learned._replace(conditions=Conditions(("a", "b"), (0.5, 0.5))), "other labels"),
+        (untold, "2", None, "was trained without labels"),
+    ]:
+        with pytest.raises(UsageError, match=message):
+            guided(model, rule, open_guide=lambda name, guide=guide: guide)
+
+
 def test_guidance_that_a_model_cannot_have(sides, tmp_path):
     heart = exactly(Config(dataset="heart"), tmp_path)
     other = heart._replace(conditions=sides.conditions)
     for model, text, extra, message in [
         (heart, "2", {}, "have no labels"),
+        (heart, "classifier:w=2", {}, "have no labels"),
         (sides, "cgf:w=2", {}, "did you mean 'cfg'"),
         (sides, "cfg:w=-1", {}, "w=-1"),
         (sides, "2", {"particles": 10}, "has no particles with weights"),

@@ -30,6 +30,17 @@ def test_fourier_features_are_the_formula(x64):
     assert got.shape[1] == FourierFeatures([0.5, 2.0]).width(2)
 
 
+def test_features_under_noise_are_their_means(x64):
+    """E f(x + s eps) over eps, by Gauss-Hermite quadrature."""
+    x, variance = np.array([[0.3, -1.2], [0.7, 0.1]]), np.array([[0.5], [0.0]])
+    nodes, weights = np.polynomial.hermite_e.hermegauss(40)
+    features = FourierFeatures([0.5, 2.0])
+    got, each = jax.jit(lambda x, many: (features(x, variance), features(many)))(
+        x, x + np.sqrt(variance) * nodes[:, None, None]
+    )
+    np.testing.assert_allclose(got, np.tensordot(weights / weights.sum(), each, 1), atol=1e-10)
+
+
 @pytest.mark.parametrize("dim", [1, 2, 3, 8, 64])
 @pytest.mark.parametrize("depth", [1, 2, 4])
 def test_shapes_and_an_untrained_network_answers_nothing(dim, depth):
