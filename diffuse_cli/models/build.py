@@ -229,9 +229,10 @@ def _check_labels(config: Config, dataset: Dataset, labels: Conditions) -> None:
 
     if len(labels.names) == 1:
         raise UsageError(f"all rows of {title} have the label {labels.names[0]}; leave out {use}")
-    if counts.max() == 1:
+    if 2 * np.sum(counts == 1) > counts.sum():
+        which = "all" if counts.max() == 1 else "nearly all"
         raise UsageError(
-            f"the {len(counts)} labels of {title} are all different, so they name rows and not kinds; give label= "
+            f"the {len(counts)} labels of {title} are {which} different, so they name rows and not kinds; give label= "
             f"another column, or leave out {use}"
         )
     if few := [name for name, count in zip(labels.names, counts, strict=True) if count == 1]:

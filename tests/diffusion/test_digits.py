@@ -83,8 +83,13 @@ def losses(function, arguments):
             return np.sqrt(np.mean(np.square(values, dtype=np.float64).reshape(len(CELLS), -1), axis=1))
 
     for name, values in double.items():
+        if values is None:  # what only guided denoisers have
+            assert single[name] is None
+            continue
         assert single[name].dtype == np.float32
-        allowed = DIGITS * size(values) + 4 * np.max([size(other[name] - values) for other in others], axis=0) + 1e-37
+        allowed = (
+            DIGITS * size(values) + 4 * np.max([size(other[name] - values) for other in others], axis=0) + _NOTHING
+        )
         yield from zip([name] * len(CELLS), CELLS, size(single[name] - values), allowed, strict=True)
 
 
@@ -147,8 +152,11 @@ def test_a_law_of_which_only_log_p_is_known_is_differentiated(x64):
     level = Process(None, 1).at(jnp.repeat(jnp.array([-6.0, 0.0, 6.0]), 10)[:, None])
     x = level.alpha * x0[:30] + level.sigma * np.random.default_rng(0).normal(size=(30, 2))
     for ask in (exact.posterior, lambda law: exact.denoiser(law, variance=True)):
-        for got, expected in zip(jax.jit(ask(bare))(x, level), jax.jit(ask(law))(x, level), strict=True):
-            np.testing.assert_allclose(got, expected, atol=1e-8)
+        jax.tree.map(
+            lambda got, expected: np.testing.assert_allclose(got, expected, atol=1e-8),
+            jax.jit(ask(bare))(x, level),
+            jax.jit(ask(law))(x, level),
+        )
 
 
 def test_decodes_and_coefficients_keep_the_digits_of_their_arguments():
@@ -185,10 +193,10 @@ def test_decodes_and_coefficients_keep_the_digits_of_their_arguments():
             std2 = bound.reverse_variance(seen, earlier, level, variance)
             found[f"reverse, {variance}"] = jnp.broadcast_to(std2, x.shape)
         clip = clipped(lambda x, level: kinds["v"].decode(answers["v"], x, level), *CLIP)
-        found["clipped x0"], found["clipped eps"], _ = clip(x, level)
+        found["clipped x0"], found["clipped eps"], *_ = clip(x, level)
         finest = Level(*(field[-EACH * len(LOG_SNR) // 3, 0] for field in level))
         frozen = likelihood.frozen_below(lambda x, level: kinds["v"].decode(answers["v"], x, level), finest)
-        found["frozen x0"], found["frozen eps"], _ = frozen(x, level)
+        found["frozen x0"], found["frozen eps"], *_ = frozen(x, level)
         found["time"] = probability_flow.time_of(level.log_snr)
         return found
 
@@ -197,3 +205,4 @@ def test_decodes_and_coefficients_keep_the_digits_of_their_arguments():
 
 
 CLIP = (np.float32([-1.5, -1.5]), np.float32([1.5, 1.5]))
+_NOTHING = 1e-18  # against values of order 1: deep inside of a box the mean of eps is as small as 1e-22
