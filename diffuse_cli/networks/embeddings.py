@@ -31,7 +31,7 @@ class FourierFeatures(nnx.Module):
         self, x: Float[Array, "*n d"], variance: Float[Array, "*n 1"] | None = None
     ) -> Float[Array, "*n features"]:
         """The features of x; with a variance their means under noise of that variance, exp(−(pi/2 f)² variance / 2)
-        times sin and cos, so that none is finer than the noise. Barron et al. 2021, section 3.1."""
+        times sin and cos, so that none is finer than the noise. Barron et al. 2021 (mip-NeRF)."""
         angular = jnp.pi / 2 * jnp.array(self.frequencies, x.dtype)
         angle = jnp.multiply.outer(x, angular).reshape(*x.shape[:-1], -1)
         waves = [jnp.sin(angle), jnp.cos(angle)]

@@ -57,7 +57,7 @@ def test_it_comes_close_to_the_exact_classifier_at_each_level(learned, classifie
     }
     assert {log_snr: kl for log_snr, (kl, *_) in found.items() if not -1e-4 < kl < 0.02} == {}
     _, slope, log_p = found[-30.0]
-    assert slope < 2  # of a network without the factor α it is some 10⁴
+    assert slope < 2  # of a network without the factor α it is above 10⁶
     assert log_p == pytest.approx(np.log(0.25), abs=1e-4)
 
 
