@@ -142,19 +142,8 @@ class Model(NamedTuple):
         if name not in self.conditions.names:
             raise unknown(f"label of {self.name}", name, self.conditions.names)
         number = self.conditions.number(name)
-        return self._replace(
-            name=f"{self.name.removesuffix(_ALL_LABELS)}, {name}",
-            dataset=lambda: self.aim(with_label(self.dataset(), number), self.dataset()),
-            predict=self.given(np.array(number, np.int32)),
-            sampled=self.sampled_given and self.sampled_given(np.array(number, np.int32)),
-            predict_with_variance=self.given_with_variance and self.given_with_variance(np.array(number, np.int32)),
-            conditions=None,
-            given=None,
-            given_with_variance=None,
-            told=name,
-            share=self.conditions.shares[number],
-            each_row=False,
-        )
+        told = self._told(lambda whole: with_label(whole, number), np.array(number, np.int32), name)
+        return told._replace(share=self.conditions.shares[number])
 
     def with_all_labels(self) -> "Model":
         """The model whose samples are told a label each, in their true proportions.
@@ -183,7 +172,10 @@ class Model(NamedTuple):
         if self.conditions is None or self.given is None or self.conditions.kind != "columns":
             raise UsageError(_cannot_be_told(self, "columns"))
         row, told = telling.row_of_values(values, self.conditions, self.name)
-        return self._told(row, self.conditions.to_model(row), told)._replace(told_values=dict(values))
+        condition = self.conditions.to_model(row)
+        return self._told(lambda whole: with_given(whole, row, told), condition, told)._replace(
+            told_values=dict(values)
+        )
 
     def with_prompt(self, sentence: str) -> "Model":
         """The model told a sentence: again a Model, whose data are the points of which it is true.
@@ -193,15 +185,20 @@ class Model(NamedTuple):
         if self.conditions is None or self.given is None or self.conditions.kind != "words":
             raise UsageError(_cannot_be_told(self, "words"))
         words, told = telling.words_of_sentence(sentence, self.conditions, self.name)
-        return self._told(words, words, told)
+        return self._told(lambda whole: with_given(whole, words, told), words, told)
 
-    def _told(self, row: np.ndarray, condition: Condition, told: str) -> "Model":
-        """The model told a row of what is given with its data; condition: that as its denoiser takes it."""
+    def _told(self, part_of: Callable[[Dataset], Dataset], condition: Condition, told: str) -> "Model":
+        """The model told a condition, in words `told`, which is true of a part of its data."""
         if self.given is None:
             raise UsageError(_cannot_be_told(self, "columns"))
+
+        def dataset() -> Dataset:
+            whole = self.dataset()  # once, since a user's file is read
+            return self.aim(part_of(whole), whole)
+
         return self._replace(
-            name=f"{self.name}, {told}",
-            dataset=lambda: self.aim(with_given(self.dataset(), row, told), self.dataset()),
+            name=f"{self.name.removesuffix(_ALL_LABELS)}, {told}",
+            dataset=dataset,
             predict=self.given(condition),
             sampled=self.sampled_given and self.sampled_given(condition),
             predict_with_variance=self.given_with_variance and self.given_with_variance(condition),
@@ -209,6 +206,7 @@ class Model(NamedTuple):
             given=None,
             given_with_variance=None,
             told=told,
+            each_row=False,
         )
 
     def labels_of_rows(self, rows: int) -> np.ndarray | None:
