@@ -92,12 +92,12 @@ def information(dataset: Dataset, *, level: Level = CLEAN, draws: int = DRAWS, s
     if any(each.value == -np.inf for each in conditional):
         raise DiffuseError("a label has no density, as of a curve without noise: give the data noise")
     if any(each.stderr for each in (entropy, *conditional)):
-        mutual = _mean(log_p[labels, np.arange(draws)] - log_whole)
+        mutual = Estimate.of(log_p[labels, np.arange(draws)] - log_whole)
     else:
         values = np.array([each.value for each in conditional])
         mutual = Estimate(entropy.value - float(classes.shares[used] @ values[used]), 0.0)
     label_entropy = -float(classes.shares[used] @ np.log(classes.shares[used]))
-    bayes = _mean(np.exp(most - log_whole))
+    bayes = Estimate.of(np.exp(most - log_whole))
     return Information(classes.label_names, classes.shares, entropy, conditional, mutual, label_entropy, bayes)
 
 
@@ -137,12 +137,8 @@ def _entropy(law: exact.Law, level: Level, surprise: np.ndarray, volume: float) 
     try:
         return Estimate(law.entropy(level) + volume, 0.0)
     except DiffuseError:
-        mean, stderr = _mean(surprise)
+        mean, stderr = Estimate.of(surprise)
         return Estimate(mean + volume, stderr)
-
-
-def _mean(values: np.ndarray) -> Estimate:
-    return Estimate(float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))))
 
 
 def _text(estimate: Estimate) -> str:

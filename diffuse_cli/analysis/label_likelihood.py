@@ -6,7 +6,7 @@ import numpy as np
 
 from diffuse_cli.analysis import information
 from diffuse_cli.analysis.digits import with_spread
-from diffuse_cli.analysis.quality import Solver, held_out, negative_log_likelihood
+from diffuse_cli.analysis.quality import Solver, fresh_draws, held_out, negative_log_likelihood
 from diffuse_cli.analysis.schedule_check import Estimate
 from diffuse_cli.datasets.dataset import Dataset
 from diffuse_cli.errors import UsageError
@@ -104,8 +104,7 @@ def labelled_held_out(model: Model, dataset: Dataset, n: int, seed: int) -> tupl
     if dataset.points is not None:
         labels = draw_data(model.config, dataset).held_out_labels
     else:
-        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2,)))  # as there
-        labels = None if dataset.classes is None else dataset.classes.draw(rng, n)[1]
+        labels = None if dataset.classes is None else dataset.classes.draw(fresh_draws(seed), n)[1]
     if labels is None:
         raise UsageError("the data have no labels")
     return x0, labels[:n]
@@ -118,16 +117,12 @@ def classified(likelihood: LabelLikelihood, dataset: Dataset) -> Classified:
     whole = likelihood.log_p_whole
     known = dataset.classes is not None and dataset.classes.exact is not None
     return Classified(
-        nll=_mean(-own),
-        nll_whole=_mean(-whole),
-        gain=_mean(own - whole),
+        nll=Estimate.of(-own),
+        nll_whole=Estimate.of(-whole),
+        gain=Estimate.of(own - whole),
         accuracy=information.accuracy(likelihood.log_p, likelihood.shares, labels),
         truth=information.information(dataset) if known else None,
     )
-
-
-def _mean(values: np.ndarray) -> Estimate:
-    return Estimate(float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))))
 
 
 def _share(estimate: Estimate) -> str:

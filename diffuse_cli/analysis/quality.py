@@ -131,7 +131,7 @@ def held_out(model: Model, dataset: Dataset, n: int, seed: int) -> np.ndarray:
     """Data [n, d] in model space that no training has seen: fresh draws, or as many rows of a file as were held out."""
     if dataset.points is not None:
         return np.asarray(draw_data(model.config, dataset).held_out, np.float64)[:n]
-    return model.standard.to_model(dataset.draw(_fresh(seed), n))
+    return model.standard.to_model(dataset.draw(fresh_draws(seed), n))
 
 
 class HeldOut(NamedTuple):
@@ -157,12 +157,12 @@ def held_out_given(model: Model, dataset: Dataset, n: int, seed: int) -> HeldOut
     if dataset.points is not None:
         data = draw_data(model.config, dataset)
         return HeldOut(np.asarray(data.held_out, np.float64)[:n], np.asarray(data.held_out_given)[:n], None)
-    points, rows = given.draw(_fresh(seed), n)
+    points, rows = given.draw(fresh_draws(seed), n)
     truth = None if given.log_density is None else given.log_density(points, rows)
     return HeldOut(model.standard.to_model(points), given.to_model(rows), truth)
 
 
-def _fresh(seed: int) -> np.random.Generator:
+def fresh_draws(seed: int) -> np.random.Generator:
     """Draws that share nothing with the training set's."""
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2,)))
 

@@ -52,6 +52,11 @@ class Estimate(NamedTuple):
     value: float
     stderr: float
 
+    @classmethod
+    def of(cls, values: np.ndarray) -> "Estimate":
+        """The estimate from independent draws [n]."""
+        return cls(float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))))
+
 
 class Gains(NamedTuple):
     """The gains of the exact denoiser over a constant, for noise [k] and signal [k], at rising log_snr [k]."""
