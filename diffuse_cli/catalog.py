@@ -40,6 +40,7 @@ _RUNGE_KUTTA, _DPM_SOLVER = f"{_SAMPLERS}.runge_kutta", f"{_SAMPLERS}.dpm_solver
 _MULTISTEP, _LANGEVIN = f"{_SAMPLERS}.multistep", f"{_SAMPLERS}.langevin"
 _METRICS, _FACTORS = "diffuse_cli.metrics", "diffuse_cli.guidance.factors"
 _GUIDANCE, _FREE = "diffuse_cli.guidance", "diffuse_cli.guidance.classifier_free"
+_MAPS = "diffuse_cli.diffusion.map_losses"
 _PREDICTIONS, _LOSSES = "diffuse_cli.diffusion.parameterizations", "diffuse_cli.diffusion.losses"
 
 CATALOG: dict[str, dict[str, Entry]] = {
@@ -128,6 +129,17 @@ CATALOG: dict[str, dict[str, Entry]] = {
         "hybrid": Entry(f"{_LOSSES}:hybrid", "simple, and a little of kl (Nichol & Dhariwal 2021)", "weight"),
         "previous": Entry(f"{_LOSSES}:previous_sample_loss", "x_(t-1) regressed on the chain's own noises", "noises"),
         "flow": Entry(f"{_LOSSES}:flow_matching", "flow matching (Lipman et al. 2023; Tong et al. 2024)", "pairing"),
+        "lsd": Entry(f"{_MAPS}:lsd", "a flow map that moves as its own velocity says (Boffi et al. 2025)"),
+        "meanflow": Entry(f"{_MAPS}:meanflow", "a flow map by its derivative along the data (Geng et al. 2025)", "p"),
+        "imf": Entry(f"{_MAPS}:imf", "a flow map by its derivative along the predicted velocity (Geng et al. 2025)"),
+        "psd": Entry(f"{_MAPS}:psd", "a flow map of which one jump equals two (Frans et al. 2024; Boffi et al. 2025)"),
+        "consistency": Entry(
+            f"{_MAPS}:consistency", "jumps to clean data, alike from neighbouring noise (Song et al. 2023)"
+        ),
+        "lmd": Entry(f"{_MAPS}:lmd", "lsd with the velocity of a teacher (Boffi et al. 2024)"),
+        "reflow": Entry(f"{_MAPS}:reflow", "straight lines between the ends of a teacher's flow (Liu et al. 2023)"),
+        "paths": Entry(f"{_MAPS}:paths", "a flow map regressed on paths that a teacher has solved"),
+        "progressive": Entry(f"{_MAPS}:progressive", "half as many steps in each stage (Salimans & Ho 2022)", "steps"),
     },
     "levels": {
         "discrete": Entry(f"{_LEVELS}:discrete_levels", "the chain's own times i/T, all alike (Ho et al. 2020)"),
@@ -167,6 +179,10 @@ CATALOG: dict[str, dict[str, Entry]] = {
         ),
         "twisted": Entry(
             f"{_SAMPLERS}.twisted:twisted", "particles led by a factor, with weights (Wu et al. 2023)", "size"
+        ),
+        "jump": Entry(f"{_SAMPLERS}.jumps:jump", "jumps of a flow map, in as many steps as asked, even one"),
+        "renoise": Entry(
+            f"{_SAMPLERS}.jumps:renoise", "jumps to clean data, with new noise in between (Song et al. 2023)"
         ),
         "ode": Entry(f"{_SAMPLERS}.adaptive:ode", "the flow by a solver that chooses its steps (Tsit5)", "tolerance"),
     },

@@ -103,9 +103,15 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="Decay of the averaged weights, which are the ones sampled from."),
     ] = 0.999
     sampler: Annotated[
-        str, Meta(description="The sampler of the run's figures, and of later commands unless they say.")
-    ] = "dpmpp_2m"
-    sampler_steps: Annotated[Count, Meta(description="Its number of steps.")] = 50
+        str | None,
+        Meta(
+            description="The sampler of the run's figures, and of later commands unless they say.  "
+            "[default: dpmpp_2m, jump for a flow map]"
+        ),
+    ] = None
+    sampler_steps: Annotated[
+        Count | None, Meta(description="Its number of steps.  [default: 50, 4 for a flow map]")
+    ] = None
     grid: Annotated[
         str | None, Meta(description="How its noise levels are spaced.  [default: what suits the sampler]")
     ] = None

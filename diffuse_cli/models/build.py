@@ -1,6 +1,7 @@
 """From a Config to the objects that it names."""
 
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,8 +14,10 @@ from jaxtyping import PRNGKeyArray
 from diffuse_cli import catalog
 from diffuse_cli.config import FIELDS, Config
 from diffuse_cli.datasets.dataset import Dataset, equal_rows
-from diffuse_cli.diffusion.conditions import Conditions
+from diffuse_cli.diffusion.conditions import Condition, Conditions
+from diffuse_cli.diffusion.flow_maps import Velocity
 from diffuse_cli.diffusion.losses import Loss
+from diffuse_cli.diffusion.map_losses import MapLoss
 from diffuse_cli.diffusion.parameterizations import Parameterization, with_variance
 from diffuse_cli.diffusion.process import Process, Schedule
 from diffuse_cli.diffusion.schedules import read_betas, with_zero_terminal_snr
@@ -30,6 +33,9 @@ _MOST_LISTED = 5  # labels in a message
 _LONG_NAME = 40  # letters: a run's name leaves the options of its dataset out where it would be longer
 _BATCH = 256  # points in a batch, unless the settings give another number
 _STEPS, _ROWS = 24_000, 50_000  # optimiser steps; fewer, by a cube root, for a file of fewer rows than this
+SAMPLER, SAMPLER_STEPS = "dpmpp_2m", 50  # of a denoiser, unless the settings give others
+_MAP_SAMPLER, _MAP_STEPS = "jump", 4  # of a flow map
+_MAP_PREDICTIONS = ("v", "velocity")  # the default, which a flow map replaces, and what it predicts
 _WEIGHT_DECAY, _STRONGEST = 0.01, 10.0  # for data without limit, and for the fewest rows
 _DECAY_ROWS = 150.0  # weight decay times rows, for each column
 _OF_DENOISERS = ("loss", "prediction", "variance", "label_dropout")  # settings that a classifier has not
@@ -39,17 +45,19 @@ class Experiment(NamedTuple):
     """Everything that a Config names, except the data and the weights.
 
     structure: that of the network. conditions: those that a conditional network can be told, or a classifier tells
-    apart; None for an unconditional network.
+    apart; None for an unconditional network. teacher: the conditions of n points -> the velocity that a flow map is
+    taught for them; None without a teacher, and where the experiment is not trained.
     """
 
     config: Config
     process: Process
     parameterization: Parameterization
-    loss: Loss
+    loss: Loss | MapLoss
     levels: Levels
     structure: Structure
     dim: int
     conditions: Conditions | None = None
+    teacher: Callable[[Condition | None], Velocity] | None = None
 
     @property
     def learns_schedule(self) -> bool:
@@ -84,6 +92,12 @@ def build_parameterization(config: Config, process: Process, *, trust: bool = Tr
     return with_variance(mean) if config.variance == "learned" else mean
 
 
+def build_loss(config: Config, process: Process, *, trust: bool = True) -> Loss | MapLoss:
+    """The loss of a Config. Raises UsageError for a choice that is unknown or wrong."""
+    loss: Loss | MapLoss = catalog.build("loss", config.loss, process, trust=trust)
+    return loss
+
+
 def build_dataset(config: Config, *, trust: bool = True) -> Dataset:
     """The dataset of a Config; a file is read. Raises UsageError for a wrong choice, DiffuseError for a bad file."""
     dataset: Dataset = catalog.build("dataset", config.dataset, trust=trust)
@@ -104,6 +118,7 @@ def fill_in_settings(config: Config, dataset: Dataset) -> Config:
     rows, different = (None, None) if dataset.points is None else _training_rows(config, dataset)
     if rows is not None and (config.batch_size or 1) > rows:
         raise UsageError(f"batch_size is {config.batch_size}, but there are only {rows} rows to train on")
+    config = _suited_to(build_loss(config, build_process(config)), config)
     return msgspec.structs.replace(
         config,
         dataset=str(choice),
@@ -112,6 +127,20 @@ def fill_in_settings(config: Config, dataset: Dataset) -> Config:
         batch_size=config.batch_size or min(_BATCH, rows or _BATCH),
         steps=config.steps or steps_for(different),
         weight_decay=weight_decay_for(different, dataset.dim) if config.weight_decay is None else config.weight_decay,
+    )
+
+
+def _suited_to(loss: Loss | MapLoss, config: Config) -> Config:
+    """The Config with what a flow map needs in place of what a denoiser has by default, and with a sampler."""
+    if not isinstance(loss, MapLoss):
+        return msgspec.structs.replace(
+            config, sampler=config.sampler or SAMPLER, sampler_steps=config.sampler_steps or SAMPLER_STEPS
+        )
+    return msgspec.structs.replace(
+        config,
+        prediction="velocity" if config.prediction in _MAP_PREDICTIONS else config.prediction,
+        sampler=config.sampler or _MAP_SAMPLER,
+        sampler_steps=config.sampler_steps or _MAP_STEPS,
     )
 
 
@@ -269,12 +298,16 @@ def build_experiment(
         weight_decay=_WEIGHT_DECAY if config.weight_decay is None else config.weight_decay,
     )
     process = build_process(config, trust=trust)
-    loss = catalog.build("loss", config.loss, process, trust=trust)
+    loss = build_loss(config, process, trust=trust)
+    config = _suited_to(loss, config)
     learns_schedule = process.schedule.with_curve is not None
     if config.classifier:
         _check_classifier(config, learns_schedule=learns_schedule)
     _check_loss(config, loss, learns_schedule=learns_schedule)
-    new = lambda: _network(config, dim, conditions, jax.random.key(0), learns_schedule=learns_schedule)  # noqa: E731
+    jumps = isinstance(loss, MapLoss)
+    new = lambda: _network(  # noqa: E731
+        config, dim, conditions, jax.random.key(0), learns_schedule=learns_schedule, jumps=jumps
+    )
     return Experiment(
         config=config,
         process=process,
@@ -297,7 +330,7 @@ def with_learned_schedule(experiment: Experiment, weights: Weights) -> Experimen
     return experiment._replace(
         process=process,
         parameterization=build_parameterization(config, process),
-        loss=catalog.build("loss", config.loss, process),
+        loss=build_loss(config, process),
     )
 
 
@@ -319,7 +352,7 @@ def _check_classifier(config: Config, *, learns_schedule: bool) -> None:
             raise UsageError(f"a classifier is trained by its cross entropy, and {flag} is of denoisers; leave it out")
 
 
-def _check_loss(config: Config, loss: Loss, *, learns_schedule: bool) -> None:
+def _check_loss(config: Config, loss: Loss | MapLoss, *, learns_schedule: bool) -> None:
     """Raises UsageError where the loss does not go with the other choices."""
     if learns_schedule and not loss.bounds:
         raise UsageError(
@@ -330,14 +363,35 @@ def _check_loss(config: Config, loss: Loss, *, learns_schedule: bool) -> None:
         raise UsageError(f"the loss {config.loss} learns a variance too; give --variance learned, or --loss vlb")
     if config.variance == "learned" and not loss.learns_variance:
         raise UsageError(f"the loss {config.loss} does not learn a variance; give --loss hybrid or kl")
+    if isinstance(loss, MapLoss):
+        _check_flow_map(config)
     if loss.requires_levels and config.levels not in (None, loss.levels):
         raise UsageError(
             f"the loss {config.loss} is only right with --levels {loss.levels}, and not with {config.levels}"
         )
 
 
+def _check_flow_map(config: Config) -> None:
+    """Raises UsageError for settings of a denoiser that a flow map has not."""
+    if config.prediction not in _MAP_PREDICTIONS:
+        raise UsageError(
+            f"the loss {config.loss} learns the average velocity of jumps, and --prediction {config.prediction} is of "
+            "denoisers; leave it out"
+        )
+    if not config.noise_conditioning:
+        raise UsageError(
+            f"the loss {config.loss} needs to know from where to where it jumps; leave out --no-noise-conditioning"
+        )
+
+
 def _network(
-    config: Config, dim: int, conditions: Conditions | None, key: PRNGKeyArray, *, learns_schedule: bool
+    config: Config,
+    dim: int,
+    conditions: Conditions | None,
+    key: PRNGKeyArray,
+    *,
+    learns_schedule: bool,
+    jumps: bool,
 ) -> MLP:
     """The network of a Config, newly initialised; its `course` is the curve of a learned schedule."""
     labels = 0 if conditions is None else len(conditions.names)
@@ -350,6 +404,7 @@ def _network(
         time=config.noise_conditioning,
         conditions=None if config.classifier else conditions,
         smooth=config.classifier and config.noise_conditioning,  # its slope is used, and not its value
+        jumps=jumps,
         rngs=nnx.Rngs(params=key),
     )
     if learns_schedule:
@@ -365,4 +420,5 @@ def _width(config: Config, dim: int) -> int:
 def initial_weights(experiment: Experiment, key: PRNGKeyArray) -> Weights:
     """Newly drawn weights for the structure of an experiment."""
     config, dim, conditions = experiment.config, experiment.dim, experiment.conditions
-    return split(_network(config, dim, conditions, key, learns_schedule=experiment.learns_schedule))[1]
+    kind = {"learns_schedule": experiment.learns_schedule, "jumps": isinstance(experiment.loss, MapLoss)}
+    return split(_network(config, dim, conditions, key, **kind))[1]

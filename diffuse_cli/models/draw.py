@@ -6,15 +6,18 @@ from functools import partial
 from typing import NamedTuple
 
 import jax
+import msgspec
 import numpy as np
 from jax import Array
 
 from diffuse_cli import catalog
 from diffuse_cli.config import Config
 from diffuse_cli.diffusion.denoisers import Predict
+from diffuse_cli.diffusion.flow_maps import Jump
 from diffuse_cli.diffusion.process import Level, Scaling
 from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.guidance.base import check_sampler
+from diffuse_cli.models.build import SAMPLER, SAMPLER_STEPS
 from diffuse_cli.models.model import Model
 from diffuse_cli.samplers import loop as sampling
 from diffuse_cli.samplers.base import Adaptive, Sampler
@@ -51,7 +54,15 @@ def default_method(config: Config) -> Method:
 
     Raises UsageError for a sampler that is unknown or wrong.
     """
-    return Method(config.sampler, config.grid or catalog.build("sampler", config.sampler).grid, config.sampler_steps)
+    sampler, steps = config.sampler or SAMPLER, config.sampler_steps or SAMPLER_STEPS
+    return Method(sampler, config.grid or catalog.build("sampler", sampler).grid, steps)
+
+
+def without_jumps(config: Config) -> Config:
+    """The settings with a sampler of denoisers in place of one of flow maps, for a model made of denoisers."""
+    if not catalog.build("sampler", default_method(config).sampler).needs_jump:
+        return config
+    return msgspec.structs.replace(config, sampler=SAMPLER, sampler_steps=SAMPLER_STEPS, grid=None)
 
 
 class Drawn(NamedTuple):
@@ -109,7 +120,11 @@ def draw_samples(model: Model, method: Method, count: int, seed: int, *, traject
     began = time.perf_counter()
     sampler, levels = build_method(model, method)
     shape, scaling = (count, model.dim), model.process.scaling
-    predict = model.for_sampling(count, variance=sampler.needs_variance)
+    predict: Predict | Jump
+    if sampler.needs_jump:
+        predict = model.jump_for_sampling(count)
+    else:
+        predict = model.for_sampling(count, variance=sampler.needs_variance)
     outcome = jax.device_get(
         _sample(predict, sampler, levels, np.uint32(seed), shape, scaling=scaling, trajectory=trajectory)
     )
@@ -130,7 +145,7 @@ def draw_samples(model: Model, method: Method, count: int, seed: int, *, traject
 
 @partial(jax.jit, static_argnames=("sampler", "shape", "scaling", "trajectory"))
 def _sample(
-    predict: Predict,
+    predict: Predict | Jump,
     sampler: Sampler | Adaptive,
     levels: Level,
     seed: Array,
@@ -158,7 +173,12 @@ def build_method(model: Model, method: Method) -> tuple[Sampler | Adaptive, Leve
             f"{method.sampler} needs to know how uncertain x0 is, and {model.name} has not learned it (it takes "
             "--variance learned --loss hybrid); give --sampler ddpm:variance=small"
         )
-    if model.kind != "denoiser" and not sampler.deterministic:
+    if sampler.needs_jump and model.jump is None:
+        raise UsageError(
+            f"{method.sampler} jumps from one noise level to another, and {model.name} has not learned to; make a "
+            f"student that has with: diffuse distill --run {model.folder.name}, or give --sampler dpmpp_2m"
+        )
+    if model.kind != "denoiser" and not sampler.deterministic and not sampler.needs_jump:
         raise UsageError(
             f"{model.name} has learned the velocity of a flow between pairs, and {method.sampler} needs a denoiser; "
             "give it a deterministic sampler, like --sampler dpmpp_2m"

@@ -23,6 +23,7 @@ from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.guidance.base import Guidance, LogProb, guidance_text
 from diffuse_cli.models.classifier import Classifier, not_a_denoiser
 from diffuse_cli.models.data import labels_of
+from diffuse_cli.models.draw import default_method, without_jumps
 from diffuse_cli.models.model import Guiding, Model
 from diffuse_cli.networks.denoiser import LogProbabilities
 
@@ -64,6 +65,8 @@ def guided(
         given=lambda condition: guidance.combine(*halves(condition)),
         sampled_given=lambda condition: guidance.combine(*_within(model.walls, halves(condition), guidance)),
         given_with_variance=None,
+        jump=None,
+        jump_given=None,
         guiding=Guiding(text, guidance),
         aim=_said_to_sample(guidance),
     )
@@ -170,7 +173,8 @@ def _within(walls: tuple[np.ndarray, np.ndarray] | None, halves: Halves, guidanc
 
 def _with_its_sampler(model: Model, guidance: Guidance, particles: int | None) -> Any:
     """The settings of the model, with a sampler that can use the guidance unless the one there can."""
-    config, sampler = model.config, model.config.sampler
+    config = without_jumps(model.config)
+    sampler = default_method(config).sampler
     if guidance.weighted:
         size = "" if particles is None else f":size={particles}"
         return msgspec.structs.replace(config, sampler=f"particles{size}", sampler_steps=_STEPS, grid=None)

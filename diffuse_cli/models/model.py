@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from diffuse_cli import catalog
 from diffuse_cli.config import Config
@@ -15,9 +17,11 @@ from diffuse_cli.datasets.given import with_given
 from diffuse_cli.diffusion import exact
 from diffuse_cli.diffusion.conditions import NO_LABEL, Condition, ConditionKind, Conditions, Given, chosen_from
 from diffuse_cli.diffusion.denoisers import Predict, clipped
+from diffuse_cli.diffusion.flow_maps import Jump, exact_jump
 from diffuse_cli.diffusion.losses import Kind
+from diffuse_cli.diffusion.map_losses import MapLoss
 from diffuse_cli.diffusion.parameterizations import Parameterization
-from diffuse_cli.diffusion.process import Process
+from diffuse_cli.diffusion.process import Level, Process
 from diffuse_cli.errors import UsageError, unknown
 from diffuse_cli.files import plain_name
 from diffuse_cli.guidance.base import Guidance
@@ -25,7 +29,7 @@ from diffuse_cli.models import build, run_folder, telling
 from diffuse_cli.models.classifier import not_a_denoiser
 from diffuse_cli.models.data import law_name, law_of, law_of_label, told_of
 from diffuse_cli.models.run_folder import Run
-from diffuse_cli.networks.denoiser import Weights, conditional_predictor, predictor
+from diffuse_cli.networks.denoiser import Weights, conditional_jumper, conditional_predictor, jumper, predictor
 
 _ALL_LABELS = ", all labels"
 
@@ -54,7 +58,9 @@ class Model(NamedTuple):
     each_row: whether samples are told a label each, in their true proportions (`with_all_labels`); then `predict`,
     which is told none, does not draw them. guiding: its guidance (`models.guided`). sampled, sampled_given: of a guided
     model, the denoiser that draws samples, whose halves are clipped, and not what is made of them. aim: (the data that
-    what it is told is true of, all data) -> the data of the model that is told it.
+    what it is told is true of, all data) -> the data of the model that is told it. jump: its flow map, which a student
+    has learned and an exact model solves for; None where it has none. jump_given: a condition -> the Jump that is told
+    it. follows_flow: whether `jump` is meant to be that of the flow.
     """
 
     name: str
@@ -82,6 +88,14 @@ class Model(NamedTuple):
     sampled: Predict | None = None
     sampled_given: Given | None = None
     aim: Callable[[Dataset, Dataset], Dataset] = lambda part, whole: part
+    jump: Jump | None = None
+    jump_given: Callable[[Condition], Jump] | None = None
+    follows_flow: bool = True
+
+    @property
+    def is_student(self) -> bool:
+        """Whether it is a network that has learned to jump."""
+        return self.trained and self.jump is not None
 
     @property
     def trained(self) -> bool:
@@ -202,6 +216,8 @@ class Model(NamedTuple):
             predict=self.given(condition),
             sampled=self.sampled_given and self.sampled_given(condition),
             predict_with_variance=self.given_with_variance and self.given_with_variance(condition),
+            jump=self.jump_given(condition) if self.jump_given else self.jump,
+            jump_given=None,
             conditions=None,
             given=None,
             given_with_variance=None,
@@ -233,6 +249,23 @@ class Model(NamedTuple):
         if predict is None:
             raise UsageError(f"{self.name} does not know how uncertain x0 is (it takes --variance learned)")
         return predict if self.walls is None or self.guiding is not None else clipped(predict, *self.walls)
+
+    def jump_for_sampling(self, rows: int) -> Jump:
+        """The Jump of so many samples together, with what it takes for clean samples clipped to the `walls`.
+
+        Raises UsageError for a model that has not learned to jump.
+        """
+        jump = self.jump
+        if self.each_row and self.conditions is not None and self.jump_given is not None:
+            jump = self.jump_given(self.conditions.rows(rows))
+        if jump is None:
+            raise UsageError(f"{self.name} has not learned to jump; diffuse distill makes a student of it that has")
+        return jump if self.walls is None else jax.tree_util.Partial(_jump_within, jump, *self.walls)
+
+
+def _jump_within(jump: Jump, low: np.ndarray, high: np.ndarray, x: Array, now: Level, nxt: Level) -> Array:
+    end = jump(x, now, nxt)
+    return jnp.where(nxt.sigma == 0, jnp.clip(end, low[None], high[None]), end)
 
 
 def _cannot_be_told(model: Model, kind: ConditionKind) -> str:
@@ -295,6 +328,10 @@ def trained_model(
     config, network = experiment.config, (experiment.structure, weights, experiment.parameterization)
     predict, learns_variance = predictor(*network), config.variance == "learned"
     given = None if experiment.conditions is None else conditional_predictor(*network)
+    jump, jump_given = None, None
+    if isinstance(experiment.loss, MapLoss):
+        jump = jumper(experiment.structure, weights)
+        jump_given = given and conditional_jumper(experiment.structure, weights)
     return Model(
         name=folder.name,
         folder=folder,
@@ -313,6 +350,9 @@ def trained_model(
         conditions=experiment.conditions,
         given=given,
         given_with_variance=given if learns_variance else None,
+        jump=jump,
+        jump_given=jump_given,
+        follows_flow=getattr(experiment.loss, "follows_flow", True),
     )
 
 
@@ -325,6 +365,8 @@ def exact_model(config: Config, dataset: Dataset, outputs: Path, *, process: Pro
     """
     law = law_of(config, dataset)
     told = told_of(config, dataset)
+    predict = jax.tree_util.Partial(exact.denoiser(law))
+    given = told and _exact_given(config, dataset, law, variance=False)
     return Model(
         name=f"{law_name(dataset)} {build.title_of_data(config.dataset)}",
         folder=outputs / _folder_name(config, dataset),
@@ -335,11 +377,13 @@ def exact_model(config: Config, dataset: Dataset, outputs: Path, *, process: Pro
         standard=dataset.standard,
         view=dataset.view,
         columns=dataset.column_names,
-        predict=jax.tree_util.Partial(exact.denoiser(law)),
+        predict=predict,
         predict_with_variance=jax.tree_util.Partial(exact.denoiser(law, variance=True)),
         conditions=told,
-        given=told and _exact_given(config, dataset, law, variance=False),
+        given=given,
         given_with_variance=told and _exact_given(config, dataset, law, variance=True),
+        jump=exact_jump(predict),
+        jump_given=given and (lambda condition: exact_jump(given(condition))),
     )
 
 

@@ -16,6 +16,7 @@ from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.guidance import factors, multiplication, product
 from diffuse_cli.guidance.base import Guidance
 from diffuse_cli.guidance.factors import Factor
+from diffuse_cli.models.draw import without_jumps
 from diffuse_cli.models.model import Guiding, Model
 
 Way = Literal["twisted", "smoothed", "clean", "reconstruct", "exact"]
@@ -96,7 +97,7 @@ def _with(
 ) -> Model:
     if particles is not None and by:
         raise UsageError(f"--times-by {by} has no particles; leave out --particles, or --times-by")
-    config = model.config
+    config = without_jumps(model.config)
     if not by:
         sampler = "twisted" if particles is None else f"twisted:size={particles}"
         config = msgspec.structs.replace(config, sampler=sampler, sampler_steps=_STEPS, grid=None)
@@ -115,6 +116,8 @@ def _with(
         given=None,
         sampled_given=None,
         given_with_variance=None,
+        jump=None,
+        jump_given=None,
         guiding=Guiding(before + text, rule),
     )
 

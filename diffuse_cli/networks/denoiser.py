@@ -1,4 +1,4 @@
-"""From a network to a denoiser or a classifier: where weights, parameterization and input scaling come together."""
+"""From a network to a denoiser, a flow map or a classifier: weights, parameterization and input scaling together."""
 
 from collections.abc import Callable
 from functools import cache, partial
@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 
 from diffuse_cli.diffusion.conditions import Condition, Given
 from diffuse_cli.diffusion.denoisers import Predict, Prediction
+from diffuse_cli.diffusion.flow_maps import AverageVelocity, Jump, flow_time, jump_by
 from diffuse_cli.diffusion.losses import Answer
 from diffuse_cli.diffusion.parameterizations import Parameterization
 from diffuse_cli.diffusion.process import Level
@@ -31,19 +32,61 @@ def answer(structure: Structure, weights: Weights, condition: Condition | None =
     """The raw output of a network as a function of x [n, d] and a level whose fields are scalars or [n, 1].
 
     Its input is scaled to unit variance: c_in of Karras et al. 2022, eq. 7, for data of unit variance. With variance
-    preservation this changes nothing.
+    preservation this changes nothing. Of a network of jumps it is the velocity, the diagonal of `average_velocity`.
 
     condition: what a conditional network is told, for all rows or for each; None for an unconditional answer. Calling
     it raises ValueError where there are not as many conditions as rows.
     """
 
     def call(x: Float[Array, "n d"], level: Level) -> Float[Array, "n outputs"]:
+        network = nnx.merge(structure, weights)
+        if network.jumps:
+            t = jnp.broadcast_to(flow_time(level), (len(x), 1))
+            return _average(network, condition, x / (level.alpha + level.sigma), t, t)
         log_snr = jnp.broadcast_to(level.log_snr, (len(x), 1))
-        network, inputs = nnx.merge(structure, weights), (x / jnp.hypot(level.alpha, level.sigma), log_snr)
-        output: Array = network(*inputs) if condition is None else network(*inputs, condition)
+        output: Array = network(x / jnp.hypot(level.alpha, level.sigma), log_snr, condition)
         return output
 
     return call
+
+
+def average_velocity(structure: Structure, weights: Weights, condition: Condition | None = None) -> AverageVelocity:
+    """The average velocity u(x, t, r) of a network of jumps, on the straight path; condition: as of `answer`."""
+    return lambda x, t, r: _average(nnx.merge(structure, weights), condition, x, t, r)
+
+
+def _average(
+    network: Any, condition: Condition | None, x: Float[Array, "n d"], t: Float[Array, "n 1"], r: Float[Array, "n 1"]
+) -> Float[Array, "n d"]:
+    output: Array = network(x, jnp.concatenate([t, r], axis=-1), condition)
+    return output
+
+
+def jumper(structure: Structure, weights: Weights) -> Jump:
+    """The Jump of a network of jumps: a pytree whose leaves are the weights. It can be called with a `condition`."""
+    return jax.tree_util.Partial(_jump_with(structure), weights)
+
+
+def conditional_jumper(structure: Structure, weights: Weights) -> Callable[[Condition], Jump]:
+    """The jumps of a conditional network of jumps: a condition -> its Jump, whose leaves are the weights and it."""
+    jump = _jump_with(structure)
+    return lambda condition: jax.tree_util.Partial(jump, weights, condition=jnp.asarray(condition))
+
+
+@cache
+def _jump_with(structure: Structure) -> Callable[..., Float[Array, "n d"]]:
+    return partial(_jump, structure)
+
+
+def _jump(
+    structure: Structure,
+    weights: Weights,
+    x: Float[Array, "n d"],
+    now: Level,
+    nxt: Level,
+    condition: Condition | None = None,
+) -> Float[Array, "n d"]:
+    return jump_by(average_velocity(structure, weights, condition), x, now, nxt)
 
 
 def predictor(structure: Structure, weights: Weights, parameterization: Parameterization) -> Predict:

@@ -12,6 +12,10 @@ from diffuse_cli.diffusion.conditions import NO_LABEL
 
 COORDINATE_FREQUENCIES = np.geomspace(0.5, 4.0, 5)  # periods of 8 to 1 units of model space
 FEW = 8  # up to this many columns each has its own Fourier features
+_LOG_SNR_FREQUENCIES = np.arange(1, 9) / 2
+_LOG_SNR_SCALE = 8.0  # log-SNR / 8 runs over about [-1, 1] where there is anything to learn
+_LARGEST_LOG_SNR = 20.0  # beyond it a level is as good as clean, below its negative as good as pure noise
+_TIME_FREQUENCIES = np.arange(1, 9)  # up to 4 pi
 
 
 class FourierFeatures(nnx.Module):
@@ -43,6 +47,51 @@ class FourierFeatures(nnx.Module):
     def width(self, dim: int) -> int:
         """The number of features of `dim` columns."""
         return dim * (2 * len(self.frequencies) + 1)
+
+
+class LogSnrFeatures(nnx.Module):
+    """log-SNR [n, 1] -> [n, features]: Fourier features of it, within the range where there is anything to learn.
+
+    >>> LogSnrFeatures()(jnp.zeros((4, 1))).shape
+    (4, 17)
+    """
+
+    inputs = 1
+
+    def __init__(self) -> None:
+        self.features = FourierFeatures(_LOG_SNR_FREQUENCIES)
+
+    def __call__(self, log_snr: Float[Array, "n 1"]) -> Float[Array, "n features"]:
+        """The features of these noise levels."""
+        return self.features(jnp.clip(log_snr, -_LARGEST_LOG_SNR, _LARGEST_LOG_SNR) / _LOG_SNR_SCALE)
+
+    def width(self) -> int:
+        """The number of features."""
+        return self.features.width(1)
+
+
+class SpanFeatures(nnx.Module):
+    """The times (t, r) of a jump [n, 2], on the straight path -> [n, features]: Fourier features of t and of t - r.
+
+    Losses of flow maps take derivatives along t and r, so the frequencies are low, and no logarithm diverges at r = 0.
+
+    >>> SpanFeatures()(jnp.zeros((4, 2))).shape
+    (4, 34)
+    """
+
+    inputs = 2
+
+    def __init__(self) -> None:
+        self.features = FourierFeatures(_TIME_FREQUENCIES)
+
+    def __call__(self, times: Float[Array, "n 2"]) -> Float[Array, "n features"]:
+        """The features of these times."""
+        t, r = times[:, :1], times[:, 1:]
+        return self.features(jnp.concatenate([t, t - r], axis=-1))
+
+    def width(self) -> int:
+        """The number of features."""
+        return self.features.width(2)
 
 
 class LabelEmbedding(nnx.Module):

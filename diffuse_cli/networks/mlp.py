@@ -1,8 +1,7 @@
-"""The denoiser's network: a residual multilayer perceptron on Fourier features of position and log-SNR."""
+"""The network: a residual multilayer perceptron on Fourier features of position and of noise levels."""
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
@@ -14,22 +13,21 @@ from diffuse_cli.networks.embeddings import (
     Embedding,
     FourierFeatures,
     LabelEmbedding,
+    LogSnrFeatures,
+    SpanFeatures,
     WordEmbedding,
 )
 from diffuse_cli.networks.monotone import Monotone
-
-_LOG_SNR_FREQUENCIES = np.arange(1, 9) / 2
-_LOG_SNR_SCALE = 8.0  # log-SNR / 8 runs over about [-1, 1] where there is anything to learn
-_LARGEST_LOG_SNR = 20.0  # beyond it a level is as good as clean, below its negative as good as pure noise
 
 
 class MLP(nnx.Module):
     """(x [n, dim], log_snr [n, 1]) -> [n, outputs]: `depth` hidden layers of `width` SiLU units.
 
     Hidden layers are residual. The last layer starts at zero, so the output of an untrained network is 0. Without
-    `time` the network does not get the noise level (Sun et al. 2025). With `conditions` it is also told one for each
-    row, or none, as one more input of the first layer. By default it has `dim` outputs. With `smooth` its features of x
-    are no finer than the noise, and so are its slopes.
+    `time` the network does not get the noise level (Sun et al. 2025). With `jumps` it gets the times (t, r) [n, 2] of a
+    jump in place of log-SNR. With `conditions` it is also told one for each row, or none, as one more input of the
+    first layer. By default it has `dim` outputs. With `smooth` its features of x are no finer than the noise, and so
+    are its slopes.
 
     >>> network = MLP(2, width=64, depth=3, rngs=nnx.Rngs(0))
     >>> network(jnp.ones((4, 2)), jnp.zeros((4, 1))).shape
@@ -48,11 +46,12 @@ class MLP(nnx.Module):
         time: bool = True,
         conditions: Conditions | None = None,
         smooth: bool = False,
+        jumps: bool = False,
         rngs: nnx.Rngs,
     ) -> None:
         self.position = FourierFeatures(COORDINATE_FREQUENCIES if dim <= FEW else ())
-        self.noise = FourierFeatures(_LOG_SNR_FREQUENCIES) if time else None
-        inputs = self.position.width(dim) + (self.noise.width(1) if self.noise is not None else 0)
+        self.noise = SpanFeatures() if jumps else LogSnrFeatures() if time else None
+        inputs = self.position.width(dim) + (self.noise.width() if self.noise is not None else 0)
         self.first = nnx.Linear(inputs, width, rngs=rngs)
         self.hidden = nnx.List([nnx.Linear(width, width, rngs=rngs) for _ in range(depth - 1)])
         self.last = nnx.Linear(width, outputs or dim, kernel_init=nnx.initializers.zeros, rngs=rngs)
@@ -64,21 +63,26 @@ class MLP(nnx.Module):
         self.words = WordEmbedding(count, places=places, width=width, rngs=rngs) if kind == "words" else None
 
     @property
+    def jumps(self) -> bool:
+        """Whether it gets the two times of a jump."""
+        return isinstance(self.noise, SpanFeatures)
+
+    @property
     def embedding(self) -> Embedding | None:
         """What makes vectors of conditions; None for a network that is told none."""
         return self.label or self.given or self.words
 
     def __call__(
-        self, x: Float[Array, "n dim"], log_snr: Float[Array, "n 1"], condition: Condition | None = None
+        self, x: Float[Array, "n dim"], noise: Float[Array, "n inputs"], condition: Condition | None = None
     ) -> Float[Array, "n outputs"]:
-        """The raw output for x at these noise levels; condition: one for all rows or for each, by default none.
+        """The raw output for x at these noise levels, or these times; condition: one for all rows or for each, by
+        default none.
 
         Raises ValueError where there are not as many conditions as rows: one row alone would broadcast against all.
         """
-        features = [self.position(x, jax.nn.sigmoid(-log_snr) if self.smooth else None)]
+        features = [self.position(x, jax.nn.sigmoid(-noise) if self.smooth else None)]
         if self.noise is not None:
-            bounded = jnp.clip(log_snr, -_LARGEST_LOG_SNR, _LARGEST_LOG_SNR) / _LOG_SNR_SCALE
-            features.append(self.noise(bounded))
+            features.append(self.noise(noise))
         h = self.first(jnp.concatenate(features, axis=-1))
         if (embedding := self.embedding) is not None:
             told = embedding.none() if condition is None else jnp.asarray(condition)

@@ -26,7 +26,8 @@ class State(NamedTuple):
     memory: Any = ()
 
 
-Step = Callable[[Predict, State, Level, Level, PRNGKeyArray], State]
+# (predict, state, now, nxt, key) -> state; `predict` is a Predict, or a Jump for a sampler that needs one
+Step = Callable[[Any, State, Level, Level, PRNGKeyArray], State]
 
 
 class Sampler(NamedTuple):
@@ -40,9 +41,12 @@ class Sampler(NamedTuple):
     starting: how many more there are in the first step.
     grid: the choice of grid that suits it, unless the user asks for another.
     order: the order of convergence between two noisy levels that theory gives; None for a random sampler.
+    draws_noise: whether a sampler without an order is random.
     lookback: how many earlier steps a step uses.
     allows_equal_levels: whether a step between two equal levels is of use, as in Langevin dynamics.
     needs_variance: whether it needs a denoiser that also gives the variance of x0.
+    needs_jump: whether it is given a Jump (`diffusion.flow_maps`) in place of a denoiser. Its last step is the jump to
+        the clean level.
     particles: where its samples are particles with weights, what is done with them; None for all other samplers.
 
     >>> halve = Sampler(lambda predict, state, now, nxt, key: state._replace(x=state.x / 2), evals=0)
@@ -59,6 +63,8 @@ class Sampler(NamedTuple):
     lookback: int = 0
     allows_equal_levels: bool = False
     needs_variance: bool = False
+    needs_jump: bool = False
+    draws_noise: bool = True
     particles: "Particles | None" = None
 
     def cost(self, steps: int) -> int:
@@ -68,7 +74,7 @@ class Sampler(NamedTuple):
     @property
     def deterministic(self) -> bool:
         """Whether the same noise always leads to the same sample; only such a sampler has an order."""
-        return self.order is not None
+        return self.order is not None or not self.draws_noise
 
     @property
     def weighted(self) -> bool:
@@ -101,6 +107,7 @@ class Adaptive(NamedTuple):
     lookback: int = 0
     allows_equal_levels: bool = False
     needs_variance: bool = False
+    needs_jump: bool = False
     deterministic: bool = True
     weighted: bool = False
 

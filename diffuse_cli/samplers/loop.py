@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from diffuse_cli.diffusion.denoisers import Predict
-from diffuse_cli.diffusion.process import Level, Scaling, prior, variance_preserving
+from diffuse_cli.diffusion.process import CLEAN, Level, Scaling, prior, variance_preserving
 from diffuse_cli.samplers import adaptive
 from diffuse_cli.samplers.base import Adaptive, Particles, Sampler, State
 
@@ -37,7 +37,7 @@ class Outcome(NamedTuple):
 
 
 def sample(
-    predict: Predict,
+    predict: Any,
     sampler: Sampler | Adaptive,
     levels: Level,
     key: PRNGKeyArray,
@@ -60,7 +60,7 @@ def initial_noise(key: PRNGKeyArray, shape: tuple[int, int], levels: Level) -> F
 
 @partial(jax.jit, static_argnames=("sampler", "scaling", "trajectory"))
 def run_steps(
-    predict: Predict,
+    predict: Any,
     sampler: Sampler | Adaptive,
     levels: Level,
     x: Float[Array, "n d"],
@@ -71,8 +71,10 @@ def run_steps(
 ) -> Outcome:
     """Take x from the first level of a grid (fields [steps + 1], the last one clean) to clean data.
 
-    The last step is `denoise` for all samplers: it adds no noise, and where hardly any noise is left the posterior mean
-    is close to any sample from the posterior.
+    predict: a Predict, or a Jump (`diffusion.flow_maps`) for a sampler that needs one.
+
+    The last step is `denoise` for all samplers of a denoiser: it adds no noise, and where hardly any noise is left the
+    posterior mean is close to any sample from the posterior. Samplers of a Jump jump to the clean level.
     """
     noisy = _at(levels, slice(-1))
     carried = carry(predict, sampler, noisy, x, key, scaling=scaling, trajectory=trajectory)
@@ -80,6 +82,8 @@ def run_steps(
         carried, x0 = _finish(
             predict, sampler.particles, carried, _at(noisy, -1), jax.random.fold_in(key, len(noisy[0]))
         )
+    elif sampler.needs_jump:
+        x0 = predict(carried.x, _at(noisy, -1), CLEAN)
     else:
         x0 = denoise(predict, carried.x, _at(noisy, -1))
     last = len(noisy.log_snr) - 1
@@ -94,7 +98,7 @@ def denoise(predict: Predict, x: Float[Array, "n d"], level: Level) -> Float[Arr
 
 
 def carry(
-    predict: Predict,
+    predict: Any,
     sampler: Sampler | Adaptive,
     levels: Level,
     x: Float[Array | np.ndarray, "n d"],
@@ -117,7 +121,7 @@ def carry(
 
 @partial(jax.jit, static_argnames=("sampler", "trajectory"))
 def scan(
-    predict: Predict,
+    predict: Any,
     sampler: Sampler,
     levels: Level,
     x: Float[Array, "n d"],

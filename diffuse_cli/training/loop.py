@@ -14,19 +14,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from diffuse_cli.config import Config
 from diffuse_cli.diffusion import exact
-from diffuse_cli.diffusion.conditions import Condition, chosen_from, drop
+from diffuse_cli.diffusion.conditions import chosen_from
 from diffuse_cli.diffusion.losses import Answer, answer_of, cross_entropy
-from diffuse_cli.diffusion.process import Level
+from diffuse_cli.diffusion.map_losses import MapLoss
+from diffuse_cli.diffusion.true_loss import SolvedJumps, solved_jumps, spread_times, true_losses
 from diffuse_cli.models.build import Experiment, initial_weights, with_learned_schedule
-from diffuse_cli.networks.denoiser import Weights, answer, classifier_logits
+from diffuse_cli.networks.denoiser import Weights, answer, average_velocity, classifier_logits
 from diffuse_cli.training import optimiser
+from diffuse_cli.training.batches import DONE, Batch, Points, Stage, draw_batch, draw_levels, rows_in_turn
+from diffuse_cli.training.map_batches import map_batch_losses
 
 CHUNK = 100
 HELD_OUT = 1 << 14  # noised points whose mean is the held-out loss
+_JUMPS = 2048  # of which the true loss of a flow map is the mean
 _IRREDUCIBLE = 6  # batches of as many points, for the irreducible loss
 _CHUNK_VALUES = 1 << 22  # the most numbers in the points of a chunk
 _CHUNK_SECONDS = 0.5  # longer chunks are shortened, so that the progress bar, a budget and Ctrl-C stay responsive
@@ -35,34 +39,16 @@ _UNSETTLED = 1 << 30  # the total number of steps of a budget before the speed i
 
 
 class TrainState(NamedTuple):
-    """Everything that training carries from step to step. Samples are drawn with `average`, that of the weights."""
+    """Everything that training carries from step to step. Samples are drawn with `average`, that of the weights.
+
+    before: the average at the beginning of the present stage, for a loss that has stages; None for all others.
+    """
 
     step: Array
     weights: Weights
     average: Weights
     optimiser: Any
-
-
-class Points(NamedTuple):
-    """Clean points to draw batches from; for a conditional network with the condition of each, for a classifier with
-    its label."""
-
-    x0: Float[Array | np.ndarray, "m d"]
-    condition: Condition | None = None
-
-
-class Batch(NamedTuple):
-    """Clean points and noise, noise levels with fields [n, 1], and a key for anything else that a loss draws.
-
-    condition: what the network is told of each point, or left without; for a classifier the label that it is to find;
-    None for an unconditional network.
-    """
-
-    x0: Float[Array, "n d"]
-    eps: Float[Array, "n d"]
-    level: Level
-    key: PRNGKeyArray
-    condition: Condition | None = None
+    before: Weights | None = None
 
 
 class ChunkEnd(NamedTuple):
@@ -92,7 +78,8 @@ def initial_state(experiment: Experiment) -> TrainState:
     def first(seed: Array) -> TrainState:
         weights = initial_weights(experiment, jax.random.fold_in(jax.random.key(seed), 1))
         average = jax.tree.map(jnp.copy, weights)
-        return TrainState(jnp.int32(0), weights, average, optimiser_of(experiment.config).init(weights))
+        before = jax.tree.map(jnp.copy, weights) if _stages(experiment) > 1 else None
+        return TrainState(jnp.int32(0), weights, average, optimiser_of(experiment.config).init(weights), before)
 
     return first(_seed(experiment))
 
@@ -111,13 +98,14 @@ def chunk_function(experiment: Experiment) -> Callable[[TrainState, Points, Arra
     config, tx, length = experiment.config, optimiser_of(experiment.config), chunk_length(experiment)
 
     def take(state: TrainState, batch: Batch, total: Array) -> tuple[TrainState, Array]:
-        loss, gradient = jax.value_and_grad(weights_loss)(state.weights, experiment, batch)
+        stage = _stage(experiment, state, total)
+        loss, gradient = jax.value_and_grad(weights_loss)(state.weights, experiment, batch, stage)
         updates, opt = tx.update(gradient, state.optimiser, state.weights)
         rate = optimiser.learning_rate(state.step, total, peak=config.lr, warmup=config.warmup)
         weights = optax.apply_updates(state.weights, jax.tree.map(lambda u: -rate * u, updates))
         decay = optimiser.ema_decay(state.step, config.ema)
         average = optax.incremental_update(weights, state.average, 1 - decay)
-        return TrainState(state.step + 1, weights, average, opt), loss
+        return TrainState(state.step + 1, weights, average, opt, stage.before), loss
 
     @partial(jax.jit, donate_argnums=0)
     def chunk(state: TrainState, points: Points, stop: Array, total: Array, seed: Array) -> tuple[TrainState, Array]:
@@ -134,61 +122,50 @@ def chunk_function(experiment: Experiment) -> Callable[[TrainState, Points, Arra
     return partial(chunk, seed=_seed(experiment))
 
 
+def _stages(experiment: Experiment) -> int:
+    """The number of stages of training, each of which begins with a copy of the network."""
+    return experiment.loss.stages if isinstance(experiment.loss, MapLoss) else 1
+
+
+def _stage(experiment: Experiment, state: TrainState, total: Array) -> Stage:
+    """How far training has come at a state; where a new stage begins, it begins with the averaged weights."""
+    progress = state.step / total
+    if state.before is None:
+        return Stage(progress)
+    stages = _stages(experiment)
+    begins = jnp.floor(progress * stages) > jnp.floor((state.step - 1) / total * stages)
+    return Stage(progress, jax.tree.map(partial(jnp.where, begins), state.average, state.before))
+
+
 def chunk_length(experiment: Experiment) -> int:
     """Steps in one compiled call: 100, or fewer where their batches would fill the memory."""
     return max(1, min(CHUNK, _CHUNK_VALUES // (experiment.config.batch_size * experiment.dim)))
-
-
-def draw_batch(experiment: Experiment, points: Points, key: PRNGKeyArray, n: int, *, in_turn: bool = False) -> Batch:
-    """A batch of n of `points`, drawn with replacement or each `in_turn`, with noise and a noise level for each.
-
-    Each point and level is used twice, with eps and with -eps: near the data the noise of the gradient is nearly linear
-    in eps, and cancels (antithetic variates; Hammersley & Morton 1956).
-    """
-    key_rows, key_noise, key_levels = jax.random.split(key, 3)
-    key_loss = jax.random.fold_in(key, 3)
-    pairs = (n + 1) // 2
-    most = len(points.x0)
-    rows = _rows_in_turn(pairs, most) if in_turn else jax.random.randint(key_rows, (pairs,), 0, most)
-    x0 = points.x0[rows]
-    eps = jax.random.normal(key_noise, x0.shape)
-    level = _draw_levels(experiment, key_levels, n)
-    condition = None
-    if points.condition is not None:
-        half = points.condition[rows]
-        if not experiment.config.classifier:
-            half = drop(jax.random.fold_in(key, 4), half, experiment.config.label_dropout)
-        condition = jnp.concatenate([half, half])[:n]
-    return Batch(jnp.concatenate([x0, x0])[:n], jnp.concatenate([eps, -eps])[:n], level, key_loss, condition)
-
-
-def _rows_in_turn(count: int, rows: int) -> Array:
-    return jnp.arange(count) % rows
-
-
-def _draw_levels(experiment: Experiment, key: PRNGKeyArray, n: int) -> Level:
-    """n levels, the second half of them equal to the first."""
-    half = experiment.levels(experiment.process, key, (n + 1) // 2)
-    return jax.tree.map(lambda a: jnp.concatenate([a, a])[:n], half)
 
 
 def batch_losses(answer: Answer, experiment: Experiment, batch: Batch) -> Float[Array, " n"]:
     """The loss of each point of a batch; `answer` is told its condition already, if it is to be told one."""
     if experiment.config.classifier:
         return cross_entropy(answer, batch.x0, batch.eps, batch.level, batch.condition)
+    if isinstance(experiment.loss, MapLoss):
+        raise TypeError("a flow map has jumps, of which a denoiser's answer says nothing")
     losses: Array = experiment.loss.of(answer, experiment.parameterization, batch.x0, batch.eps, batch.level, batch.key)
     return losses
 
 
-def weights_loss(weights: Weights, experiment: Experiment, batch: Batch) -> Float[Array, ""]:
-    """The mean loss of these weights over a batch; for a learned schedule at levels that are drawn from it."""
-    return jnp.mean(_weights_losses(weights, experiment, batch))
+def weights_loss(weights: Weights, experiment: Experiment, batch: Batch, stage: Stage = DONE) -> Float[Array, ""]:
+    """The mean loss of these weights over a batch; for a learned schedule at levels that are drawn from it.
+
+    stage: how far training has come, which some losses of flow maps depend on.
+    """
+    return jnp.mean(_weights_losses(weights, experiment, batch, stage))
 
 
-def _weights_losses(weights: Weights, experiment: Experiment, batch: Batch) -> Float[Array, " n"]:
+def _weights_losses(weights: Weights, experiment: Experiment, batch: Batch, stage: Stage = DONE) -> Float[Array, " n"]:
+    if isinstance(experiment.loss, MapLoss) and not experiment.config.classifier:
+        return map_batch_losses(partial(average_velocity, experiment.structure), weights, experiment, batch, stage)
     if experiment.learns_schedule:
         experiment = with_learned_schedule(experiment, weights)
-        batch = batch._replace(level=_draw_levels(experiment, jax.random.fold_in(batch.key, 1), len(batch.x0)))
+        batch = batch._replace(level=draw_levels(experiment, jax.random.fold_in(batch.key, 1), len(batch.x0)))
     return batch_losses(_answer(experiment, weights, batch), experiment, batch)
 
 
@@ -209,7 +186,7 @@ def held_out_function(experiment: Experiment, points: Points) -> Callable[[Weigh
     @jax.jit
     def losses(weights: Weights, points: Points, seed: Array) -> Array:
         each, rows = _weights_losses(weights, experiment, _held_out_batch(experiment, points, seed, 0)), len(points.x0)
-        row = jnp.tile(_rows_in_turn(HELD_OUT // 2, rows), 2)
+        row = jnp.tile(rows_in_turn(HELD_OUT // 2, rows), 2)
         return jax.ops.segment_sum(each, row, rows) / jnp.bincount(row, length=rows)
 
     few = jax.tree.map(lambda rows: rows[: HELD_OUT // 2], points)
@@ -247,6 +224,29 @@ def irreducible_loss(
     future = thread.submit(compute)
     thread.shutdown(wait=False)
     return future
+
+
+def true_loss(experiment: Experiment, points: Points, law: exact.Law) -> Callable[[Weights], float]:
+    """Weights of a flow map -> their mean true loss (`diffusion.true_loss`), at jumps from held-out `points`.
+
+    A network that can be told a condition is told none. The jumps are solved for while the training loop compiles.
+    """
+    rows = np.arange(_JUMPS) % len(points.x0)
+
+    def solve() -> SolvedJumps:
+        predict = jax.tree_util.Partial(exact.denoiser(law))
+        seed = experiment.config.seed
+        return solved_jumps(predict, np.asarray(points.x0, np.float64)[rows], *spread_times(_JUMPS, seed), seed)
+
+    thread = ThreadPoolExecutor(1)
+    jumps = thread.submit(solve)
+    thread.shutdown(wait=False)
+
+    @jax.jit
+    def mean(weights: Weights, jumps: SolvedJumps) -> Array:
+        return jnp.mean(true_losses(average_velocity(experiment.structure, weights), jumps))
+
+    return lambda weights: float(mean(weights, jumps.result()))
 
 
 def _perfect_network(

@@ -16,6 +16,7 @@ from jaxtyping import Array
 from diffuse_cli.datasets.dataset import Dataset, equal_rows
 from diffuse_cli.diffusion import exact
 from diffuse_cli.diffusion.conditions import Condition
+from diffuse_cli.diffusion.map_losses import MapLoss
 from diffuse_cli.errors import DivergedError
 from diffuse_cli.models import build, checkpoint, run_folder
 from diffuse_cli.models.classifier import Classifier, not_a_denoiser, trained_classifier
@@ -52,7 +53,7 @@ class Trainer:
     """A run in training. `run()` yields its Progress; between two of them `save()` can write a checkpoint at any time.
 
     budget: seconds to train for, in place of the number of steps in `config`. resume: an opened run to continue. After
-    a run, `least` is the irreducible loss, where that is known.
+    a run, `least` is the irreducible loss, and `true_loss` that of a flow map, where they are known.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Trainer:
         self.loss = self.held_out = self.speed = math.nan
         self.first_loss: float | None = None
         self.least: float | None = None
+        self.true_loss: float | None = None
         if resume is not None:
             # what was logged past the checkpoint will be logged again
             records = [record for record in run_folder.read_log(folder) if record["step"] <= self.step]
@@ -88,8 +90,10 @@ class Trainer:
         Raises DivergedError where a loss is not finite or far above the first one, and leaves the last good checkpoint;
         DiffuseError where a file cannot be written.
         """
-        irreducible = None
-        if self._knows_least:
+        irreducible, true_loss = None, None
+        if self._knows_truth and self.law is not None:
+            true_loss = loop.true_loss(self.experiment, self._points[1], self.law)
+        elif self._knows_least:
             irreducible = loop.irreducible_loss(self.experiment, self._points[1], self.law, self.laws_of_labels)
         before, began, evaluated, quarter = self.seconds, time.perf_counter(), -1, None
         speed = self.step / self.seconds if self.seconds else None
@@ -114,6 +118,8 @@ class Trainer:
                     if irreducible:
                         self.least = least
                         record["excess"] = held_out - least
+                    if true_loss:
+                        self.true_loss = record["true_loss"] = true_loss(self.state.average)
                 log.write(json.dumps(record) + "\n")
                 if held_out is not None:
                     now = math.floor(4 * progress.done)
@@ -157,9 +163,17 @@ class Trainer:
         """
         if self.config.classifier:
             return bool(self.laws_of_labels)
+        if isinstance(self.experiment.loss, MapLoss):
+            return False
         conditions = self.experiment.conditions
         given = conditions is not None and conditions.kind != "label"
         return self.law is not None and not self.experiment.learns_schedule and not given
+
+    @property
+    def _knows_truth(self) -> bool:
+        """Whether the exact map is known, so that a flow map has a true loss."""
+        loss = self.experiment.loss
+        return isinstance(loss, MapLoss) and loss.follows_flow and self.law is not None
 
     def best_weights(self) -> Best:
         """The last averaged weights whose held-out loss is the lowest, but for chance.

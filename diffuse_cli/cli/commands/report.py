@@ -141,7 +141,7 @@ def _methods(model: "Model", samplers: tuple[str, ...], settings: options.Settin
     from diffuse_cli.models.draw import build_method, default_method
 
     config = settings.config(model.config)
-    chosen = list(dict.fromkeys(samplers or (config.sampler, "ddpm")))
+    chosen = list(dict.fromkeys(samplers or (default_method(config).sampler, "ddpm")))
     if len(chosen) > _MOST_SAMPLERS:
         raise UsageError(f"{len(chosen)} samplers do not fit beside each other; give at most {_MOST_SAMPLERS}")
     methods = [default_method(msgspec.structs.replace(config, sampler=sampler)) for sampler in chosen]
