@@ -96,7 +96,7 @@ def diagonal_losses(u: AverageVelocity, x: _X, t: _Time, velocity: _X) -> _PerPo
 def span_losses(loss: MapLoss, u: AverageVelocity, span: Span, lesson: Lesson) -> _PerPoint:
     """The loss of each jump, [n]."""
     residual = loss.residual(u, span, lesson)
-    losses = jnp.mean(residual**2, axis=-1)
+    losses: _PerPoint = jnp.mean(residual**2, axis=-1)
     if loss.weight is not None:
         losses *= _stopped(loss.weight(residual, span, lesson))
     return losses
