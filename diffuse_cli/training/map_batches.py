@@ -81,6 +81,5 @@ def _span_part(loss: MapLoss, u: AverageVelocity, part: Batch, lesson: Lesson) -
 
 def _on_straight_path(part: Batch, t: Array, r: Array, lesson: Lesson) -> Span:
     """The jumps from t to r of the points on the straight paths between data and noise."""
-    eps = part.eps if part.path is None else part.path[:, 0, :-1]
-    x = (1 - t) * part.x0 + t * eps
-    return Span(x, lesson.velocity(x, t) if lesson.taught else eps - part.x0, t, r)
+    x = (1 - t) * part.x0 + t * part.eps
+    return Span(x, lesson.velocity(x, t) if lesson.taught else part.eps - part.x0, t, r)

@@ -99,7 +99,7 @@ class Trainer:
         irreducible, true_loss = None, None
         if self._knows_truth and self.law is not None:
             true_loss = loop.true_loss(self.experiment, self._points[1], self.law)
-        elif self._knows_least:
+        if self._knows_least:
             irreducible = loop.irreducible_loss(self.experiment, self._points[1], self.law, self.laws_of_labels)
         before, began, evaluated, quarter = self.seconds, time.perf_counter(), -1, None
         speed = self.step / self.seconds if self.seconds else None
@@ -195,18 +195,15 @@ class Trainer:
         """
         if self.config.classifier:
             return bool(self.laws_of_labels)
-        if isinstance(self.experiment.loss, MapLoss):
-            return False
         conditions = self.experiment.conditions
         given = conditions is not None and conditions.kind != "label"
-        return self.law is not None and not self.experiment.learns_schedule and not given
+        return self.law is not None and not self.experiment.learns_schedule and not given and self.has_excess
 
     @property
     def _knows_truth(self) -> bool:
         """Whether the exact map is known, so that a flow map has a true loss."""
         loss = self.experiment.loss
-        follows = isinstance(loss, MapLoss) and loss.follows_flow and loss.kind == "denoiser"
-        return follows and self.law is not None and self.config.guidance is None
+        return isinstance(loss, MapLoss) and loss.follows_flow and self.law is not None and self.has_excess
 
     def best_weights(self) -> Best:
         """The last averaged weights whose held-out loss is the lowest, but for chance.
