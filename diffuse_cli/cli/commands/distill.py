@@ -117,5 +117,5 @@ def _default_name(chosen: "Config") -> str:
     loss = catalog.parse("loss", chosen.loss).name
     of_run = chosen.teacher not in (None, "exact") and "/" not in str(chosen.teacher)
     first = str(chosen.teacher) if of_run else build.default_run_name(chosen)
-    guidance = "" if chosen.guidance is None else f"-{plain_name(chosen.guidance)}"
+    guidance = "" if chosen.guidance is None else f"-{plain_name(chosen.guidance).replace('=', '_')}"
     return f"{first}-{loss}{guidance}"
