@@ -145,6 +145,7 @@ CATALOG: dict[str, dict[str, Entry]] = {
         "discrete": Entry(f"{_LEVELS}:discrete_levels", "the chain's own times i/T, all alike (Ho et al. 2020)"),
         "continuous": Entry(f"{_LEVELS}:continuous_levels", "any time, all alike"),
         "log_snr": Entry(f"{_LEVELS}:log_snr_levels", "any log-SNR of the schedule's range, all alike"),
+        "straight": Entry(f"{_LEVELS}:straight_levels", "any time of the straight path, more of them near the data"),
         "normal": Entry(f"{_LEVELS}:normal_levels", "log-SNR normal, cut to the schedule's range (Karras et al. 2022)"),
     },
     "sampler": {
