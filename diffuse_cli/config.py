@@ -86,17 +86,24 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     noise_conditioning: Annotated[bool, Meta(description="Tell the network how much noise there is.")] = True
     width: Annotated[
         Annotated[int, Meta(ge=1, le=65_536)] | None,
-        Meta(description="Units in each hidden layer.  [default: 64, or twice the columns if that is more]"),
+        Meta(description="Units in each hidden layer.  [default: 64, 96 of a flow map, at least twice the columns]"),
     ] = None
-    depth: Annotated[Annotated[int, Meta(ge=1, le=100)], Meta(description="Number of hidden layers.")] = 3
+    depth: Annotated[
+        Annotated[int, Meta(ge=1, le=100)] | None,
+        Meta(description="Number of hidden layers.  [default: 3, 4 of a flow map]"),
+    ] = None
     steps: Annotated[
         Annotated[int, Meta(ge=1, le=1_000_000_000)] | None,
-        Meta(description="Optimiser steps.  [default: 24000, or fewer for a file of few rows]"),
+        Meta(description="Optimiser steps.  [default: 24000, 12000 of a flow map, fewer for a file of few rows]"),
     ] = None
     batch_size: Annotated[
-        Count | None, Meta(description="Points in a step.  [default: 256, or a file's rows if those are fewer]")
+        Count | None,
+        Meta(description="Points in a step.  [default: 256, 512 of a flow map, or a file's rows if those are fewer]"),
     ] = None
-    lr: Annotated[Annotated[float, Meta(gt=0, le=10)], Meta(description="Peak learning rate.")] = 5e-3
+    lr: Annotated[
+        Annotated[float, Meta(gt=0, le=10)] | None,
+        Meta(description="Peak learning rate.  [default: 0.005, 0.003 of a flow map]"),
+    ] = None
     warmup: Annotated[
         Annotated[int, Meta(ge=0, le=1_000_000_000)], Meta(description="Steps over which the learning rate rises.")
     ] = 100

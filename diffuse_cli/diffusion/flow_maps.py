@@ -9,12 +9,12 @@ flow, its map and its average velocity are
 Geng et al. 2025 (MeanFlow), eqs. 3 and 4; Boffi et al. 2025, section 2.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from diffuse_cli.diffusion import probability_flow
@@ -25,6 +25,7 @@ TOLERANCE = 1e-8  # of the exact map in double precision
 _SINGLE = 1e-6  # the least that single precision allows
 _MAX_STEPS = 5000
 _WIDTH = 0.1  # of warped_time: about the width of the finest detail of data of unit variance
+_LONGEST = math.asinh(1 / _WIDTH)
 _NEARLY_CLEAN = 22.0  # log-SNR: sigma is 1.7e-5 of alpha, where the posterior mean is the end of the flow to 1e-8
 
 _X = Float[Array, "n d"]
@@ -57,12 +58,12 @@ def warped_time(t: Float[Array, "*time"]) -> Float[Array, "*time"]:
     >>> warped_time(jnp.array([0.0, 0.1, 1.0])).round(2).tolist()
     [0.0, 0.29, 1.0]
     """
-    return jnp.arcsinh(t / _WIDTH) / np.arcsinh(1 / _WIDTH)
+    return jnp.arcsinh(t / _WIDTH) / _LONGEST
 
 
 def unwarped_time(w: Float[Array, "*time"]) -> Float[Array, "*time"]:
     """The time t whose `warped_time` is w."""
-    return _WIDTH * jnp.sinh(w * np.arcsinh(1 / _WIDTH))
+    return _WIDTH * jnp.sinh(w * _LONGEST)
 
 
 def jump_by(velocity: AverageVelocity, x: _X, now: Level, nxt: Level) -> _X:

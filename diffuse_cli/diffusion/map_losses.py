@@ -71,6 +71,8 @@ class MapLoss(NamedTuple):
     needs_teacher: whether it can only be learned from a teacher.
     solved: what of the teacher's flow is solved before training: nothing, its ends, or all of its paths.
     stages: into how many stages training is divided, each of which begins with a copy of the network.
+    alone: without a teacher, the share of training, at its beginning, in which only the diagonal is trained; what comes
+        of it is then the teacher.
     follows_flow: whether the map that it learns is that of the flow.
     """
 
@@ -83,6 +85,7 @@ class MapLoss(NamedTuple):
     needs_teacher: bool = False
     solved: str | None = None
     stages: int = 1
+    alone: float = 0.0
     follows_flow: bool = True
     requires_levels: bool = False
     learns_variance: bool = False
@@ -292,15 +295,16 @@ def reflow(*, diagonal: _Share = 0.0) -> MapLoss:
     return MapLoss(_regress, any_spans, diagonal, kind="flow", needs_teacher=True, solved="ends")
 
 
-def paths(*, diagonal: _Share = 0.25) -> MapLoss:
-    """Regression on paths: u(x_t, t, r) is regressed on (x_t - x_r) / (t - r) of paths that the teacher has solved.
+def paths(*, diagonal: _Share = 0.2, alone: Annotated[float, Meta(gt=0, lt=1)] = 0.4) -> MapLoss:
+    """Regression on paths: u(x_t, t, r) is regressed on (x_t - x_r) / (t - r) of paths that were solved before.
 
-    No derivative and no target that moves, at the cost of solving the paths first.
+    No derivative of the network, and no target that moves. They are the paths of the teacher's flow. Without a teacher
+    the diagonal alone is trained at first, for the share `alone` of training, and then is the teacher.
 
-    >>> paths().solved
-    'paths'
+    >>> paths().solved, paths().needs_teacher
+    ('paths', False)
     """
-    return MapLoss(_regress, path_spans, diagonal, needs_teacher=True, solved="paths")
+    return MapLoss(_regress, path_spans, diagonal, solved="paths", alone=alone)
 
 
 def _regress(u: AverageVelocity, span: Span, lesson: Lesson) -> _X:

@@ -25,19 +25,13 @@ from diffuse_cli.diffusion.training_levels import Levels
 from diffuse_cli.errors import UsageError
 from diffuse_cli.files import plain_name
 from diffuse_cli.models.data import draw_data, told_of
+from diffuse_cli.models.defaults import MAP_PREDICTION, layers_of, with_defaults
 from diffuse_cli.networks.denoiser import Structure, Weights, split
 from diffuse_cli.networks.mlp import MLP
 from diffuse_cli.networks.monotone import Monotone
 
 _MOST_LISTED = 5  # labels in a message
 _LONG_NAME = 40  # letters: a run's name leaves the options of its dataset out where it would be longer
-_BATCH = 256  # points in a batch, unless the settings give another number
-_STEPS, _ROWS = 24_000, 50_000  # optimiser steps; fewer, by a cube root, for a file of fewer rows than this
-SAMPLER, SAMPLER_STEPS = "dpmpp_2m", 50  # of a denoiser, unless the settings give others
-_MAP_SAMPLER, _MAP_STEPS = "jump", 4  # of a flow map
-_MAP_PREDICTIONS = ("v", "velocity")  # the default, which a flow map replaces, and what it predicts
-_WEIGHT_DECAY, _STRONGEST = 0.01, 10.0  # for data without limit, and for the fewest rows
-_DECAY_ROWS = 150.0  # weight decay times rows, for each column
 _OF_DENOISERS = ("loss", "prediction", "variance", "label_dropout")  # settings that a classifier has not
 
 
@@ -118,29 +112,11 @@ def fill_in_settings(config: Config, dataset: Dataset) -> Config:
     rows, different = (None, None) if dataset.points is None else _training_rows(config, dataset)
     if rows is not None and (config.batch_size or 1) > rows:
         raise UsageError(f"batch_size is {config.batch_size}, but there are only {rows} rows to train on")
-    config = _suited_to(build_loss(config, build_process(config)), config)
+    loss = build_loss(config, build_process(config))
     return msgspec.structs.replace(
-        config,
+        with_defaults(config, dataset.dim, jumps=isinstance(loss, MapLoss), rows=rows, different=different),
         dataset=str(choice),
         schedule=_with_its_betas(config.schedule),
-        width=_width(config, dataset.dim),
-        batch_size=config.batch_size or min(_BATCH, rows or _BATCH),
-        steps=config.steps or steps_for(different),
-        weight_decay=weight_decay_for(different, dataset.dim) if config.weight_decay is None else config.weight_decay,
-    )
-
-
-def _suited_to(loss: Loss | MapLoss, config: Config) -> Config:
-    """The Config with what a flow map needs in place of what a denoiser has by default, and with a sampler."""
-    if not isinstance(loss, MapLoss):
-        return msgspec.structs.replace(
-            config, sampler=config.sampler or SAMPLER, sampler_steps=config.sampler_steps or SAMPLER_STEPS
-        )
-    return msgspec.structs.replace(
-        config,
-        prediction="velocity" if config.prediction in _MAP_PREDICTIONS else config.prediction,
-        sampler=config.sampler or _MAP_SAMPLER,
-        sampler_steps=config.sampler_steps or _MAP_STEPS,
     )
 
 
@@ -148,33 +124,6 @@ def _training_rows(config: Config, dataset: Dataset) -> tuple[int, int]:
     """The numbers of rows to train on, and of different rows among them."""
     train = draw_data(config, dataset).train
     return len(train), len(equal_rows(train)[1])
-
-
-def steps_for(rows: int | None) -> int:
-    """The default number of optimiser steps for a file of so many different training rows; None: data without limit.
-
-    It grows like the cube root of the rows, to three digits: fewer rows have less detail that can be learnt.
-
-    >>> steps_for(27), steps_for(720), steps_for(None)
-    (1950, 5840, 24000)
-    """
-    if rows is None or rows >= _ROWS:
-        return _STEPS
-    return int(float(f"{_STEPS * (rows / _ROWS) ** (1 / 3):.3g}"))
-
-
-def weight_decay_for(rows: int | None, dim: int) -> float:
-    """The default weight decay for a file of so many different training rows and columns; None: data without limit.
-
-    Its product with the rows is constant, as that of the weight of a prior beside the likelihood of the data is; more
-    columns leave more to learn by heart.
-
-    >>> weight_decay_for(20, 2), weight_decay_for(750, 2), weight_decay_for(750, 5), weight_decay_for(None, 2)
-    (10.0, 0.4, 1.0, 0.01)
-    """
-    if rows is None:
-        return _WEIGHT_DECAY
-    return float(f"{min(_STRONGEST, max(_WEIGHT_DECAY, _DECAY_ROWS * dim / rows)):.3g}")
 
 
 def _with_its_betas(schedule: str) -> str:
@@ -290,21 +239,14 @@ def build_experiment(
 
     for kind in ("sampler", "grid"):  # used only when the run is sampled from, but a mistake is better reported now
         choose(kind)
-    config = msgspec.structs.replace(
-        config,
-        width=_width(config, dim),
-        batch_size=config.batch_size or _BATCH,
-        steps=config.steps or _STEPS,
-        weight_decay=_WEIGHT_DECAY if config.weight_decay is None else config.weight_decay,
-    )
     process = build_process(config, trust=trust)
     loss = build_loss(config, process, trust=trust)
-    config = _suited_to(loss, config)
+    jumps = isinstance(loss, MapLoss)
+    config = with_defaults(config, dim, jumps=jumps)
     learns_schedule = process.schedule.with_curve is not None
     if config.classifier:
         _check_classifier(config, learns_schedule=learns_schedule)
     _check_loss(config, loss, learns_schedule=learns_schedule)
-    jumps = isinstance(loss, MapLoss)
     new = lambda: _network(  # noqa: E731
         config, dim, conditions, jax.random.key(0), learns_schedule=learns_schedule, jumps=jumps
     )
@@ -383,7 +325,7 @@ def _check_flow_map(config: Config, loss: MapLoss) -> None:
             f"the loss {config.loss} learns from a teacher; give it one with: diffuse distill --run NAME --loss "
             f"{config.loss}, or train without one by --loss lsd"
         )
-    if config.prediction not in _MAP_PREDICTIONS:
+    if config.prediction != MAP_PREDICTION:
         raise UsageError(
             f"the loss {config.loss} learns the average velocity of jumps, and --prediction {config.prediction} is of "
             "denoisers; leave it out"
@@ -404,12 +346,13 @@ def _network(
     jumps: bool,
 ) -> MLP:
     """The network of a Config, newly initialised; its `course` is the curve of a learned schedule."""
+    width, depth = layers_of(config, dim, jumps=jumps)
     labels = 0 if conditions is None else len(conditions.names)
     of_denoiser = 2 * dim if config.variance == "learned" else dim
     network = MLP(
         dim,
-        width=_width(config, dim),
-        depth=config.depth,
+        width=width,
+        depth=depth,
         outputs=labels if config.classifier else of_denoiser,
         time=config.noise_conditioning,
         conditions=None if config.classifier else conditions,
@@ -420,11 +363,6 @@ def _network(
     if learns_schedule:
         network.course = Monotone()
     return network
-
-
-def _width(config: Config, dim: int) -> int:
-    """The width of the layers: at least that of the data, since predicting v or eps means passing on all the noise."""
-    return config.width or max(64, 2 * dim)
 
 
 def initial_weights(experiment: Experiment, key: PRNGKeyArray) -> Weights:

@@ -17,7 +17,7 @@ from diffuse_cli.diffusion.flow_maps import Jump
 from diffuse_cli.diffusion.process import Level, Scaling
 from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.guidance.base import check_sampler
-from diffuse_cli.models.build import SAMPLER, SAMPLER_STEPS
+from diffuse_cli.models.defaults import DENOISER
 from diffuse_cli.models.model import Model
 from diffuse_cli.samplers import loop as sampling
 from diffuse_cli.samplers.base import Adaptive, Sampler
@@ -54,7 +54,7 @@ def default_method(config: Config) -> Method:
 
     Raises UsageError for a sampler that is unknown or wrong.
     """
-    sampler, steps = config.sampler or SAMPLER, config.sampler_steps or SAMPLER_STEPS
+    sampler, steps = config.sampler or DENOISER.sampler, config.sampler_steps or DENOISER.sampler_steps
     return Method(sampler, config.grid or catalog.build("sampler", sampler).grid, steps)
 
 
@@ -62,7 +62,7 @@ def without_jumps(config: Config) -> Config:
     """The settings with a sampler of denoisers in place of one of flow maps, for a model made of denoisers."""
     if not catalog.build("sampler", default_method(config).sampler).needs_jump:
         return config
-    return msgspec.structs.replace(config, sampler=SAMPLER, sampler_steps=SAMPLER_STEPS, grid=None)
+    return msgspec.structs.replace(config, sampler=DENOISER.sampler, sampler_steps=DENOISER.sampler_steps, grid=None)
 
 
 class Drawn(NamedTuple):

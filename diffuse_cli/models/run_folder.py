@@ -36,6 +36,7 @@ class Header(NamedTuple):
     optimiser steps so far; seconds: what they took. best: the lowest held-out loss so far. versions: of the packages.
     margin: how far outside of the training points' bounds samples may lie; 0 in older checkpoints. conditions: those
     that a conditional network can be told, or a classifier tells apart; None for an unconditional network.
+    second_phase: the step from which on a network was its own teacher; None where it is not.
     """
 
     config: Config
@@ -48,6 +49,7 @@ class Header(NamedTuple):
     versions: dict[str, str]
     margin: float = 0.0
     conditions: Conditions | None = None
+    second_phase: int | None = None
 
 
 class Run(NamedTuple):
@@ -254,8 +256,9 @@ def _header(metadata: dict[str, str], file: Path) -> Header:
         numbers = int(metadata["step"]), float(metadata["best"]), float(metadata["seconds"])
         margin = float(metadata.get("margin", "0"))
         conditions = _conditions(metadata, settings)
+        second = int(metadata["second_phase"]) if "second_phase" in metadata else None
         header = Header(
-            settings, dim, metadata["view"], _columns(metadata, dim), *numbers, versions, margin, conditions
+            settings, dim, metadata["view"], _columns(metadata, dim), *numbers, versions, margin, conditions, second
         )
     except (KeyError, ValueError) as error:
         raise DiffuseError(f"{file} is not a whole checkpoint: {error} is missing or wrong") from error

@@ -19,7 +19,7 @@ from jaxtyping import Array, Float
 from diffuse_cli.config import Config
 from diffuse_cli.diffusion import exact
 from diffuse_cli.diffusion.conditions import chosen_from
-from diffuse_cli.diffusion.losses import Answer, answer_of, cross_entropy, flow_matching
+from diffuse_cli.diffusion.losses import Answer, Loss, answer_of, cross_entropy, flow_matching
 from diffuse_cli.diffusion.map_losses import MapLoss
 from diffuse_cli.diffusion.true_loss import SolvedJumps, solved_jumps, spread_times, true_losses
 from diffuse_cli.models.build import Experiment, initial_weights, with_learned_schedule
@@ -78,7 +78,7 @@ def initial_state(experiment: Experiment) -> TrainState:
     def first(seed: Array) -> TrainState:
         weights = initial_weights(experiment, jax.random.fold_in(jax.random.key(seed), 1))
         average = jax.tree.map(jnp.copy, weights)
-        before = jax.tree.map(jnp.copy, weights) if _stages(experiment) > 1 else None
+        before = jax.tree.map(jnp.copy, weights) if _keeps_before(experiment.loss) else None
         return TrainState(jnp.int32(0), weights, average, optimiser_of(experiment.config).init(weights), before)
 
     return first(_seed(experiment))
@@ -90,50 +90,57 @@ def _seed(experiment: Experiment) -> np.uint32:
 
 
 def chunk_function(experiment: Experiment) -> Callable[[TrainState, Points, Array, Array], tuple[TrainState, Array]]:
-    """The compiled chunk: (state, Points, stop, total) -> (state, losses [length], NaN for steps not taken).
+    """The compiled chunk: (state, Points, stop, total, begin=0) -> (state, losses [length], NaN for steps not taken).
 
-    It takes `chunk_length` steps, or fewer to end at the step `stop`; at the step `total` the learning rate is 0. Both
-    are data: other values compile nothing.
+    It takes `chunk_length` steps, or fewer to end at the step `stop`; the learning rate rises from the step `begin` on,
+    and at the step `total` it is 0. All three are data: other values compile nothing.
     """
     config, tx, length = experiment.config, optimiser_of(experiment.config), chunk_length(experiment)
 
-    def take(state: TrainState, batch: Batch, total: Array) -> tuple[TrainState, Array]:
-        stage = _stage(experiment, state, total)
+    def take(state: TrainState, batch: Batch, total: Array, begin: Array) -> tuple[TrainState, Array]:
+        stage = _stage(experiment, state, total, begin)
         loss, gradient = jax.value_and_grad(weights_loss)(state.weights, experiment, batch, stage)
         updates, opt = tx.update(gradient, state.optimiser, state.weights)
-        rate = optimiser.learning_rate(state.step, total, peak=config.lr, warmup=config.warmup)
+        rate = optimiser.learning_rate(state.step - begin, total - begin, peak=config.lr, warmup=config.warmup)
         weights = optax.apply_updates(state.weights, jax.tree.map(lambda u: -rate * u, updates))
         decay = optimiser.ema_decay(state.step, config.ema)
         average = optax.incremental_update(weights, state.average, 1 - decay)
         return TrainState(state.step + 1, weights, average, opt, stage.before), loss
 
     @partial(jax.jit, donate_argnums=0)
-    def chunk(state: TrainState, points: Points, stop: Array, total: Array, seed: Array) -> tuple[TrainState, Array]:
+    def chunk(
+        state: TrainState, points: Points, stop: Array, total: Array, begin: Array, *, seed: Array
+    ) -> tuple[TrainState, Array]:
         key = jax.random.fold_in(jax.random.key(seed), 2)
 
         def body(state, batch):
             idle = lambda state: (state, jnp.float32(jnp.nan))  # noqa: E731
-            return jax.lax.cond(state.step < stop, lambda state: take(state, batch, total), idle, state)
+            return jax.lax.cond(state.step < stop, lambda state: take(state, batch, total, begin), idle, state)
 
         # All batches of the chunk at once: the same numbers as one by one, and half as much time on a CPU.
         draw = lambda step: draw_batch(experiment, points, jax.random.fold_in(key, step), config.batch_size)  # noqa: E731
         return jax.lax.scan(body, state, jax.vmap(draw)(state.step + jnp.arange(length)))
 
-    return partial(chunk, seed=_seed(experiment))
+    def from_the_start(
+        state: TrainState, points: Points, stop: Array, total: Array, begin: Array | None = None
+    ) -> tuple[TrainState, Array]:
+        return chunk(state, points, stop, total, np.int32(0) if begin is None else begin, seed=_seed(experiment))
+
+    return from_the_start
 
 
-def _stages(experiment: Experiment) -> int:
-    """The number of stages of training, each of which begins with a copy of the network."""
-    return experiment.loss.stages if isinstance(experiment.loss, MapLoss) else 1
+def _keeps_before(loss: Loss | MapLoss) -> bool:
+    """Whether the state of training has the weights with which a stage or phase began."""
+    return isinstance(loss, MapLoss) and (loss.stages > 1 or loss.alone > 0)
 
 
-def _stage(experiment: Experiment, state: TrainState, total: Array) -> Stage:
+def _stage(experiment: Experiment, state: TrainState, total: Array, begin: Array) -> Stage:
     """How far training has come at a state; where a new stage begins, it begins with the averaged weights."""
-    progress = state.step / total
-    if state.before is None:
-        return Stage(progress)
-    stages = _stages(experiment)
-    begins = jnp.floor(progress * stages) > jnp.floor((state.step - 1) / total * stages)
+    progress = (state.step - begin) / (total - begin)
+    stages = experiment.loss.stages if isinstance(experiment.loss, MapLoss) else 1
+    if stages == 1:
+        return Stage(progress, state.before)
+    begins = jnp.floor(progress * stages) > jnp.floor((state.step - 1 - begin) / (total - begin) * stages)
     return Stage(progress, jax.tree.map(partial(jnp.where, begins), state.average, state.before))
 
 
@@ -288,12 +295,14 @@ def fit(
     total: int,
     budget: float | None = None,
     speed: float | None = None,
+    begin: int = 0,
 ) -> Iterator[ChunkEnd]:
     """Train from `state` on `points` (model space) to `total` steps; yields at the end of each chunk.
 
     budget: seconds from the call, compiling included. The number of steps is then set after every chunk by the speed so
     far, so that the learning rate reaches zero as the budget ends; `total` is only reported until a speed is known.
     speed: an estimate in steps a second; without one, the first steps are taken at the full learning rate.
+    begin: the step at which the learning rate begins.
     """
     chunk, longest, points = chunk_function(experiment), chunk_length(experiment), jax.device_put(points)
     began, step = time.perf_counter(), int(state.step)
@@ -303,7 +312,7 @@ def fit(
     while step < total:
         chunk_began = time.perf_counter()
         stop = min(step + length, total)
-        state, losses = chunk(state, points, np.int32(stop), np.int32(total))
+        state, losses = chunk(state, points, np.int32(stop), np.int32(total), np.int32(begin))
         losses = np.asarray(losses)[: stop - step]
         now = time.perf_counter()
         rate = (stop - step) / (now - chunk_began)

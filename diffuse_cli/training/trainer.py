@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import msgspec
 import numpy as np
 from jaxtyping import Array
@@ -54,7 +55,8 @@ class Trainer:
     """A run in training. `run()` yields its Progress; between two of them `save()` can write a checkpoint at any time.
 
     budget: seconds to train for, in place of the number of steps in `config`. resume: an opened run to continue.
-    teacher: of a student, the model whose flow it learns. After a run, `least` is the irreducible loss, and `true_loss`
+    teacher: of a student, the model whose flow it learns; a network that is its own teacher has one from the step
+    `second_phase` on. After a run, `least` is the irreducible loss, and `true_loss`
     that of a flow map, where they are known.
     """
 
@@ -81,6 +83,7 @@ class Trainer:
         self.best_rows = _NO_ROWS if resume is None else resume.tensors.get("held_out.best_rows", _NO_ROWS)
         self.seconds = 0.0 if resume is None else resume.header.seconds
         self.rows, self.margin = _NO_ROWS, margin_for(len(self.data.train))
+        self.second_phase = None if resume is None else resume.header.second_phase
         self.loss = self.held_out = self.speed = math.nan
         self.first_loss: float | None = None
         self.least: float | None = None
@@ -102,13 +105,9 @@ class Trainer:
         if self._knows_least:
             irreducible = loop.irreducible_loss(self.experiment, self._points[1], self.law, self.laws_of_labels)
         before, began, evaluated, quarter = self.seconds, time.perf_counter(), -1, None
-        speed = self.step / self.seconds if self.seconds else None
-        training = loop.fit(
-            self.experiment, self.state, self._points[0], total=self.total, budget=self.budget, speed=speed
-        )
         run_folder.write_config(self.folder, self.config)
         with (self.folder / "log.jsonl").open("a", encoding="utf-8", buffering=1) as log:
-            for progress in training:
+            for progress in self._fit():
                 self.state, self.step, self.total = progress.state, progress.step, progress.total
                 self.loss, self.speed = progress.loss, progress.steps_per_second
                 self.seconds = before + time.perf_counter() - began
@@ -135,6 +134,33 @@ class Trainer:
         if self.budget is not None:
             run_folder.write_config(self.folder, self.config)
 
+    def _fit(self) -> Iterator[loop.ChunkEnd]:
+        """The chunks of training; of a network that becomes its own teacher in two phases."""
+        speed = self.step / self.seconds if self.seconds else None
+        loss, began = self.experiment.loss, time.perf_counter()
+        options: dict[str, Any] = {"total": self.total, "budget": self.budget, "speed": speed}
+        share = loss.alone if isinstance(loss, MapLoss) and self.teacher is None else 0.0
+        if isinstance(loss, MapLoss) and share and self.second_phase is None:
+            first = self.experiment._replace(loss=loss._replace(diagonal=1.0, solved=None))
+            options |= {"total": round(share * self.total), "budget": self.budget and share * self.budget}
+            for end in loop.fit(first, self.state, self._points[0], **options):
+                yield end._replace(total=max(end.total, self.total), done=share * end.done)
+            self.state = self.state._replace(before=jax.tree.map(jnp.copy, self.state.average))
+            self.second_phase = self.step
+            left = self.budget and self.budget - (time.perf_counter() - began)
+            options = {"total": self.total, "budget": left}
+        if share and self.state.before is not None:
+            self._become_teacher(self.state.before)
+        begin = self.second_phase or 0
+        for end in loop.fit(self.experiment, self.state, self._points[0], begin=begin, **options):
+            yield end if self.budget is None else end._replace(done=share + (1 - share) * end.done)
+
+    def _become_teacher(self, weights: Weights) -> None:
+        """Make the network with these weights the teacher, and its paths the points to train on."""
+        self.teacher = self._model_with(weights)
+        self.experiment = self.experiment._replace(teacher=velocity_for(self.teacher))
+        del self._points
+
     @cached_property
     def _judge(self) -> Callable[[Weights], Array]:
         """The loss of weights on each of the held-out rows."""
@@ -151,9 +177,12 @@ class Trainer:
         if conditions is not None:
             labels = data.train_labels, data.held_out_labels
             told = labels if conditions.kind == "label" else (data.train_given, data.held_out_given)
+        loss, held_out = self.experiment.loss, loop.Points(data.held_out, told[1])
         if not self.solves_paths:
-            return loop.Points(data.train, told[0]), loop.Points(data.held_out, told[1])
-        return self._solved_points(told[0], PATHS, 0), self._solved_points(told[1], len(data.held_out), 1)
+            return loop.Points(data.train, told[0]), held_out
+        if isinstance(loss, MapLoss) and loss.solved == "ends":  # its diagonal joins data with the noise they come from
+            held_out = self._solved_points(told[1], len(data.held_out), 1)
+        return self._solved_points(told[0], PATHS, 0), held_out
 
     @property
     def solves_paths(self) -> bool:
@@ -225,11 +254,14 @@ class Trainer:
         """The denoiser that commands open. Raises UsageError where the run is of a classifier."""
         if self.config.classifier:
             raise not_a_denoiser(self.folder.name)
-        average = self._used_weights()
-        experiment = build.with_learned_schedule(self.experiment, average)
+        return self._model_with(self._used_weights())
+
+    def _model_with(self, weights: Weights) -> Model:
+        """The denoiser with these weights."""
+        experiment = build.with_learned_schedule(self.experiment, weights)
         return trained_model(
             experiment._replace(config=self.config),
-            average,
+            weights,
             folder=self.folder,
             dataset=lambda: self.dataset,
             standard=self.dataset.standard,
@@ -272,6 +304,7 @@ class Trainer:
                 "best": repr(self.best),
                 "seconds": repr(self.seconds),
                 "margin": repr(self.margin),
+                **({} if self.second_phase is None else {"second_phase": str(self.second_phase)}),
             },
         )
 
