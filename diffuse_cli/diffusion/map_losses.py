@@ -131,29 +131,31 @@ def along_path(path: Float[Array, "n k d1"], t: _Time, r: _Time) -> Span:
     return Span(start[:, :-1], (start[:, :-1] - end[:, :-1]) / (t - r), t, r)
 
 
-def any_spans(key: PRNGKeyArray, n: int, progress: Float[Array, ""]) -> tuple[_Time, _Time]:
-    """t and r are two draws, the larger one first; in a quarter of them t is 1, from where samples are drawn.
+def any_spans(
+    key: PRNGKeyArray, n: int, progress: Float[Array, ""], from_noise: float = _FROM_NOISE
+) -> tuple[_Time, _Time]:
+    """t and r are two draws, the larger one first; in a share `from_noise` t is 1, from where samples are drawn.
 
     The draws are uniform in `warped_time`, with more of them near the data.
     """
     drawn = jax.random.uniform(key, (2, n, 1))
     t, r = jnp.max(drawn, axis=0), jnp.min(drawn, axis=0)
-    from_noise = jnp.arange(n)[:, None] < _FROM_NOISE * n
-    return unwarped_time(jnp.where(from_noise, 1.0, t)), unwarped_time(jnp.where(from_noise, drawn[0], r))
+    first = jnp.arange(n)[:, None] < from_noise * n
+    return unwarped_time(jnp.where(first, 1.0, t)), unwarped_time(jnp.where(first, drawn[0], r))
 
 
 def to_clean_spans(key: PRNGKeyArray, n: int, progress: Float[Array, ""]) -> tuple[_Time, _Time]:
     """t as of `any_spans`, and r is 0."""
-    drawn = jax.random.uniform(key, (n, 1))
-    t = unwarped_time(jnp.where(jnp.arange(n)[:, None] < _FROM_NOISE * n, 1.0, drawn))
+    first = jnp.arange(n)[:, None] < _FROM_NOISE * n
+    t = unwarped_time(jnp.where(first, 1.0, jax.random.uniform(key, (n, 1))))
     return t, jnp.zeros_like(t)
 
 
 def path_spans(key: PRNGKeyArray, n: int, progress: Float[Array, ""]) -> tuple[_Time, _Time]:
-    """As `any_spans`; every other jump from t = 1 goes all the way to 0."""
-    t, r = any_spans(key, n, progress)
-    whole = (jnp.arange(n)[:, None] < _FROM_NOISE * n) & (jnp.arange(n)[:, None] % 2 == 0)
-    return t, jnp.where(whole, 0.0, r)
+    """As `any_spans`, with half of the jumps from t = 1, of which every other one goes all the way to 0."""
+    t, r = any_spans(key, n, progress, from_noise=0.5)
+    number = jnp.arange(n)[:, None]
+    return t, jnp.where((number < n / 2) & (number % 2 == 0), 0.0, r)
 
 
 def lsd(*, diagonal: _Share = 0.75) -> MapLoss:
