@@ -23,6 +23,7 @@ from diffuse_cli.errors import UsageError
 _X = Float[Array, "n d"]
 _Time = Float[Array, "n 1"]
 _PerPoint = Float[Array, " n"]
+_ROUNDING = 1e-9
 _FROM_NOISE = 0.25  # of the jumps begin at t = 1
 _Share = Annotated[float, Meta(ge=0, lt=1)]
 _stopped = jax.lax.stop_gradient
@@ -109,11 +110,14 @@ def span_losses(loss: MapLoss, u: AverageVelocity, span: Span, lesson: Lesson) -
 def split_rows(n: int, diagonal: float) -> tuple[np.ndarray, np.ndarray]:
     """The rows of a batch of n that are on the diagonal, and the others; both halves of a pair are in the same part.
 
+    Both parts are spread evenly over the batch, whose noise levels are in order.
+
     >>> [rows.tolist() for rows in split_rows(8, 0.75)]
-    [[0, 1, 2, 4, 5, 6], [3, 7]]
+    [[1, 2, 3, 5, 6, 7], [0, 4]]
     """
     half = (n + 1) // 2
-    first = np.arange(n) % half < round(diagonal * half)
+    place = np.arange(n) % half
+    first = np.floor((place + 1) * diagonal + _ROUNDING) > np.floor(place * diagonal + _ROUNDING)
     return np.flatnonzero(first), np.flatnonzero(~first)
 
 
