@@ -118,16 +118,24 @@ def fill_in_settings(config: Config, dataset: Dataset) -> Config:
     rows, different = (None, None) if dataset.points is None else _training_rows(config, dataset)
     if rows is not None and (config.batch_size or 1) > rows:
         raise UsageError(f"batch_size is {config.batch_size}, but there are only {rows} rows to train on")
-    config = _suited_to(build_loss(config, build_process(config)), config)
+    loss = build_loss(config, build_process(config))
+    config, (batch_size, steps) = _suited_to(loss, config), _batch_and_steps(loss)
     return msgspec.structs.replace(
         config,
         dataset=str(choice),
         schedule=_with_its_betas(config.schedule),
         width=_width(config, dataset.dim),
-        batch_size=config.batch_size or min(_BATCH, rows or _BATCH),
-        steps=config.steps or steps_for(different),
+        batch_size=config.batch_size or min(batch_size, rows or batch_size),
+        steps=config.steps or min(steps, steps_for(different)),
         weight_decay=weight_decay_for(different, dataset.dim) if config.weight_decay is None else config.weight_decay,
     )
+
+
+def _batch_and_steps(loss: Loss | MapLoss) -> tuple[int, int]:
+    """The numbers of points in a batch and of steps for data without limit, unless the settings give others."""
+    if not isinstance(loss, MapLoss):
+        return _BATCH, _STEPS
+    return loss.batch_size or _BATCH, loss.steps or _STEPS
 
 
 def _suited_to(loss: Loss | MapLoss, config: Config) -> Config:
@@ -140,7 +148,7 @@ def _suited_to(loss: Loss | MapLoss, config: Config) -> Config:
         config,
         prediction="velocity" if config.prediction in _MAP_PREDICTIONS else config.prediction,
         sampler=config.sampler or _MAP_SAMPLER,
-        sampler_steps=config.sampler_steps or _MAP_STEPS,
+        sampler_steps=config.sampler_steps or (_MAP_STEPS if loss.follows_flow else 1),
     )
 
 
@@ -290,15 +298,16 @@ def build_experiment(
 
     for kind in ("sampler", "grid"):  # used only when the run is sampled from, but a mistake is better reported now
         choose(kind)
+    process = build_process(config, trust=trust)
+    loss = build_loss(config, process, trust=trust)
+    batch_size, steps = _batch_and_steps(loss)
     config = msgspec.structs.replace(
         config,
         width=_width(config, dim),
-        batch_size=config.batch_size or _BATCH,
-        steps=config.steps or _STEPS,
+        batch_size=config.batch_size or batch_size,
+        steps=config.steps or steps,
         weight_decay=_WEIGHT_DECAY if config.weight_decay is None else config.weight_decay,
     )
-    process = build_process(config, trust=trust)
-    loss = build_loss(config, process, trust=trust)
     config = _suited_to(loss, config)
     learns_schedule = process.schedule.with_curve is not None
     if config.classifier:
@@ -364,19 +373,24 @@ def _check_loss(config: Config, loss: Loss | MapLoss, *, learns_schedule: bool) 
     if config.variance == "learned" and not loss.learns_variance:
         raise UsageError(f"the loss {config.loss} does not learn a variance; give --loss hybrid or kl")
     if isinstance(loss, MapLoss):
-        _check_flow_map(config)
+        _check_flow_map(config, loss)
     if loss.requires_levels and config.levels not in (None, loss.levels):
         raise UsageError(
             f"the loss {config.loss} is only right with --levels {loss.levels}, and not with {config.levels}"
         )
 
 
-def _check_flow_map(config: Config) -> None:
+def _check_flow_map(config: Config, loss: MapLoss) -> None:
     """Raises UsageError for settings of a denoiser that a flow map has not."""
     if config.prediction not in _MAP_PREDICTIONS:
         raise UsageError(
             f"the loss {config.loss} learns the average velocity of jumps, and --prediction {config.prediction} is of "
             "denoisers; leave it out"
+        )
+    if config.conditional and loss.mixes_rows:
+        raise UsageError(
+            f"the loss {config.loss} compares all points of a batch with each other, and with conditions they are of "
+            "different laws; leave out --conditional, or give --loss lsd"
         )
     if not config.noise_conditioning:
         raise UsageError(

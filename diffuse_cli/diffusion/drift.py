@@ -1,0 +1,96 @@
+"""Drifting: a generator of one jump, whose points move towards the data and away from each other while it is trained.
+
+There is no flow and no path from noise to data here. In every step the generated points of a batch move by a field that
+is zero where they have the law of the data, and the network learns to generate the points that were moved.
+
+    V(x) = the mean shift from x towards the data - the mean shift from x towards the other generated points
+
+Deng et al. 2026 (arXiv 2602.04770), Generative Modeling via Drifting.
+"""
+
+from typing import Annotated
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+from msgspec import Meta
+
+from diffuse_cli.diffusion.flow_maps import AverageVelocity
+from diffuse_cli.diffusion.map_losses import Lesson, MapLoss, Span
+from diffuse_cli.errors import UsageError
+
+_X = Float[Array, "n d"]
+_Time = Float[Array, "n 1"]
+_TOGETHER = 2048  # points that push each other at most; of a held-out batch there are more, and their distances many
+_APART = 1e6  # the distance of a point from itself, so that it does not push itself
+
+
+def drift_field(
+    x: _X, data: Float[Array, "m d"], tau: float | Float[Array, ""], *, others: Float[Array, "k d"] | None = None
+) -> Float[Array, "n d"]:
+    """V at the points x: towards `data`, and away from `others`; by default these are x, each but for itself.
+
+    With the kernel k = exp(-|x - y| / tau), A is the root of its softmax over the rows times that over the columns, the
+    columns being data and others together. Deng et al. 2026, algorithm 2:
+
+        V_i = Σ_jk A_ij A_ik (data_j - others_k)
+
+    >>> towards = drift_field(jnp.zeros((1, 1)), jnp.array([[0.1]]), 1.0, others=jnp.array([[-0.1]]))
+    >>> bool(towards[0, 0] > 0)
+    True
+    """
+    from_data = _distances(x, data)
+    from_others = _distances(x, x if others is None else others)
+    if others is None:
+        others, from_others = x, jnp.where(jnp.eye(len(x), dtype=bool), _APART, from_others)
+    logits = -jnp.concatenate([from_data, from_others], axis=1) / tau
+    near = jnp.sqrt(jax.nn.softmax(logits, axis=0) * jax.nn.softmax(logits, axis=1))
+    to_data, to_others = near[:, : len(data)], near[:, len(data) :]
+    pull = jnp.sum(to_others, axis=1, keepdims=True) * (to_data @ data)
+    push = jnp.sum(to_data, axis=1, keepdims=True) * (to_others @ others)
+    return pull - push
+
+
+def _distances(x: _X, y: Float[Array, "m d"]) -> Float[Array, "n m"]:
+    distances: Array = jnp.linalg.norm(x[:, None] - y, axis=-1)
+    return distances
+
+
+def drift(
+    *,
+    tau: Annotated[float, Meta(gt=0)] = 0.05,
+    diagonal: Annotated[float, Meta(ge=0, lt=1)] = 0.5,
+) -> MapLoss:
+    """Drifting, || gen - (gen + V / tau) ||^2, the gradient through the first gen only; gen = eps - u(eps, 1, 0).
+
+    tau: the width of the kernel of V (`drift_field`), in standard deviations of the data. It also divides V, which is
+    about as long, as the paper divides V by its mean length: otherwise the flow matching of the diagonal would have
+    all of the gradient. Only the jump from 1 to 0 is learned, and it is not that of the flow. The paper's noise has 32
+    dimensions, and here it has those of the data. Deng et al. 2026 (arXiv 2602.04770), algorithms 1 and 2.
+
+    >>> drift().follows_flow, drift().mixes_rows
+    (False, True)
+    """
+
+    def residual(u: AverageVelocity, span: Span, lesson: Lesson) -> _X:
+        if lesson.taught:
+            raise UsageError("drift learns from data and not from a teacher; give diffuse train --loss drift")
+        gen = span.x - span.t * u(span.x, span.t, span.r)
+        data = span.x - span.t * span.d
+        return gen - jax.lax.stop_gradient(gen + _field_in_parts(gen, data, tau) / tau)
+
+    return MapLoss(residual, _whole_spans, diagonal, follows_flow=False, mixes_rows=True, batch_size=512, steps=4000)
+
+
+def _whole_spans(key: PRNGKeyArray, n: int, progress: Float[Array, ""]) -> tuple[_Time, _Time]:
+    return jnp.ones((n, 1)), jnp.zeros((n, 1))
+
+
+def _field_in_parts(gen: _X, data: _X, tau: float) -> _X:
+    """V at the generated points, which push each other in parts of at most _TOGETHER."""
+    parts = []
+    for rows in np.array_split(np.arange(len(gen)), -(-len(gen) // _TOGETHER)):
+        # half of the data, since a batch has each point twice, and the same point twice says nothing new
+        parts.append(drift_field(gen[rows], data[rows[: (len(rows) + 1) // 2]], tau))
+    return jnp.concatenate(parts)
