@@ -22,7 +22,8 @@ from diffuse_cli.errors import UsageError
 
 _X = Float[Array, "n d"]
 _Time = Float[Array, "n 1"]
-_TOGETHER = 2048  # points that push each other at most; of a held-out batch there are more, and their distances many
+_BATCH, _STEPS = 512, 3000  # in place of those of denoisers: each point meets all others, and small batches know little
+_TINY = 1e-12  # where a field is zero
 _APART = 1e6  # the distance of a point from itself, so that it does not push itself
 
 
@@ -59,15 +60,19 @@ def _distances(x: _X, y: Float[Array, "m d"]) -> Float[Array, "n m"]:
 
 def drift(
     *,
-    tau: Annotated[float, Meta(gt=0)] = 0.05,
-    diagonal: Annotated[float, Meta(ge=0, lt=1)] = 0.5,
+    tau: Annotated[float, Meta(gt=0)] = 0.1,
+    together: Annotated[int, Meta(ge=2)] = 512,
+    diagonal: Annotated[float, Meta(ge=0, lt=1)] = 0.25,
 ) -> MapLoss:
-    """Drifting, || gen - (gen + V / tau) ||^2, the gradient through the first gen only; gen = eps - u(eps, 1, 0).
+    """Drifting, || gen - (gen + V) ||^2 with the gradient through the first gen only; gen = eps - u(eps, 1, 0).
 
-    tau: the width of the kernel of V (`drift_field`), in standard deviations of the data. It also divides V, which is
-    about as long, as the paper divides V by its mean length: otherwise the flow matching of the diagonal would have
-    all of the gradient. Only the jump from 1 to 0 is learned, and it is not that of the flow. The paper's noise has 32
-    dimensions, and here it has those of the data. Deng et al. 2026 (arXiv 2602.04770), algorithms 1 and 2.
+    tau: the width of the kernel of V (`drift_field`), in standard deviations of the data. together: how many generated
+    points push each other; a batch with more is divided, for their distances are their number squared.
+
+    The weight is 1 / rms(V), so that the field has the same share in the gradient whatever its length, beside the flow
+    matching of the diagonal. What is left at the end is mostly the chance of a batch. Only the jump from 1 to 0 is
+    learned, and it is not that of the flow. The paper's noise has 32 dimensions, and here it has those of the data.
+    Deng et al. 2026 (arXiv 2602.04770), algorithms 1 and 2, and appendix A.6.
 
     >>> drift().follows_flow, drift().mixes_rows
     (False, True)
@@ -78,19 +83,34 @@ def drift(
             raise UsageError("drift learns from data and not from a teacher; give diffuse train --loss drift")
         gen = span.x - span.t * u(span.x, span.t, span.r)
         data = span.x - span.t * span.d
-        return gen - jax.lax.stop_gradient(gen + _field_in_parts(gen, data, tau) / tau)
+        return gen - jax.lax.stop_gradient(gen + _field_in_parts(gen, data, tau, together))
 
-    return MapLoss(residual, _whole_spans, diagonal, follows_flow=False, mixes_rows=True, batch_size=512, steps=4000)
+    return MapLoss(
+        residual,
+        _whole_spans,
+        diagonal,
+        _by_length,
+        follows_flow=False,
+        mixes_rows=True,
+        batch_size=_BATCH,
+        steps=_STEPS,
+    )
 
 
 def _whole_spans(key: PRNGKeyArray, n: int, progress: Float[Array, ""]) -> tuple[_Time, _Time]:
     return jnp.ones((n, 1)), jnp.zeros((n, 1))
 
 
-def _field_in_parts(gen: _X, data: _X, tau: float) -> _X:
-    """V at the generated points, which push each other in parts of at most _TOGETHER."""
-    parts = []
-    for rows in np.array_split(np.arange(len(gen)), -(-len(gen) // _TOGETHER)):
-        # half of the data, since a batch has each point twice, and the same point twice says nothing new
-        parts.append(drift_field(gen[rows], data[rows[: (len(rows) + 1) // 2]], tau))
-    return jnp.concatenate(parts)
+def _by_length(residual: _X, span: Span, lesson: Lesson) -> Float[Array, " n"]:
+    return jnp.full(len(residual), jax.lax.rsqrt(jnp.mean(residual**2) + _TINY))
+
+
+def _field_in_parts(gen: _X, data: _X, tau: float, together: int) -> _X:
+    """V at the generated points, which push each other in equal parts of at most `together`."""
+    n = len(gen)
+    parts = -(-n // together)
+    size = -(-n // parts)
+    rows = (np.arange(parts * size) % n).reshape(parts, size)  # the first ones once more, where the last part is short
+    # half of the data, since a batch has each point twice, and the same point twice says nothing new
+    field: Array = jax.lax.map(lambda rows: drift_field(gen[rows], data[rows[: (size + 1) // 2]], tau), rows)
+    return field.reshape(parts * size, -1)[:n]
