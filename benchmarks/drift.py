@@ -27,13 +27,14 @@ SAMPLES, COMPARED = 100_000, 20_000
 PLAIN = [(dim, tau) for tau in (0.1, 0.05) for dim in (2, 32)]
 RUNS = (
     {},
-    {"loss": "lsd", "steps": 16_000},
+    {"loss": "lsd"},
+    {"loss": "lsd", "steps": 48_000},
     {"loss": "drift:tau=0.05"},
     {"loss": "drift:tau=0.2"},
     {"loss": "drift:diagonal=0"},
     {"loss": "drift:diagonal=0.5"},
-    {"batch_size": 256, "steps": 6000},
-    {"batch_size": 1024, "steps": 1000, "loss": "drift:together=1024"},
+    {"batch_size": 128},
+    {"batch_size": 1024, "steps": 2500, "loss": "drift:together=768"},
     {"lr": 2e-3},
     {"width": 128},
 )

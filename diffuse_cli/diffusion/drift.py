@@ -22,7 +22,6 @@ from diffuse_cli.errors import UsageError
 
 _X = Float[Array, "n d"]
 _Time = Float[Array, "n 1"]
-_BATCH, _STEPS = 512, 3000  # in place of those of denoisers: each point meets all others, and small batches know little
 _TINY = 1e-12  # where a field is zero
 _APART = 1e6  # the distance of a point from itself, so that it does not push itself
 
@@ -61,7 +60,7 @@ def _distances(x: _X, y: Float[Array, "m d"]) -> Float[Array, "n m"]:
 def drift(
     *,
     tau: Annotated[float, Meta(gt=0)] = 0.1,
-    together: Annotated[int, Meta(ge=2)] = 512,
+    together: Annotated[int, Meta(ge=2)] = 256,
     diagonal: Annotated[float, Meta(ge=0, lt=1)] = 0.25,
 ) -> MapLoss:
     """Drifting, || gen - (gen + V) ||^2 with the gradient through the first gen only; gen = eps - u(eps, 1, 0).
@@ -85,16 +84,7 @@ def drift(
         data = span.x - span.t * span.d
         return gen - jax.lax.stop_gradient(gen + _field_in_parts(gen, data, tau, together))
 
-    return MapLoss(
-        residual,
-        _whole_spans,
-        diagonal,
-        _by_length,
-        follows_flow=False,
-        mixes_rows=True,
-        batch_size=_BATCH,
-        steps=_STEPS,
-    )
+    return MapLoss(residual, _whole_spans, diagonal, _by_length, follows_flow=False, mixes_rows=True)
 
 
 def _whole_spans(key: PRNGKeyArray, n: int, progress: Float[Array, ""]) -> tuple[_Time, _Time]:

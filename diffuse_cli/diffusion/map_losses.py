@@ -72,7 +72,6 @@ class MapLoss(NamedTuple):
     stages: into how many stages training is divided, each of which begins with a copy of the network.
     follows_flow: whether the map that it learns is that of the flow; if not, it has only the jump from noise to data.
     mixes_rows: whether the loss of a point depends on the other points, which then have to be of one law.
-    batch_size, steps: those that suit it, unless the settings give others; None for those of denoisers.
     """
 
     residual: Callable[[AverageVelocity, Span, Lesson], _X]
@@ -86,8 +85,6 @@ class MapLoss(NamedTuple):
     stages: int = 1
     follows_flow: bool = True
     mixes_rows: bool = False
-    batch_size: int | None = None
-    steps: int | None = None
     requires_levels: bool = False
     learns_variance: bool = False
     bounds: bool = False

@@ -118,24 +118,16 @@ def fill_in_settings(config: Config, dataset: Dataset) -> Config:
     rows, different = (None, None) if dataset.points is None else _training_rows(config, dataset)
     if rows is not None and (config.batch_size or 1) > rows:
         raise UsageError(f"batch_size is {config.batch_size}, but there are only {rows} rows to train on")
-    loss = build_loss(config, build_process(config))
-    config, (batch_size, steps) = _suited_to(loss, config), _batch_and_steps(loss)
+    config = _suited_to(build_loss(config, build_process(config)), config)
     return msgspec.structs.replace(
         config,
         dataset=str(choice),
         schedule=_with_its_betas(config.schedule),
         width=_width(config, dataset.dim),
-        batch_size=config.batch_size or min(batch_size, rows or batch_size),
-        steps=config.steps or min(steps, steps_for(different)),
+        batch_size=config.batch_size or min(_BATCH, rows or _BATCH),
+        steps=config.steps or steps_for(different),
         weight_decay=weight_decay_for(different, dataset.dim) if config.weight_decay is None else config.weight_decay,
     )
-
-
-def _batch_and_steps(loss: Loss | MapLoss) -> tuple[int, int]:
-    """The numbers of points in a batch and of steps for data without limit, unless the settings give others."""
-    if not isinstance(loss, MapLoss):
-        return _BATCH, _STEPS
-    return loss.batch_size or _BATCH, loss.steps or _STEPS
 
 
 def _suited_to(loss: Loss | MapLoss, config: Config) -> Config:
@@ -298,16 +290,15 @@ def build_experiment(
 
     for kind in ("sampler", "grid"):  # used only when the run is sampled from, but a mistake is better reported now
         choose(kind)
-    process = build_process(config, trust=trust)
-    loss = build_loss(config, process, trust=trust)
-    batch_size, steps = _batch_and_steps(loss)
     config = msgspec.structs.replace(
         config,
         width=_width(config, dim),
-        batch_size=config.batch_size or batch_size,
-        steps=config.steps or steps,
+        batch_size=config.batch_size or _BATCH,
+        steps=config.steps or _STEPS,
         weight_decay=_WEIGHT_DECAY if config.weight_decay is None else config.weight_decay,
     )
+    process = build_process(config, trust=trust)
+    loss = build_loss(config, process, trust=trust)
     config = _suited_to(loss, config)
     learns_schedule = process.schedule.with_curve is not None
     if config.classifier:

@@ -105,7 +105,7 @@ def test_the_field_is_zero_where_the_laws_are_equal_and_points_to_data_that_were
             assert (np.abs(errors) < 4).all(), errors
 
 
-@pytest.mark.parametrize("together", [512, 6])
+@pytest.mark.parametrize("together", [256, 6])
 def test_the_gradient_moves_generated_points_by_the_field_and_by_nothing_else(together):
     """Of a generator eps - theta it is 2/d times the mean of V / rms(V): more theta moves points back.
 
@@ -119,7 +119,7 @@ def test_the_gradient_moves_generated_points_by_the_field_and_by_nothing_else(to
     theta = np.array([0.3, 0.1], np.float32)
     mean = lambda theta: jnp.mean(span_losses(loss, lambda x, t, r: 0 * x + theta, span, lesson))  # noqa: E731
     value, gradient = jax.jit(jax.value_and_grad(mean))(theta)
-    if together == 512:
+    if together == 256:
         field = field_of(eps - theta, x0[:8])
     else:
         parts = [np.arange(6), np.arange(6, 12), np.array([12, 13, 14, 15, 0, 1])]
@@ -135,11 +135,9 @@ def built(**settings):
     return build.build_experiment(config.make({"loss": "drift", "dataset": "moons", **settings}), 2)
 
 
-def test_what_suits_it_stands_in_the_settings():
-    made, other = built().config, built(batch_size=64, steps=10, sampler_steps=2).config
-    assert (made.sampler, made.sampler_steps, made.prediction) == ("jump", 1, "velocity")
-    assert (made.batch_size, made.steps) == (built().loss.batch_size, built().loss.steps)
-    assert (other.batch_size, other.steps, other.sampler_steps) == (64, 10, 2)
+def test_its_runs_are_sampled_from_in_one_jump():
+    made, other = built().config, built(sampler_steps=2).config
+    assert (made.sampler, made.sampler_steps, other.sampler_steps) == ("jump", 1, 2)
 
 
 def test_conditions_are_refused():
