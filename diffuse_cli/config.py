@@ -76,6 +76,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="Whether the network also says how uncertain it is; learned by the losses kl and hybrid."),
     ] = "fixed"
     loss: Annotated[str, Meta(description="What training minimises.")] = "simple"
+    teacher: Annotated[
+        str | None,
+        Meta(description="Of a student: the run whose flow it learns, by name or path, or 'exact' for the exact flow."),
+    ] = None
+    guidance: Annotated[
+        str | None, Meta(description="Of a student: the guidance of its teacher, which it learns with the flow.")
+    ] = None
     noise_conditioning: Annotated[bool, Meta(description="Tell the network how much noise there is.")] = True
     width: Annotated[
         Annotated[int, Meta(ge=1, le=65_536)] | None,

@@ -41,6 +41,7 @@ def _of_row(name: str, row: FigureRow) -> CommandEntry:
 
 COMMANDS = {
     "train": CommandEntry("train:train", "Train a denoiser on a dataset; leaves a run folder with figures."),
+    "distill": CommandEntry("distill:distill", "Distil a run into a student of one to a few evaluations."),
     "sample": CommandEntry("sample:sample_command", "Draw samples from a run with any sampler."),
     **{name: _of_row(name, row) for name, row in FIGURES.items()},
     "animate": CommandEntry("animate:animate", "Animate data turning into noise and back: GIF, WebP or MP4."),

@@ -14,6 +14,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from diffuse_cli.diffusion import probability_flow
@@ -23,6 +24,7 @@ from diffuse_cli.diffusion.process import Level, straight_flow, variance_preserv
 TOLERANCE = 1e-8  # of the exact map in double precision
 _SINGLE = 1e-6  # the least that single precision allows
 _MAX_STEPS = 5000
+_WIDTH = 0.1  # of warped_time: about the width of the finest detail of data of unit variance
 _NEARLY_CLEAN = 22.0  # log-SNR: sigma is 1.7e-5 of alpha, where the posterior mean is the end of the flow to 1e-8
 
 _X = Float[Array, "n d"]
@@ -47,6 +49,20 @@ def flow_level(t: Float[Array, "*level"]) -> Level:
     """The level of the straight path at time t, alpha = 1 - t and sigma = t; of t between 0 and 1, both excluded."""
     log_snr = 2 * (jnp.log1p(-t) - jnp.log(t))
     return Level._make((log_snr, *straight_flow(log_snr)))
+
+
+def warped_time(t: Float[Array, "*time"]) -> Float[Array, "*time"]:
+    """arsinh(t / 0.1), scaled to run from 0 to 1 as t does: a time in which the flow is about as fine everywhere.
+
+    >>> warped_time(jnp.array([0.0, 0.1, 1.0])).round(2).tolist()
+    [0.0, 0.29, 1.0]
+    """
+    return jnp.arcsinh(t / _WIDTH) / np.arcsinh(1 / _WIDTH)
+
+
+def unwarped_time(w: Float[Array, "*time"]) -> Float[Array, "*time"]:
+    """The time t whose `warped_time` is w."""
+    return _WIDTH * jnp.sinh(w * np.arcsinh(1 / _WIDTH))
 
 
 def jump_by(velocity: AverageVelocity, x: _X, now: Level, nxt: Level) -> _X:

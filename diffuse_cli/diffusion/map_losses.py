@@ -16,13 +16,14 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 from msgspec import Meta
 
-from diffuse_cli.diffusion.flow_maps import AverageVelocity, Velocity
+from diffuse_cli.diffusion.flow_maps import AverageVelocity, Velocity, unwarped_time
 from diffuse_cli.diffusion.losses import Kind
 from diffuse_cli.errors import UsageError
 
 _X = Float[Array, "n d"]
 _Time = Float[Array, "n 1"]
 _PerPoint = Float[Array, " n"]
+_FROM_NOISE = 0.25  # of the jumps begin at t = 1
 _Share = Annotated[float, Meta(ge=0, lt=1)]
 _stopped = jax.lax.stop_gradient
 
@@ -31,13 +32,14 @@ class Span(NamedTuple):
     """A jump that is asked for: from x at time t to time r, below t.
 
     d: a velocity at x whose mean, given x, is that of the flow: eps - x0, or the teacher's. Of paths that were solved
-    beforehand it is the average velocity from t to r.
+    beforehand it is the average velocity from t to r. x0: the clean points that were drawn; None on solved paths.
     """
 
     x: _X
     d: _X
     t: _Time
     r: _Time
+    x0: _X | None = None
 
 
 class Lesson(NamedTuple):
@@ -78,7 +80,7 @@ class MapLoss(NamedTuple):
     spans: Spans
     diagonal: float = 0.75
     weight: Callable[[_X, Span, Lesson], _PerPoint] | None = None
-    levels: str = "normal"
+    levels: str = "straight"
     kind: Kind = "denoiser"
     needs_teacher: bool = False
     solved: str | None = None
@@ -129,16 +131,29 @@ def along_path(path: Float[Array, "n k d1"], t: _Time, r: _Time) -> Span:
     return Span(start[:, :-1], (start[:, :-1] - end[:, :-1]) / (t - r), t, r)
 
 
-def uniform_spans(key: PRNGKeyArray, n: int, progress: Float[Array, ""]) -> tuple[_Time, _Time]:
-    """t and r are two uniform draws from [0, 1], the larger one first."""
+def any_spans(key: PRNGKeyArray, n: int, progress: Float[Array, ""]) -> tuple[_Time, _Time]:
+    """t and r are two draws, the larger one first; in a quarter of them t is 1, from where samples are drawn.
+
+    The draws are uniform in `warped_time`, with more of them near the data.
+    """
     drawn = jax.random.uniform(key, (2, n, 1))
-    return jnp.max(drawn, axis=0), jnp.min(drawn, axis=0)
+    t, r = jnp.max(drawn, axis=0), jnp.min(drawn, axis=0)
+    from_noise = jnp.arange(n)[:, None] < _FROM_NOISE * n
+    return unwarped_time(jnp.where(from_noise, 1.0, t)), unwarped_time(jnp.where(from_noise, drawn[0], r))
 
 
 def to_clean_spans(key: PRNGKeyArray, n: int, progress: Float[Array, ""]) -> tuple[_Time, _Time]:
-    """t is uniform on [0, 1], and r is 0."""
-    t = jax.random.uniform(key, (n, 1))
+    """t as of `any_spans`, and r is 0."""
+    drawn = jax.random.uniform(key, (n, 1))
+    t = unwarped_time(jnp.where(jnp.arange(n)[:, None] < _FROM_NOISE * n, 1.0, drawn))
     return t, jnp.zeros_like(t)
+
+
+def path_spans(key: PRNGKeyArray, n: int, progress: Float[Array, ""]) -> tuple[_Time, _Time]:
+    """As `any_spans`; every other jump from t = 1 goes all the way to 0."""
+    t, r = any_spans(key, n, progress)
+    whole = (jnp.arange(n)[:, None] < _FROM_NOISE * n) & (jnp.arange(n)[:, None] % 2 == 0)
+    return t, jnp.where(whole, 0.0, r)
 
 
 def lsd(*, diagonal: _Share = 0.75) -> MapLoss:
@@ -150,7 +165,7 @@ def lsd(*, diagonal: _Share = 0.75) -> MapLoss:
     >>> lsd().diagonal, lsd().needs_teacher
     (0.75, False)
     """
-    return MapLoss(_lagrangian, uniform_spans, diagonal)
+    return MapLoss(_lagrangian, any_spans, diagonal)
 
 
 def lmd(*, diagonal: _Share = 0.75) -> MapLoss:
@@ -165,7 +180,8 @@ def lmd(*, diagonal: _Share = 0.75) -> MapLoss:
 def _lagrangian(u: AverageVelocity, span: Span, lesson: Lesson) -> _X:
     arrive = lambda r: span.x - (span.t - r) * u(span.x, span.t, r)  # noqa: E731
     end, slope = jax.jvp(arrive, (span.r,), (jnp.ones_like(span.r),))
-    return slope - _stopped(lesson.velocity(_stopped(end), span.r))
+    at_the_end: _X = lesson.velocity(_stopped(end), span.r)
+    return jnp.asarray(slope - _stopped(at_the_end))
 
 
 def meanflow(
@@ -186,7 +202,7 @@ def meanflow(
     def weight(residual: _X, span: Span, lesson: Lesson) -> _PerPoint:
         return (jnp.sum(residual**2, axis=-1) + c) ** -p
 
-    return MapLoss(residual, uniform_spans, diagonal, weight if p else None)
+    return MapLoss(residual, any_spans, diagonal, weight if p else None)
 
 
 def imf(*, diagonal: _Share = 0.5) -> MapLoss:
@@ -203,7 +219,7 @@ def imf(*, diagonal: _Share = 0.5) -> MapLoss:
         average, total = _along(u, span, lesson.velocity(span.x, span.t))
         return average + (span.t - span.r) * _stopped(total) - span.d
 
-    return MapLoss(residual, uniform_spans, diagonal)
+    return MapLoss(residual, any_spans, diagonal)
 
 
 def _along(u: AverageVelocity, span: Span, velocity: _X) -> tuple[_X, _X]:
@@ -229,7 +245,7 @@ def psd(*, diagonal: _Share = 0.75) -> MapLoss:
         second = u(span.x - (span.t - s) * first, s, span.r)
         return u(span.x, span.t, span.r) - _stopped(share * first + (1 - share) * second)
 
-    return MapLoss(residual, uniform_spans, diagonal)
+    return MapLoss(residual, any_spans, diagonal)
 
 
 def consistency(
@@ -245,7 +261,7 @@ def consistency(
     are those of Geng et al. 2024 (ECT), section 4.
 
     >>> consistency().levels
-    'normal'
+    'straight'
     """
 
     def step(span: Span, lesson: Lesson) -> _Time:
@@ -276,7 +292,7 @@ def reflow(*, diagonal: _Share = 0.0) -> MapLoss:
     >>> reflow().kind, reflow().solved
     ('flow', 'ends')
     """
-    return MapLoss(_regress, uniform_spans, diagonal, kind="flow", needs_teacher=True, solved="ends")
+    return MapLoss(_regress, any_spans, diagonal, kind="flow", needs_teacher=True, solved="ends")
 
 
 def paths(*, diagonal: _Share = 0.25) -> MapLoss:
@@ -287,7 +303,7 @@ def paths(*, diagonal: _Share = 0.25) -> MapLoss:
     >>> paths().solved
     'paths'
     """
-    return MapLoss(_regress, uniform_spans, diagonal, needs_teacher=True, solved="paths")
+    return MapLoss(_regress, path_spans, diagonal, needs_teacher=True, solved="paths")
 
 
 def _regress(u: AverageVelocity, span: Span, lesson: Lesson) -> _X:

@@ -14,6 +14,7 @@ from jax.scipy.special import ndtr, ndtri
 from jaxtyping import Array, Float, PRNGKeyArray
 from msgspec import Meta
 
+from diffuse_cli.diffusion.flow_maps import unwarped_time, warped_time
 from diffuse_cli.diffusion.process import Level, Process
 
 Levels = Callable[[Process, PRNGKeyArray, int], Level]
@@ -92,5 +93,24 @@ def normal_levels(
         first, last = ndtr(side * (low - mean) / std), ndtr(side * (high - mean) / std)
         log_snr = mean + side * std * ndtri(first + (last - first) * _strata(key, n))
         return process.at(jnp.clip(log_snr, low, high))
+
+    return draw
+
+
+def straight_levels() -> Levels:
+    """Times of the straight path, uniform in `flow_maps.warped_time`: all noise levels, and more of them near the data.
+
+    >>> from diffuse_cli.diffusion.process import Schedule
+    >>> process = Process(Schedule(lambda t: 10 - 20 * t), timesteps=4)
+    >>> level = straight_levels()(process, jax.random.key(0), 1000)
+    >>> round(float(jnp.median(level.sigma / (level.alpha + level.sigma))), 1)
+    0.3
+    """
+
+    def draw(process: Process, key: Array, n: int) -> Level:
+        lowest, highest = process.schedule(jnp.array([1.0, 1 / process.timesteps]))
+        first, last = (warped_time(jax.nn.sigmoid(-end / 2)) for end in (highest, lowest))
+        t = unwarped_time(first + (last - first) * _strata(key, n))
+        return process.at(jnp.clip(2 * (jnp.log1p(-t) - jnp.log(t)), lowest, highest))
 
     return draw

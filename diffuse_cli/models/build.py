@@ -365,6 +365,11 @@ def _check_loss(config: Config, loss: Loss | MapLoss, *, learns_schedule: bool) 
         raise UsageError(f"the loss {config.loss} does not learn a variance; give --loss hybrid or kl")
     if isinstance(loss, MapLoss):
         _check_flow_map(config, loss)
+    elif config.teacher is not None:
+        raise UsageError(
+            f"a student learns to jump, and the loss {config.loss} is of denoisers; give --loss lmd, or paths, "
+            "consistency, reflow or progressive"
+        )
     if loss.requires_levels and config.levels not in (None, loss.levels):
         raise UsageError(
             f"the loss {config.loss} is only right with --levels {loss.levels}, and not with {config.levels}"
@@ -372,7 +377,17 @@ def _check_loss(config: Config, loss: Loss | MapLoss, *, learns_schedule: bool) 
 
 
 def _check_flow_map(config: Config, loss: MapLoss) -> None:
-    """Raises UsageError for settings of a denoiser that a flow map has not."""
+    """Raises UsageError for settings of a denoiser that a flow map has not, and for a wrong or missing teacher."""
+    if config.teacher is not None and not loss.follows_flow:
+        raise UsageError(
+            f"the loss {config.loss} learns from the data, and not the flow of a teacher; give diffuse train --loss "
+            f"{config.loss}, or diffuse distill --loss lmd"
+        )
+    if loss.needs_teacher and config.teacher is None:
+        raise UsageError(
+            f"the loss {config.loss} learns from a teacher; give it one with: diffuse distill --run NAME --loss "
+            f"{config.loss}, or train without one by --loss lsd"
+        )
     if config.prediction not in _MAP_PREDICTIONS:
         raise UsageError(
             f"the loss {config.loss} learns the average velocity of jumps, and --prediction {config.prediction} is of "

@@ -175,8 +175,8 @@ def build_method(model: Model, method: Method) -> tuple[Sampler | Adaptive, Leve
         )
     if sampler.needs_jump and model.jump is None:
         raise UsageError(
-            f"{method.sampler} jumps from one noise level to another, and {model.name} has not learned to; make a "
-            f"student that has with: diffuse distill --run {model.folder.name}, or give --sampler dpmpp_2m"
+            f"{method.sampler} needs a flow map, and {model.name} has learned none; make a student that has one with: "
+            f"diffuse distill --run {model.folder.name}, or give --sampler dpmpp_2m"
         )
     if sampler.needs_jump and not model.follows_flow and method.steps > 1:
         raise UsageError(

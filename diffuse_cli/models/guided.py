@@ -4,7 +4,6 @@ Guidance, label and data make a Model again, so that every command works on it.
 """
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any, NamedTuple
 
 import jax
@@ -14,20 +13,19 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from diffuse_cli import catalog
-from diffuse_cli.datasets.dataset import Dataset
-from diffuse_cli.diffusion import exact, grid_law
+from diffuse_cli.diffusion import exact
 from diffuse_cli.diffusion.conditions import Condition, Conditions, Given
 from diffuse_cli.diffusion.denoisers import Predict, clipped
 from diffuse_cli.diffusion.process import Level
-from diffuse_cli.errors import DiffuseError, UsageError
+from diffuse_cli.errors import UsageError
 from diffuse_cli.guidance.base import Guidance, LogProb, guidance_text
 from diffuse_cli.models.classifier import Classifier, not_a_denoiser
 from diffuse_cli.models.data import labels_of
 from diffuse_cli.models.draw import default_method, without_jumps
 from diffuse_cli.models.model import Guiding, Model
+from diffuse_cli.models.tilted import said_to_sample
 from diffuse_cli.networks.denoiser import LogProbabilities
 
-_REACH = 10_000  # draws that give the range of a law
 _STEPS = 400  # of particles, unless the user says: on overlap 200 would do, on sharper sets at w = 4 not
 
 Guide = Model | Classifier
@@ -52,6 +50,8 @@ def guided(
     guidance: Guidance = catalog.build("guidance", text, trust=trust)
     if particles is not None and not guidance.weighted:
         raise UsageError(f"{text} has no particles with weights; for --particles give --guidance fkc:w=…")
+    if model.trained and model.config.guidance is not None:
+        raise UsageError(f"{model.name} has learned {model.config.guidance} already; leave out --guidance {text}")
     if model.kind != "denoiser":
         raise UsageError(f"{model.name} has learned the velocity of a flow, and guidance needs a denoiser")
     halves, alone, conditions = _parts(model, guidance, open_guide)
@@ -68,7 +68,7 @@ def guided(
         jump=None,
         jump_given=None,
         guiding=Guiding(text, guidance),
-        aim=_said_to_sample(guidance),
+        aim=said_to_sample(guidance),
     )
 
 
@@ -181,47 +181,3 @@ def _with_its_sampler(model: Model, guidance: Guidance, particles: int | None) -
     if guidance.samplers and catalog.parse("sampler", sampler).name not in guidance.samplers:
         return msgspec.structs.replace(config, sampler=guidance.samplers[0], grid=None)
     return config
-
-
-def _said_to_sample(guidance: Guidance) -> Callable[[Dataset, Dataset], Dataset]:
-    """(the data with the condition, all data) -> the data of the law that the guidance is said to sample; the first
-    where that is unknown, or has too many columns for a grid."""
-
-    def aim(part: Dataset, whole: Dataset) -> Dataset:
-        w, known = guidance.w, part.exact is not None and whole.exact is not None
-        if w is None or w == 1 or guidance.needs == "guide" or whole.dim > 2 or not known:
-            return part
-        return tilted_dataset(part, whole, w)
-
-    return aim
-
-
-def tilted_dataset(part: Dataset, whole: Dataset, w: float) -> Dataset:
-    """The data of π_w ∝ p(x | c)^w p(x)^(1 − w), on a grid; data of one or two columns, and laws that are known.
-
-    part: the data with the condition c, in the model space of the whole. Raises DiffuseError where the mass of π_w is
-    not within the grid, or a law is unknown.
-
-    >>> from diffuse_cli.datasets.dataset import with_label
-    >>> from diffuse_cli.datasets.gaussians import bimodal
-    >>> sides = bimodal(distance=1.0, std=1.0)
-    >>> tilted = tilted_dataset(with_label(sides, 1), sides, 3.0)
-    >>> bool(tilted.draw(np.random.default_rng(0), 2000).mean() > 0.5)
-    True
-    """
-    conditional, unconditional, standard = part.exact, whole.exact, whole.standard
-    if conditional is None or unconditional is None:
-        raise DiffuseError("a tilted law needs the exact laws of the data with and without the condition")
-
-    @cache
-    def on_grid() -> grid_law.GridLaw:
-        rng = np.random.default_rng(0)
-        reach = np.concatenate([standard.to_model(each.draw(rng, _REACH)) for each in (whole, part)])
-        return grid_law.tilted(conditional(), unconditional(), w, *grid_law.around(reach))
-
-    return part._replace(
-        draw=lambda rng, n: standard.to_data(on_grid().draw(rng, n)),
-        exact=cache(lambda: on_grid().law()),
-        grid=on_grid,
-        log_z=lambda: on_grid().log_z,
-    )

@@ -29,6 +29,7 @@ from diffuse_cli.models import build, run_folder, telling
 from diffuse_cli.models.classifier import not_a_denoiser
 from diffuse_cli.models.data import law_name, law_of, law_of_label, told_of
 from diffuse_cli.models.run_folder import Run
+from diffuse_cli.models.tilted import said_to_sample
 from diffuse_cli.networks.denoiser import Weights, conditional_jumper, conditional_predictor, jumper, predictor
 
 _ALL_LABELS = ", all labels"
@@ -39,6 +40,10 @@ class Guiding(NamedTuple):
 
     text: str
     guidance: Guidance
+
+
+def _the_part(part: Dataset, whole: Dataset) -> Dataset:
+    return part
 
 
 class Model(NamedTuple):
@@ -87,7 +92,7 @@ class Model(NamedTuple):
     guiding: Guiding | None = None
     sampled: Predict | None = None
     sampled_given: Given | None = None
-    aim: Callable[[Dataset, Dataset], Dataset] = lambda part, whole: part
+    aim: Callable[[Dataset, Dataset], Dataset] = _the_part
     jump: Jump | None = None
     jump_given: Callable[[Condition], Jump] | None = None
     follows_flow: bool = True
@@ -332,6 +337,7 @@ def trained_model(
     if isinstance(experiment.loss, MapLoss):
         jump = jumper(experiment.structure, weights)
         jump_given = given and conditional_jumper(experiment.structure, weights)
+    aim = _the_part if config.guidance is None else said_to_sample(catalog.build("guidance", config.guidance))
     return Model(
         name=folder.name,
         folder=folder,
@@ -353,6 +359,7 @@ def trained_model(
         jump=jump,
         jump_given=jump_given,
         follows_flow=getattr(experiment.loss, "follows_flow", True),
+        aim=aim,
     )
 
 

@@ -9,13 +9,14 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from diffuse_cli.diffusion.conditions import NO_LABEL
+from diffuse_cli.diffusion.flow_maps import warped_time
 
 COORDINATE_FREQUENCIES = np.geomspace(0.5, 4.0, 5)  # periods of 8 to 1 units of model space
 FEW = 8  # up to this many columns each has its own Fourier features
 _LOG_SNR_FREQUENCIES = np.arange(1, 9) / 2
 _LOG_SNR_SCALE = 8.0  # log-SNR / 8 runs over about [-1, 1] where there is anything to learn
 _LARGEST_LOG_SNR = 20.0  # beyond it a level is as good as clean, below its negative as good as pure noise
-_TIME_FREQUENCIES = np.arange(1, 9)  # up to 4 pi
+_TIME_FREQUENCIES = 2.0 * np.arange(1, 4)  # up to 3 pi
 
 
 class FourierFeatures(nnx.Module):
@@ -71,12 +72,13 @@ class LogSnrFeatures(nnx.Module):
 
 
 class SpanFeatures(nnx.Module):
-    """The times (t, r) of a jump [n, 2], on the straight path -> [n, features]: Fourier features of t and of t - r.
+    """The times (t, r) of a jump [n, 2], on the straight path -> [n, features]: Fourier features of both.
 
-    Losses of flow maps take derivatives along t and r, so the frequencies are low, and no logarithm diverges at r = 0.
+    Losses of flow maps take derivatives along t and r. So the frequencies are low, and they are not those of a
+    logarithm, which diverges at r = 0, but of `warped_time`, which is as fine near the data and has a bounded slope.
 
     >>> SpanFeatures()(jnp.zeros((4, 2))).shape
-    (4, 34)
+    (4, 14)
     """
 
     inputs = 2
@@ -86,8 +88,7 @@ class SpanFeatures(nnx.Module):
 
     def __call__(self, times: Float[Array, "n 2"]) -> Float[Array, "n features"]:
         """The features of these times."""
-        t, r = times[:, :1], times[:, 1:]
-        return self.features(jnp.concatenate([t, t - r], axis=-1))
+        return self.features(warped_time(times))
 
     def width(self) -> int:
         """The number of features."""

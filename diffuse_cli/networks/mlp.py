@@ -1,5 +1,7 @@
 """The network: a residual multilayer perceptron on Fourier features of position and of noise levels."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -25,9 +27,9 @@ class MLP(nnx.Module):
 
     Hidden layers are residual. The last layer starts at zero, so the output of an untrained network is 0. Without
     `time` the network does not get the noise level (Sun et al. 2025). With `jumps` it gets the times (t, r) [n, 2] of a
-    jump in place of log-SNR. With `conditions` it is also told one for each row, or none, as one more input of the
-    first layer. By default it has `dim` outputs. With `smooth` its features of x are no finer than the noise, and so
-    are its slopes.
+    jump in place of log-SNR, which also scale the units of each layer (Perez et al. 2018, FiLM). With `conditions` it
+    is also told one for each row, or none, as one more input of the first layer. By default it has `dim` outputs. With
+    `smooth` its features of x are no finer than the noise, and so are its slopes.
 
     >>> network = MLP(2, width=64, depth=3, rngs=nnx.Rngs(0))
     >>> network(jnp.ones((4, 2)), jnp.zeros((4, 1))).shape
@@ -54,6 +56,9 @@ class MLP(nnx.Module):
         inputs = self.position.width(dim) + (self.noise.width() if self.noise is not None else 0)
         self.first = nnx.Linear(inputs, width, rngs=rngs)
         self.hidden = nnx.List([nnx.Linear(width, width, rngs=rngs) for _ in range(depth - 1)])
+        of_times = partial(nnx.Linear, kernel_init=nnx.initializers.zeros, rngs=rngs)
+        scales = [of_times(self.noise.width(), width) for _ in range(depth)] if jumps and self.noise is not None else []
+        self.scales = nnx.List(scales)
         self.last = nnx.Linear(width, outputs or dim, kernel_init=nnx.initializers.zeros, rngs=rngs)
         self.smooth = smooth
         kind, count = (None, 0) if conditions is None else (conditions.kind, len(conditions.names))
@@ -91,6 +96,11 @@ class MLP(nnx.Module):
             elif len(told) != len(x):
                 raise ValueError(f"{len(told)} conditions for {len(x)} points")
             h = h + embedding(told)
-        for layer in self.hidden:
-            h = h + layer(jax.nn.silu(h))
-        return self.last(jax.nn.silu(h))
+        for number, layer in enumerate(self.hidden):
+            h = h + layer(self._units(h, number, features[-1]))
+        return self.last(self._units(h, len(self.hidden), features[-1]))
+
+    def _units(self, h: Float[Array, "n width"], number: int, times: Float[Array, "n f"]) -> Float[Array, "n width"]:
+        """What a layer sends on; in a network of jumps scaled by the features of their times."""
+        units = jax.nn.silu(h)
+        return units * (1 + self.scales[number](times)) if len(self.scales) else units

@@ -95,6 +95,27 @@ def karras_grid(
     return grid
 
 
+def straight_grid() -> Grid:
+    """Equal steps in the time sigma / (alpha + sigma) of the straight path, that to clean data too: for flow maps.
+
+    Other grids go close to the data before their last step, which of a few jumps would waste one.
+
+    >>> from diffuse_cli.diffusion.schedules import cosine
+    >>> levels = straight_grid()(Process(cosine(1000), 1000), 4)
+    >>> print((levels.sigma / (levels.alpha + levels.sigma)).round(2))
+    [1.   0.75 0.5  0.25 0.  ]
+    """
+
+    def grid(process: Process, steps: int) -> Level:
+        lowest, highest = process.schedule(jnp.array([1.0, 1.0 / process.timesteps]))
+        first, finest = jax.nn.sigmoid(-lowest / 2), jax.nn.sigmoid(-highest / 2)
+        t = jnp.linspace(first, jnp.maximum(first / steps, finest), steps)
+        noisy = 2 * (jnp.log1p(-t) - jnp.log(t))
+        return process.at(jnp.append(noisy.at[0].set(lowest), jnp.inf))
+
+    return grid
+
+
 def fixed_grid(*, log_snr: Annotated[float, Meta(ge=-30, le=30)] = 4.0) -> Grid:
     """The same level at every step, then the clean one: for Langevin dynamics that is not annealed.
 

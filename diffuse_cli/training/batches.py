@@ -72,8 +72,11 @@ def draw_batch(experiment: Experiment, points: Points, key: PRNGKeyArray, n: int
             half = drop(jax.random.fold_in(key, 4), half, experiment.config.label_dropout)
         condition = jnp.concatenate([half, half])[:n]
     twice = lambda half: jnp.concatenate([half, half])[:n]  # noqa: E731
-    path = None if points.path is None else twice(points.path[rows])
-    return Batch(twice(x0), jnp.concatenate([eps, -eps])[:n], level, key_loss, condition, path)
+    path, noise = None, jnp.concatenate([eps, -eps])[:n]
+    if points.path is not None:
+        path = twice(points.path[rows])
+        noise = path[:, 0, :-1] if experiment.loss.solved == "ends" else noise
+    return Batch(twice(x0), noise, level, key_loss, condition, path)
 
 
 def rows_in_turn(count: int, rows: int) -> Array:

@@ -19,7 +19,7 @@ from jaxtyping import Array, Float
 from diffuse_cli.config import Config
 from diffuse_cli.diffusion import exact
 from diffuse_cli.diffusion.conditions import chosen_from
-from diffuse_cli.diffusion.losses import Answer, answer_of, cross_entropy
+from diffuse_cli.diffusion.losses import Answer, answer_of, cross_entropy, flow_matching
 from diffuse_cli.diffusion.map_losses import MapLoss
 from diffuse_cli.diffusion.true_loss import SolvedJumps, solved_jumps, spread_times, true_losses
 from diffuse_cli.models.build import Experiment, initial_weights, with_learned_schedule
@@ -179,18 +179,27 @@ def _answer(experiment: Experiment, weights: Weights, batch: Batch) -> Answer:
 def held_out_function(experiment: Experiment, points: Points) -> Callable[[Weights], Array]:
     """The compiled mean loss [m] of weights on each of m held-out `points`, of HELD_OUT / 2 of them at most.
 
+    That of a flow map is the flow matching of its diagonal: the losses that train its jumps are lowest for a map that
+    agrees with itself, however wrong, and some change during training.
+
     The noise is always the same, so that only the weights change these losses. Each point is used in turn, so that of
     few points each meets thousands of noises.
     """
 
     @jax.jit
     def losses(weights: Weights, points: Points, seed: Array) -> Array:
-        each, rows = _weights_losses(weights, experiment, _held_out_batch(experiment, points, seed, 0)), len(points.x0)
+        batch = _held_out_batch(experiment, points, seed, 0)
+        each, rows = _weights_losses(weights, _judged(experiment), batch), len(points.x0)
         row = jnp.tile(rows_in_turn(HELD_OUT // 2, rows), 2)
         return jax.ops.segment_sum(each, row, rows) / jnp.bincount(row, length=rows)
 
     few = jax.tree.map(lambda rows: rows[: HELD_OUT // 2], points)
     return partial(losses, points=jax.device_put(few), seed=_seed(experiment))
+
+
+def _judged(experiment: Experiment) -> Experiment:
+    """The experiment with the loss by which held-out points judge it."""
+    return experiment._replace(loss=flow_matching()) if isinstance(experiment.loss, MapLoss) else experiment
 
 
 def irreducible_loss(
@@ -209,7 +218,7 @@ def irreducible_loss(
     def losses(points: Points, seed: Array) -> Array:
         def loss(number: Array) -> Array:
             batch = _held_out_batch(experiment, points, seed, number)
-            return jnp.mean(batch_losses(perfect(batch.condition), experiment, batch))
+            return jnp.mean(batch_losses(perfect(batch.condition), _judged(experiment), batch))
 
         return jax.lax.map(loss, jnp.arange(_IRREDUCIBLE))
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from diffuse_cli.diffusion.conditions import Condition
+from diffuse_cli.diffusion.conditions import NO_LABEL, Condition
 from diffuse_cli.diffusion.flow_maps import AverageVelocity, Velocity, flow_time
 from diffuse_cli.diffusion.map_losses import (
     Lesson,
@@ -18,6 +18,7 @@ from diffuse_cli.diffusion.map_losses import (
     span_losses,
     split_rows,
 )
+from diffuse_cli.diffusion.pair_average import averaged_velocity
 from diffuse_cli.models.build import Experiment
 from diffuse_cli.training.batches import DONE, Batch, Stage
 
@@ -80,7 +81,25 @@ def _span_part(loss: MapLoss, u: AverageVelocity, part: Batch, lesson: Lesson) -
 
 
 def _on_straight_path(part: Batch, t: Array, r: Array, lesson: Lesson) -> Span:
-    """The jumps from t to r of the points on the straight paths between data and noise."""
-    eps = part.eps if part.path is None else part.path[:, 0, :-1]
-    x = (1 - t) * part.x0 + t * eps
-    return Span(x, lesson.velocity(x, t) if lesson.taught else eps - part.x0, t, r)
+    """The jumps from t to r of the points on the straight paths between data and noise.
+
+    Without a teacher their velocities are averaged over the clean points that each may come from.
+    """
+    x, velocity = (1 - t) * part.x0 + t * part.eps, part.eps - part.x0
+    if lesson.taught:
+        velocity = lesson.velocity(x, t)
+    elif part.path is None:  # the noise is independent of the data
+        velocity = averaged_velocity(x, t, part.x0, velocity, _alike(part.condition))
+    return Span(x, velocity, t, r, part.x0)
+
+
+def _alike(condition: Condition | None) -> Bool[Array, "n n"] | None:
+    """[i, j]: whether the clean point of row j is a draw from the law that the condition of row i tells of.
+
+    Where nothing is told, each is: what is left out of a condition is left out at random.
+    """
+    if condition is None:
+        return None
+    told = jnp.asarray(condition).reshape(len(condition), -1)
+    absent = jnp.isnan(told) if jnp.issubdtype(told.dtype, jnp.floating) else told == NO_LABEL
+    return jnp.all(absent, axis=1)[:, None] | jnp.all(told[:, None] == told[None], axis=-1)

@@ -22,6 +22,7 @@ from diffuse_cli.models import build, checkpoint, run_folder
 from diffuse_cli.models.classifier import Classifier, not_a_denoiser, trained_classifier
 from diffuse_cli.models.data import draw_data, margin_for, truth_of
 from diffuse_cli.models.model import Model, trained_model
+from diffuse_cli.models.teachers import PATHS, solved_paths, velocity_for
 from diffuse_cli.networks.denoiser import Weights
 from diffuse_cli.training import loop
 
@@ -52,8 +53,9 @@ class Best(NamedTuple):
 class Trainer:
     """A run in training. `run()` yields its Progress; between two of them `save()` can write a checkpoint at any time.
 
-    budget: seconds to train for, in place of the number of steps in `config`. resume: an opened run to continue. After
-    a run, `least` is the irreducible loss, and `true_loss` that of a flow map, where they are known.
+    budget: seconds to train for, in place of the number of steps in `config`. resume: an opened run to continue.
+    teacher: of a student, the model whose flow it learns. After a run, `least` is the irreducible loss, and `true_loss`
+    that of a flow map, where they are known.
     """
 
     def __init__(
@@ -64,9 +66,13 @@ class Trainer:
         *,
         budget: float | None = None,
         resume: run_folder.Run | None = None,
+        teacher: Model | None = None,
     ):
+        if teacher is not None:
+            experiment = experiment._replace(teacher=velocity_for(teacher))
         self.folder, self.experiment, self.dataset, self.budget = folder, experiment, dataset, budget
-        self.config = config = experiment.config
+        self.config, self.teacher = experiment.config, teacher
+        config = self.config
         self.data, self.law = draw_data(config, dataset), truth_of(dataset)
         self.low, self.high = (end(self.data.train, axis=0) for end in (np.min, np.max))
         self.state = loop.initial_state(self.experiment) if resume is None else _restore(self.experiment, resume)
@@ -93,7 +99,7 @@ class Trainer:
         irreducible, true_loss = None, None
         if self._knows_truth and self.law is not None:
             true_loss = loop.true_loss(self.experiment, self._points[1], self.law)
-        elif self._knows_least:
+        if self._knows_least:
             irreducible = loop.irreducible_loss(self.experiment, self._points[1], self.law, self.laws_of_labels)
         before, began, evaluated, quarter = self.seconds, time.perf_counter(), -1, None
         speed = self.step / self.seconds if self.seconds else None
@@ -134,18 +140,44 @@ class Trainer:
         """The loss of weights on each of the held-out rows."""
         return loop.held_out_function(self.experiment, self._points[1])
 
-    @property
+    @cached_property
     def _points(self) -> tuple[loop.Points, loop.Points]:
         """The points to train on and the held-out ones; for a conditional network with their conditions.
 
-        For a classifier with their labels.
+        For a classifier with their labels. For a student that learns from solved paths they are the ends of paths.
         """
         data, conditions = self.data, self.experiment.conditions
         told: tuple[Condition | None, Condition | None] = None, None
         if conditions is not None:
             labels = data.train_labels, data.held_out_labels
             told = labels if conditions.kind == "label" else (data.train_given, data.held_out_given)
-        return loop.Points(data.train, told[0]), loop.Points(data.held_out, told[1])
+        if not self.solves_paths:
+            return loop.Points(data.train, told[0]), loop.Points(data.held_out, told[1])
+        return self._solved_points(told[0], PATHS, 0), self._solved_points(told[1], len(data.held_out), 1)
+
+    @property
+    def solves_paths(self) -> bool:
+        """Whether paths of the teacher are solved before training."""
+        loss = self.experiment.loss
+        return self.teacher is not None and isinstance(loss, MapLoss) and loss.solved is not None
+
+    def solve_paths(self) -> None:
+        """Solve the paths of the teacher; otherwise `run` does."""
+        _ = self._points
+
+    @property
+    def has_excess(self) -> bool:
+        """Whether the exact denoiser of the data is what the network should be: not where it learns another flow."""
+        loss = self.experiment.loss
+        return self.config.guidance is None and not (isinstance(loss, MapLoss) and loss.kind == "flow")
+
+    def _solved_points(self, conditions: Condition | None, count: int, number: int) -> loop.Points:
+        """The ends of `count` paths of the teacher, told the first of these conditions; `number`: of their seed."""
+        if self.teacher is None:
+            raise ValueError("paths are those of a teacher")
+        told = None if conditions is None else np.asarray(conditions)[np.arange(count) % len(conditions)]
+        path = solved_paths(self.teacher, told, count, 2 * self.config.seed + number)
+        return loop.Points(path[:, -1, :-1], told, path)
 
     @property
     def laws_of_labels(self) -> list[exact.Law]:
@@ -163,17 +195,15 @@ class Trainer:
         """
         if self.config.classifier:
             return bool(self.laws_of_labels)
-        if isinstance(self.experiment.loss, MapLoss):
-            return False
         conditions = self.experiment.conditions
         given = conditions is not None and conditions.kind != "label"
-        return self.law is not None and not self.experiment.learns_schedule and not given
+        return self.law is not None and not self.experiment.learns_schedule and not given and self.has_excess
 
     @property
     def _knows_truth(self) -> bool:
         """Whether the exact map is known, so that a flow map has a true loss."""
         loss = self.experiment.loss
-        return isinstance(loss, MapLoss) and loss.follows_flow and self.law is not None
+        return isinstance(loss, MapLoss) and loss.follows_flow and self.law is not None and self.has_excess
 
     def best_weights(self) -> Best:
         """The last averaged weights whose held-out loss is the lowest, but for chance.

@@ -30,6 +30,7 @@ from diffuse_cli.cli.options.model import (
 )
 from diffuse_cli.cli.options.output import FigureOutput, figure_output, launch, open_option, out_option, place_in_run
 from diffuse_cli.cli.options.settings import Settings, gathered, setting, settings_options
+from diffuse_cli.cli.options.teacher import TeacherOption, teacher_of, teacher_option
 from diffuse_cli.cli.options.types import ChoiceParam, Counts, Duration, Numbers, WholeNumber, option
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "RunOption",
     "RunsOption",
     "Settings",
+    "TeacherOption",
     "WholeNumber",
     "as_json",
     "common",
@@ -68,6 +70,8 @@ __all__ = [
     "setting",
     "settings_options",
     "several_runs",
+    "teacher_of",
+    "teacher_option",
     "trust",
     "with_source",
 ]

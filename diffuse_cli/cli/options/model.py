@@ -15,6 +15,8 @@ from diffuse_cli.config import ALL
 from diffuse_cli.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from diffuse_cli.config import Config
     from diffuse_cli.models.draw import Method
     from diffuse_cli.models.guided import Guide
@@ -57,6 +59,19 @@ class RunsOption(NamedTuple):
     def open(self) -> "list[Run]":
         """The runs. Raises DiffuseError like RunOption.open."""
         return [RunOption(name, self.outputs).open(trust=self.trust) for name in self.names]
+
+
+def guide_opener(outputs: Path, *, trust: bool) -> "Callable[[str], Guide]":
+    """The name of a run -> its denoiser, or its classifier."""
+
+    def open_guide(name: str) -> "Guide":
+        from diffuse_cli.models.classifier import classifier_of_run
+        from diffuse_cli.models.model import model_of_run
+
+        run = RunOption(name, outputs).open(trust=trust)
+        return classifier_of_run(run) if run.config.classifier else model_of_run(run, trust=trust)
+
+    return open_guide
 
 
 class ModelOption(NamedTuple):
@@ -113,7 +128,7 @@ class ModelOption(NamedTuple):
         from diffuse_cli.models.guided import guided
 
         own = self.particles if self.times is None else None
-        return guided(model, self.guidance, open_guide=self._open_guide, particles=own)
+        return guided(model, self.guidance, open_guide=guide_opener(self.run.outputs, trust=self.trust), particles=own)
 
     def _multiplied(self, model: "Model") -> "Model":
         """The model times `--times`. Raises UsageError like `models.multiplied.multiplied`."""
@@ -140,14 +155,6 @@ class ModelOption(NamedTuple):
         from diffuse_cli.models.model import model_of_run
 
         return model_of_run(RunOption(name, self.run.outputs).open(trust=self.trust), trust=self.trust)
-
-    def _open_guide(self, name: str) -> "Guide":
-        """Another run, by its name: its denoiser, or its classifier."""
-        from diffuse_cli.models.classifier import classifier_of_run
-        from diffuse_cli.models.model import model_of_run
-
-        run = RunOption(name, self.run.outputs).open(trust=self.trust)
-        return classifier_of_run(run) if run.config.classifier else model_of_run(run, trust=self.trust)
 
     def open_each(self) -> "list[Model]":
         """The Model, told its label; with `--label all` one for each label. Raises UsageError like `open`."""
@@ -435,13 +442,17 @@ def method_options(command: Command) -> Command:
     )(command)
 
 
-def _run_flag(command: Command) -> Command:
+def run_flag(words: str) -> Decorator:
+    """`--run`, the latest unless another is named."""
     return option(
         "run_name",
         "--run",
         metavar="NAME|PATH|latest",
         default="latest",
         show_default=True,
-        help="Which run, or a checkpoint file.",
+        help=words,
         shell_complete=complete_run,
-    )(command)
+    )
+
+
+_run_flag = run_flag("Which run, or a checkpoint file.")

@@ -1,5 +1,6 @@
 """The settings of a run on a command line: each flag has type, bounds and help from its field in Config."""
 
+from collections.abc import Mapping
 from typing import NamedTuple, cast
 
 import click
@@ -101,16 +102,17 @@ def gathered(argument: str, names: tuple[str, ...], *options: Decorator) -> Deco
     return grouped(argument, gather, *options, names=names)
 
 
-def settings_options(*names: str) -> Decorator:
+def settings_options(*names: str, defaults: Mapping[str, str] | None = None) -> Decorator:
     """The options of several Config fields, with `--config` and `--set`, in this order in the help: `settings`.
 
-    A flag by an older name of a setting works too, and is not shown.
+    A flag by an older name of a setting works too, and is not shown. defaults: what holds of some of them where they
+    are not given, if it is not the default of the setting.
     """
     older = [old for old, new in OLD_NAMES.items() if new in names]
     return gathered(
         "settings",
         ("config_file", "changes", *names, *older),
-        *map(setting, names),
+        *(setting(name, default=(defaults or {}).get(name)) for name in names),
         option(
             "config_file",
             "--config",
