@@ -136,6 +136,9 @@ CATALOG: dict[str, dict[str, Entry]] = {
         "consistency": Entry(
             f"{_MAPS}:consistency", "jumps to clean data, alike from neighbouring noise (Song et al. 2023)"
         ),
+        "drift": Entry(
+            "diffuse_cli.diffusion.drift:drift", "one jump, whose points drift to the data (Deng et al. 2026)", "tau"
+        ),
         "lmd": Entry(f"{_MAPS}:lmd", "lsd with the velocity of a teacher (Boffi et al. 2024)"),
         "reflow": Entry(f"{_MAPS}:reflow", "straight lines between the ends of a teacher's flow (Liu et al. 2023)"),
         "paths": Entry(f"{_MAPS}:paths", "a flow map regressed on paths that a teacher has solved"),

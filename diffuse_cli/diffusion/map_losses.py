@@ -33,13 +33,14 @@ class Span(NamedTuple):
     """A jump that is asked for: from x at time t to time r, below t.
 
     d: a velocity at x whose mean, given x, is that of the flow: eps - x0, or the teacher's. Of paths that were solved
-    beforehand it is the average velocity from t to r.
+    beforehand it is the average velocity from t to r. x0: the clean points that were drawn; None on solved paths.
     """
 
     x: _X
     d: _X
     t: _Time
     r: _Time
+    x0: _X | None = None
 
 
 class Lesson(NamedTuple):
@@ -74,7 +75,8 @@ class MapLoss(NamedTuple):
     stages: into how many stages training is divided, each of which begins with a copy of the network.
     alone: without a teacher, the share of training, at its beginning, in which only the diagonal is trained; what comes
         of it is then the teacher.
-    follows_flow: whether the map that it learns is that of the flow.
+    follows_flow: whether the map that it learns is that of the flow; if not, it has only the jump from noise to data.
+    mixes_rows: whether the loss of a point depends on the other points, which then have to be of one law.
     """
 
     residual: Callable[[AverageVelocity, Span, Lesson], _X]
@@ -88,6 +90,7 @@ class MapLoss(NamedTuple):
     stages: int = 1
     alone: float = 0.0
     follows_flow: bool = True
+    mixes_rows: bool = False
     requires_levels: bool = False
     learns_variance: bool = False
     bounds: bool = False

@@ -25,7 +25,7 @@ from diffuse_cli.diffusion.training_levels import Levels
 from diffuse_cli.errors import UsageError
 from diffuse_cli.files import plain_name
 from diffuse_cli.models.data import draw_data, told_of
-from diffuse_cli.models.defaults import MAP_PREDICTION, layers_of, with_defaults
+from diffuse_cli.models.defaults import FLOW_MAP, defaults_of, layers_of, with_defaults
 from diffuse_cli.networks.denoiser import Structure, Weights, split
 from diffuse_cli.networks.mlp import MLP
 from diffuse_cli.networks.monotone import Monotone
@@ -114,7 +114,7 @@ def fill_in_settings(config: Config, dataset: Dataset) -> Config:
         raise UsageError(f"batch_size is {config.batch_size}, but there are only {rows} rows to train on")
     loss = build_loss(config, build_process(config))
     return msgspec.structs.replace(
-        with_defaults(config, dataset.dim, jumps=isinstance(loss, MapLoss), rows=rows, different=different),
+        with_defaults(config, defaults_of(loss), dataset.dim, rows=rows, different=different),
         dataset=str(choice),
         schedule=_with_its_betas(config.schedule),
     )
@@ -241,15 +241,12 @@ def build_experiment(
         choose(kind)
     process = build_process(config, trust=trust)
     loss = build_loss(config, process, trust=trust)
-    jumps = isinstance(loss, MapLoss)
-    config = with_defaults(config, dim, jumps=jumps)
+    config = with_defaults(config, defaults_of(loss), dim)
     learns_schedule = process.schedule.with_curve is not None
     if config.classifier:
         _check_classifier(config, learns_schedule=learns_schedule)
     _check_loss(config, loss, learns_schedule=learns_schedule)
-    new = lambda: _network(  # noqa: E731
-        config, dim, conditions, jax.random.key(0), learns_schedule=learns_schedule, jumps=jumps
-    )
+    new = lambda: _network(config, loss, dim, conditions, jax.random.key(0))  # noqa: E731
     return Experiment(
         config=config,
         process=process,
@@ -319,16 +316,26 @@ def _check_loss(config: Config, loss: Loss | MapLoss, *, learns_schedule: bool) 
 
 
 def _check_flow_map(config: Config, loss: MapLoss) -> None:
-    """Raises UsageError for settings of a denoiser that a flow map has not, and for a loss without its teacher."""
+    """Raises UsageError for settings of a denoiser that a flow map has not, and for a wrong or missing teacher."""
+    if config.teacher is not None and not loss.follows_flow:
+        raise UsageError(
+            f"the loss {config.loss} learns from the data, and not the flow of a teacher; give diffuse train --loss "
+            f"{config.loss}, or diffuse distill --loss lmd"
+        )
     if loss.needs_teacher and config.teacher is None:
         raise UsageError(
             f"the loss {config.loss} learns from a teacher; give it one with: diffuse distill --run NAME --loss "
             f"{config.loss}, or train without one by --loss lsd"
         )
-    if config.prediction != MAP_PREDICTION:
+    if config.prediction != FLOW_MAP.prediction:
         raise UsageError(
             f"the loss {config.loss} learns the average velocity of jumps, and --prediction {config.prediction} is of "
             "denoisers; leave it out"
+        )
+    if config.conditional and loss.mixes_rows:
+        raise UsageError(
+            f"the loss {config.loss} compares all points of a batch with each other, and with conditions they are of "
+            "different laws; leave out --conditional, or give --loss lsd"
         )
     if not config.noise_conditioning:
         raise UsageError(
@@ -336,17 +343,9 @@ def _check_flow_map(config: Config, loss: MapLoss) -> None:
         )
 
 
-def _network(
-    config: Config,
-    dim: int,
-    conditions: Conditions | None,
-    key: PRNGKeyArray,
-    *,
-    learns_schedule: bool,
-    jumps: bool,
-) -> MLP:
+def _network(config: Config, loss: Loss | MapLoss, dim: int, conditions: Conditions | None, key: PRNGKeyArray) -> MLP:
     """The network of a Config, newly initialised; its `course` is the curve of a learned schedule."""
-    width, depth = layers_of(config, dim, jumps=jumps)
+    width, depth = layers_of(config, defaults_of(loss), dim)
     labels = 0 if conditions is None else len(conditions.names)
     of_denoiser = 2 * dim if config.variance == "learned" else dim
     network = MLP(
@@ -357,10 +356,10 @@ def _network(
         time=config.noise_conditioning,
         conditions=None if config.classifier else conditions,
         smooth=config.classifier and config.noise_conditioning,  # its slope is used, and not its value
-        jumps=jumps,
+        jumps=isinstance(loss, MapLoss),
         rngs=nnx.Rngs(params=key),
     )
-    if learns_schedule:
+    if build_process(config).schedule.with_curve is not None:
         network.course = Monotone()
     return network
 
@@ -368,5 +367,4 @@ def _network(
 def initial_weights(experiment: Experiment, key: PRNGKeyArray) -> Weights:
     """Newly drawn weights for the structure of an experiment."""
     config, dim, conditions = experiment.config, experiment.dim, experiment.conditions
-    kind = {"learns_schedule": experiment.learns_schedule, "jumps": isinstance(experiment.loss, MapLoss)}
-    return split(_network(config, dim, conditions, key, **kind))[1]
+    return split(_network(config, experiment.loss, dim, conditions, key))[1]

@@ -5,8 +5,9 @@ from typing import NamedTuple
 import msgspec
 
 from diffuse_cli.config import FIELDS, Config
+from diffuse_cli.diffusion.losses import Loss
+from diffuse_cli.diffusion.map_losses import MapLoss
 
-MAP_PREDICTION = "velocity"  # what a flow map predicts
 _ROWS = 50_000  # a file of fewer rows has fewer steps, by a cube root
 _WEIGHT_DECAY, _STRONGEST = 0.01, 10.0  # for data without limit, and for the fewest rows
 _DECAY_ROWS = 150.0  # weight decay times rows, for each column
@@ -20,40 +21,47 @@ class Defaults(NamedTuple):
     batch_size: int
     steps: int
     lr: float
+    prediction: str
     sampler: str
     sampler_steps: int
 
 
-DENOISER = Defaults(64, 3, 256, 24_000, 5e-3, "dpmpp_2m", 50)
-FLOW_MAP = Defaults(96, 4, 512, 12_000, 3e-3, "jump", 4)
+DENOISER = Defaults(64, 3, 256, 24_000, 5e-3, "v", "dpmpp_2m", 50)
+FLOW_MAP = Defaults(96, 4, 512, 12_000, 3e-3, "velocity", "jump", 4)
+GENERATOR = DENOISER._replace(prediction="velocity", sampler="jump", sampler_steps=1)  # of the one jump from noise
 
 
-def layers_of(config: Config, dim: int, *, jumps: bool) -> tuple[int, int]:
-    """The width and the number of hidden layers for data of `dim` columns; jumps: of a flow map.
+def defaults_of(loss: Loss | MapLoss) -> Defaults:
+    """The Defaults of the networks that a loss trains."""
+    if not isinstance(loss, MapLoss):
+        return DENOISER
+    return FLOW_MAP if loss.follows_flow else GENERATOR
+
+
+def layers_of(config: Config, default: Defaults, dim: int) -> tuple[int, int]:
+    """The width and the number of hidden layers for data of `dim` columns.
 
     Predicting v or eps means passing on all the noise, so that layers are wider than the data.
 
-    >>> layers_of(Config(), 2, jumps=False), layers_of(Config(), 64, jumps=True)
+    >>> layers_of(Config(), DENOISER, 2), layers_of(Config(), FLOW_MAP, 64)
     ((64, 3), (128, 4))
     """
-    default = FLOW_MAP if jumps else DENOISER
     return config.width or max(default.width, 2 * dim), config.depth or default.depth
 
 
 def with_defaults(
-    config: Config, dim: int, *, jumps: bool, rows: int | None = None, different: int | None = None
+    config: Config, default: Defaults, dim: int, *, rows: int | None = None, different: int | None = None
 ) -> Config:
     """The Config with everything set that it leaves open, for data of `dim` columns.
 
-    jumps: for a flow map. rows, different: the numbers of rows of a file to train on, and of different ones among them;
-    None for data without limit.
+    rows, different: the numbers of rows of a file to train on, and of different ones among them; None for data without
+    limit.
 
-    >>> with_defaults(Config(), 2, jumps=True).sampler
+    >>> with_defaults(Config(), FLOW_MAP, 2).sampler
     'jump'
     """
-    default = FLOW_MAP if jumps else DENOISER
-    width, depth = layers_of(config, dim, jumps=jumps)
-    replaced = jumps and config.prediction == FIELDS["prediction"].default
+    width, depth = layers_of(config, default, dim)
+    chosen = config.prediction != FIELDS["prediction"].default
     return msgspec.structs.replace(
         config,
         width=width,
@@ -62,7 +70,7 @@ def with_defaults(
         steps=config.steps or steps_for(different, default.steps),
         lr=config.lr or default.lr,
         weight_decay=weight_decay_for(different, dim) if config.weight_decay is None else config.weight_decay,
-        prediction=MAP_PREDICTION if replaced else config.prediction,
+        prediction=config.prediction if chosen else default.prediction,
         sampler=config.sampler or default.sampler,
         sampler_steps=config.sampler_steps or default.sampler_steps,
     )

@@ -178,6 +178,11 @@ def build_method(model: Model, method: Method) -> tuple[Sampler | Adaptive, Leve
             f"{method.sampler} needs a flow map, and {model.name} has learned none; make a student that has one with: "
             f"diffuse distill --run {model.folder.name}, or give --sampler dpmpp_2m"
         )
+    if sampler.needs_jump and not model.follows_flow and method.steps > 1:
+        raise UsageError(
+            f"{model.name} has learned a single jump, from noise to data, and {method.sampler} in {method.steps} steps "
+            "makes others; give --steps 1"
+        )
     if model.kind != "denoiser" and not sampler.deterministic and not sampler.needs_jump:
         raise UsageError(
             f"{model.name} has learned the velocity of a flow between pairs, and {method.sampler} needs a denoiser; "

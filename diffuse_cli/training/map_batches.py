@@ -90,7 +90,7 @@ def _on_straight_path(part: Batch, t: Array, r: Array, lesson: Lesson) -> Span:
         velocity = lesson.velocity(x, t)
     elif part.path is None:  # the noise is independent of the data
         velocity = averaged_velocity(x, t, part.x0, velocity, _alike(part.condition))
-    return Span(x, velocity, t, r)
+    return Span(x, velocity, t, r, part.x0)
 
 
 def _alike(condition: Condition | None) -> Bool[Array, "n n"] | None:

@@ -1,11 +1,14 @@
 """How a model is sampled from: which sampler goes with which grid and model."""
 
+from contextlib import nullcontext
+
 import jax
 import numpy as np
 import pytest
 
 from diffuse_cli.config import Config
 from diffuse_cli.diffusion.denoisers import Prediction
+from diffuse_cli.errors import UsageError
 from diffuse_cli.models.build import build_dataset, build_process
 from diffuse_cli.models.draw import Method, build_method, draw_samples
 from diffuse_cli.models.model import exact_model
@@ -48,3 +51,14 @@ def test_a_model_that_has_diverged_does_not_look_tame(tmp_path):
     )
     assert drawn.clipped == 200
     assert "not trained enough, or diverged" in drawn.clipped_note()
+
+
+def test_a_model_of_one_jump_is_asked_for_no_other(tmp_path):
+    config = Config(dataset="bimodal")
+    exact = exact_model(config, build_dataset(config), tmp_path, process=build_process(config))
+    single = exact._replace(follows_flow=False)
+    for name in ("jump", "renoise"):
+        for model, steps, refused in ((exact, 2, False), (single, 1, False), (single, 2, True)):
+            with pytest.raises(UsageError, match="give --steps 1") if refused else nullcontext():
+                build_method(model, Method(name, "uniform", steps))
+    build_method(single, Method("dpmpp_2m", "uniform", 5))  # its denoiser takes any number
