@@ -29,6 +29,7 @@ _NOTE_LETTER = 0.062  # inches: the mean width of a letter of a note
 _FLOOR = ("noise floor", "reach of chance")
 _SHOWN = 400  # points in one panel, few enough to see each of them
 _FAR = 5.0  # ratio of the largest to the smallest value from which on an axis is logarithmic
+_USEFUL = 3.0  # standard deviations of the data: a sample that is farther off is no approximation
 _DISTANCES = {"gaps": "each sample against the model's flow", "maps": "each sample against the exact map"}
 
 
@@ -105,8 +106,9 @@ def students_figure(
 ) -> Figure:
     """Students beside solvers over network evaluations: distances from the exact map, and a metric with its floor.
 
-    students, solvers: name -> Line; solvers are grey. Of a Line with medians these are a thin line. All else is as in
-    `quality_figure`; where no Line has `maps`, there is only the panel of the metric.
+    students, solvers: name -> Line; solvers are grey. Of a Line with medians these are a thin line. Where a solver is
+    farther off than three standard deviations of the data and all students, its line leaves the panel. All else is as
+    in `quality_figure`; where no Line has `maps`, there is only the panel of the metric.
 
     Raises UsageError and DiffuseError like `quality_figure`.
     """
@@ -118,7 +120,12 @@ def students_figure(
             looks[name] |= {"color": theme.muted, "linewidth": 0.9}
         panels = [*(["maps"] if "maps" in _distances(lines) else []), "values"]
         judged = _Judged(metric, floor, interval)
-        return _panels(panels, lines, looks, judged, theme, notes, "Students against network evaluations", subject)
+        figure = _panels(panels, lines, looks, judged, theme, notes, "Students against network evaluations", subject)
+        for kind, axes in zip(panels, figure.axes, strict=True):
+            shown = [getattr(line, kind) for line in students.values() if getattr(line, kind) is not None]
+            most = np.nanmax(np.concatenate([*shown, [_USEFUL]]))
+            axes.set_ylim(top=min(axes.get_ylim()[1], 1.2 * most))
+        return figure
 
 
 def ends_figure(

@@ -95,6 +95,28 @@ def karras_grid(
     return grid
 
 
+def flow_time_grid() -> Grid:
+    """Equal steps in sigma / (alpha + sigma), the time of the straight path, of which the last one leads to clean data.
+
+    For samplers that jump: the other grids come so near to clean data before their last step that a jump is lost. Song
+    et al. 2023 and Geng et al. 2025 (MeanFlow) take such times. Where steps are many, the last noisy level is 1/T's.
+
+    >>> from diffuse_cli.diffusion.schedules import linear
+    >>> levels = flow_time_grid()(Process(linear(1000), 1000), 4)
+    >>> print((levels.sigma / (levels.alpha + levels.sigma)).round(2))
+    [0.99 0.75 0.5  0.25 0.  ]
+    """
+
+    def grid(process: Process, steps: int) -> Level:
+        ends = process.schedule(jnp.array([1.0, 1.0 / process.timesteps]))
+        first, last = jax.nn.sigmoid(-ends / 2)
+        t = jnp.linspace(first, jnp.maximum(first / steps, last), steps)
+        noisy = (2 * (jnp.log1p(-t) - jnp.log(t))).at[0].set(ends[0])  # 1 - t may round to nothing
+        return process.at(jnp.append(noisy, jnp.inf))
+
+    return grid
+
+
 def fixed_grid(*, log_snr: Annotated[float, Meta(ge=-30, le=30)] = 4.0) -> Grid:
     """The same level at every step, then the clean one: for Langevin dynamics that is not annealed.
 

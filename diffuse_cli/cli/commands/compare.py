@@ -261,8 +261,11 @@ def _draw_ends(
 
 def _words(cell: "Cell", *, by_map: bool) -> tuple[str, bool]:
     """The evaluations of a cell with its gap, to the exact map or to the flow; and whether it has one."""
+    from diffuse_cli import catalog
+
     gap = cell.map_rms if by_map else cell.rms
-    words = "no gap" if gap is None else f"{'map ' * by_map}gap {gap:.2g}"
+    without = "no gap" if catalog.build("sampler", cell.method.sampler).deterministic else "random"
+    words = without if gap is None else f"{'map ' * by_map}gap {gap:.2g}"
     return f"{cell.evals} evaluation{'s' * (cell.evals > 1)}, {words}", gap is not None
 
 
