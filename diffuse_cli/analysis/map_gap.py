@@ -39,11 +39,19 @@ def exact_ends(model: Model, dataset: Dataset, noise: np.ndarray, *, rows: int |
     first, for a model that tells each of them a label. The flow is solved in double precision, to 1e-8.
     """
     twin = exact_model(model.config, dataset, model.folder.parent, process=model.process)
-    if model.each_row:
-        twin = twin.with_all_labels()
-    predict = twin.for_sampling(rows or len(noise), first=len(noise))
-    level = model.process.levels_at(1.0)
+    labels = model.labels_of_rows(rows or len(noise)) if model.each_row else None
+    if labels is None:
+        return _solve(twin, noise)
+    ends = np.empty(noise.shape)
+    for name in np.unique(labels[: len(noise)]):
+        these = labels[: len(noise)] == name
+        ends[these] = _solve(twin.with_label(name), noise[these])
+    return ends
+
+
+def _solve(twin: Model, noise: np.ndarray) -> np.ndarray:
+    level = twin.process.levels_at(1.0)
     with jax.enable_x64(True):
         start = jax.tree.map(lambda field: jnp.asarray(field, jnp.float64), level)
-        ends, _ = solve_map(predict, jnp.asarray(noise, jnp.float64), start, CLEAN)
+        ends, _ = solve_map(twin.predict, jnp.asarray(noise, jnp.float64), start, CLEAN)
     return np.asarray(ends)

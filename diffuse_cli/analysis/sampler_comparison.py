@@ -119,13 +119,27 @@ class Comparison(NamedTuple):
 def plan_comparison(
     samplers: Iterable[str], budgets: Sequence[int], grid: str | None = None
 ) -> tuple[list[Task], list[TooSmall]]:
+    """The tasks for all samplers and budgets, as of `plan_tasks`, of which there has to be one.
+
+    Raises UsageError like that, and where no budget is large enough for any sampler.
+    """
+    tasks, small = plan_tasks(samplers, budgets, grid)
+    if not tasks:
+        needs = ", ".join(f"{name} {least}" for name, least in {each.sampler: each.least for each in small}.items())
+        raise UsageError(f"no sampler can take a step of its own with {max(budgets)} evaluations; they need: {needs}")
+    return tasks, small
+
+
+def plan_tasks(
+    samplers: Iterable[str], budgets: Sequence[int], grid: str | None = None
+) -> tuple[list[Task], list[TooSmall]]:
     """The tasks for all samplers and budgets, and the cells whose budget is too small for one full step of the sampler.
 
     The number of steps is the largest within the budget, of which one evaluation is for the last step, to clean data;
     budgets that allow the same number of steps share a cell. The last step of a sampler of jumps is its own, so that
     one is enough. The grid is the sampler's default unless one is given.
 
-    Raises UsageError for a sampler that has no steps, and where no budget is large enough for any sampler.
+    Raises UsageError for a sampler that has no steps.
     """
     tasks, small = {}, []
     for name in samplers:
@@ -143,9 +157,6 @@ def plan_comparison(
                 steps = 1 + (budget - 1 - sampler.starting) // sampler.evals
                 method = Method(name, grid or sampler.grid, steps)
                 tasks.setdefault(method, Task(method, budget))
-    if not tasks:
-        needs = ", ".join(f"{name} {least}" for name, least in {each.sampler: each.least for each in small}.items())
-        raise UsageError(f"no sampler can take a step of its own with {max(budgets)} evaluations; they need: {needs}")
     return list(tasks.values()), small
 
 

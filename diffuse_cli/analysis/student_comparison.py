@@ -12,7 +12,7 @@ from diffuse_cli.analysis.sampler_comparison import (
     References,
     TooSmall,
     fill_cell,
-    plan_comparison,
+    plan_tasks,
     spread_of,
 )
 from diffuse_cli.datasets.dataset import Dataset
@@ -28,8 +28,9 @@ _ROWS = ("seed", "train_size")  # which rows of a file are held out
 class StudentComparison(NamedTuple):
     """The cells of each student by `jump`, and those of solvers of the exact denoiser, by name.
 
-    students: without map gaps where the law is unknown, or the student is not meant to follow the flow. solvers: empty
-    where the law is unknown. small: the budgets that are too small for a solver. floor, interval: as of a Comparison.
+    students: without map gaps where the law is unknown, or the student is not meant to follow the flow. solvers: those
+    that have a step; none where the law is unknown. small: the budgets that are too small for a solver. floor,
+    interval: as of a Comparison.
     """
 
     students: dict[str, list[Cell]]
@@ -84,16 +85,17 @@ def compare_students(
     floor = floor_of(first, dataset, {metric: catalog.build("metric", metric)}, n, seed, repeats)
     known = truth_of(dataset) is not None
     mapped = exact_ends(first, dataset, first_noise(first, n, seed, FOLLOWED), rows=n) if known else None
-    jumps, _ = plan_comparison(["jump"], budgets)
+    jumps, _ = plan_tasks(["jump"], budgets)
     students, solvers, small = {}, {}, []
     for model in models:
         begin(model.name)
         references = References(floor, mapped=mapped if has_map_gap(model, dataset) else None)
         students[model.name] = [fill_cell(model, task, references, n, seed) for task in jumps]
     twin = exact_model(first.config, dataset, first.folder.parent, process=first.process) if known else None
-    for name in SOLVERS if twin is not None and max(budgets) > 1 else ():
-        begin(name)
-        tasks, left_out = plan_comparison([name], budgets)
-        solvers[name] = [fill_cell(twin, task, References(floor, mapped=mapped), n, seed) for task in tasks]
+    for name in () if twin is None else SOLVERS:
+        tasks, left_out = plan_tasks([name], budgets)
         small += left_out
+        if tasks:
+            begin(name)
+            solvers[name] = [fill_cell(twin, task, References(floor, mapped=mapped), n, seed) for task in tasks]
     return StudentComparison(students, solvers, small, *spread_of(floor, metric))

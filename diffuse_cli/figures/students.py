@@ -54,9 +54,10 @@ def _notes(found: StudentComparison) -> list[str]:
     lines = {name: line_of(cells) for name, cells in found.students.items()}
     mapped = [name for name, line in lines.items() if line.maps is not None]
     notes = ["Thin lines are medians over the same points."] if mapped else []
-    if not found.solvers:
-        notes.append("Without distances: the law of the data is unknown, or no solver has a step.")
-    elif apart := [name for name in lines if name not in mapped]:
+    apart = [name for name in lines if name not in mapped]
+    if apart and not (found.solvers or found.small):
+        notes.append("Without distances from the exact map: the law of the data is not known.")
+    elif apart:
         notes.append(f"Without distances, since their map is not that of the flow: {', '.join(apart)}.")
     missing = [f"{name} at {budgets} (needs {least})" for name, budgets, least in left_out(found.small)]
     lost = [
