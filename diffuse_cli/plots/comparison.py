@@ -30,6 +30,7 @@ _FLOOR = ("noise floor", "reach of chance")
 _SHOWN = 400  # points in one panel, few enough to see each of them
 _FAR = 5.0  # ratio of the largest to the smallest value from which on an axis is logarithmic
 _USEFUL = 3.0  # standard deviations of the data: a sample that is farther off is no approximation
+_MARKS = "s^Dv"  # of solvers beside students, whose marks are round
 _DISTANCES = {"gaps": "each sample against the model's flow", "maps": "each sample against the exact map"}
 
 
@@ -116,11 +117,13 @@ def students_figure(
     _check(lines)
     with default_style(dark=dark, width=width) as theme:
         looks = _looks(lines, theme)
-        for name in solvers:
-            looks[name] |= {"color": theme.muted, "linewidth": 0.9}
+        for i, name in enumerate(solvers):
+            looks[name] |= {"color": theme.muted, "linewidth": 0.9, "marker": _MARKS[i % len(_MARKS)]}
         panels = [*(["maps"] if "maps" in _distances(lines) else []), "values"]
         judged = _Judged(metric, floor, interval)
-        figure = _panels(panels, lines, looks, judged, theme, notes, "Students against network evaluations", subject)
+        figure = _panels(
+            panels, lines, looks, judged, theme, notes, "Students: quality against network evaluations", subject
+        )
         for kind, axes in zip(panels, figure.axes, strict=True):
             shown = [getattr(line, kind) for line in students.values() if getattr(line, kind) is not None]
             most = np.nanmax(np.concatenate([*shown, [_USEFUL]]))
@@ -195,7 +198,13 @@ def _distances(lines: Mapping[str, Line]) -> list[str]:
 
 def _looks(names: Iterable[str], theme: Theme) -> dict[str, dict]:
     return {
-        name: {"color": theme.classes[i % len(theme.classes)], "linestyle": pattern(i), "linewidth": 1.3}
+        name: {
+            "color": theme.classes[i % len(theme.classes)],
+            "linestyle": pattern(i),
+            "linewidth": 1.3,
+            "marker": "o",
+            "markersize": 3.6,
+        }
         for i, name in enumerate(names)
     }
 
@@ -229,8 +238,7 @@ def _panels(
     for axes in panels.values():
         _scale_evaluations(axes, np.concatenate([line.evals for line in lines.values()]))
     heading(figure, title, subject)
-    marked = {"marker": "o", "markersize": 3.6}
-    key = [Line2D([], [], label=plain(name), **marked, **look) for name, look in looks.items()] + key
+    key = [Line2D([], [], label=plain(name), **look) for name, look in looks.items()] + key
     legend = figure.legend(handles=key, loc="outside lower center", ncols=columns, handlelength=2.6)
     if noted:
         legend.set_title("\n".join(map(plain, noted)), prop={"size": SMALL_TEXT})
@@ -242,9 +250,11 @@ def _draw_values(
     axes: Axes, samplers: Mapping[str, Line], looks: Mapping[str, dict], metric: str, theme: Theme
 ) -> None:
     for name, line in samplers.items():
-        axes.plot(line.evals, line.values, **looks[name])
-        face = [looks[name]["color"] if differs else theme.paper for differs in line.differs]
-        axes.scatter(line.evals, line.values, s=18, c=face, edgecolors=looks[name]["color"], linewidths=1.0, zorder=3)
+        look = looks[name]
+        axes.plot(line.evals, line.values, **look | {"marker": ""})
+        face = [look["color"] if differs else theme.paper for differs in line.differs]
+        edges = {"edgecolors": look["color"], "linewidths": 1.0}
+        axes.scatter(line.evals, line.values, s=18, c=face, marker=look["marker"], **edges, zorder=3)
     axes.set_title("samples against the data")
     axes.set_ylabel(metric)
 
@@ -269,9 +279,9 @@ def _draw_floor(
 def _draw_distances(axes: Axes, lines: Mapping[str, Line], looks: Mapping[str, dict], kind: str) -> None:
     for name, line in lines.items():
         if (distances := getattr(line, kind)) is not None:
-            axes.plot(line.evals, distances, marker="o", markersize=3.6, **looks[name])
+            axes.plot(line.evals, distances, **looks[name])
         if kind == "maps" and line.medians is not None:
-            axes.plot(line.evals, line.medians, **looks[name] | {"linewidth": 0.6})
+            axes.plot(line.evals, line.medians, **looks[name] | {"linewidth": 0.6, "marker": ""})
     axes.set(yscale="log", ylabel="distance, root mean square")
     axes.set_title(_DISTANCES[kind])
 
