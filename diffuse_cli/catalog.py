@@ -148,7 +148,7 @@ CATALOG: dict[str, dict[str, Entry]] = {
         "discrete": Entry(f"{_LEVELS}:discrete_levels", "the chain's own times i/T, all alike (Ho et al. 2020)"),
         "continuous": Entry(f"{_LEVELS}:continuous_levels", "any time, all alike"),
         "log_snr": Entry(f"{_LEVELS}:log_snr_levels", "any log-SNR of the schedule's range, all alike"),
-        "straight": Entry(f"{_LEVELS}:straight_levels", "any time of the straight path, more of them near the data"),
+        "flow_time": Entry(f"{_LEVELS}:flow_time_levels", "any time of the straight path, more of them near the data"),
         "normal": Entry(f"{_LEVELS}:normal_levels", "log-SNR normal, cut to the schedule's range (Karras et al. 2022)"),
     },
     "sampler": {
@@ -195,7 +195,7 @@ CATALOG: dict[str, dict[str, Entry]] = {
         "quadratic": Entry(f"{_GRIDS}:quadratic_grid", "steps that shrink towards the data as t squared"),
         "log_snr": Entry(f"{_GRIDS}:log_snr_grid", "equal steps in log-SNR, longer ones where nothing is left to see"),
         "karras": Entry(f"{_GRIDS}:karras_grid", "equal steps in sigma^(1/rho) (Karras et al. 2022)", "rho"),
-        "straight": Entry(f"{_GRIDS}:straight_grid", "equal steps in sigma / (alpha + sigma), for flow maps"),
+        "flow_time": Entry(f"{_GRIDS}:flow_time_grid", "equal steps in sigma / (alpha + sigma), for jumps"),
         "fixed": Entry(f"{_GRIDS}:fixed_grid", "one level all the way, for Langevin dynamics", "log_snr"),
     },
     "factor": {

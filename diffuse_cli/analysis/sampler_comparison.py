@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from diffuse_cli import catalog
+from diffuse_cli.analysis.map_gap import exact_ends, first_noise, has_map_gap
 from diffuse_cli.analysis.quality import floor_of
 from diffuse_cli.datasets.dataset import Dataset
 from diffuse_cli.errors import DiffuseError, UsageError
@@ -16,9 +17,9 @@ from diffuse_cli.models.draw import Method, build_method, draw_samples
 from diffuse_cli.models.model import Model
 from diffuse_cli.samplers.base import Adaptive, Sampler
 from diffuse_cli.samplers.grids import levels_of
-from diffuse_cli.samplers.loop import initial_noise, run_steps
+from diffuse_cli.samplers.loop import run_steps
 
-_FOLLOWED = 1000  # points that are compared with the exact flow one by one
+FOLLOWED = 1000  # points that are compared with the exact flow one by one
 _EXACT = Adaptive(1e-6, 5000)  # the smallest tolerance that single precision allows
 
 
@@ -42,8 +43,9 @@ class Cell(NamedTuple):
 
     evals: network evaluations. score: of the metric, beside its noise floor; None where samples are not finite.
     ends [m, d]: the samples of the first points of noise, model space. gaps [m]: their distances from the ends of the
-    exact flow; None for a random sampler, or where the flow could not be solved. seconds: the time of sampling with
-    compiling; None where samples are not finite.
+    flow of the same denoiser; None for what does not follow it, or where the flow could not be solved. map_gaps [m]:
+    those from the exact flow map of the data's law; None also where that is unknown. seconds: the time of sampling
+    with compiling; None where samples are not finite.
     """
 
     method: Method
@@ -52,17 +54,49 @@ class Cell(NamedTuple):
     score: Score | None
     ends: np.ndarray | None
     gaps: np.ndarray | None
+    map_gaps: np.ndarray | None
     seconds: float | None
 
     @property
     def rms(self) -> float | None:
         """The root mean square of the gaps, model space."""
-        return None if self.gaps is None else float(np.sqrt(np.mean(self.gaps**2)))
+        return _rms(self.gaps)
 
     @property
     def median(self) -> float | None:
         """The median of the gaps, model space. A few points that end in another part of the data hardly change it."""
-        return None if self.gaps is None else float(np.median(self.gaps))
+        return _median(self.gaps)
+
+    @property
+    def map_rms(self) -> float | None:
+        """The root mean square of the map gaps, model space."""
+        return _rms(self.map_gaps)
+
+    @property
+    def map_median(self) -> float | None:
+        """The median of the map gaps, model space."""
+        return _median(self.map_gaps)
+
+
+def _rms(gaps: np.ndarray | None) -> float | None:
+    return None if gaps is None else float(np.sqrt(np.mean(gaps**2)))
+
+
+def _median(gaps: np.ndarray | None) -> float | None:
+    return None if gaps is None else float(np.median(gaps))
+
+
+class References(NamedTuple):
+    """What the samples of all cells are compared with.
+
+    floor: of one metric, with its noise floor. flow, mapped [m, d]: the ends, from the first points of noise, of the
+    flow of the same denoiser, and of the exact flow map of the data's law, model space, NaN where unsolved; None where
+    there is no such comparison.
+    """
+
+    floor: Floor
+    flow: np.ndarray | None = None
+    mapped: np.ndarray | None = None
 
 
 class Comparison(NamedTuple):
@@ -70,7 +104,8 @@ class Comparison(NamedTuple):
 
     exact [m, d]: the ends of the exact flow of the same denoiser from the first points of noise, model space, NaN where
     the solver failed. exact_evals: network evaluations of the flow for a point. floor: mean and standard deviation of
-    the metric between draws of the truth. interval: of the metric for perfect models.
+    the metric between draws of the truth. interval: of the metric for perfect models. mapped [m, d]: the ends of the
+    exact flow map of the data's law; None where that is unknown, or not what the model is meant to follow.
     """
 
     cells: list[Cell]
@@ -78,17 +113,33 @@ class Comparison(NamedTuple):
     exact_evals: float
     floor: tuple[float, float]
     interval: tuple[float, float]
+    mapped: np.ndarray | None = None
 
 
 def plan_comparison(
     samplers: Iterable[str], budgets: Sequence[int], grid: str | None = None
 ) -> tuple[list[Task], list[TooSmall]]:
+    """The tasks for all samplers and budgets, as of `plan_tasks`, of which there has to be one.
+
+    Raises UsageError like that, and where no budget is large enough for any sampler.
+    """
+    tasks, small = plan_tasks(samplers, budgets, grid)
+    if not tasks:
+        needs = ", ".join(f"{name} {least}" for name, least in {each.sampler: each.least for each in small}.items())
+        raise UsageError(f"no sampler can take a step of its own with {max(budgets)} evaluations; they need: {needs}")
+    return tasks, small
+
+
+def plan_tasks(
+    samplers: Iterable[str], budgets: Sequence[int], grid: str | None = None
+) -> tuple[list[Task], list[TooSmall]]:
     """The tasks for all samplers and budgets, and the cells whose budget is too small for one full step of the sampler.
 
     The number of steps is the largest within the budget, of which one evaluation is for the last step, to clean data;
-    budgets that allow the same number of steps share a cell. The grid is the sampler's default unless one is given.
+    budgets that allow the same number of steps share a cell. The last step of a sampler of jumps is its own, so that
+    one is enough. The grid is the sampler's default unless one is given.
 
-    Raises UsageError for a sampler that has no steps, and where no budget is large enough for any sampler.
+    Raises UsageError for a sampler that has no steps.
     """
     tasks, small = {}, []
     for name in samplers:
@@ -98,7 +149,7 @@ def plan_comparison(
                 f"{name} takes as many evaluations as its tolerance asks for, not as many as it is given; the others "
                 "are compared with it anyway"
             )
-        least = evaluations(sampler, max(2, sampler.lookback + 1))
+        least = evaluations(sampler, 1 if sampler.needs_jump else max(2, sampler.lookback + 1))
         for budget in budgets:
             if budget < least:
                 small.append(TooSmall(name, budget, least))
@@ -106,9 +157,6 @@ def plan_comparison(
                 steps = 1 + (budget - 1 - sampler.starting) // sampler.evals
                 method = Method(name, grid or sampler.grid, steps)
                 tasks.setdefault(method, Task(method, budget))
-    if not tasks:
-        needs = ", ".join(f"{name} {least}" for name, least in {each.sampler: each.least for each in small}.items())
-        raise UsageError(f"no sampler can take a step of its own with {max(budgets)} evaluations; they need: {needs}")
     return list(tasks.values()), small
 
 
@@ -131,8 +179,8 @@ def compare_samplers(
     """Compute the cells of a plan with n samples each, from the same noise, with one noise floor.
 
     metric: a choice of the catalogue. The first 1000 samples are compared one by one with the ends of the flow of the
-    same denoiser from the same noise, solved at a tolerance of 1e-6. `begin` is called before each sampler with its
-    name and its numbers of steps.
+    same denoiser from the same noise, solved at a tolerance of 1e-6, and with those of the exact flow map of the data's
+    law. `begin` is called before each sampler with its name and its numbers of steps.
 
     Raises UsageError for too few points or a sampler that cannot be used with the model.
     """
@@ -140,35 +188,47 @@ def compare_samplers(
     for task in tasks:  # errors are reported before any work
         build_method(model, task.method)
     floor = floor_of(model, dataset, {metric: catalog.build("metric", metric)}, n, seed, repeats)
-    exact, exact_evals = _follow(model, n, seed)
+    noise = first_noise(model, n, seed, FOLLOWED)
+    exact, exact_evals = _follow(model, noise, n, seed)
+    mapped = exact_ends(model, dataset, noise, rows=n) if has_map_gap(model, dataset) else None
+    references = References(floor, exact, mapped)
     cells = []
     for name, group in itertools.groupby(tasks, key=lambda task: task.method.sampler):
         group = list(group)
         begin(name, [task.method.steps for task in group])
-        cells += [_fill(model, task, floor, exact, n, seed) for task in group]
+        cells += [fill_cell(model, task, references, n, seed) for task in group]
+    return Comparison(cells, exact, exact_evals, *spread_of(floor, metric), mapped)
+
+
+def spread_of(floor: Floor, metric: str) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The mean and standard deviation of a metric between draws of the truth, and its interval for perfect models."""
     figures = floor.figures[metric]
-    return Comparison(
-        cells, exact, exact_evals, (float(figures.mean()), float(figures.std(ddof=1))), floor.interval(metric)
-    )
+    return (float(figures.mean()), float(figures.std(ddof=1))), floor.interval(metric)
 
 
-def _fill(model: Model, task: Task, floor: Floor, exact: np.ndarray, n: int, seed: int) -> Cell:
-    sampler = catalog.build("sampler", task.method.sampler)
+def fill_cell(model: Model, task: Task, references: References, n: int, seed: int) -> Cell:
+    """The cell of one task: n samples with this seed, beside the references. Raises UsageError like `build_method`."""
+    sampler = build_method(model, task.method)[0]
     try:
         drawn = draw_samples(model, task.method, n, seed)
     except DiffuseError:  # samples that are not finite are an answer too
-        return Cell(task.method, task.budget, evaluations(sampler, task.method.steps), None, None, None, None)
+        return Cell(task.method, task.budget, evaluations(sampler, task.method.steps), *[None] * 5)
     samples = model.standard.to_model(drawn.samples)
-    ends, (score,) = samples[:_FOLLOWED], floor.scores(samples).values()
-    followed = sampler.deterministic and np.isfinite(exact).all()
-    gaps = np.linalg.norm(ends - exact, axis=1) if followed else None
-    return Cell(task.method, task.budget, drawn.evals, score, ends, gaps, drawn.seconds)
+    ends, (score,) = samples[:FOLLOWED], references.floor.scores(samples).values()
+    follows = sampler.deterministic and (model.follows_flow or not sampler.needs_jump)
+    gaps, map_gaps = (_distances(ends, exact) if follows else None for exact in (references.flow, references.mapped))
+    return Cell(task.method, task.budget, drawn.evals, score, ends, gaps, map_gaps, drawn.seconds)
 
 
-def _follow(model: Model, n: int, seed: int) -> tuple[np.ndarray, float]:
-    """The ends [m, d] of the exact flow from the first points of n samples' noise, and its network evaluations."""
-    levels, key = levels_of(catalog.build("grid", "log_snr"), model.process, 2), jax.random.key(seed)
-    noise = initial_noise(key, (n, model.dim), levels)[:_FOLLOWED]
+def _distances(ends: np.ndarray, exact: np.ndarray | None) -> np.ndarray | None:
+    if exact is None or not np.isfinite(exact).all():
+        return None
+    return np.linalg.norm(ends - exact, axis=1)
+
+
+def _follow(model: Model, noise: np.ndarray, n: int, seed: int) -> tuple[np.ndarray, float]:
+    """The ends [m, d] of the flow of a denoiser from the first noise of n samples, and its network evaluations."""
+    levels = levels_of(catalog.build("grid", "log_snr"), model.process, 2)
     predict = model.for_sampling(n, first=len(noise))
-    path = run_steps(predict, _EXACT, levels, noise, key, scaling=model.process.scaling)
+    path = run_steps(predict, _EXACT, levels, noise, jax.random.key(seed), scaling=model.process.scaling)
     return np.asarray(path.x, np.float64), float(path.evals)

@@ -83,7 +83,7 @@ class MapLoss(NamedTuple):
     spans: Spans
     diagonal: float = 0.75
     weight: Callable[[_X, Span, Lesson], _PerPoint] | None = None
-    levels: str = "straight"
+    levels: str = "flow_time"
     kind: Kind = "denoiser"
     needs_teacher: bool = False
     solved: str | None = None
@@ -270,7 +270,7 @@ def consistency(
     are those of Geng et al. 2024 (ECT), section 4.
 
     >>> consistency().levels
-    'straight'
+    'flow_time'
     """
 
     def step(span: Span, lesson: Lesson) -> _Time:

@@ -97,12 +97,12 @@ def normal_levels(
     return draw
 
 
-def straight_levels() -> Levels:
+def flow_time_levels() -> Levels:
     """Times of the straight path, uniform in `flow_maps.warped_time`: all noise levels, and more of them near the data.
 
     >>> from diffuse_cli.diffusion.process import Schedule
     >>> process = Process(Schedule(lambda t: 10 - 20 * t), timesteps=4)
-    >>> level = straight_levels()(process, jax.random.key(0), 1000)
+    >>> level = flow_time_levels()(process, jax.random.key(0), 1000)
     >>> round(float(jnp.median(level.sigma / (level.alpha + level.sigma))), 1)
     0.3
     """

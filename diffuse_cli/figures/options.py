@@ -71,6 +71,22 @@ class SamplesOptions(NamedTuple):
         return "samples"
 
 
+class StudentsOptions(NamedTuple):
+    """Options of plot-students, beside which runs and which distance."""
+
+    evals: Annotated[
+        tuple[int, ...],
+        Asked("In how many network evaluations, which are as many jumps.  [default: 1,2,4,8,16]", 1, 1000, shown=""),
+    ] = (1, 2, 4, 8, 16)
+    count: Annotated[int, Asked("How many samples of each.", 100, MOST_AT_ONCE, ("-n", "--count"))] = 10_000
+    seed: Annotated[int, _SEED] = 0
+
+    @property
+    def file(self) -> str:
+        """students"""
+        return "students"
+
+
 class TrajectoryOptions(NamedTuple):
     """Options of plot-trajectories."""
 

@@ -104,6 +104,30 @@ FIGURES: dict[str, FigureRow] = {
             Picture("--run moons --run pinwheel --run bimodal", "samples-of-runs.png", "data above, samples below"),
         ),
     ),
+    "plot-students": FigureRow(
+        "Draw how good students are in a few evaluations.",
+        subject="several",
+        options=options.StudentsOptions,
+        about="""Draw how good students are in a few network evaluations, beside solvers of the exact denoiser.
+
+        A student is a network that has learned to jump. Left: how far each of the first 1,000 samples by `jump` is
+        from where the exact flow of the data takes the same noise, as root mean square, and thin as median; solvers
+        have the exact denoiser of the same data, so their distance is the error of few steps alone. A student of
+        another map than that of the flow has no such line. Right: a distance between samples and data, with its noise
+        floor; marks are hollow where samples cannot be told from data. Of a user's file only this is known.""",
+        examples=(
+            "",
+            "--run lsd --run imf --run consistency",
+            "--run lsd --evals 1,2,4 --metric energy --out students.pdf",
+        ),
+        pictures=(
+            Picture(
+                "--run lsd --run imf --run consistency",
+                "students.png",
+                "three students beside solvers of the exact denoiser",
+            ),
+        ),
+    ),
     "plot-trajectories": FigureRow(
         "Draw the paths of points from noise to data.",
         subject="samples",

@@ -41,7 +41,7 @@ class Method(NamedTuple):
     @property
     def title(self) -> str:
         """The method for a title: ddim, 50 steps."""
-        return f"{self.sampler}, {self.steps} steps"
+        return f"{self.sampler}, {self.steps} step{'s' * (self.steps > 1)}"
 
     @property
     def label(self) -> str:

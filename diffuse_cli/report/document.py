@@ -55,7 +55,8 @@ def gather_document(
     settings = build.without_folders(model.config)
     return {
         "name": model.name,
-        "summary": facts.summary(settings, trained=history is not None),
+        "summary": facts.summary(settings, trained=history is not None, student=model.is_student),
+        "student": model.is_student,
         "themes": {theme.name: _colors(theme) for theme in (LIGHT, DARK)},
         "schedule": scene.schedule_curve(model.process),
         "scene": scene.scene_document(model, methods, ways, projection),

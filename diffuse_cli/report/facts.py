@@ -48,7 +48,7 @@ def judged(model: Model, dataset: Dataset, methods: list[Method], seed: int) -> 
 
 def metric_facts(results: Judged, methods: list[Method]) -> dict[str, Any]:
     """The tables of `diffuse evaluate`, with a column for each method."""
-    rows = []
+    rows, steps = [], {method.steps for method in methods}
     for name in results.quality.scores:
         distances = [quality_tables.distance_row(name, scores[name]) for scores in results.scores]
         _, _, floor, n, _ = distances[0]
@@ -58,7 +58,7 @@ def metric_facts(results: Judged, methods: list[Method]) -> dict[str, Any]:
     excess = results.quality.excess
     return {
         "samples": JUDGED,
-        "columns": [method.sampler for method in methods],
+        "columns": [method.sampler if len(steps) == 1 else method.title for method in methods],
         "rows": rows,
         "others": [
             *([] if results.quality.nll is None else quality_tables.nll_rows(results.quality.nll)),
@@ -109,10 +109,11 @@ def loss_facts(records: list[dict[str, Any]]) -> dict[str, Any] | None:
     }
 
 
-def summary(settings: Config, *, trained: bool) -> str:
-    """The dataset and the process of a model in one line."""
+def summary(settings: Config, *, trained: bool, student: bool = False) -> str:
+    """The dataset and the process of a model in one line, and what its network predicts, or how a student learned."""
     parts = (build.title_of_data(settings.dataset), f"{settings.schedule} schedule", f"T = {settings.timesteps:,}")
-    return "  ·  ".join([*parts, *([f"predicts {settings.prediction}"] if trained else [])])
+    learned = f"student, learned by {settings.loss}" if student else f"predicts {settings.prediction}"
+    return "  ·  ".join([*parts, *([learned] if trained else [])])
 
 
 def settings_table(settings: Config, *, trained: bool) -> list[list[str]]:
@@ -128,7 +129,8 @@ def settings_table(settings: Config, *, trained: bool) -> list[list[str]]:
 
 def sampler_lines(methods: Iterable[Method]) -> list[list[str]]:
     """The sampler of each method and its summary in the catalogue; 'own code' for a sampler of the user's code."""
-    names = [(method.sampler, catalog.parse("sampler", method.sampler).name) for method in methods]
+    written = dict.fromkeys(method.sampler for method in methods)
+    names = [(each, catalog.parse("sampler", each).name) for each in written]
     entries = catalog.CATALOG["sampler"]
     return [[written, entries[name].summary if name in entries else "own code"] for written, name in names]
 

@@ -150,7 +150,7 @@ def _sampler(method: Method, way: Trajectory, projection: Projection) -> dict[st
     frames = thinned(way)
     return {
         "title": method.sampler,
-        "note": f"{method.steps:,} steps, grid {method.grid}",
+        "note": f"{method.steps:,} step{'s' * (method.steps > 1)}, grid {method.grid}",
         "t": [round(each, 6) for each in frames.t.tolist()],
         "levels": sorted({round(each, 4) for each in way.t.tolist()}),
         "x": packed(frames.x @ projection.axes, *projection.bounds),

@@ -95,23 +95,24 @@ def karras_grid(
     return grid
 
 
-def straight_grid() -> Grid:
-    """Equal steps in the time sigma / (alpha + sigma) of the straight path, that to clean data too: for flow maps.
+def flow_time_grid() -> Grid:
+    """Equal steps in sigma / (alpha + sigma), the time of the straight path, of which the last one leads to clean data.
 
-    Other grids go close to the data before their last step, which of a few jumps would waste one.
+    For samplers that jump: the other grids come so near to clean data before their last step that a jump is lost. Song
+    et al. 2023 and Geng et al. 2025 (MeanFlow) take such times. Where steps are many, the last noisy level is 1/T's.
 
-    >>> from diffuse_cli.diffusion.schedules import cosine
-    >>> levels = straight_grid()(Process(cosine(1000), 1000), 4)
-    >>> print((levels.sigma / (levels.alpha + levels.sigma)).round(2))
-    [1.   0.75 0.5  0.25 0.  ]
+    >>> from diffuse_cli.diffusion.schedules import linear
+    >>> levels = flow_time_grid()(Process(linear(1000), 1000), 4)
+    >>> [round(float(t), 2) for t in levels.sigma / (levels.alpha + levels.sigma)]
+    [0.99, 0.75, 0.5, 0.25, 0.0]
     """
 
     def grid(process: Process, steps: int) -> Level:
-        lowest, highest = process.schedule(jnp.array([1.0, 1.0 / process.timesteps]))
-        first, finest = jax.nn.sigmoid(-lowest / 2), jax.nn.sigmoid(-highest / 2)
-        t = jnp.linspace(first, jnp.maximum(first / steps, finest), steps)
-        noisy = 2 * (jnp.log1p(-t) - jnp.log(t))
-        return process.at(jnp.append(noisy.at[0].set(lowest), jnp.inf))
+        ends = process.schedule(jnp.array([1.0, 1.0 / process.timesteps]))
+        first, last = jax.nn.sigmoid(-ends / 2)
+        t = jnp.linspace(first, jnp.maximum(first / steps, last), steps)
+        noisy = (2 * (jnp.log1p(-t) - jnp.log(t))).at[0].set(ends[0])  # 1 - t may round to nothing
+        return process.at(jnp.append(noisy, jnp.inf))
 
     return grid
 

@@ -21,7 +21,7 @@ def jump() -> Sampler:
         # x0 is for a path that is recorded; where none is, compiling leaves this second evaluation out
         return State(jump(state.x, now, nxt), jump(state.x, now, CLEAN))
 
-    return Sampler(step, needs_jump=True, draws_noise=False, grid="straight")
+    return Sampler(step, needs_jump=True, draws_noise=False, grid="flow_time")
 
 
 def renoise() -> Sampler:
@@ -35,4 +35,4 @@ def renoise() -> Sampler:
         x0 = jump(state.x, now, CLEAN)
         return State(add_noise(x0, standard_normal(key, jnp.asarray(x0)), nxt), x0)
 
-    return Sampler(step, needs_jump=True, grid="straight")
+    return Sampler(step, needs_jump=True, grid="flow_time")

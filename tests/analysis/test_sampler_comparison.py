@@ -38,10 +38,10 @@ def test_a_plan_spends_its_budget_and_no_more(name):
     assert len(tasks) == len({task.method.steps for task in tasks})
     for task in tasks:
         assert evaluations(sampler, task.method.steps) <= task.budget < evaluations(sampler, task.method.steps + 1)
-        assert task.method.steps > max(1, sampler.lookback)
+        assert task.method.steps > (0 if sampler.needs_jump else max(1, sampler.lookback))
     least = min(task.budget for task in tasks)
     assert [each.budget for each in small] == list(range(1, least))
-    assert {each.least for each in small} == {least}
+    assert {each.least for each in small} <= {least}
 
 
 @pytest.mark.parametrize("steps", few_fast([1, 2, 7], 7))
@@ -79,6 +79,29 @@ def test_the_gap_of_a_flow_solver_closes_and_what_is_random_has_none(model):
     assert {(cell.rms, cell.median) for cell in by_name["ddpm"]} == {(None, None)}
     last = by_name["dpmpp_3m"][-1]
     np.testing.assert_allclose(np.linalg.norm(last.ends - found.exact, axis=1), last.gaps)
+
+
+def test_one_exact_jump_ends_where_both_flows_do_and_more_jumps_too(model):
+    """The flow of the same denoiser stops at the finest level, from where it is denoised: its ends are slightly off."""
+    found = compare(model, ["jump", "renoise", "ddim"], (1, 2), n=100)
+    jumps = [cell for cell in found.cells if cell.method.sampler == "jump"]
+    assert [cell.evals for cell in jumps] == [1, 2]
+    assert max(cell.map_rms for cell in jumps) < 1e-4
+    stop = np.linalg.norm(found.exact - found.mapped, axis=1)
+    assert stop.max() < 0.02
+    assert max(np.abs(cell.gaps - stop).max() for cell in jumps) < 1e-3
+    assert {(cell.rms, cell.map_rms) for cell in found.cells if cell.method.sampler == "renoise"} == {(None, None)}
+    (ddim,) = [cell for cell in found.cells if cell.method.sampler == "ddim"]
+    assert (np.abs(ddim.gaps - ddim.map_gaps) <= stop + 1e-6).all()
+    np.testing.assert_allclose(ddim.map_gaps, np.linalg.norm(ddim.ends - found.mapped, axis=1))
+
+
+def test_jumps_of_another_map_are_compared_with_no_flow_and_solvers_only_with_their_own(model):
+    found = compare(model._replace(follows_flow=False), ["jump", "ddim"], (2,), n=100)
+    assert found.mapped is None
+    jump, ddim = found.cells
+    assert (jump.rms, jump.map_rms, ddim.map_rms) == (None, None, None)
+    assert ddim.rms > 0.1
 
 
 @pytest.mark.slow

@@ -36,7 +36,8 @@ def drawn(monkeypatch):
 
 STARTS = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
 NO_LABEL = ("plot-guidance",)  # that cannot be drawn without one; tests/cli/test_guidance.py asks for it
-DRAWN = [name for name in FIGURES if name not in NO_LABEL]
+OF_STUDENTS = ("plot-students",)  # tests/cli/test_students.py has some
+DRAWN = [name for name in FIGURES if name not in NO_LABEL + OF_STUDENTS]
 OF_A_MODEL = [name for name, row in FIGURES.items() if row.subject in ("model", "samples")]
 
 

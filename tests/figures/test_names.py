@@ -17,6 +17,7 @@ NAMES = ("a$ge$", "salary_{")
 DATA = {"plot-density"}  # drawn in data units; all others in model units
 ELSEWHERE = {
     "plot-samples",
+    "plot-students",
     "plot-schedule",
     "plot-loss",
     "plot-guidance",

@@ -3,7 +3,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from diffuse_cli.errors import DiffuseError, UsageError
-from diffuse_cli.plots.comparison import Ends, Line, ends_figure, quality_figure
+from diffuse_cli.plots.comparison import Ends, Line, ends_figure, quality_figure, students_figure
 from tests.support.cases import few_fast
 
 from .drawing import VIEWS, assert_nothing_cut_or_overlapping, cloud, in_both_themes, scatters
@@ -52,6 +52,53 @@ def test_random_samplers_have_no_line_among_the_gaps():
     assert len(right.lines) == 1
     np.testing.assert_array_equal(right.lines[0].get_ydata(), 1 / EVALS**2.0)
     assert left.lines[0].get_color() == right.lines[0].get_color()
+
+
+@in_both_themes
+def test_distances_from_the_flow_and_from_the_exact_map_are_on_one_scale(dark):
+    ddim = line()._replace(maps=np.full(5, 0.3))
+    figure = quality_figure({"ddim": ddim, "ddpm": line(2, gaps=False)}, dark=dark, **FLOOR)
+    _, flow, exact = figure.axes
+    np.testing.assert_array_equal(flow.lines[0].get_ydata(), ddim.gaps)
+    np.testing.assert_array_equal(exact.lines[0].get_ydata(), 0.3)
+    assert flow.get_ylim() == exact.get_ylim()
+    assert_nothing_cut_or_overlapping(figure)
+
+
+def student(at, **parts):
+    return line(at, gaps=False)._replace(**{"maps": at * np.ones(5), "medians": at / 2 * np.ones(5)} | parts)
+
+
+@in_both_themes
+@pytest.mark.parametrize("count", few_fast([1, 7], 7))
+def test_students_stand_beside_grey_solvers(count, dark):
+    students = {f"student_{i}": student(0.1 + i) for i in range(count)}
+    solvers = {f"{name}, exact denoiser": student(1.0, medians=None) for name in ("ddim", "heun", "dpmpp_2m")}
+    figure = students_figure(students, solvers, notes=["Thin lines are medians."], dark=dark, **FLOOR)
+    left, right = figure.axes
+    assert len(left.lines) == 2 * count + 3
+    greys = {each.get_color() for each in left.lines[2 * count :]}
+    assert len(greys) == 1
+    assert not greys & {each.get_color() for each in left.lines[: 2 * count]}
+    assert len({each.get_linestyle() for each in left.lines[2 * count :]}) <= 3
+    assert left.lines[1].get_linewidth() < left.lines[0].get_linewidth()
+    assert right.get_ylabel() == "sliced_w2"
+    assert_nothing_cut_or_overlapping(figure)
+
+
+def test_a_student_of_another_map_has_no_distance_and_without_a_law_there_is_one_panel():
+    other = {"other": student(1.0, maps=None, medians=None)}
+    left, _ = students_figure({"a": student(0.1)} | other, {}, **FLOOR).axes
+    assert len(left.lines) == 2
+    (right,) = students_figure(other, {}, **FLOOR).axes
+    assert right.get_title() == "samples against the data"
+
+
+def test_solvers_far_off_leave_the_panel_and_students_do_not():
+    far = {"heun": student(70.0, values=np.full(5, 70.0), medians=None)}
+    for at, most in ((0.1, 3.6), (9.0, 10.8)):
+        figure = students_figure({"a": student(at, values=np.full(5, at))}, far, **FLOOR)
+        assert [axes.get_ylim()[1] for axes in figure.axes] == pytest.approx([most, most])
 
 
 @pytest.mark.parametrize(
@@ -104,6 +151,8 @@ def test_errors():
         quality_figure({}, **FLOOR)
     with pytest.raises(UsageError, match="of the same k"):
         quality_figure({"a": line()._replace(values=np.ones(3))}, **FLOOR)
+    with pytest.raises(UsageError, match="of the same k"):
+        students_figure({"a": student(1.0, medians=np.ones(3))}, {}, **FLOOR)
     with pytest.raises(DiffuseError, match="nothing to draw"):
         quality_figure({"a": line()._replace(values=np.full(5, np.nan))}, **FLOOR)
     with pytest.raises(UsageError, match="same points"):

@@ -52,6 +52,14 @@ def test_heun_converges_on_its_own_grid_from_any_amount_of_noise(x64):
     assert gaps[1] / gaps[2] > 3
 
 
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_steps_of_jumps_are_equal_in_flow_time_and_so_is_the_last_one(schedule):
+    process = p.Process(catalog.build("schedule", schedule, 1000), 1000)
+    levels = catalog.build("grid", "flow_time")(process, 4)
+    t = np.asarray(levels.sigma / (levels.alpha + levels.sigma), np.float64)
+    np.testing.assert_allclose(t, t[0] * np.array([1, 0.75, 0.5, 0.25, 0]), atol=1e-5)
+
+
 @pytest.mark.parametrize("steps", [10, 1000])
 def test_the_uniform_grid_visits_the_chains_own_levels(steps):
     process = p.Process(linear(steps), steps)

@@ -10,7 +10,6 @@ from diffuse_cli.errors import UsageError
 from diffuse_cli.plots.formats import Look
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.figure import Figure
 
     from diffuse_cli.analysis.sampler_comparison import Cell, Comparison, TooSmall
@@ -21,9 +20,13 @@ Examples:
   diffuse compare
   diffuse compare --run moons --sampler ddim --sampler dpmpp_3m --evals 8,16,32
   diffuse compare --exact --dataset moons -n 4000
+  diffuse compare --run student --sampler jump --sampler renoise --evals 1,2,4
   diffuse compare --metric energy --json > compare.json"""
 
 _SAMPLERS = ("ddim", "heun", "dpmpp_2m", "unipc", "ddpm")
+_EVALS = (5, 10, 20, 50, 100)
+_OF_STUDENT = ("jump", "renoise", "dpmpp_2m", "heun", "ddim")  # those of denoisers take its velocity
+_EVALS_OF_STUDENT = (1, 2, 4, 8, 16, 50)
 _MOST = 10_000  # evaluations
 
 
@@ -34,15 +37,13 @@ _MOST = 10_000  # evaluations
     "--sampler",
     type=options.ChoiceParam("sampler"),
     multiple=True,
-    default=_SAMPLERS,
-    help=f"A sampler; may be repeated.  [default: {', '.join(_SAMPLERS)}]",
+    help=f"A sampler; may be repeated.  [default: {', '.join(_SAMPLERS)}; of a student {', '.join(_OF_STUDENT)}]",
 )
 @options.option(
     "--evals",
     type=options.Counts(_MOST),
-    default="5,10,20,50,100",
-    show_default=True,
-    help="Budgets of network evaluations; each sampler takes as many steps as fit.",
+    help="Budgets of network evaluations; each sampler takes as many steps as fit.  "
+    f"[default: {','.join(map(str, _EVALS))}; of a student {','.join(map(str, _EVALS_OF_STUDENT))}]",
 )
 @options.setting("grid", default="what suits each sampler", help_text="How the noise levels are spaced.")
 @options.count(100, 10_000, "samples")
@@ -54,7 +55,7 @@ _MOST = 10_000  # evaluations
     "--ends",
     type=options.WholeNumber(1, _MOST),
     metavar="BUDGET",
-    help="Which of the budgets the figure of end points shows.  [default: the second]",
+    help="Which of the budgets the figure of end points shows.  [default: the second; of a student the third]",
 )
 @options.figure_output("the figures/ of the run")
 @options.as_json
@@ -64,7 +65,7 @@ _MOST = 10_000  # evaluations
 def compare(
     opener: options.ModelOption,
     samplers: tuple[str, ...],
-    evals: tuple[int, ...],
+    evals: tuple[int, ...] | None,
     grid: str | None,
     count: int,
     metric: str,
@@ -81,6 +82,10 @@ def compare(
     same noise, as root mean square and median. It sees errors that no metric sees; random samplers have none. A few
     points near the divide between two parts of the data can make up most of the root mean square.
 
+    The gap is the error of the solver alone. The map gap is that of solver and network together: how far each sample
+    ends from where the exact flow of the data's law takes the same noise. It is known for built-in data. Of a student,
+    a network that jumps (samplers jump and renoise), the gap only says how well its jumps agree with its own velocity.
+
     A sampler of two evaluations a step takes half as many steps; where the budget is too small for one, it is left out.
     All is in model space; seconds are with compiling. Beside FILE, FILE-ends shows where the same points end.
 
@@ -93,18 +98,23 @@ def compare(
       cells         a list of: sampler, grid, budget, steps, evals, value,
                     indistinguishable (null if samples were not finite,
                     or n is too small to judge),
-                    gap_rms, gap_median (null for random samplers), seconds
+                    gap_rms, gap_median (null for random samplers),
+                    map_gap_rms, map_gap_median (null also where the law is
+                    unknown, or the model is of another flow), seconds
       left_out      a list of: sampler, budget, least (that would do)
       figures       with --out
     """
     from diffuse_cli.analysis import sampler_comparison
+    from diffuse_cli.figures import comparisons
 
     signals.at_once()
-    tasks, small = sampler_comparison.plan_comparison(dict.fromkeys(samplers), evals, grid)
-    ends = _one_of(evals, ends)
     model = opener.open()
-    for each in small:
-        terminal.note(f"{each.sampler} is left out at {each.budget} evaluations: it needs {each.least}")
+    evals = evals or (_EVALS_OF_STUDENT if model.is_student else _EVALS)
+    samplers = samplers or (_OF_STUDENT if model.is_student else _SAMPLERS)
+    tasks, small = sampler_comparison.plan_comparison(dict.fromkeys(samplers), evals, grid)
+    ends = _one_of(evals, ends, 2 if model.is_student else 1)
+    for name, budgets, least in comparisons.left_out(small):
+        terminal.note(f"{name} is left out at {budgets}: it needs {least}")
     comparison = sampler_comparison.compare_samplers(
         model, model.dataset(), tasks, repeats=repeats, begin=_announce, n=count, metric=metric, seed=seed
     )
@@ -121,11 +131,11 @@ def compare(
     terminal.print_json(judged | _document(comparison) | left_out | ({"figures": files} if files else {}))
 
 
-def _one_of(evals: tuple[int, ...], ends: int | None) -> int:
+def _one_of(evals: tuple[int, ...], ends: int | None, default: int) -> int:
     """Which budget's ends are drawn: --ends, or else where few evaluations show their cost."""
     if ends is not None and ends not in evals:
         raise UsageError(f"--ends {ends} is none of the budgets {', '.join(map(str, evals))}")
-    return ends or evals[min(1, len(evals) - 1)]
+    return ends or evals[min(default, len(evals) - 1)]
 
 
 def _announce(sampler: str, steps: list[int]) -> None:
@@ -151,6 +161,8 @@ def _document(comparison: "Comparison") -> dict[str, object]:
                 "indistinguishable": cell.score and cell.score.indistinguishable,
                 "gap_rms": cell.rms,
                 "gap_median": cell.median,
+                "map_gap_rms": cell.map_rms,
+                "map_gap_median": cell.map_median,
                 "seconds": cell.seconds,
             }
             for cell in comparison.cells
@@ -159,6 +171,7 @@ def _document(comparison: "Comparison") -> dict[str, object]:
 
 
 def _print(comparison: "Comparison", metric: str) -> None:
+    mapped = comparison.mapped is not None
     rows = [
         (
             cell.method.sampler,
@@ -166,37 +179,31 @@ def _print(comparison: "Comparison", metric: str) -> None:
             str(cell.evals),
             "not finite" if cell.score is None else digits.rounded_to(cell.score.value, cell.score.floor_std),
             "" if cell.score is None else quality_tables.verdict(cell.score).removesuffix(" from truth"),
-            *("-" if gap is None else f"{gap:.2g}" for gap in (cell.rms, cell.median)),
+            *_in_words([cell.rms, cell.median, *([cell.map_rms, cell.map_median] if mapped else [])]),
             "-" if cell.seconds is None else f"{cell.seconds:.1f}",
         )
         for cell in comparison.cells
     ]
-    header = ("sampler", "steps", "evals", metric, "from truth", "gap, rms", "median", "seconds")
-    terminal.print_table(rows, header=header)
+    gaps = ("gap, rms", "median", *(("map gap, rms", "median") if mapped else ()))
+    terminal.print_table(rows, header=("sampler", "steps", "evals", metric, "from truth", *gaps, "seconds"))
     click.echo(f"  noise floor of {metric}: {digits.with_spread(*comparison.floor)}")
+
+
+def _in_words(gaps: list[float | None]) -> list[str]:
+    return ["-" if gap is None else f"{gap:.2g}" for gap in gaps]
 
 
 def _draw(
     model: "Model", comparison: "Comparison", small: "list[TooSmall]", metric: str, ends: int, look: Look
 ) -> "list[tuple[str, Figure]]":
-    import numpy as np
+    from diffuse_cli.figures import comparisons
+    from diffuse_cli.plots.comparison import quality_figure
 
-    from diffuse_cli.plots import comparison as plot
-    from diffuse_cli.plots.columns import Columns
-
-    by_sampler: dict[str, list[Cell]] = {}
-    for cell in comparison.cells:
-        by_sampler.setdefault(cell.method.sampler, []).append(cell)
-    lines = {
-        name: plot.Line(
-            evals=np.array([cell.evals for cell in cells]),
-            values=np.array([cell.score.value if cell.score else np.nan for cell in cells]),
-            differs=np.array([cell.score is None or cell.score.indistinguishable is False for cell in cells]),
-            gaps=_gaps(cells),
-        )
-        for name, cells in by_sampler.items()
-    }
-    quality = plot.quality_figure(
+    by_sampler = comparisons.by_sampler(comparison.cells)
+    lines = {name: comparisons.line_of(cells) for name, cells in by_sampler.items()}
+    if not model.trained:  # its flow is the exact map
+        lines = {name: line._replace(maps=None) for name, line in lines.items()}
+    quality = quality_figure(
         lines,
         metric=metric,
         floor=comparison.floor[0],
@@ -206,9 +213,29 @@ def _draw(
         dark=look.dark,
         width=look.width,
     )
-    figures = [("", quality)]
-    clouds = {"exact flow": plot.Ends(comparison.exact, f"{comparison.exact_evals:.0f} evaluations", False)}
-    without: list[str] = []
+    compared = _draw_ends(model, comparison, small, ends, look)
+    return [("", quality), *([] if compared is None else [("-ends", compared)])]
+
+
+def _draw_ends(
+    model: "Model", comparison: "Comparison", small: "list[TooSmall]", ends: int, look: Look
+) -> "Figure | None":
+    """The figure of the ends, those of a student beside the exact map where it is known; None without exact ends."""
+    import numpy as np
+
+    from diffuse_cli.figures import comparisons
+    from diffuse_cli.plots import comparison as plot
+    from diffuse_cli.plots.columns import Columns
+
+    by_map = model.is_student and comparison.mapped is not None
+    if comparison.mapped is not None and by_map:
+        clouds = {"exact map": plot.Ends(comparison.mapped, "of the law of the data", False)}
+    else:
+        clouds = {"exact flow": plot.Ends(comparison.exact, f"{comparison.exact_evals:.0f} evaluations", False)}
+    if not all(np.isfinite(each.cloud).all() for each in clouds.values()):
+        terminal.note("There is no figure of the ends: the flow could not be solved exactly")
+        return None
+    by_sampler, without = comparisons.by_sampler(comparison.cells), []
     for name in dict.fromkeys([*by_sampler, *(each.sampler for each in small)]):
         cells = [cell for cell in by_sampler.get(name, []) if cell.budget <= ends]
         shown = max(cells, key=lambda cell: cell.budget, default=None)
@@ -218,48 +245,52 @@ def _draw(
         elif shown.ends is None:
             without.append(f"{name} (samples not finite)")
         else:
-            clouds[name] = plot.Ends(shown.ends, _words(shown), shown.gaps is not None)
-    if not np.isfinite(comparison.exact).all():
-        terminal.note("There is no figure of the ends: the flow could not be solved exactly")
-        return figures
+            once = next((cell for cell in cells if name == "jump" and cell.evals == 1 < shown.evals), None)
+            if once is not None and once.ends is not None:
+                clouds["one jump"] = plot.Ends(once.ends, *_words(once, by_map=by_map))
+            clouds[name] = plot.Ends(shown.ends, *_words(shown, by_map=by_map))
     left_out = f"without {', '.join(without)}" if without else ""
     if left_out:
         terminal.note(f"The figure of the ends is {left_out}")
-    if len(clouds) > 1:
-        subject = f"{model.name}, {left_out}" if left_out else model.name
-        named = Columns(model.columns, "model")
-        compared = plot.ends_figure(clouds, view=model.view, columns=named, subject=subject, **look._asdict())
-        figures.append(("-ends", compared))
-    return figures
+    if len(clouds) == 1:
+        return None
+    subject = f"{model.name}, {left_out}" if left_out else model.name
+    named = Columns(model.columns, "model")
+    return plot.ends_figure(clouds, view=model.view, columns=named, subject=subject, **look._asdict())
+
+
+def _words(cell: "Cell", *, by_map: bool) -> tuple[str, bool]:
+    """The evaluations of a cell with its gap, to the exact map or to the flow; and whether it has one."""
+    from diffuse_cli import catalog
+
+    gap = cell.map_rms if by_map else cell.rms
+    without = "no gap" if catalog.build("sampler", cell.method.sampler).deterministic else "random"
+    words = without if gap is None else f"{'map ' * by_map}gap {gap:.2g}"
+    return f"{cell.evals} evaluation{'s' * (cell.evals > 1)}, {words}", gap is not None
 
 
 def _notes(by_sampler: "dict[str, list[Cell]]", comparison: "Comparison", small: "list[TooSmall]") -> list[str]:
     """What the figure of quality cannot draw, and why."""
     import numpy as np
 
+    from diffuse_cli import catalog
+    from diffuse_cli.figures.comparisons import left_out
+
     cells = [cell for each in by_sampler.values() for cell in each]
-    missing = [f"{each.sampler} at {each.budget} evaluations (needs {each.least})" for each in small]
+    missing = [f"{name} at {budgets} (needs {least})" for name, budgets, least in left_out(small)]
     missing += [f"{cell.method.sampler} at {cell.evals} (samples not finite)" for cell in cells if cell.score is None]
     notes = [f"Left out: {', '.join(missing)}."] if missing else []
     drawn = {name: [cell for cell in each if cell.ends is not None] for name, each in by_sampler.items()}
     apart = [name for name, each in drawn.items() if each and all(cell.gaps is None for cell in each)]
+    random = [name for name in apart if not catalog.build("sampler", name).deterministic]
+    jumps = [name for name in apart if name not in random]
     if not np.isfinite(comparison.exact).all():
-        notes.append("Without distances: the flow could not be solved exactly.")
-    elif apart:
-        notes.append(f"Without distances from the flow, since random: {', '.join(apart)}.")
+        return [*notes, "Without distances: the flow could not be solved exactly."]
+    if random:
+        notes.append(f"Without distances from the flow, since random: {', '.join(random)}.")
+    if jumps:
+        notes.append(f"Without distances, since its map is not that of the flow: {', '.join(jumps)}.")
     return notes
-
-
-def _gaps(cells: "list[Cell]") -> "np.ndarray | None":
-    import numpy as np
-
-    gaps = np.array([cell.rms for cell in cells], float)
-    return None if np.isnan(gaps).all() else gaps
-
-
-def _words(cell: "Cell") -> str:
-    gap = "random" if cell.rms is None else f"gap {cell.rms:.2g}"
-    return f"{cell.evals} evaluations, {gap}"
 
 
 def _save(figures: "list[tuple[str, Figure]]", model: "Model", output: options.FigureOutput) -> list[str]:

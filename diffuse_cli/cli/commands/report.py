@@ -11,6 +11,7 @@ from diffuse_cli.errors import UsageError
 from diffuse_cli.plots.formats import check_page_path
 
 if TYPE_CHECKING:
+    from diffuse_cli.config import Config
     from diffuse_cli.models.draw import Method
     from diffuse_cli.models.model import Model
     from diffuse_cli.models.run_folder import Run
@@ -20,6 +21,7 @@ _EPILOG = """\b
 Examples:
   diffuse report
   diffuse report --run moons --sampler ddim --sampler heun --sampler ddpm --steps 20
+  diffuse report --run student --sampler jump --sampler renoise --steps 2
   diffuse report --exact --dataset two_spirals --no-metrics --out spirals.html"""
 
 _POINTS = 2000
@@ -33,7 +35,8 @@ _MOST_SAMPLERS = 6  #: more panels are too small to see
     "--sampler",
     type=options.ChoiceParam("sampler"),
     multiple=True,
-    help="How to sample; may be repeated.  [default: the run's, and ddpm beside it]",
+    help="How to sample; may be repeated.  [default: the run's, and ddpm beside it; of a student also one jump, "
+    "renoise, and a solver of its velocity]",
 )
 @options.gathered(
     "settings",
@@ -112,10 +115,7 @@ def _gather(model: "Model", run: "Run | None", asked: _Asked, words: list[str]) 
         terminal.note(f"Judging {facts.JUDGED:,} samples of each sampler (--no-metrics leaves this out)")
         judged = facts.judged(model, dataset, methods, asked.seed)
     terminal.note(f"Following {shown:,} points through {', '.join(method.sampler for method in methods)}")
-    for method in methods:
-        words += ["--sampler", method.sampler]
-    grid = asked.settings.given("grid")
-    words += ["--steps", str(methods[0].steps), *(["--grid", str(grid)] if grid else [])]
+    words += _method_words(methods, asked)
     words += (["-n", str(asked.points)] if asked.points else []) + ["--seed", str(asked.seed)]
     words += [] if asked.metrics else ["--no-metrics"]
     return document.gather_document(
@@ -131,8 +131,17 @@ def _gather(model: "Model", run: "Run | None", asked: _Asked, words: list[str]) 
     )
 
 
+def _method_words(methods: list["Method"], asked: _Asked) -> list[str]:
+    """The words of a command line that asks for these methods again; of methods with different steps, the defaults."""
+    grid, steps = asked.settings.given("grid"), {method.steps for method in methods}
+    words = [] if len(steps) > 1 else [word for method in methods for word in ("--sampler", method.sampler)]
+    words += [] if len(steps) > 1 else ["--steps", str(*steps)]
+    return words + (["--grid", str(grid)] if grid else [])
+
+
 def _methods(model: "Model", samplers: tuple[str, ...], settings: options.Settings) -> list["Method"]:
-    """The methods asked for, or the run's own and, where it has a meaning, the ancestral chain in as many steps.
+    """The methods asked for, or the run's own and, where it has a meaning, the ancestral chain in as many steps; or
+    those of `_of_student`.
 
     Raises UsageError for too many, and for one that has no meaning.
     """
@@ -141,6 +150,11 @@ def _methods(model: "Model", samplers: tuple[str, ...], settings: options.Settin
     from diffuse_cli.models.draw import build_method, default_method
 
     config = settings.config(model.config)
+    if model.is_student and not samplers:
+        methods = _of_student(config, same_steps=bool(settings.given("sampler_steps")))
+        for method in methods:
+            build_method(model, method)
+        return methods
     chosen = list(dict.fromkeys(samplers or (default_method(config).sampler, "ddpm")))
     if len(chosen) > _MOST_SAMPLERS:
         raise UsageError(f"{len(chosen)} samplers do not fit beside each other; give at most {_MOST_SAMPLERS}")
@@ -153,6 +167,29 @@ def _methods(model: "Model", samplers: tuple[str, ...], settings: options.Settin
                 raise
             methods = methods[:1]
     return methods
+
+
+def _of_student(config: "Config", *, same_steps: bool) -> list["Method"]:
+    """A student's own method; one jump, unless all are to take as many steps; new noise, and a solver of its velocity.
+
+    The solver takes as many steps as of other models, which shows what the jumps replace.
+    """
+    import msgspec
+
+    from diffuse_cli.models.build import SAMPLER, SAMPLER_STEPS
+    from diffuse_cli.models.draw import default_method
+
+    own = default_method(config)
+    steps = {
+        "jump": own.steps if same_steps else 1,
+        "renoise": own.steps,
+        SAMPLER: own.steps if same_steps else SAMPLER_STEPS,
+    }
+    others = [
+        default_method(msgspec.structs.replace(config, sampler=sampler, sampler_steps=count))
+        for sampler, count in steps.items()
+    ]
+    return list(dict.fromkeys([own, *others]))
 
 
 def _history(run: "Run") -> "History":

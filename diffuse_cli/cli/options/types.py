@@ -172,11 +172,11 @@ def plain_type(
     low_open: bool = False,
     high_open: bool = False,
 ) -> Any:
-    """The click type of values of a plain type: int or float within bounds, str, bool, words of a Literal, numbers."""
+    """The click type of values of a plain type: int or float within bounds, str, bool, words, numbers, counts."""
     if typing.get_origin(kind) is typing.Literal:
         return click.Choice(typing.get_args(kind))
     if typing.get_origin(kind) is tuple:
-        return Numbers()
+        return Counts(int(high)) if typing.get_args(kind)[0] is int and high is not None else Numbers()
     if kind is bool:
         return None  # click makes it a switch
     if (low, high) == (None, None):

@@ -58,6 +58,10 @@ function explanations() {
     lines.push("The flow is the direction in which the probability flow moves a point, in the direction of play."
       + (doc.field.score ? " The score, here times σ, points to where the density rises." : ""));
   }
+  if (doc.student) {
+    lines.push("This is a student: with the samplers jump and renoise it goes from tick to tick in one evaluation of its network, "
+      + "and lines between ticks are only drawn. Other samplers, and the flow of the model, follow its velocity.");
+  }
   lines.push("Ticks below a panel are the levels that its sampler visits. The area behind the slider is ᾱ, the share of signal.");
   return lines;
 }

@@ -1,0 +1,57 @@
+"""The map gap: how far samples end from where the exact flow map of the data's law takes the same noise.
+
+The gap of a solver is to the flow of the same denoiser, and so leaves out the error of the network. The map gap has
+both; of a student, which jumps and follows no denoiser's flow, it is the only one that says how good a sample is.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from diffuse_cli.datasets.dataset import Dataset
+from diffuse_cli.diffusion.flow_maps import solve_map
+from diffuse_cli.diffusion.process import CLEAN
+from diffuse_cli.models.data import truth_of
+from diffuse_cli.models.model import Model, exact_model
+from diffuse_cli.samplers.grids import levels_of, uniform_grid
+from diffuse_cli.samplers.loop import initial_noise
+
+
+def has_map_gap(model: Model, dataset: Dataset) -> bool:
+    """Whether a model is meant to follow the flow of the law of its data, and this law is known.
+
+    Not so are a flow between optimal pairs, a student of another map than that of the flow, and a guided model.
+    """
+    follows = model.follows_flow and (model.kind == "denoiser" or model.is_student)
+    return follows and model.guiding is None and truth_of(dataset) is not None
+
+
+def first_noise(model: Model, n: int, seed: int, count: int) -> np.ndarray:
+    """The noise [count, d], at t = 1, from which the first `count` of n samples start with this seed."""
+    levels = levels_of(uniform_grid(), model.process, 2)
+    return np.asarray(initial_noise(jax.random.key(seed), (n, model.dim), levels)[:count])
+
+
+def exact_ends(model: Model, dataset: Dataset, noise: np.ndarray, *, rows: int | None = None) -> np.ndarray:
+    """Where the exact flow map of the data's law takes noise [m, d] at t = 1: [m, d], model space, NaN where unsolved.
+
+    dataset: that of the model, whose law is known (`has_map_gap`). rows: of how many samples together these are the
+    first, for a model that tells each of them a label. The flow is solved in double precision, to 1e-8.
+    """
+    twin = exact_model(model.config, dataset, model.folder.parent, process=model.process)
+    labels = model.labels_of_rows(rows or len(noise)) if model.each_row else None
+    if labels is None:
+        return _solve(twin, noise)
+    ends = np.empty(noise.shape)
+    for name in np.unique(labels[: len(noise)]):
+        these = labels[: len(noise)] == name
+        ends[these] = _solve(twin.with_label(name), noise[these])
+    return ends
+
+
+def _solve(twin: Model, noise: np.ndarray) -> np.ndarray:
+    level = twin.process.levels_at(1.0)
+    with jax.enable_x64(True):
+        start = jax.tree.map(lambda field: jnp.asarray(field, jnp.float64), level)
+        ends, _ = solve_map(twin.predict, jnp.asarray(noise, jnp.float64), start, CLEAN)
+    return np.asarray(ends)
