@@ -8,22 +8,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from diffuse_cli.datasets.dataset import Dataset
 from diffuse_cli.diffusion.flow_maps import solve_map
 from diffuse_cli.diffusion.process import CLEAN
-from diffuse_cli.models.data import truth_of
-from diffuse_cli.models.model import Model, exact_model
+from diffuse_cli.errors import UsageError
+from diffuse_cli.models.exact_flow import exact_flow_of
+from diffuse_cli.models.model import Model
 from diffuse_cli.samplers.grids import levels_of, uniform_grid
 from diffuse_cli.samplers.loop import initial_noise
 
 
-def has_map_gap(model: Model, dataset: Dataset) -> bool:
-    """Whether a model is meant to follow the flow of the law of its data, and this law is known.
+def has_map_gap(model: Model) -> bool:
+    """Whether a model is meant to follow a flow that is known exactly.
 
     Not so are a flow between optimal pairs, a student of another map than that of the flow, and a guided model.
     """
     follows = model.follows_flow and (model.kind == "denoiser" or model.is_student)
-    return follows and model.guiding is None and truth_of(dataset) is not None
+    return follows and exact_flow_of(model) is not None
 
 
 def first_noise(model: Model, n: int, seed: int, count: int) -> np.ndarray:
@@ -32,26 +32,28 @@ def first_noise(model: Model, n: int, seed: int, count: int) -> np.ndarray:
     return np.asarray(initial_noise(jax.random.key(seed), (n, model.dim), levels)[:count])
 
 
-def exact_ends(model: Model, dataset: Dataset, noise: np.ndarray, *, rows: int | None = None) -> np.ndarray:
-    """Where the exact flow map of the data's law takes noise [m, d] at t = 1: [m, d], model space, NaN where unsolved.
+def exact_ends(model: Model, noise: np.ndarray, *, rows: int | None = None) -> np.ndarray:
+    """Where the exact flow map takes noise [m, d] at t = 1: [m, d], model space, NaN where unsolved.
 
-    dataset: that of the model, whose law is known (`has_map_gap`). rows: of how many samples together these are the
-    first, for a model that tells each of them a label. The flow is solved in double precision, to 1e-8.
+    It is that of the model's data, or of the guided denoiser that a student has learned from, and is known
+    (`has_map_gap`). rows: of how many samples together these are the first, for a model that tells each of them a
+    label. The flow is solved in double precision, to 1e-8.
     """
-    twin = exact_model(model.config, dataset, model.folder.parent, process=model.process)
     labels = model.labels_of_rows(rows or len(noise)) if model.each_row else None
     if labels is None:
-        return _solve(twin, noise)
+        return _solve(model, noise)
     ends = np.empty(noise.shape)
     for name in np.unique(labels[: len(noise)]):
         these = labels[: len(noise)] == name
-        ends[these] = _solve(twin.with_label(name), noise[these])
+        ends[these] = _solve(model.with_label(name), noise[these])
     return ends
 
 
-def _solve(twin: Model, noise: np.ndarray) -> np.ndarray:
-    level = twin.process.levels_at(1.0)
+def _solve(model: Model, noise: np.ndarray) -> np.ndarray:
+    predict, level = exact_flow_of(model), model.process.levels_at(1.0)
+    if predict is None:
+        raise UsageError(f"the exact flow of {model.name} is not known")
     with jax.enable_x64(True):
         start = jax.tree.map(lambda field: jnp.asarray(field, jnp.float64), level)
-        ends, _ = solve_map(twin.predict, jnp.asarray(noise, jnp.float64), start, CLEAN)
+        ends, _ = solve_map(predict, jnp.asarray(noise, jnp.float64), start, CLEAN)
     return np.asarray(ends)

@@ -190,7 +190,7 @@ def compare_samplers(
     floor = floor_of(model, dataset, {metric: catalog.build("metric", metric)}, n, seed, repeats)
     noise = first_noise(model, n, seed, FOLLOWED)
     exact, exact_evals = _follow(model, noise, n, seed)
-    mapped = exact_ends(model, dataset, noise, rows=n) if has_map_gap(model, dataset) else None
+    mapped = exact_ends(model, noise, rows=n) if has_map_gap(model) else None
     references = References(floor, exact, mapped)
     cells = []
     for name, group in itertools.groupby(tasks, key=lambda task: task.method.sampler):

@@ -21,7 +21,7 @@ from diffuse_cli.models.data import truth_of
 from diffuse_cli.models.model import Model, exact_model
 
 SOLVERS = ("ddim", "heun", "dpmpp_2m")
-_PROCESS = ("dataset", "schedule", "timesteps", "scaling", "zero_terminal_snr")
+_PROCESS = ("dataset", "schedule", "timesteps", "scaling", "zero_terminal_snr", "guidance")
 _ROWS = ("seed", "train_size")  # which rows of a file are held out
 
 
@@ -84,12 +84,13 @@ def compare_students(
     first = models[0]
     floor = floor_of(first, dataset, {metric: catalog.build("metric", metric)}, n, seed, repeats)
     known = truth_of(dataset) is not None
-    mapped = exact_ends(first, dataset, first_noise(first, n, seed, FOLLOWED), rows=n) if known else None
+    following = [model for model in models if has_map_gap(model)]
+    mapped = exact_ends(following[0], first_noise(first, n, seed, FOLLOWED), rows=n) if following else None
     jumps, _ = plan_tasks(["jump"], budgets)
     students, solvers, small = {}, {}, []
     for model in models:
         begin(model.name)
-        references = References(floor, mapped=mapped if has_map_gap(model, dataset) else None)
+        references = References(floor, mapped=mapped if model in following else None)
         students[model.name] = [fill_cell(model, task, references, n, seed) for task in jumps]
     twin = exact_model(first.config, dataset, first.folder.parent, process=first.process) if known else None
     for name in () if twin is None else SOLVERS:

@@ -25,7 +25,7 @@ def test_on_a_line_the_map_takes_each_quantile_to_the_same_quantile(schedule):
     """F_0(X(z)) = F_T(z), where F_t is the distribution function of the two modes with noise."""
     model, dataset = exact(dataset="bimodal:distance=4,std=0.5", schedule=schedule)
     noise = first_noise(model, 60, 0, 50)
-    ends = exact_ends(model, dataset, noise)
+    ends = exact_ends(model, noise)
     scale, level = dataset.standard.scale[0], model.process.levels_at(1.0)
 
     def share_below(x, alpha, sigma):
@@ -44,23 +44,23 @@ def test_the_noise_is_that_of_sampling():
 
 
 def test_a_model_that_tells_labels_has_the_map_of_each_label():
-    model, dataset = exact(dataset="bimodal")
+    model, _ = exact(dataset="bimodal")
     noise = first_noise(model, 8, 0, 6)
     each = model.with_all_labels()
-    ends = exact_ends(each, dataset, noise, rows=8)
+    ends = exact_ends(each, noise, rows=8)
     labels = each.labels_of_rows(8)[:6]
     assert set(labels) == {"left", "right"}
     for name in set(labels):
         told = model.with_label(name)
-        alone = exact_ends(told, told.dataset(), noise)
+        alone = exact_ends(told, noise)
         np.testing.assert_allclose(ends[labels == name], alone[labels == name], atol=1e-6)
 
 
 def test_what_follows_another_flow_has_no_map_gap(tmp_path):
-    model, dataset = exact(dataset="overlap")
-    assert has_map_gap(model, dataset)
-    assert not has_map_gap(model._replace(follows_flow=False), dataset)
-    assert not has_map_gap(model._replace(kind="flow", jump=None), dataset)
-    assert not has_map_gap(guided(model, "3", open_guide=None), dataset)
+    model, _ = exact(dataset="overlap")
+    assert has_map_gap(model)
+    assert not has_map_gap(model._replace(follows_flow=False))
+    assert not has_map_gap(model._replace(kind="flow", jump=None))
+    assert not has_map_gap(guided(model, "3", open_guide=None))
     np.savetxt(tmp_path / "points.csv", np.random.default_rng(0).normal(size=(40, 2)), delimiter=",")
-    assert not has_map_gap(*exact(dataset=f"file:{tmp_path}/points.csv"))
+    assert not has_map_gap(exact(dataset=f"file:{tmp_path}/points.csv")[0])

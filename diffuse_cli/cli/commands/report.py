@@ -176,14 +176,14 @@ def _of_student(config: "Config", *, same_steps: bool) -> list["Method"]:
     """
     import msgspec
 
-    from diffuse_cli.models.build import SAMPLER, SAMPLER_STEPS
+    from diffuse_cli.models.defaults import DENOISER
     from diffuse_cli.models.draw import default_method
 
     own = default_method(config)
     steps = {
         "jump": own.steps if same_steps else 1,
         "renoise": own.steps,
-        SAMPLER: own.steps if same_steps else SAMPLER_STEPS,
+        DENOISER.sampler: own.steps if same_steps else DENOISER.sampler_steps,
     }
     others = [
         default_method(msgspec.structs.replace(config, sampler=sampler, sampler_steps=count))
