@@ -26,7 +26,7 @@ _ROWS = ("seed", "train_size")  # which rows of a file are held out
 
 
 class StudentComparison(NamedTuple):
-    """The cells of each student by `jump`, and those of solvers of the exact denoiser, by name.
+    """The cells of each student by the sampler that suits it, and those of solvers of the exact denoiser, by name.
 
     students: without map gaps where the law is unknown, or the student is not meant to follow the flow. solvers: those
     that have a step; none where the law is unknown. small: the budgets that are too small for a solver. floor,
@@ -84,13 +84,15 @@ def compare_students(
     first = models[0]
     floor = floor_of(first, dataset, {metric: catalog.build("metric", metric)}, n, seed, repeats)
     known = truth_of(dataset) is not None
-    following = [model for model in models if has_map_gap(model)]
-    mapped = exact_ends(following[0], first_noise(first, n, seed, FOLLOWED), rows=n) if following else None
-    jumps, _ = plan_tasks(["jump"], budgets)
+    following = {model.name: model for model in models if has_map_gap(model)}
+    mapped = None
+    if following:
+        mapped = exact_ends(next(iter(following.values())), first_noise(first, n, seed, FOLLOWED), rows=n)
     students, solvers, small = {}, {}, []
     for model in models:
         begin(model.name)
-        references = References(floor, mapped=mapped if model in following else None)
+        references = References(floor, mapped=mapped if model.name in following else None)
+        jumps, _ = plan_tasks([model.own_sampler], budgets if model.jumps != "whole" else [1])
         students[model.name] = [fill_cell(model, task, references, n, seed) for task in jumps]
     twin = exact_model(first.config, dataset, first.folder.parent, process=first.process) if known else None
     for name in () if twin is None else SOLVERS:

@@ -82,7 +82,7 @@ def drift(
         gen = span.x - span.t * u(span.x, span.t, span.r)
         return gen - jax.lax.stop_gradient(gen + _field_in_parts(gen, span.x0, tau, together))
 
-    return MapLoss(residual, _whole_spans, diagonal, _by_length, follows_flow=False, mixes_rows=True)
+    return MapLoss(residual, _whole_spans, diagonal, _by_length, follows_flow=False, jumps="whole", mixes_rows=True)
 
 
 def _whole_spans(key: PRNGKeyArray, n: int, progress: Float[Array, ""]) -> tuple[_Time, _Time]:

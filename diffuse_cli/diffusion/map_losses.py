@@ -8,7 +8,7 @@ such pairs at x is the velocity of the flow.
 """
 
 from collections.abc import Callable
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -58,6 +58,9 @@ class Lesson(NamedTuple):
     progress: Float[Array, ""]
 
 
+Jumps = Literal[
+    "any", "to_clean", "whole"
+]  # between any levels; from any level to clean data; from noise to clean data
 Spans = Callable[[PRNGKeyArray, int, Float[Array, ""]], tuple[_Time, _Time]]  # (key, n, progress) -> t and r in [0, 1]
 
 
@@ -75,7 +78,7 @@ class MapLoss(NamedTuple):
     stages: into how many stages training is divided, each of which begins with a copy of the network.
     alone: without a teacher, the share of training, at its beginning, in which only the diagonal is trained; what comes
         of it is then the teacher.
-    follows_flow: whether the map that it learns is that of the flow; if not, it has only the jump from noise to data.
+    follows_flow: whether the map that it learns is that of the flow. jumps: which jumps it learns.
     mixes_rows: whether the loss of a point depends on the other points, which then have to be of one law.
     """
 
@@ -90,6 +93,7 @@ class MapLoss(NamedTuple):
     stages: int = 1
     alone: float = 0.0
     follows_flow: bool = True
+    jumps: Jumps = "any"
     mixes_rows: bool = False
     requires_levels: bool = False
     learns_variance: bool = False
@@ -289,7 +293,7 @@ def consistency(
     def weight(residual: _X, span: Span, lesson: Lesson) -> _PerPoint:
         return 1 / step(span, lesson)[:, 0]
 
-    return MapLoss(residual, to_clean_spans, diagonal, weight)
+    return MapLoss(residual, to_clean_spans, diagonal, weight, jumps="to_clean")
 
 
 def reflow(*, diagonal: _Share = 0.0) -> MapLoss:
@@ -336,17 +340,17 @@ def progressive(*, steps: Annotated[int, Meta(ge=2, le=1024)] = 16, diagonal: _S
             f"progressive:steps={1 << stages} or progressive:steps={2 << stages}"
         )
 
-    def stage(progress: Float[Array, ""]) -> Float[Array, ""]:
-        return jnp.minimum(jnp.floor(progress * stages), stages - 1)
-
     def spans(key: PRNGKeyArray, n: int, progress: Float[Array, ""]) -> tuple[_Time, _Time]:
-        width = 2.0 ** (stage(progress) + 1) / steps
+        now = jnp.minimum(jnp.floor(progress * stages), stages - 1)
+        # every other jump is one of an earlier stage, which would be forgotten otherwise
+        level = jnp.floor((now + 1) * jax.random.uniform(jax.random.fold_in(key, 1), (n, 1)))
+        width = 2.0 ** (jnp.where(jnp.arange(n)[:, None] % 2 == 0, now, level) + 1) / steps
         t = width * jnp.ceil(jax.random.uniform(key, (n, 1)) / width)
         return t, jnp.maximum(t - width, 0.0)
 
     def residual(u: AverageVelocity, span: Span, lesson: Lesson) -> _X:
         middle = (span.t + span.r) / 2
-        of_teacher = stage(lesson.progress) == 0
+        of_teacher = span.t - span.r < 3 / steps  # two of its steps: those of the first stage
 
         def slope(x: _X, t: _Time, r: _Time) -> _X:
             return jnp.where(of_teacher, lesson.velocity(x, t), lesson.before(x, t, r))

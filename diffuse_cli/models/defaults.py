@@ -28,6 +28,7 @@ class Defaults(NamedTuple):
 
 DENOISER = Defaults(64, 3, 256, 24_000, 5e-3, "v", "dpmpp_2m", 50)
 FLOW_MAP = Defaults(96, 4, 512, 12_000, 3e-3, "velocity", "jump", 4)
+CONSISTENCY = FLOW_MAP._replace(sampler="renoise")  # of jumps to clean data only
 GENERATOR = DENOISER._replace(prediction="velocity", sampler="jump", sampler_steps=1)  # of the one jump from noise
 
 
@@ -35,7 +36,7 @@ def defaults_of(loss: Loss | MapLoss) -> Defaults:
     """The Defaults of the networks that a loss trains."""
     if not isinstance(loss, MapLoss):
         return DENOISER
-    return FLOW_MAP if loss.follows_flow else GENERATOR
+    return {"any": FLOW_MAP, "to_clean": CONSISTENCY, "whole": GENERATOR}[loss.jumps]
 
 
 def layers_of(config: Config, default: Defaults, dim: int) -> tuple[int, int]:

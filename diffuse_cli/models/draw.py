@@ -160,6 +160,17 @@ def _sample(
     )
 
 
+def _check_jumps(model: Model, method: Method, sampler: Sampler | Adaptive) -> None:
+    """Raises UsageError for a sampler that makes jumps which the model has not learned."""
+    makes = f"and {method.sampler} in {method.steps} steps makes others"
+    if model.jumps == "whole":
+        raise UsageError(f"{model.name} has learned a single jump, from noise to data, {makes}; give --steps 1")
+    if model.jumps == "to_clean" and sampler.deterministic:
+        raise UsageError(
+            f"{model.name} has learned jumps to clean data only, {makes}; give --sampler renoise, or --steps 1"
+        )
+
+
 def build_method(model: Model, method: Method) -> tuple[Sampler | Adaptive, Level]:
     """The sampler of a method, and its levels, fields [steps + 1].
 
@@ -178,11 +189,8 @@ def build_method(model: Model, method: Method) -> tuple[Sampler | Adaptive, Leve
             f"{method.sampler} needs a flow map, and {model.name} has learned none; make a student that has one with: "
             f"diffuse distill --run {model.folder.name}, or give --sampler dpmpp_2m"
         )
-    if sampler.needs_jump and not model.follows_flow and method.steps > 1:
-        raise UsageError(
-            f"{model.name} has learned a single jump, from noise to data, and {method.sampler} in {method.steps} steps "
-            "makes others; give --steps 1"
-        )
+    if sampler.needs_jump and method.steps > 1:
+        _check_jumps(model, method, sampler)
     if model.kind != "denoiser" and not sampler.deterministic and not sampler.needs_jump:
         raise UsageError(
             f"{model.name} has learned the velocity of a flow between pairs, and {method.sampler} needs a denoiser; "

@@ -19,7 +19,7 @@ from diffuse_cli.diffusion.conditions import NO_LABEL, Condition, ConditionKind,
 from diffuse_cli.diffusion.denoisers import Predict, clipped
 from diffuse_cli.diffusion.flow_maps import Jump, exact_jump
 from diffuse_cli.diffusion.losses import Kind
-from diffuse_cli.diffusion.map_losses import MapLoss
+from diffuse_cli.diffusion.map_losses import Jumps, MapLoss
 from diffuse_cli.diffusion.parameterizations import Parameterization
 from diffuse_cli.diffusion.process import Level, Process
 from diffuse_cli.errors import UsageError, unknown
@@ -65,7 +65,7 @@ class Model(NamedTuple):
     model, the denoiser that draws samples, whose halves are clipped, and not what is made of them. aim: (the data that
     what it is told is true of, all data) -> the data of the model that is told it. jump: its flow map, which a student
     has learned and an exact model solves for; None where it has none. jump_given: a condition -> the Jump that is told
-    it. follows_flow: whether `jump` is meant to be that of the flow.
+    it. follows_flow: whether `jump` is meant to be that of the flow. jumps: which jumps it has learned (`Jumps`).
     """
 
     name: str
@@ -96,6 +96,12 @@ class Model(NamedTuple):
     jump: Jump | None = None
     jump_given: Callable[[Condition], Jump] | None = None
     follows_flow: bool = True
+    jumps: Jumps = "any"
+
+    @property
+    def own_sampler(self) -> str:
+        """The sampler that suits the jumps it has learned, in any number of steps, if it has learned more than one."""
+        return "renoise" if self.jumps == "to_clean" else "jump"
 
     @property
     def is_student(self) -> bool:
@@ -359,6 +365,7 @@ def trained_model(
         jump=jump,
         jump_given=jump_given,
         follows_flow=getattr(experiment.loss, "follows_flow", True),
+        jumps=getattr(experiment.loss, "jumps", "any"),
         aim=aim,
     )
 

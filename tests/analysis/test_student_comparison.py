@@ -32,7 +32,7 @@ def student(name, **settings):
 def found():
     model = student("exactly")
     aside = model._replace(name="aside", jump=jax.tree_util.Partial(_aside, model.jump))
-    other = model._replace(name="other", follows_flow=False)
+    other = model._replace(name="other", follows_flow=False, jumps="any")
     models = [model, aside, other]
     return compare_students(models, model.dataset(), (1, 2), "sliced_w2", n=100, seed=0, repeats=4)
 

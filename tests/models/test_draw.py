@@ -56,7 +56,7 @@ def test_a_model_that_has_diverged_does_not_look_tame(tmp_path):
 def test_a_model_of_one_jump_is_asked_for_no_other(tmp_path):
     config = Config(dataset="bimodal")
     exact = exact_model(config, build_dataset(config), tmp_path, process=build_process(config))
-    single = exact._replace(follows_flow=False)
+    single = exact._replace(follows_flow=False, jumps="whole")
     for name in ("jump", "renoise"):
         for model, steps, refused in ((exact, 2, False), (single, 1, False), (single, 2, True)):
             with pytest.raises(UsageError, match="give --steps 1") if refused else nullcontext():
