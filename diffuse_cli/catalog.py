@@ -191,6 +191,7 @@ CATALOG: dict[str, dict[str, Entry]] = {
         "quadratic": Entry(f"{_GRIDS}:quadratic_grid", "steps that shrink towards the data as t squared"),
         "log_snr": Entry(f"{_GRIDS}:log_snr_grid", "equal steps in log-SNR, longer ones where nothing is left to see"),
         "karras": Entry(f"{_GRIDS}:karras_grid", "equal steps in sigma^(1/rho) (Karras et al. 2022)", "rho"),
+        "straight": Entry(f"{_GRIDS}:straight_grid", "equal steps in sigma / (alpha + sigma) to clean data, for jumps"),
         "fixed": Entry(f"{_GRIDS}:fixed_grid", "one level all the way, for Langevin dynamics", "log_snr"),
     },
     "factor": {

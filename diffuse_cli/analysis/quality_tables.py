@@ -5,7 +5,10 @@ from typing import TYPE_CHECKING
 from diffuse_cli.analysis.digits import rounded_to, with_spread
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from diffuse_cli.analysis.quality import Nll, Quality
+    from diffuse_cli.analysis.student_quality import Judgement, StudentKl
     from diffuse_cli.metrics.noise_floors import Score
 
 DISTANCES = ("distance", "model", "noise floor", "n", "")
@@ -32,6 +35,70 @@ def verdict(score: "Score") -> str:
     if score.indistinguishable is None:
         return f"cannot judge (n = {score.n:,})"
     return "indistinguishable from truth" if score.indistinguishable else "differs"
+
+
+_MARKS = {True: "=", False: "≠", None: "?"}
+STUDENT_MARKS = "= indistinguishable from truth   ≠ differs   ? cannot judge"
+
+
+def student_header(judged: "Sequence[Judgement]") -> tuple[str, ...]:
+    """The headings of `student_rows`."""
+    return ("evaluations", *(f"{each.drawn.evals}" for each in judged), "noise floor", "n")
+
+
+def student_rows(judged: "Sequence[Judgement]") -> list[tuple[str, ...]]:
+    """A student's figures, a row each: by numbers of evaluations, then the floor, then the number of points.
+
+    A distance has a mark of STUDENT_MARKS behind it.
+    """
+    rows = []
+    gaps = [each.gap for each in judged if each.gap is not None]
+    if len(gaps) == len(judged):
+        sizes = f"{gaps[0].n:,}"
+        rows += [
+            ("map gap, rms", *(f"{gap.rms:.3g}" for gap in gaps), "0", sizes),
+            ("map gap, median", *(f"{gap.median:.3g}" for gap in gaps), "0", sizes),
+            ("half of its square from", *(f"{gap.half_from:.2%}" for gap in gaps), "", sizes),
+        ]
+    kls = [each.kl for each in judged if each.kl is not None]
+    if len(kls) == len(judged):
+        sizes = f"{kls[0].n:,}"
+        rows += [
+            ("KL(student ‖ data), nats", *map(_kl_cell, kls), "0", sizes),
+            ("± standard error", *("" if kl.stderr is None else f"{kl.stderr:.2g}" for kl in kls), "", ""),
+            ("folded", *(f"{kl.folds:.2%}" for kl in kls), "0", sizes),
+        ]
+        if any(kl.outside for kl in kls):
+            rows.append(("outside of the data", *(f"{kl.outside:.2%}" for kl in kls), "0", sizes))
+    for name in judged[0].scores:
+        scores = [each.scores[name] for each in judged]
+        cells = [f"{rounded_to(score.value, score.floor_std)} {_MARKS[score.indistinguishable]}" for score in scores]
+        rows.append((name, *cells, with_spread(scores[0].floor, scores[0].floor_std), f"{scores[0].n:,}"))
+    return rows
+
+
+def _kl_cell(kl: "StudentKl") -> str:
+    """The KL of a student: where its map folds a lower bound."""
+    if kl.value is None:
+        return "∞" if kl.outside else "unknown"
+    return f"{'≥ ' * (kl.folds > 0)}{rounded_to(kl.value, kl.stderr)}"
+
+
+def student_notes(judged: "Sequence[Judgement]") -> list[str]:
+    """What a reader has to know of the figures of a student, where it is so."""
+    notes = []
+    if judged[0].kl is None:
+        notes.append("The law of the data is not known, so neither is how far each sample is from its exact place")
+    elif judged[0].gap is None:
+        notes.append("This student has not learned the flow of the data, so its samples are not compared one by one")
+    if any(each.kl is not None and each.kl.folds for each in judged):
+        notes.append(
+            "Where a student's map folds, its density is the sum over all noises that end at a place, and the KL a "
+            "lower bound (≥)"
+        )
+    if unsolved := [each.gap.unsolved for each in judged[:1] if each.gap is not None and each.gap.unsolved]:
+        notes.append(f"The exact flow could not be solved for {unsolved[0]:,} of the points of the map gap")
+    return notes
 
 
 NLL_BY_LABEL = ("label", "NLL, nats", "entropy", "KL(truth ‖ model)")

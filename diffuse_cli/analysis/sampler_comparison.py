@@ -85,7 +85,8 @@ def plan_comparison(
 ) -> tuple[list[Task], list[TooSmall]]:
     """The tasks for all samplers and budgets, and the cells whose budget is too small for one full step of the sampler.
 
-    The number of steps is the largest within the budget, of which one evaluation is for the last step, to clean data;
+    The number of steps is the largest within the budget, of which one evaluation is for the last step, to clean data,
+    which is a step of its own for samplers that jump;
     budgets that allow the same number of steps share a cell. The grid is the sampler's default unless one is given.
 
     Raises UsageError for a sampler that has no steps, and where no budget is large enough for any sampler.
@@ -98,7 +99,7 @@ def plan_comparison(
                 f"{name} takes as many evaluations as its tolerance asks for, not as many as it is given; the others "
                 "are compared with it anyway"
             )
-        least = evaluations(sampler, max(2, sampler.lookback + 1))
+        least = 1 if sampler.needs_jump else evaluations(sampler, max(2, sampler.lookback + 1))
         for budget in budgets:
             if budget < least:
                 small.append(TooSmall(name, budget, least))

@@ -1,7 +1,8 @@
 """The noise levels that a sampler visits, from noise (t = 1) to clean data.
 
 A grid takes a Process and a number of steps and returns levels with fields [steps + 1], log-SNR strictly increasing:
-`steps` noisy levels between t = 1 and t = 1/T, the range that networks are trained on, and then the clean level.
+`steps` noisy levels between t = 1 and t = 1/T, the range that networks are trained on, and then the clean level. All
+but `straight` go down to t = 1/T, from where the step to clean data changes hardly anything.
 """
 
 from collections.abc import Callable
@@ -91,6 +92,28 @@ def karras_grid(
         largest, smallest = jnp.exp(jnp.stack([first, last]) / (-2 * rho))
         noisy = -2 * rho * jnp.log(jnp.linspace(largest, smallest, steps))
         return process.at(jnp.append(noisy.at[0].set(first), jnp.inf))
+
+    return grid
+
+
+def straight_grid() -> Grid:
+    """Equal steps in the time sigma / (alpha + sigma) of the straight path, all the way to clean data: for jumps.
+
+    The last step is as long as the others: a jump to clean data from t = 1/T would be an evaluation for nothing. With
+    so many steps that the last one would begin below t = 1/T it begins there.
+
+    >>> from diffuse_cli.diffusion.schedules import linear
+    >>> levels = straight_grid()(Process(linear(1000), 1000), 4)
+    >>> print((levels.sigma / (levels.alpha + levels.sigma)).round(2))
+    [0.99 0.75 0.5  0.25 0.  ]
+    """
+
+    def grid(process: Process, steps: int) -> Level:
+        ends = process.schedule(jnp.array([1.0, 1.0 / process.timesteps]))
+        first, least = jax.nn.sigmoid(-ends / 2)  # sigma / (alpha + sigma)
+        t = jnp.linspace(first, jnp.maximum(first / steps, least), steps)
+        noisy = (2 * (jnp.log1p(-t) - jnp.log(t))).at[0].set(ends[0])
+        return process.at(jnp.append(noisy, jnp.inf))
 
     return grid
 

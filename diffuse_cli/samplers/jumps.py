@@ -7,6 +7,8 @@ from diffuse_cli.diffusion.flow_maps import Jump
 from diffuse_cli.diffusion.process import CLEAN, Level, add_noise
 from diffuse_cli.samplers.base import Sampler, State, standard_normal
 
+_GRID = "straight"
+
 
 def jump() -> Sampler:
     """X_{t→r} from level to level. Boffi et al. 2025; Geng et al. 2025 (MeanFlow), eq. 12.
@@ -21,7 +23,7 @@ def jump() -> Sampler:
         # x0 is for a path that is recorded; where none is, compiling leaves this second evaluation out
         return State(jump(state.x, now, nxt), jump(state.x, now, CLEAN))
 
-    return Sampler(step, needs_jump=True, draws_noise=False)
+    return Sampler(step, needs_jump=True, draws_noise=False, grid=_GRID)
 
 
 def renoise() -> Sampler:
@@ -35,4 +37,4 @@ def renoise() -> Sampler:
         x0 = jump(state.x, now, CLEAN)
         return State(add_noise(x0, standard_normal(key, jnp.asarray(x0)), nxt), x0)
 
-    return Sampler(step, needs_jump=True)
+    return Sampler(step, needs_jump=True, grid=_GRID)
