@@ -39,6 +39,7 @@ SAMPLER = "jump"
 _MAPPED = 8192  # draws of noise that are followed through the jumps of a student
 _SOLVED = 1024  # of them, that are followed along the exact flow, which takes some seconds
 _TOGETHER = 128  # that are solved together: more wait for the slowest, and leave the cache
+_NO_DENSITY = -1e9  # nats: less is no density; the exact laws of boxes are a little wider than the boxes
 _MOST_COLUMNS = 64  # of data whose Jacobians are computed
 
 
@@ -216,8 +217,9 @@ def student_kl(ends: Ends, noise: np.ndarray, first: Level, log_p: LogDensity) -
     scale, (n, d) = np.hypot(first.alpha, first.sigma), noise.shape
     squares = np.sum((np.asarray(noise, np.float64) / scale) ** 2, axis=1)
     truth = log_p(ends.x)
+    outside = truth < _NO_DENSITY
     terms = -squares / 2 - d * np.log(scale * np.sqrt(2 * np.pi)) - ends.log_det - truth
-    folds, outside = float(np.mean(ends.sign < 0)), float(np.mean(np.isneginf(truth)))
-    if not np.isfinite(terms).all():
-        return StudentKl(None, None, folds, outside, n)
-    return StudentKl(float(terms.mean()), float(terms.std(ddof=1) / np.sqrt(n)), folds, outside, n)
+    shares = {"folds": float(np.mean(ends.sign < 0)), "outside": float(outside.mean()), "n": n}
+    if outside.any() or not np.isfinite(terms).all():
+        return StudentKl(None, None, **shares)
+    return StudentKl(float(terms.mean()), float(terms.std(ddof=1) / np.sqrt(n)), **shares)

@@ -5,6 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.plots.panels import SMALL_TEXT
@@ -49,6 +50,9 @@ def true_loss_figure(
         bar = figure.colorbar(mesh, ax=axes, pad=0.03)
         bar.set_label(r"true loss $\mathbb{E}\,|u_\theta - u^*|^2 / d$")
         bar.outline.set_visible(False)
+        bar.ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        bar.ax.yaxis.set_minor_locator(NullLocator())
         axes.set(xlabel="t, from where", ylabel="r, to where", aspect="equal")
         axes.spines[["right", "top"]].set_visible(False)
         _mark(axes, times, theme)
@@ -70,12 +74,12 @@ def _mark(axes: Axes, times: np.ndarray, theme: Theme) -> None:
 def _write(axes: Axes, losses: np.ndarray, exact: np.ndarray | None, theme: Theme) -> None:
     """Write the losses that matter most into the empty half."""
     lines = [
-        f"one jump, t = 1 to r = 0: {losses[0, -1]:.2g}",
-        f"all jumps: {np.nanmean(losses[np.triu_indices(len(losses), 1)]):.2g}",
-        f"velocity, r = t: {np.nanmean(np.diag(losses)):.2g}",
+        f"one jump, t = 1 to r = 0: {losses[0, -1]:#.2g}",
+        f"all jumps: {np.nanmean(losses[np.triu_indices(len(losses), 1)]):#.2g}",
+        f"velocity, r = t: {np.nanmean(np.diag(losses)):#.2g}",
     ]
     if exact is not None:
-        lines.append(rf"$\mathbb{{E}}\,|u^*|^2 / d$: {np.nanmean(exact):.2g}")
+        lines.append(rf"$\mathbb{{E}}\,|u^*|^2 / d$: {np.nanmean(exact):#.2g}")
     axes.annotate(
         "\n".join(lines), (0.03, 0.97), xycoords="axes fraction", ha="left", va="top",
         color=theme.muted, fontsize=SMALL_TEXT, linespacing=1.5,

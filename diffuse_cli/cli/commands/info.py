@@ -59,6 +59,8 @@ def info(name: str | None, run: options.RunOption, as_json: bool) -> None:
         columns = {"step": "step", "loss": "loss", "held_out": "held-out loss", "true_loss": "true loss"}
         columns = {key: name for key, name in columns.items() if key in history[-1]} | {"seconds": "seconds"}
         digits = {"step": ",", "seconds": ".1f"}
-        cell = lambda record, key: f"{record[key]:{digits.get(key, '.4f')}}" if key in record else ""  # noqa: E731
-        shown = [[cell(record, key) for key in columns] for record in history]
+        shown = [
+            [f"{record[key]:{digits.get(key, '.4f')}}" if key in record else "" for key in columns]
+            for record in history
+        ]
         terminal.print_table(shown, header=columns.values(), title="history")
