@@ -38,10 +38,10 @@ def test_a_plan_spends_its_budget_and_no_more(name):
     assert len(tasks) == len({task.method.steps for task in tasks})
     for task in tasks:
         assert evaluations(sampler, task.method.steps) <= task.budget < evaluations(sampler, task.method.steps + 1)
-        assert task.method.steps > max(1, sampler.lookback)
+        assert task.method.steps > max(0 if sampler.needs_jump else 1, sampler.lookback)  # one jump is a step
     least = min(task.budget for task in tasks)
     assert [each.budget for each in small] == list(range(1, least))
-    assert {each.least for each in small} == {least}
+    assert {each.least for each in small} == ({least} if least > 1 else set())
 
 
 @pytest.mark.parametrize("steps", few_fast([1, 2, 7], 7))
