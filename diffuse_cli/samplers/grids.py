@@ -104,8 +104,8 @@ def straight_grid() -> Grid:
 
     >>> from diffuse_cli.diffusion.schedules import linear
     >>> levels = straight_grid()(Process(linear(1000), 1000), 4)
-    >>> print((levels.sigma / (levels.alpha + levels.sigma)).round(2))
-    [0.99 0.75 0.5  0.25 0.  ]
+    >>> [round(float(t), 2) for t in levels.sigma / (levels.alpha + levels.sigma)]
+    [0.99, 0.75, 0.5, 0.25, 0.0]
     """
 
     def grid(process: Process, steps: int) -> Level:

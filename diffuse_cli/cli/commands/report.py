@@ -33,7 +33,7 @@ _MOST_SAMPLERS = 6  #: more panels are too small to see
     "--sampler",
     type=options.ChoiceParam("sampler"),
     multiple=True,
-    help="How to sample; may be repeated.  [default: the run's, and ddpm beside it]",
+    help="How to sample; may be repeated.  [default: the run's, and ddpm beside it; renoise beside a student's]",
 )
 @options.gathered(
     "settings",
@@ -132,7 +132,8 @@ def _gather(model: "Model", run: "Run | None", asked: _Asked, words: list[str]) 
 
 
 def _methods(model: "Model", samplers: tuple[str, ...], settings: options.Settings) -> list["Method"]:
-    """The methods asked for, or the run's own and, where it has a meaning, the ancestral chain in as many steps.
+    """The methods asked for, or the run's own and, where it has a meaning, the ancestral chain in as many steps; beside
+    a student's own jumps with new noise.
 
     Raises UsageError for too many, and for one that has no meaning.
     """
@@ -141,7 +142,8 @@ def _methods(model: "Model", samplers: tuple[str, ...], settings: options.Settin
     from diffuse_cli.models.draw import build_method, default_method
 
     config = settings.config(model.config)
-    chosen = list(dict.fromkeys(samplers or (default_method(config).sampler, "ddpm")))
+    beside = "renoise" if model.is_student else "ddpm"
+    chosen = list(dict.fromkeys(samplers or (default_method(config).sampler, beside)))
     if len(chosen) > _MOST_SAMPLERS:
         raise UsageError(f"{len(chosen)} samplers do not fit beside each other; give at most {_MOST_SAMPLERS}")
     methods = [default_method(msgspec.structs.replace(config, sampler=sampler)) for sampler in chosen]
