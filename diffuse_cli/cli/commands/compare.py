@@ -79,7 +79,6 @@ def compare(
     sample: how far each of the first 1,000 ends from where the exact solution of the same denoiser's flow takes the
     same noise, as root mean square and median. It sees errors that no metric sees; random samplers have none. A few
     points near the divide between two parts of the data can make up most of the root mean square.
-    The flow of a student is that of its own velocity; diffuse evaluate compares its jumps with the exact flow.
 
     A sampler of two evaluations a step takes half as many steps; where the budget is too small for one, it is left out.
     All is in model space; seconds are with compiling. Beside FILE, FILE-ends shows where the same points end.

@@ -17,6 +17,24 @@ if TYPE_CHECKING:
     from diffuse_cli.models.model import Model
 
 _EPILOG = """\b
+Keys of --json (nats; null for what is not known):
+  run, dataset, n, sampler, label, given, prompt, steps, evals,
+  clipped: samples on the edge of the box to which x0 is clipped
+  metrics: name -> value, floor, floor_std, n, repeats, indistinguishable
+    (null where n is too small to judge)
+  nll: value, entropy, gap, stderr, n, failed
+  excess_loss: total, by_log_snr [[log_snr, model, irreducible], …]
+  memorisation: median, held_out_median, close, close_share, nearer,
+    nearer_stderr, held_out (their number), judges (whether they suffice)
+  guidance (with --guidance): kl: kl, floor, floor_std, blocks, in nats;
+    from_label: name -> as in metrics; particles: populations, size, least,
+    last (effective shares), ancestors, z_ratio
+  student (of a student): a list of evals, sampler, steps, clipped, metrics,
+    map_gap: rms, median, half_from (a share), n, unsolved (left out);
+    kl: value, stderr (nats; null if infinite), folds, outside (shares), n
+  With --label all: labels: name -> all these; nll: their mean
+
+\b
 Examples:
   diffuse evaluate
   diffuse evaluate --run moons --sampler ddim --steps 10 --metric w2 --metric energy
@@ -98,24 +116,6 @@ def evaluate(
     A conditional run is judged as one that is told no label; with --label by the points with this label, and with
     --label all by those with each, and the mean of their NLLs in the proportions of the labels; with --given and
     --prompt by p(x | values) and p(x | sentence), where they are known.
-
-    \b
-    Keys of --json (nats; null for what is not known):
-      run, dataset, n, sampler, label, given, prompt, steps, evals,
-      clipped: samples on the edge of the box to which x0 is clipped
-      metrics: name -> value, floor, floor_std, n, repeats, indistinguishable
-        (null where n is too small to judge)
-      nll: value, entropy, gap, stderr, n, failed
-      excess_loss: total, by_log_snr [[log_snr, model, irreducible], …]
-      memorisation: median, held_out_median, close, close_share, nearer,
-        nearer_stderr, held_out (their number), judges (whether they suffice)
-      guidance (with --guidance): kl: kl, floor, floor_std, blocks, in nats;
-        from_label: name -> as in metrics; particles: populations, size, least,
-        last (effective shares), ancestors, z_ratio
-      student (of a student): a list of evals, sampler, steps, clipped, metrics,
-        map_gap: rms, median, half_from (a share), n, unsolved (left out);
-        kl: value, stderr (nats; null if infinite), folds, outside (shares), n
-      With --label all: labels: name -> all these; nll: their mean
     """
     signals.at_once()
     asked = _Sampling(sampling, metrics, count, repeats, seed)
