@@ -1,11 +1,14 @@
 """The rows of the tables that show a Quality."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from diffuse_cli.analysis.digits import rounded_to, with_spread
 
 if TYPE_CHECKING:
     from diffuse_cli.analysis.quality import Nll, Quality
+    from diffuse_cli.analysis.student_quality import Judgement, StudentKl
     from diffuse_cli.metrics.noise_floors import Score
 
 DISTANCES = ("distance", "model", "noise floor", "n", "")
@@ -32,6 +35,74 @@ def verdict(score: "Score") -> str:
     if score.indistinguishable is None:
         return f"cannot judge (n = {score.n:,})"
     return "indistinguishable from truth" if score.indistinguishable else "differs"
+
+
+_MARKS = {True: "=", False: "≠", None: "?"}
+STUDENT_MARKS = "= indistinguishable from truth   ≠ differs   ? cannot judge"
+
+
+def student_header(judged: Sequence["Judgement"]) -> tuple[str, ...]:
+    """The headings of `student_rows`."""
+    return ("evaluations", *(f"{each.drawn.evals}" for each in judged), "noise floor", "n")
+
+
+def student_rows(judged: Sequence["Judgement"]) -> list[tuple[str, ...]]:
+    """A student's figures, a row each: by numbers of evaluations, then the floor, then the number of points.
+
+    A distance has a mark of STUDENT_MARKS behind it.
+    """
+    rows = []
+    gaps, kls = [each.gap for each in judged], [each.kl for each in judged]
+    if (gap := gaps[0]) is not None:
+        of_gaps = partial(_row, gaps, n=gap.n)
+        rows += [
+            of_gaps("map gap, rms", lambda gap: f"{gap.rms:.3g}", floor="0"),
+            of_gaps("map gap, median", lambda gap: f"{gap.median:.3g}", floor="0"),
+            of_gaps("half of its square from", lambda gap: f"{gap.half_from:.2%}"),
+        ]
+    if (kl := kls[0]) is not None:
+        of_kls = partial(_row, kls, n=kl.n)
+        rows += [
+            of_kls("KL(student ‖ data), nats", _kl_cell, floor="0"),
+            of_kls("± standard error", lambda kl: "" if kl.stderr is None else f"{kl.stderr:.2g}"),
+            of_kls("folded", lambda kl: f"{kl.folds:.2%}", floor="0"),
+        ]
+        if any(each is not None and each.outside for each in kls):
+            rows.append(of_kls("outside of the data", lambda kl: f"{kl.outside:.2%}", floor="0"))
+    for name in judged[0].scores:
+        scores = [each.scores[name] for each in judged]
+        cells = [f"{rounded_to(score.value, score.floor_std)} {_MARKS[score.indistinguishable]}" for score in scores]
+        rows.append((name, *cells, with_spread(scores[0].floor, scores[0].floor_std), f"{scores[0].n:,}"))
+    return rows
+
+
+def _row(figures: Sequence[Any], name: str, cell: Callable[[Any], str], *, n: int, floor: str = "") -> tuple[str, ...]:
+    """A row of `student_rows`; jumps with new noise have no such figures."""
+    return (name, *("-" if each is None else cell(each) for each in figures), floor, f"{n:,}")
+
+
+def _kl_cell(kl: "StudentKl") -> str:
+    """The KL of a student: where its map folds a lower bound."""
+    if kl.value is None:
+        return "∞" if kl.outside else "unknown"
+    return f"{'≥ ' * (kl.folds > 0)}{rounded_to(kl.value, kl.stderr)}"
+
+
+def student_notes(judged: Sequence["Judgement"]) -> list[str]:
+    """What a reader has to know of the figures of a student, where it is so."""
+    notes = []
+    if judged[0].kl is None:
+        notes.append("The law of the data is not known, so neither is how far each sample is from its exact place")
+    elif judged[0].gap is None:
+        notes.append("This student has not learned the flow of the data, so its samples are not compared one by one")
+    if any(each.kl is not None and each.kl.folds for each in judged):
+        notes.append(
+            "Where a student's map folds, its density is the sum over all noises that end at a place, and the KL a "
+            "lower bound (≥)"
+        )
+    if unsolved := [each.gap.unsolved for each in judged[:1] if each.gap is not None and each.gap.unsolved]:
+        notes.append(f"The exact flow could not be solved for {unsolved[0]:,} of the points of the map gap")
+    return notes
 
 
 NLL_BY_LABEL = ("label", "NLL, nats", "entropy", "KL(truth ‖ model)")

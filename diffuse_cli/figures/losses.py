@@ -15,13 +15,17 @@ if TYPE_CHECKING:
 
 
 class Losses(NamedTuple):
-    """The losses of a log: train at steps [k], held_out at held_out_steps [h], and the irreducible loss or None."""
+    """The losses of a log: train at steps [k], held_out at held_out_steps [h], and the irreducible loss or None.
+
+    true_loss: of a flow map, at held_out_steps [h]; None where it is not known.
+    """
 
     steps: np.ndarray
     train: np.ndarray
     held_out_steps: np.ndarray
     held_out: np.ndarray
     irreducible: float | None
+    true_loss: np.ndarray | None
 
 
 def losses_of_log(records: list[dict[str, Any]]) -> Losses:
@@ -34,6 +38,9 @@ def losses_of_log(records: list[dict[str, Any]]) -> Losses:
         np.array([record["step"] for record in judged]),
         np.array([record["held_out"] for record in judged]),
         known[-1]["held_out"] - known[-1]["excess"] if known else None,
+        np.array([record.get("true_loss", np.nan) for record in judged])
+        if any("true_loss" in record for record in judged)
+        else None,
     )
 
 
@@ -52,6 +59,7 @@ def loss_drawing(run_name: str, records: list[dict[str, Any]], *, look: Look = D
         "held_out_steps": losses.held_out_steps if judged else None,
         "held_out": losses.held_out if judged else None,
         "irreducible": losses.irreducible,
+        "true_loss": losses.true_loss,
         "subject": run_name,
     }
     return Drawing("loss:loss_figure", arguments, look)

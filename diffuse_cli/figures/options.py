@@ -164,3 +164,14 @@ class LossOptions(NamedTuple):
     def file(self) -> str:
         """loss"""
         return "loss"
+
+
+class TrueLossOptions(NamedTuple):
+    """Options of plot-true-loss."""
+
+    seed: Annotated[int, _SEED] = 0
+
+    @property
+    def file(self) -> str:
+        """true-loss"""
+        return "true-loss"

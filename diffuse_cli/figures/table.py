@@ -252,8 +252,23 @@ FIGURES: dict[str, FigureRow] = {
         about="""Draw a run's loss: of the training batches, and of held-out points under the averaged weights.
 
         Where the law of the data is known, the excess over the best possible loss stands beside it, on a logarithmic
-        axis.""",
+        axis. The loss that trains a student says little; where its exact map is known, the error of its jumps, the true
+        loss, stands beside it.""",
         examples=("", "--run moons --out loss.pdf"),
         pictures=(Picture("--run moons", "loss.png", "the loss and its irreducible part"),),
+    ),
+    "plot-true-loss": FigureRow(
+        "Draw where the jumps of a student go wrong.",
+        subject="model",
+        draw="true_loss:true_loss_of_model",
+        options=options.TrueLossOptions,
+        about="""Draw the true loss of a student: the squared error of its jumps beside those of the exact flow, by the
+        times t and r from and to which they go.
+
+        Time is that of the straight path, 1 at noise and 0 at data. The outlined corner is one jump from noise to data;
+        the diagonal is the velocity, by which a student is a denoiser too. For runs that have learned to jump, on data
+        whose law is known.""",
+        examples=("", "--run student --out true-loss.pdf"),
+        pictures=(Picture("--run student", "true-loss.png", "the error of jumps by the times they go between"),),
     ),
 }

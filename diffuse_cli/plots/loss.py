@@ -20,6 +20,7 @@ def loss_figure(
     held_out_steps: np.ndarray | None = None,
     held_out: np.ndarray | None = None,
     irreducible: float | None = None,
+    true_loss: np.ndarray | None = None,
     subject: str = "",
     dark: bool = False,
     width: float | None = None,
@@ -32,6 +33,10 @@ def loss_figure(
     decades or more, and shows the last three; the axis of the loss is logarithmic if it falls by a factor of 2.5 or
     more.
 
+    true_loss [h]: of a flow map, how far its jumps are from the exact ones. The second panel then shows it, and titles
+    say which of the panels to watch: the loss that trains a flow map has a large irreducible part, or says how well the
+    map agrees with itself, or is normalised and hardly falls at all.
+
     Raises UsageError where shapes do not agree or `width` is too small, DiffuseError where no loss is finite.
     """
     steps, train = _checked(steps, train, "train")
@@ -39,12 +44,18 @@ def loss_figure(
         raise UsageError("held_out and held_out_steps belong together; only one of them was given.")
     held = None if held_out is None else _checked(held_out_steps, held_out, "held_out")
     with default_style(dark=dark, width=width) as theme:
-        both = held is not None and irreducible is not None
+        true = None if true_loss is None else _checked(held_out_steps, true_loss, "true_loss")
+        both = held is not None and (irreducible is not None or true is not None)
         figure = new_figure(9.2 if both else 5.4, 3.5, theme)
         panels = figure.subplots(1, 1 + both, squeeze=False)[0]
         _draw_losses(panels[0], steps, train, held, irreducible, theme)
-        if both:
-            _draw_excess(panels[1], steps, held[0], held[1] - irreducible, theme)
+        if true is not None:
+            panels[0].set_title("what training makes smaller")
+            panels[1].set_title("error of the jumps: the one to watch")
+            _draw_excess(panels[1], steps, *true, theme, name=r"true loss $\mathbb{E}\,|u_\theta - u^*|^2 / d$")
+        elif both:
+            excess = held[1] - irreducible
+            _draw_excess(panels[1], steps, held[0], excess, theme, name="held out minus irreducible")
         for axes in panels:
             axes.set_xlabel("training step")
             axes.spines[["right", "top"]].set_visible(False)
@@ -78,12 +89,14 @@ def _draw_losses(
     axes.legend(loc="best")
 
 
-def _draw_excess(axes: Axes, steps: np.ndarray, held_out_steps: np.ndarray, excess: np.ndarray, theme: Theme) -> None:
-    """Draw the held-out loss above the irreducible one, where it is above."""
+def _draw_excess(
+    axes: Axes, steps: np.ndarray, held_out_steps: np.ndarray, excess: np.ndarray, theme: Theme, *, name: str
+) -> None:
+    """Draw what learning could still remove, where it is above zero; name: what it is."""
     above = excess > 0  # both losses have sampling errors, so their difference may be below zero
     look = {"linewidth": 2.1, "marker": "o", "markersize": 3.2, "color": theme.model}
     axes.plot(held_out_steps[above], excess[above], **look)
-    axes.set(ylabel="held out minus irreducible")
+    axes.set(ylabel=name)
     _scale_steps(axes, steps)
     seen = excess[above & (held_out_steps >= axes.get_xlim()[0])]
     if len(seen):

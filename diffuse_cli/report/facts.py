@@ -106,6 +106,7 @@ def loss_facts(records: list[dict[str, Any]]) -> dict[str, Any] | None:
         "mean": [steps[some].tolist(), _rounded(mean[some])],
         "held_out": [losses.held_out_steps[held].tolist(), _rounded(losses.held_out[held])],
         "irreducible": losses.irreducible,
+        "true_loss": None if losses.true_loss is None else _rounded(losses.true_loss[held]),
     }
 
 

@@ -21,6 +21,7 @@ ELSEWHERE = {
     "plot-schedule",
     "plot-loss",
     "plot-guidance",
+    "plot-true-loss",
 }  # tests of the plots ask the first; the others have no columns
 
 

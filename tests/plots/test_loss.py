@@ -127,3 +127,20 @@ def test_errors():
         loss_figure([1, 2], [1.0, 2.0], held_out=[1.0])
     with pytest.raises(DiffuseError, match="held_out holds no finite loss"):
         loss_figure([1, 2], [1.0, 2.0], held_out=[np.nan], held_out_steps=[2])
+
+
+@in_both_themes
+def test_the_true_loss_of_a_flow_map_is_the_one_to_watch(dark):
+    """Beside a loss that stays where it is, as one that is normalised by itself does."""
+    steps = np.arange(1, 5001)
+    true = 1 / steps[::50]
+    figure = loss_figure(
+        steps, 1 + 0 * steps, held_out_steps=steps[::50], held_out=1 + 0 * true, true_loss=true, dark=dark
+    )
+    trained, watched = figure.axes
+    (line,) = watched.lines
+    np.testing.assert_array_equal(line.get_ydata(), true)
+    assert "true loss" in watched.get_ylabel()
+    assert "watch" in watched.get_title()
+    assert "watch" not in trained.get_title()
+    assert_nothing_cut_or_overlapping(figure)

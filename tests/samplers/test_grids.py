@@ -77,3 +77,11 @@ def test_the_karras_grid_is_the_published_one(x64):
     higher = lambda t: jnp.where(t == 1, -2 * jnp.log(9e3), -2 * jnp.log(0.002))  # noqa: E731
     got = catalog.build("grid", "karras")(p.Process(higher, 1000, p.variance_exploding), n)
     np.testing.assert_allclose(got.sigma[:-1], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("steps", [1, 4])
+def test_the_grid_of_flow_time_has_jumps_of_one_length_and_none_at_the_end_that_does_nothing(steps):
+    for schedule in (linear(1000), cosine(1000)):
+        levels = jax.device_get(levels_of("flow_time", steps, schedule=schedule))
+        lengths = -np.diff(levels.sigma / (levels.alpha + levels.sigma))
+        np.testing.assert_allclose(lengths, lengths[0], rtol=1e-4)

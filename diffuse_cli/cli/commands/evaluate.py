@@ -1,6 +1,7 @@
 """diffuse evaluate"""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -10,10 +11,30 @@ from diffuse_cli.cli import options, signals, terminal
 if TYPE_CHECKING:
     from diffuse_cli.analysis.guidance_quality import GuidanceQuality
     from diffuse_cli.analysis.quality import Quality
+    from diffuse_cli.analysis.student_quality import Judgement
     from diffuse_cli.datasets.dataset import Dataset
+    from diffuse_cli.models.draw import Method
     from diffuse_cli.models.model import Model
 
 _EPILOG = """\b
+Keys of --json (nats; null for what is not known):
+  run, dataset, n, sampler, label, given, prompt, steps, evals,
+  clipped: samples on the edge of the box to which x0 is clipped
+  metrics: name -> value, floor, floor_std, n, repeats, indistinguishable
+    (null where n is too small to judge)
+  nll: value, entropy, gap, stderr, n, failed
+  excess_loss: total, by_log_snr [[log_snr, model, irreducible], …]
+  memorisation: median, held_out_median, close, close_share, nearer,
+    nearer_stderr, held_out (their number), judges (whether they suffice)
+  guidance (with --guidance): kl: kl, floor, floor_std, blocks, in nats;
+    from_label: name -> as in metrics; particles: populations, size, least,
+    last (effective shares), ancestors, z_ratio
+  student (of a student): a list of evals, sampler, steps, clipped, metrics,
+    map_gap: rms, median, half_from (a share), n, unsolved (left out);
+    kl: value, stderr (nats; null if infinite), folds, outside (shares), n
+  With --label all: labels: name -> all these; nll: their mean
+
+\b
 Examples:
   diffuse evaluate
   diffuse evaluate --run moons --sampler ddim --steps 10 --metric w2 --metric energy
@@ -21,6 +42,27 @@ Examples:
   diffuse evaluate --run moons --label all
   diffuse evaluate --exact --dataset overlap --label upper --guidance fkc:w=3
   diffuse evaluate --json > quality.json"""
+
+
+class _Sampling(NamedTuple):
+    """How models are judged: by which samples, and beside how many draws of the truth."""
+
+    method: options.MethodOption
+    metrics: tuple[str, ...]
+    n: int
+    repeats: int
+    seed: int
+
+
+class _Judged(NamedTuple):
+    """What is known of one model. guidance: of a guided one. student: of a student, by numbers of evaluations."""
+
+    model: "Model"
+    dataset: "Dataset"
+    method: "Method"
+    quality: "Quality"
+    guidance: "GuidanceQuality | None"
+    student: "list[Judgement]"
 
 
 @click.command(epilog=_EPILOG)
@@ -64,58 +106,69 @@ def evaluate(
     With --guidance the truth is the law that it is said to sample, π_w ∝ p(x | label)^w p(x)^(1 − w), on a grid; beside
     it stand the distances from the points with the label.
 
+    A student, a run that has learned to jump, is also judged at 1, 2, 4 and 8 evaluations of the sampler jump. The map
+    gap is the distance of each end from that of the exact flow, from the same noise, as root mean square and median;
+    the share of the points that make half of the mean square is small where these are points at the divides between
+    parts of the data. KL(student || data) is exact, by the Jacobian of the jumps, but where the map folds, det J < 0,
+    it is a lower bound. The distances that are printed for another method stand below; NLL and excess loss are those of
+    the denoiser that a student is too.
+
     A conditional run is judged as one that is told no label; with --label by the points with this label, and with
     --label all by those with each, and the mean of their NLLs in the proportions of the labels; with --given and
     --prompt by p(x | values) and p(x | sentence), where they are known.
-
-    \b
-    Keys of --json (nats; null for what is not known):
-      run, dataset, n, sampler, label, given, prompt, steps, evals,
-      clipped: samples on the edge of the box to which x0 is clipped
-      metrics: name -> value, floor, floor_std, n, repeats, indistinguishable
-        (null where n is too small to judge)
-      nll: value, entropy, gap, stderr, n, failed
-      excess_loss: total, by_log_snr [[log_snr, model, irreducible], …]
-      memorisation: median, held_out_median, close, close_share, nearer,
-        nearer_stderr, held_out (their number), judges (whether they suffice)
-      guidance (with --guidance): kl: kl, floor, floor_std, blocks, in nats;
-        from_label: name -> as in metrics; particles: populations, size, least,
-        last (effective shares), ancestors, z_ratio
-      With --label all: labels: name -> all these; nll: their mean
     """
+    signals.at_once()
+    asked = _Sampling(sampling, metrics, count, repeats, seed)
+    models, results = opener.open_each(), []
+    for model in models:
+        result = _judge(model, asked)
+        results.append(result)
+        if not as_json:
+            _print(result, seed, several=len(models) > 1)
+    told: dict[str, object] = {"given": opener.given, "prompt": opener.prompt}
+    documents = [_document(result, count, told, labelled=opener.label is not None) for result in results]
+    if len(models) > 1:
+        _finish_labels(results, documents, as_json=as_json)
+    elif as_json:
+        terminal.print_json(documents[0])
+
+
+def _judge(model: "Model", asked: _Sampling) -> _Judged:
+    """Judge one model, and say what a reader has to know of the results."""
     from diffuse_cli.analysis import quality
     from diffuse_cli.analysis.guidance_quality import guidance_quality
+    from diffuse_cli.analysis.student_quality import judge_student
 
-    signals.at_once()
-    models, results = opener.open_each(), []
-    documents: dict[str | None, dict[str, object]] = {}
-    for model in models:
-        dataset, method = model.dataset(), sampling.method(model.config)
-        terminal.note(f"Judging {model.name} by {count:,} samples of {method.sampler} in {method.steps} steps")
-        result = quality.evaluate_model(model, dataset, method, metrics, n=count, seed=seed, repeats=repeats)
-        _note(result, dataset)
-        results.append(result)
-        guidance = None
-        if model.guiding is not None:
-            guidance = guidance_quality(model, dataset, result.drawn, n=count, seed=seed, repeats=repeats)
-        head = {"run": str(model.folder), "dataset": model.config.dataset, "n": count, "sampler": method.sampler}
-        spent = {"steps": method.steps, "evals": result.drawn.evals, "clipped": result.drawn.clipped}
-        told = {"label": model.told if opener.label else None, "given": opener.given, "prompt": opener.prompt}
-        documents[model.told] = {**head, **told, **spent, **_document(result)}
-        documents[model.told] |= {} if guidance is None else {"guidance": guidance.document()}
-        if not as_json:
-            _print(model, dataset, result, guidance, seed, several=len(models) > 1)
-    if len(models) == 1:
-        if as_json:
-            terminal.print_json(documents[models[0].told])
-        return
-    nlls = [result.nll for result in results if result.nll is not None]
-    whole = quality.over_labels(nlls, [model.share for model in models]) if len(nlls) == len(results) else None
+    dataset, method = model.dataset(), asked.method.method(model.config)
+    numbers = {"n": asked.n, "seed": asked.seed}
+    terminal.note(f"Judging {model.name} by {asked.n:,} samples of {method.sampler} in {method.steps} steps")
+    result = quality.evaluate_model(model, dataset, method, asked.metrics, repeats=asked.repeats, **numbers)
+    _note(result, dataset)
+    guidance, student = None, []
+    if model.guiding is not None:
+        guidance = guidance_quality(model, dataset, result.drawn, repeats=asked.repeats, **numbers)
+    if model.is_student:
+        terminal.note("Judging its jumps, beside those of the exact flow")
+        student = judge_student(model, dataset, result, method, **numbers)
+        for note in quality_tables.student_notes(student):
+            terminal.note(note)
+    return _Judged(model, dataset, method, result, guidance, student)
+
+
+def _finish_labels(results: Sequence[_Judged], documents: list[dict[str, object]], *, as_json: bool) -> None:
+    """Print what follows from the results for all labels together."""
+    from diffuse_cli.analysis import quality
+
+    nlls = [result.quality.nll for result in results if result.quality.nll is not None]
+    shares = [result.model.share for result in results]
+    whole = quality.over_labels(nlls, shares) if len(nlls) == len(results) else None
+    told = [result.model.told for result in results]
     if as_json:
-        terminal.print_json({"labels": documents, "nll": whole and whole._asdict()})
+        labels = dict(zip(told, documents, strict=True))
+        terminal.print_json({"labels": labels, "nll": whole and whole._asdict()})
     elif whole is not None:
         cells = map(quality_tables.nll_cells, nlls)
-        rows = [(str(model.told), *each) for model, each in zip(models, cells, strict=True)]
+        rows = [(str(label), *each) for label, each in zip(told, cells, strict=True)]
         terminal.print_table([*rows, ("mean", *quality_tables.nll_cells(whole))], header=quality_tables.NLL_BY_LABEL)
 
 
@@ -128,9 +181,19 @@ def _note(result: "Quality", dataset: "Dataset") -> None:
         terminal.note(missing)
 
 
-def _document(result: "Quality") -> dict[str, object]:
-    excess = result.excess
-    return {
+def _document(judged: _Judged, count: int, told: dict[str, object], *, labelled: bool) -> dict[str, object]:
+    """The result as JSON; told: what the model was told but a label, and `labelled` whether it was told one."""
+    model, method, result, excess = judged.model, judged.method, judged.quality, judged.quality.excess
+    document: dict[str, object] = {
+        "run": str(model.folder),
+        "dataset": model.config.dataset,
+        "n": count,
+        "sampler": method.sampler,
+        "label": model.told if labelled else None,
+        **told,
+        "steps": method.steps,
+        "evals": result.drawn.evals,
+        "clipped": result.drawn.clipped,
         "metrics": {name: score._asdict() for name, score in result.scores.items()},
         "nll": result.nll and result.nll._asdict(),
         "excess_loss": excess
@@ -140,23 +203,26 @@ def _document(result: "Quality") -> dict[str, object]:
         },
         "memorisation": result.memorisation and result.memorisation._asdict(),
     }
+    if judged.guidance is not None:
+        document["guidance"] = judged.guidance.document()
+    if judged.student:
+        document["student"] = [each.document() for each in judged.student]
+    return document
 
 
-def _print(
-    model: "Model",
-    dataset: "Dataset",
-    result: "Quality",
-    guidance: "GuidanceQuality | None",
-    seed: int,
-    *,
-    several: bool,
-) -> None:
+def _print(judged: _Judged, seed: int, *, several: bool) -> None:
     from diffuse_cli.cli import preview
 
+    model, result, guidance, student = judged.model, judged.quality, judged.guidance, judged.student
     if several:
         click.echo(f"\n{model.name}")
-    preview.show_samples(result.drawn.samples, dataset, model.view, seed=seed + 1)
-    rows = [quality_tables.distance_row(name, score) for name, score in result.scores.items()]
+    preview.show_samples(result.drawn.samples, judged.dataset, model.view, seed=seed + 1)
+    if student:
+        terminal.print_table(quality_tables.student_rows(student), header=quality_tables.student_header(student))
+        click.echo(f"  {quality_tables.STUDENT_MARKS}\n")
+    rows = []
+    if judged.method not in [each.method for each in student]:  # otherwise it is a column of the student's table
+        rows = [quality_tables.distance_row(name, score) for name, score in result.scores.items()]
     if guidance is not None:
         of_label = f"to {model.told}"
         rows += [

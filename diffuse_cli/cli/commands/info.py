@@ -56,5 +56,11 @@ def info(name: str | None, run: options.RunOption, as_json: bool) -> None:
     terminal.print_table(rows)
     terminal.print_table([(key, str(value)) for key, value in settings_now.items()], title="settings")
     if history:
-        shown = [(f"{r['step']:,}", f"{r['loss']:.4f}", f"{r['held_out']:.4f}", f"{r['seconds']:.1f}") for r in history]
-        terminal.print_table(shown, header=("step", "loss", "held-out loss", "seconds"), title="history")
+        columns = {"step": "step", "loss": "loss", "held_out": "held-out loss", "true_loss": "true loss"}
+        columns = {key: name for key, name in columns.items() if key in history[-1]} | {"seconds": "seconds"}
+        digits = {"step": ",", "seconds": ".1f"}
+        shown = [
+            [f"{record[key]:{digits.get(key, '.4f')}}" if key in record else "" for key in columns]
+            for record in history
+        ]
+        terminal.print_table(shown, header=columns.values(), title="history")

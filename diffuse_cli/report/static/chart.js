@@ -126,17 +126,20 @@ function lossChart({ train, mean, held_out: held, irreducible, decades }) {
   };
 }
 
-// The held-out loss above the irreducible one, where it is above, on a logarithmic axis; null where it is nowhere so.
-function excessOverSteps({ train, held_out: [steps, held], irreducible, decades }) {
+// What learning could still remove, where it is above zero, on a logarithmic axis; null where it is nowhere so. Of a
+// student the true loss of its jumps, of all others the held-out loss above the irreducible one.
+function excessOverSteps({ train, held_out: [steps, held], irreducible, true_loss: trueLoss, decades }) {
   const last = Math.max(train[0].at(-1), train[0][0] + 1);
   const first = decades ? Math.max(train[0][0], last / SPAN) : train[0][0];
-  const seen = steps.map((step, i) => [step, held[i] - irreducible]).filter(([step, excess]) => step >= first && excess > 0);
-  if (irreducible === null || !seen.length) return null;
+  if (irreducible === null && trueLoss === null) return null;
+  const above = trueLoss ?? held.map((loss) => loss - irreducible);
+  const seen = steps.map((step, i) => [step, above[i]]).filter(([step, excess]) => step >= first && excess > 0);
+  if (!seen.length) return null;
   const [low, high] = [Math.min, Math.max].map((end) => end(...seen.map(([, excess]) => excess)));
   const room = Math.max(high / low, 2) ** 0.08;
   return {
-    title: "The held-out loss minus the irreducible one over the steps of training",
-    lines: [{ label: "held out minus irreducible", x: seen.map(([step]) => step), y: seen.map(([, excess]) => excess),
+    title: trueLoss ? "The true loss over the steps of training" : "The held-out loss minus the irreducible one over the steps of training",
+    lines: [{ label: trueLoss ? "true loss: the error of the jumps, the line to watch" : "held out minus irreducible", x: seen.map(([step]) => step), y: seen.map(([, excess]) => excess),
       look: { stroke: "var(--model)", "stroke-width": 2.4 } }],
     x: { limits: [first, last], log: decades, label: "training step" },
     y: { limits: [low / room, high * room], log: true },
