@@ -40,7 +40,6 @@ _STEP = 2.0**-17  # of a loss that is exact for short steps; shorter ones would 
 _OFF = 0.01  # delta
 _KNOTS = 9  # points of a solved path
 _STANDARD_ERRORS = 5.0
-_FLAT = 1e-4  # a slope that is less, in units of the mean square of g, is none
 _WEAKEST, _STRONGEST = 0.05, 20.0  # pull
 
 _X = Float[Array, "n d"]
@@ -65,7 +64,7 @@ class Finding(NamedTuple):
     """What was seen of a claim on data whose map is known.
 
     residual: the root mean square of the residual times its weight, at the exact map, without noise. digits: the
-    largest that passes. gradients: the slope along each g at the exact map, over the mean square of g. pulls: the slope
+    largest that passes. gradients: the slope along each g at the exact map, over the root mean square of g. pulls: the slope
     at u* + delta g over that of the true loss.
     """
 
@@ -79,7 +78,7 @@ class Finding(NamedTuple):
     @property
     def worst_gradient(self) -> Estimate:
         """The slope at the exact map that is farthest from 0 for its standard error."""
-        return max(self.gradients, key=lambda each: abs(each.value) / (each.stderr + _FLAT))
+        return max(self.gradients, key=lambda each: abs(each.value) / (each.stderr + self.digits))
 
     @property
     def weakest_pull(self) -> Estimate:
@@ -94,7 +93,7 @@ class Finding(NamedTuple):
     @property
     def passed(self) -> bool:
         """Whether the claim holds; numbers that are not finite fail."""
-        flat = all(abs(each.value) <= _STANDARD_ERRORS * each.stderr + _FLAT for each in self.gradients)
+        flat = all(abs(each.value) <= _STANDARD_ERRORS * each.stderr + self.digits for each in self.gradients)
         back = all(
             _WEAKEST < each.value < _STRONGEST and each.value > _STANDARD_ERRORS * each.stderr for each in self.pulls
         )
@@ -139,17 +138,16 @@ def check(claim: Claim, truth: ExactMap, *, draws: int = 8192, seed: int = 0) ->
         return None
     with jax.enable_x64(True):
         setting = _setting(claim, truth, draws, seed)
-        size = len(_DIRECTIONS)
-        at = [_slopes(setting, setting.experiment, 0.0, g) for g in range(size)]
-        off = [_slopes(setting, setting.experiment, _OFF, g) for g in range(size)]
-        true = [_slopes(setting, _truly(setting), _OFF, g).mean() for g in range(size)]
+        at, off = (_slopes(setting, setting.experiment, by) for by in (0.0, _OFF))
+        true = _slopes(setting, _truly(setting), _OFF).mean(axis=1)
+        size = np.sqrt(true / (2 * _OFF))  # of each g, the root mean square
         return Finding(
             claim.name,
             truth.name,
             _residual(setting, claim),
             truth.digits,
-            tuple(Estimate.of(slopes * 2 * _OFF / scale) for slopes, scale in zip(at, true, strict=True)),
-            tuple(Estimate.of((b - a) / scale) for a, b, scale in zip(at, off, true, strict=True)),
+            tuple(map(Estimate.of, at / size[:, None])),
+            tuple(map(Estimate.of, (off - at) / true[:, None])),
         )
 
 
@@ -194,11 +192,12 @@ def _setting(claim: Claim, truth: ExactMap, draws: int, seed: int) -> _Setting:
     return _Setting(experiment, batch, network, exact, truth, Stage(jnp.asarray(claim.progress), before))
 
 
-def _slopes(setting: _Setting, experiment: Experiment, by: float, along: int) -> np.ndarray:
-    """The derivative of the loss along one g at u* + by g, for each pair of a point with opposite noises."""
-    g = jnp.eye(len(_DIRECTIONS))[along]
+def _slopes(setting: _Setting, experiment: Experiment, by: float) -> Float[np.ndarray, "g pairs"]:
+    """The derivative of the loss along each g at u* + by g, for each pair of a point with opposite noises."""
     losses = lambda delta: map_batch_losses(setting.network, delta, experiment, setting.batch, setting.stage)  # noqa: E731
-    return np.asarray(jax.jvp(losses, (by * g,), (g,))[1]).reshape(2, -1).mean(axis=0)
+    along = lambda g: jax.jvp(losses, (by * g,), (g,))[1]  # noqa: E731
+    slopes = np.asarray(jax.vmap(along)(jnp.eye(len(_DIRECTIONS))))  # u* is asked once for all of them
+    return slopes.reshape(len(slopes), 2, -1).mean(axis=1)
 
 
 def _residual(setting: _Setting, claim: Claim) -> float:
