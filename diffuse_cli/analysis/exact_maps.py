@@ -10,7 +10,6 @@ Time, velocities and average velocities are those of `flow_maps`. All is meant f
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -19,8 +18,12 @@ import numpy as np
 from jax.scipy.special import log_ndtr, logsumexp
 from jaxtyping import Array, Float
 
+from diffuse_cli.config import Config
+from diffuse_cli.diffusion import exact
 from diffuse_cli.diffusion.denoisers import Predict
 from diffuse_cli.diffusion.flow_maps import AverageVelocity, Velocity, flow_level, solve_map, velocity_of
+from diffuse_cli.models import build
+from diffuse_cli.models.data import draw_data, law_of
 
 _X = Float[Array, "n d"]
 _Time = Float[Array, "n 1"]
@@ -34,7 +37,8 @@ class ExactMap(NamedTuple):
 
     draw: (random numbers, n) -> points [n, d], model space. velocity: v(x, t). jump: (x, t, r) -> X_{t→r}(x).
     average: u(x, t, r), which can be differentiated. lines: the velocity of the straight lines from each noise z to
-    X_{1→0}(z), where it has a closed form. digits: the error of `average` on short jumps.
+    X_{1→0}(z), where it has a closed form. allowed: how large the residual of a
+    loss may be, by the error of `average` on short jumps. draws: how many of them a check takes.
     """
 
     name: str
@@ -43,7 +47,8 @@ class ExactMap(NamedTuple):
     jump: Callable[[_X, _Time, _Time], _X]
     average: AverageVelocity
     lines: Velocity | None = None
-    digits: float = 1e-4
+    allowed: float = 1e-4
+    draws: int = 8192
 
 
 def gaussian() -> ExactMap:
@@ -124,9 +129,23 @@ def mixture() -> ExactMap:
     return ExactMap("mixture", draw, velocity, jump, _average_of(velocity, jump))
 
 
-def of_denoiser(
-    name: str, predict: Predict, draw: Callable[[np.random.Generator, int], np.ndarray]
-) -> ExactMap:
+def of_dataset(config: Config) -> ExactMap:
+    """The map of the dataset of a Config; of a user's file that of the mixture on its training points.
+
+    Raises UsageError for a dataset whose law is unknown.
+    """
+    dataset = build.build_dataset(config)
+    predict = jax.tree_util.Partial(exact.denoiser(law_of(config, dataset)))
+
+    def draw(rng: np.random.Generator, n: int) -> np.ndarray:
+        if dataset.points is None:
+            return np.asarray(dataset.standard.to_model(dataset.draw(rng, n)), np.float64)
+        return np.asarray(rng.choice(draw_data(config, dataset).train, n), np.float64)
+
+    return of_denoiser(build.title_of_data(config.dataset), predict, draw)
+
+
+def of_denoiser(name: str, predict: Predict, draw: Callable[[np.random.Generator, int], np.ndarray]) -> ExactMap:
     """The map of an exact denoiser, a pytree, solved to 1e-9. A point at which the solver fails is NaN."""
     velocity = velocity_of(predict)
 
@@ -141,7 +160,7 @@ def of_denoiser(
         end, moved = _pushed(predict, x, t, r, dx - dt * velocity(x, t))
         return end, moved + dr * velocity(end, r)
 
-    return ExactMap(name, draw, velocity, jump, _average_of(velocity, jump), digits=1e-3)
+    return ExactMap(name, draw, velocity, jump, _average_of(velocity, jump), allowed=1e-3, draws=512)
 
 
 @jax.jit

@@ -21,12 +21,14 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import msgspec
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from diffuse_cli import catalog, config
 from diffuse_cli.analysis.exact_maps import ExactMap
 from diffuse_cli.analysis.schedule_check import Estimate
+from diffuse_cli.config import Config
 from diffuse_cli.diffusion.conditions import Condition
 from diffuse_cli.diffusion.flow_maps import AverageVelocity
 from diffuse_cli.diffusion.map_losses import Lesson, MapLoss, Span, along_path
@@ -63,22 +65,22 @@ class Claim(NamedTuple):
 class Finding(NamedTuple):
     """What was seen of a claim on data whose map is known.
 
-    residual: the root mean square of the residual times its weight, at the exact map, without noise. digits: the
-    largest that passes. gradients: the slope along each g at the exact map, over the root mean square of g. pulls: the slope
-    at u* + delta g over that of the true loss.
+    residual: the root mean square of the residual times its weight, at the exact map, without noise. allowed: the
+    largest that passes. gradients: the slope along each g at the exact map, over the root mean square of g. pulls: what
+    the slope grows by from there to u* + delta g, over the slope of the true loss.
     """
 
     claim: str
     data: str
     residual: float
-    digits: float
+    allowed: float
     gradients: tuple[Estimate, ...]
     pulls: tuple[Estimate, ...]
 
     @property
     def worst_gradient(self) -> Estimate:
         """The slope at the exact map that is farthest from 0 for its standard error."""
-        return max(self.gradients, key=lambda each: abs(each.value) / (each.stderr + self.digits))
+        return max(self.gradients, key=lambda each: abs(each.value) / (each.stderr + self.allowed))
 
     @property
     def weakest_pull(self) -> Estimate:
@@ -93,11 +95,11 @@ class Finding(NamedTuple):
     @property
     def passed(self) -> bool:
         """Whether the claim holds; numbers that are not finite fail."""
-        flat = all(abs(each.value) <= _STANDARD_ERRORS * each.stderr + self.digits for each in self.gradients)
+        flat = all(abs(each.value) <= _STANDARD_ERRORS * each.stderr + self.allowed for each in self.gradients)
         back = all(
             _WEAKEST < each.value < _STRONGEST and each.value > _STANDARD_ERRORS * each.stderr for each in self.pulls
         )
-        return self.residual < self.digits and flat and back
+        return self.residual < self.allowed and flat and back
 
 
 def map_losses() -> list[str]:
@@ -109,8 +111,8 @@ def map_losses() -> list[str]:
 def claims_of(text: str) -> list[Claim]:
     """What a choice of a loss claims; nothing for a loss that learns another map than that of a flow.
 
-    consistency: in its last stage, with steps of about 2^-17 t, with noisy pairs and with a teacher. progressive: in the
-    first stage for jumps that are so short, since DDIM is exact for them; in the last stage for jumps from 1 to 0,
+    consistency: in its last stage, with steps of about 2^-17 t, with noisy pairs and with a teacher. progressive: in
+    the first stage for jumps that are so short, since DDIM is exact for them; in the last stage for jumps from 1 to 0,
     which are to equal two exact ones. reflow, and what else learns from the ends of paths: the map from t = 1, and
     where they are known the lines. All others: as they are, with a teacher if they need one.
 
@@ -128,26 +130,33 @@ def claims_of(text: str) -> list[Claim]:
         first = Claim(f"{text}, first stage", _shortened(loss), taught=True, progress=0.0)
         return [first, *([Claim(f"{text}, last stage", loss, taught=True)] if loss.stages > 1 else [])]
     if loss.solved == "ends":
-        return [Claim(f"{text}, from t = 1", _from_noise(loss), taught=True), Claim(f"{text}, lines", loss, True, of="lines")]
+        return [
+            Claim(f"{text}, from t = 1", _from_noise(loss), taught=True),
+            Claim(f"{text}, lines", loss, True, of="lines"),
+        ]
     return [Claim(text, loss, taught=loss.needs_teacher)]
 
 
-def check(claim: Claim, truth: ExactMap, *, draws: int = 8192, seed: int = 0) -> Finding | None:
-    """The Finding of a claim on data of known map, from so many draws; None where the claim is of lines not known."""
+def check(claim: Claim, truth: ExactMap, settings: Config, *, draws: int | None = None) -> Finding | None:
+    """The Finding of a claim on data of known map; None where the claim is of lines that are not known.
+
+    settings: the seed, and the schedule from which the levels of the diagonal are drawn. draws: by default those of the
+    map.
+    """
     if claim.of == "lines" and truth.lines is None:
         return None
     with jax.enable_x64(True):
-        setting = _setting(claim, truth, draws, seed)
+        setting = _setting(claim, truth, settings, draws or truth.draws)
         at, off = (_slopes(setting, setting.experiment, by) for by in (0.0, _OFF))
-        true = _slopes(setting, _truly(setting), _OFF).mean(axis=1)
-        size = np.sqrt(true / (2 * _OFF))  # of each g, the root mean square
+        true = _slopes(setting, _truly(setting), _OFF)
+        size = np.sqrt(true.mean(axis=1) / (2 * _OFF))  # of each g, the root mean square
         return Finding(
             claim.name,
             truth.name,
             _residual(setting, claim),
-            truth.digits,
+            truth.allowed,
             tuple(map(Estimate.of, at / size[:, None])),
-            tuple(map(Estimate.of, (off - at) / true[:, None])),
+            tuple(map(_ratio, off - at, true)),
         )
 
 
@@ -170,8 +179,8 @@ class _Setting(NamedTuple):
     stage: Stage
 
 
-def _setting(claim: Claim, truth: ExactMap, draws: int, seed: int) -> _Setting:
-    rng = np.random.default_rng(seed)
+def _setting(claim: Claim, truth: ExactMap, settings: Config, draws: int) -> _Setting:
+    rng = np.random.default_rng(settings.seed)
     points = Points(jnp.asarray(truth.draw(rng, draws // 2)))
     if claim.loss.solved is not None:
         z = jnp.asarray(rng.standard_normal(points.x0.shape))
@@ -183,11 +192,11 @@ def _setting(claim: Claim, truth: ExactMap, draws: int, seed: int) -> _Setting:
     def network(delta: Any, condition: Condition | None) -> AverageVelocity:
         return lambda x, t, r: exact(x, t, r) + sum(by * g(x, t, r) for by, g in zip(delta, _DIRECTIONS, strict=True))
 
-    of_map = build.build_experiment(config.make({"loss": "lsd"}), points.x0.shape[1])
+    of_map = build.build_experiment(msgspec.structs.replace(settings, loss="lsd"), points.x0.shape[1])
     experiment = of_map._replace(loss=claim.loss, levels=catalog.build("levels", claim.loss.levels))
     if claim.taught:
         experiment = experiment._replace(teacher=lambda condition: truth.velocity)
-    batch = draw_batch(experiment, points, jax.random.key(seed), 2 * len(points.x0), in_turn=True)
+    batch = draw_batch(experiment, points, jax.random.key(settings.seed), 2 * len(points.x0), in_turn=True)
     before = jnp.zeros(len(_DIRECTIONS)) if claim.loss.stages > 1 else None
     return _Setting(experiment, batch, network, exact, truth, Stage(jnp.asarray(claim.progress), before))
 
@@ -198,6 +207,12 @@ def _slopes(setting: _Setting, experiment: Experiment, by: float) -> Float[np.nd
     along = lambda g: jax.jvp(losses, (by * g,), (g,))[1]  # noqa: E731
     slopes = np.asarray(jax.vmap(along)(jnp.eye(len(_DIRECTIONS))))  # u* is asked once for all of them
     return slopes.reshape(len(slopes), 2, -1).mean(axis=1)
+
+
+def _ratio(values: Float[np.ndarray, " n"], others: Float[np.ndarray, " n"]) -> Estimate:
+    """The mean of values over that of others, which belong to the same points, so that much of their chance cancels."""
+    ratio, mean = values.mean() / others.mean(), others.mean()
+    return Estimate(float(ratio), Estimate.of((values - ratio * others) / mean).stderr)
 
 
 def _residual(setting: _Setting, claim: Claim) -> float:
@@ -240,7 +255,9 @@ def _build(text: str) -> MapLoss:
     settings = config.make({"loss": text})
     loss = build.build_loss(settings, build.build_process(settings))
     if not isinstance(loss, MapLoss):
-        raise UsageError(f"the loss {text} trains a denoiser and no flow map; those of flow maps are {', '.join(map_losses())}")
+        raise UsageError(
+            f"the loss {text} trains a denoiser and no flow map; those of flow maps are {', '.join(map_losses())}"
+        )
     return loss
 
 

@@ -163,7 +163,8 @@ def lmd(*, diagonal: _Share = 0.75) -> MapLoss:
 def _lagrangian(u: AverageVelocity, span: Span, lesson: Lesson) -> _X:
     arrive = lambda r: span.x - (span.t - r) * u(span.x, span.t, r)  # noqa: E731
     end, slope = jax.jvp(arrive, (span.r,), (jnp.ones_like(span.r),))
-    return slope - _stopped(lesson.velocity(_stopped(end), span.r))
+    residual: Array = slope - _stopped(lesson.velocity(_stopped(end), span.r))
+    return residual
 
 
 def meanflow(
