@@ -40,6 +40,7 @@ from diffuse_cli.training.map_batches import Network, map_batch_losses
 
 _STEP = 2.0**-17  # of a loss that is exact for short steps; shorter ones would lose their digits
 _OFF = 0.01  # delta
+_ROUNDING = 1e-12  # of a time
 _KNOTS = 9  # points of a solved path
 _STANDARD_ERRORS = 5.0
 _WEAKEST, _STRONGEST = 0.05, 20.0  # pull
@@ -187,7 +188,7 @@ def _setting(claim: Claim, truth: ExactMap, settings: Config, draws: int) -> _Se
         path = _path(truth, z, _KNOTS if claim.loss.solved == "paths" else 2)
         points = Points(path[:, -1, :-1], path=path)
     lines = truth.lines if claim.of == "lines" else None
-    exact = truth.average if lines is None else lambda x, t, r: lines(x, t)
+    exact = _in_time(truth.average if lines is None else lambda x, t, r: lines(x, t))
 
     def network(delta: Any, condition: Condition | None) -> AverageVelocity:
         return lambda x, t, r: exact(x, t, r) + sum(by * g(x, t, r) for by, g in zip(delta, _DIRECTIONS, strict=True))
@@ -199,6 +200,16 @@ def _setting(claim: Claim, truth: ExactMap, settings: Config, draws: int) -> _Se
     batch = draw_batch(experiment, points, jax.random.key(settings.seed), 2 * len(points.x0), in_turn=True)
     before = jnp.zeros(len(_DIRECTIONS)) if claim.loss.stages > 1 else None
     return _Setting(experiment, batch, network, exact, truth, Stage(jnp.asarray(claim.progress), before))
+
+
+def _in_time(u: AverageVelocity) -> AverageVelocity:
+    """The average velocity, which is NaN where a loss asks for it outside of 0 <= r <= t <= 1."""
+
+    def checked(x: _X, t: _Time, r: _Time) -> _X:
+        outside = (r < -_ROUNDING) | (t > 1 + _ROUNDING) | (r > t + _ROUNDING)
+        return jnp.where(outside, jnp.nan, u(x, t, r))
+
+    return checked
 
 
 def _slopes(setting: _Setting, experiment: Experiment, by: float) -> Float[np.ndarray, "g pairs"]:
