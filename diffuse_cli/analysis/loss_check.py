@@ -161,11 +161,12 @@ def check(claim: Claim, truth: ExactMap, settings: Config, *, draws: int | None 
         )
 
 
-# g(x, t, r): along all of x, t and r; 0 on the diagonal, so that jumps alone are asked; the same everywhere
+# g(x, t, r): along all of x, t and r; 0 on the diagonal, so that jumps alone are asked; the same everywhere; along x
 _DIRECTIONS = (
     lambda x, t, r: jnp.sin(1.3 * x + 2 * t - r),
     lambda x, t, r: (t - r) * jnp.cos(x + r),
     lambda x, t, r: jnp.ones_like(x),
+    lambda x, t, r: x,
 )
 
 

@@ -197,7 +197,7 @@ def test_the_slope_and_the_pull_of_plain_regression_have_a_closed_form():
     assert finding.residual == pytest.approx(0.3 * 2**0.5)
     assert not finding.passed
     assert finding.gradients[2].value == pytest.approx(-4 * 0.3)
-    assert [each.value for each in finding.pulls] == pytest.approx([2.0] * 3)
+    assert [each.value for each in finding.pulls] == pytest.approx([2.0] * 4)
 
 
 def test_a_loss_of_another_map_makes_no_claim(monkeypatch):
