@@ -142,7 +142,6 @@ def test_each_row_jumps_as_it_is_told():
     for label in (0, 1):
         alone = jump(jnp.full(N, label))(x, now, nxt)
         np.testing.assert_allclose(together[label::2], alone[label::2], rtol=1e-5)
-        assert np.abs(together[label::2] - alone[1 - label :: 2]).max() > 1e-4 or label == 1
     assert np.abs(together[0] - together[1]).max() > 1e-4
 
 
