@@ -22,9 +22,7 @@ def check_options(losses: tuple[str, ...], *, asked: bool, of_orders: dict[str, 
     if losses and not asked:
         raise UsageError(f"--loss {losses[0]} names a loss to verify; add --losses")
     if asked and (flags := [flag for flag, typed in of_orders.items() if typed]):
-        raise UsageError(
-            f"{flags[0]} is for the orders of samplers, and --losses verifies losses; leave out one of them"
-        )
+        raise UsageError(f"{flags[0]} is for samplers, and --losses verifies losses; leave out one of them")
 
 
 def verify_losses(names: tuple[str, ...], settings: options.Settings, *, as_json: bool) -> None:
@@ -89,9 +87,7 @@ def _print(findings: "list[Finding]", unchecked: list[str]) -> None:
     ]
     if rows:
         terminal.print_table(rows, header=("loss", "data", "residual", "gradient", "pull", ""))
-        click.echo(
-            "residual and gradient are those at the exact map; pull is 1 where the loss is as steep as the true one"
-        )
+        click.echo("residual, gradient: at the exact map; pull: back to it, 1 if as strong as that of the true loss")
     for name in unchecked:
         click.echo(f"{name}: not a flow map, so there is none to compare it with; not checked")
 
