@@ -55,7 +55,7 @@ def gaussian() -> ExactMap:
     """N(m, diag s^2) in the plane: y = x - (1 - t) m is scaled by S_r / S_t, with S_t^2 = (1 - t)^2 s^2 + t^2.
 
     >>> z = jnp.array([[1.0, -1.0]])
-    >>> print(gaussian().jump(z, jnp.ones((1, 1)), jnp.zeros((1, 1))))  # m + s z
+    >>> print(np.asarray(gaussian().jump(z, jnp.ones((1, 1)), jnp.zeros((1, 1)))).round(3))  # m + s z
     [[ 1.1 -1.7]]
     """
     mean, std = np.array([[0.6, -0.4]]), np.array([[0.5, 1.3]])
@@ -86,7 +86,7 @@ def mixture() -> ExactMap:
 
     >>> x, t, r = jnp.array([[0.3]]), jnp.full((1, 1), 0.9), jnp.full((1, 1), 0.2)
     >>> back = mixture().jump(mixture().jump(x, t, r), r, t)
-    >>> print(back.round(4))
+    >>> print(np.asarray(back).round(4))
     [[0.3]]
     """
     means, stds, weights = np.array([[-1.2, 0.3, 1.1]]), np.array([[0.35, 0.2, 0.3]]), np.array([[0.4, 0.25, 0.35]])

@@ -89,8 +89,7 @@ def verify(
     --dataset where it is given (which takes minutes), in double precision: its residual without noise is below 1e-4
     there (1e-3 where the flow is solved), its gradient along four ways away from u* is 0 within 5 standard errors, and
     a little off it leads back, 0.05 to 20 times as steeply as the true loss |u - u*|^2 does. Losses that are exact for
-    short steps are asked at such. A weight that a noisy residual has (meanflow:p=1) makes a mean that no loss explains,
-    and fails.
+    short steps are asked at such. The weight of meanflow:p=1 depends on a noisy residual and biases the flow: it fails.
 
     \b
     Keys of --json:
