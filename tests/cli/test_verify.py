@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from diffuse_cli.analysis import exact_maps
 from tests.cli.conftest import call
 from tests.support.cases import few_fast
 
@@ -122,6 +123,14 @@ def test_the_table_and_figures(suffix):
         ("--times 0.9,0.0001", 2, "1/T = 0.001"),
         ("--dataset mons", 2, "did you mean 'moons'"),
         ("--out f.jpg", 2, ".png"),
+        ("--loss lsd", 2, "add --losses"),
+        ("--losses --loss simple", 2, "trains a denoiser and no flow map"),
+        ("--losses --loss lds", 2, "did you mean 'lsd'"),
+        ("--losses --loss progressive:steps=12", 2, "progressive:steps=8"),
+        ("--losses --sampler ddim", 2, "--sampler is for samplers"),
+        ("--losses --steps 20,40,80", 2, "--steps is for samplers"),
+        ("--losses --times 0.9,0.3", 2, "--times is for samplers"),
+        ("--losses --out f.png", 2, "--out is for samplers"),
     ],
 )
 def test_mistakes(words, status, says):
@@ -132,3 +141,48 @@ def test_mistakes(words, status, says):
     assert result.out == ""
     assert "Traceback" not in result.err
     assert result.err.count("Error: ") == 1
+
+
+def test_losses_are_verified(monkeypatch):
+    """Those that are named, on the two known maps, as a table and as JSON."""
+    monkeypatch.setattr(exact_maps, "mixture", lambda: exact_maps.gaussian()._replace(name="mixture"))
+    words = ["verify", "--losses", "--loss", "paths", "--loss", "reflow"]
+    result = call(*words, "--json")
+    assert result.code == 0, result.err
+    said = result.json
+    assert set(said) == {"dataset", "seed", "passed", "not_checked", "losses"}
+    assert (said["dataset"], said["passed"], said["not_checked"]) == (None, True, [])
+    names = ["paths", "reflow, from t = 1", "reflow, lines"]
+    assert [(each["data"], each["loss"]) for each in said["losses"]] == [
+        (data, name) for data in ("gaussian", "mixture") for name in names
+    ]
+    for each in said["losses"]:
+        assert set(each) == {
+            "loss", "data", "residual", "allowed", "gradient", "gradient_stderr", "pull", "pull_stderr", "passed",
+        }  # fmt: skip
+        assert each["residual"] < each["allowed"] == 1e-4
+        assert each["pull"] == pytest.approx([1.0] * 4)
+    table = call(*words)
+    assert (table.code, table.out.count("pass")) == (0, 6)
+    assert "1.00 to 1.00" in table.out
+
+
+def test_a_wrong_loss_fails_after_the_table_is_printed(monkeypatch):
+    monkeypatch.setattr(exact_maps, "mixture", lambda: exact_maps.gaussian()._replace(name="mixture"))
+    Path("false_lab").mkdir()
+    Path("false_lab", "mine.py").write_text(
+        "from diffuse_cli.diffusion.map_losses import lsd\n\n\ndef false(process):\n"
+        "    loss = lsd()\n    return loss._replace(residual=lambda u, s, lesson: u(s.x, s.t, s.r) - 2 * s.d)\n"
+    )
+    result = call("verify", "--losses", "--loss", "false_lab.mine:false")
+    assert result.code == 1, result.err
+    assert result.out.count("FAIL") == 2
+    assert "2 of 2 checks of losses fail: false_lab.mine:false on gaussian" in result.err
+
+
+@pytest.mark.slow
+def test_losses_are_verified_on_a_set_of_data():
+    result = call("verify", "--losses", "--loss", "psd", "--dataset", "bimodal", "--json")
+    assert result.code == 0, result.err
+    assert result.json["dataset"] == "bimodal"
+    assert [each["data"] for each in result.json["losses"]] == ["gaussian", "mixture", "bimodal"]

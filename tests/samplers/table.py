@@ -15,9 +15,10 @@ SAMPLERS = [
     "ddpm", "ddpm:large", "ddim", "ddim:eta=0.5", "ddim:eta=1", "euler", "euler:churn=0.02", "heun", "heun:churn=0.2",
     "midpoint", "rk4", "dpm_1", "dpm_2", "dpm_3", "dpmpp_2s", "dpmpp_2m", "dpmpp_3m", "dpmpp_2m_sde", "unipc",
     "unipc:order=1", "deis", "deis:order=1", "deis:order=2", "reverse_sde", "pc", ANNEALED, "particles",
-    "twisted", "ode",
+    "twisted", "jump", "renoise", "ode",
 ]  # fmt: skip
-STEPPING = [name for name in SAMPLERS if name != "ode"]
+JUMPING = [name for name in SAMPLERS if catalog.build("sampler", name).needs_jump]  # these are given a Jump
+STEPPING = [name for name in SAMPLERS if name not in ("ode", *JUMPING)]
 DETERMINISTIC = [name for name in STEPPING if catalog.build("sampler", name).order]
 SCHEDULES = [name for name in catalog.CATALOG["schedule"] if name != "table"]
 GRIDS = [name for name in catalog.CATALOG["grid"] if name != "fixed"]
@@ -48,10 +49,24 @@ def _of_parts(x, level):
     return Prediction(mean + level.alpha * STD**2 * z, level.sigma * z)
 
 
+def _jump_of_gaussian(x, now, nxt):
+    values, basis = (part.astype(x.dtype) for part in np.linalg.eigh(COVARIANCE))
+    spread = lambda level: jnp.sqrt(level.alpha**2 * values[None] + level.sigma**2)  # noqa: E731
+    mean = MEAN.astype(x.dtype)[None]
+    turned = (x - now.alpha * mean) @ basis * (spread(nxt) / spread(now))
+    return nxt.alpha * mean + turned @ basis.T
+
+
 # Exact denoisers, written out: much smaller programs than those of `exact`, with which test_samplers compares them.
 # One object each, so that what is compiled for it in one test serves them all.
 gaussian = jax.tree_util.Partial(_of_gaussian)
 parts = jax.tree_util.Partial(_of_parts)
+gaussian_jump = jax.tree_util.Partial(_jump_of_gaussian)
+
+
+def exactly(name):
+    """What a sampler is given on Gaussian data: the exact denoiser, or the exact flow map."""
+    return gaussian_jump if name in JUMPING else gaussian
 
 
 def levels_of(grid="uniform", steps=20, scaling=p.variance_preserving, schedule=None):

@@ -28,6 +28,7 @@ from tests.samplers.table import (
     SCHEDULES,
     STD,
     STEPPING,
+    exactly,
     first_of,
     gaussian,
     levels_of,
@@ -123,7 +124,7 @@ FEW = ["ddpm", "unipc", "ode"]  # where it is the loop that is asked about
 def test_to_ask_for_the_path_changes_nothing(name):
     levels, sampler = levels_of(steps=9), catalog.build("sampler", name)
     x = start_at(levels)
-    found, plain = (run_steps(gaussian, sampler, levels, x, KEY, trajectory=asked) for asked in (True, False))
+    found, plain = (run_steps(exactly(name), sampler, levels, x, KEY, trajectory=asked) for asked in (True, False))
     np.testing.assert_allclose(found.x, plain.x, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(found.path.x[0], x, rtol=1e-6)
     np.testing.assert_array_equal(found.path.x[-1], found.x)
