@@ -41,6 +41,7 @@ from diffuse_cli.training.map_batches import Network, map_batch_losses
 _STEP = 2.0**-17  # of a loss that is exact for short steps; shorter ones would lose their digits
 _OFF = 0.01  # delta
 _ROUNDING = 1e-12  # of a time
+_BATCHES = 32  # of whose means the standard errors are
 _KNOTS = 9  # points of a solved path
 _STANDARD_ERRORS = 5.0
 _WEAKEST, _STRONGEST = 0.05, 20.0  # pull
@@ -129,13 +130,13 @@ def claims_of(text: str) -> list[Claim]:
         return [Claim(text, fine, taught=False), Claim(f"{text}, taught", fine, taught=True)]
     if choice.name == "progressive":
         first = Claim(f"{text}, first stage", _shortened(loss), taught=True, progress=0.0)
-        return [first, *([Claim(f"{text}, last stage", loss, taught=True)] if loss.stages > 1 else [])]
+        return [first, *([Claim(f"{text}, last stage", _whole(loss), taught=True)] if loss.stages > 1 else [])]
     if loss.solved == "ends":
         return [
-            Claim(f"{text}, from t = 1", _from_noise(loss), taught=True),
+            Claim(f"{text}, from t = 1", _whole(loss)._replace(diagonal=0.0), taught=True),
             Claim(f"{text}, lines", loss, True, of="lines"),
         ]
-    return [Claim(text, loss, taught=loss.needs_teacher)]
+    return [Claim(text, loss, taught=loss.needs_teacher or loss.solved is not None)]
 
 
 def check(claim: Claim, truth: ExactMap, settings: Config, *, draws: int | None = None) -> Finding | None:
@@ -171,10 +172,10 @@ _DIRECTIONS = (
 
 
 class _Setting(NamedTuple):
-    """A batch for a claim, the network whose weights are delta, and the exact average velocity."""
+    """Independent batches for a claim, stacked, the network whose weights are delta, and the exact average velocity."""
 
     experiment: Experiment
-    batch: Batch
+    batches: Batch
     network: Network
     exact: AverageVelocity
     truth: ExactMap
@@ -198,9 +199,12 @@ def _setting(claim: Claim, truth: ExactMap, settings: Config, draws: int) -> _Se
     experiment = of_map._replace(loss=claim.loss, levels=catalog.build("levels", claim.loss.levels))
     if claim.taught:
         experiment = experiment._replace(teacher=lambda condition: truth.velocity)
-    batch = draw_batch(experiment, points, jax.random.key(settings.seed), 2 * len(points.x0), in_turn=True)
+    size = len(points.x0) // _BATCHES
+    parts = jax.tree.map(lambda field: field[: _BATCHES * size].reshape(_BATCHES, size, *field.shape[1:]), points)
+    keys = jax.random.split(jax.random.key(settings.seed), _BATCHES)
+    batches = jax.vmap(lambda part, key: draw_batch(experiment, part, key, 2 * size, in_turn=True))(parts, keys)
     before = jnp.zeros(len(_DIRECTIONS)) if claim.loss.stages > 1 else None
-    return _Setting(experiment, batch, network, exact, truth, Stage(jnp.asarray(claim.progress), before))
+    return _Setting(experiment, batches, network, exact, truth, Stage(jnp.asarray(claim.progress), before))
 
 
 def _in_time(u: AverageVelocity) -> AverageVelocity:
@@ -213,23 +217,31 @@ def _in_time(u: AverageVelocity) -> AverageVelocity:
     return checked
 
 
-def _slopes(setting: _Setting, experiment: Experiment, by: float) -> Float[np.ndarray, "g pairs"]:
-    """The derivative of the loss along each g at u* + by g, for each pair of a point with opposite noises."""
-    losses = lambda delta: map_batch_losses(setting.network, delta, experiment, setting.batch, setting.stage)  # noqa: E731
-    along = lambda g: jax.jvp(losses, (by * g,), (g,))[1]  # noqa: E731
-    slopes = np.asarray(jax.vmap(along)(jnp.eye(len(_DIRECTIONS))))  # u* is asked once for all of them
-    return slopes.reshape(len(slopes), 2, -1).mean(axis=1)
+def _slopes(setting: _Setting, experiment: Experiment, by: float) -> Float[np.ndarray, "g batches"]:
+    """The derivative of the loss along each g at u* + by g, of each batch, whose points may depend on each other."""
+
+    def loss(delta: Array, batch: Batch) -> Array:
+        return jnp.mean(map_batch_losses(setting.network, delta, experiment, batch, setting.stage))
+
+    def along(g: Array) -> Array:
+        slope: Array = jax.vmap(lambda batch: jax.jvp(lambda delta: loss(delta, batch), (by * g,), (g,))[1])(
+            setting.batches
+        )
+        return slope
+
+    return np.asarray(jax.vmap(along)(jnp.eye(len(_DIRECTIONS))))  # u* is asked once for all of them
 
 
 def _ratio(values: Float[np.ndarray, " n"], others: Float[np.ndarray, " n"]) -> Estimate:
-    """The mean of values over that of others, which belong to the same points, so that much of their chance cancels."""
+    """The mean of values over that of others, which are of the same batches, so that much of their chance cancels."""
     ratio, mean = values.mean() / others.mean(), others.mean()
     return Estimate(float(ratio), Estimate.of((values - ratio * others) / mean).stderr)
 
 
 def _residual(setting: _Setting, claim: Claim) -> float:
     """The residual times its weight at the exact map, without noise: the root mean square."""
-    loss, batch, exact, velocity = claim.loss, setting.batch, setting.exact, setting.truth.velocity
+    loss, exact, velocity = claim.loss, setting.exact, setting.truth.velocity
+    batch = jax.tree.map(lambda field: field[0], setting.batches)
     keys = jax.random.split(batch.key)
     t, r = loss.spans(keys[0], len(batch.x0), setting.stage.progress)
     if loss.solved == "paths":
@@ -283,6 +295,6 @@ def _shortened(loss: MapLoss) -> MapLoss:
     return loss._replace(spans=spans)
 
 
-def _from_noise(loss: MapLoss) -> MapLoss:
-    """The loss for jumps from 1 to 0 alone."""
-    return loss._replace(spans=lambda key, n, progress: (jnp.ones((n, 1)), jnp.zeros((n, 1))), diagonal=0.0)
+def _whole(loss: MapLoss) -> MapLoss:
+    """The loss with no other jumps than those from 1 to 0."""
+    return loss._replace(spans=lambda key, n, progress: (jnp.ones((n, 1)), jnp.zeros((n, 1))))
