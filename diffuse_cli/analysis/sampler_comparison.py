@@ -11,9 +11,10 @@ from diffuse_cli import catalog
 from diffuse_cli.analysis.map_gap import exact_ends, first_noise, has_map_gap
 from diffuse_cli.analysis.quality import floor_of
 from diffuse_cli.datasets.dataset import Dataset
+from diffuse_cli.diffusion.map_losses import Jumps
 from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.metrics.noise_floors import Floor, Score
-from diffuse_cli.models.draw import Method, build_method, draw_samples
+from diffuse_cli.models.draw import Method, build_method, draw_samples, most_steps
 from diffuse_cli.models.model import Model
 from diffuse_cli.samplers.base import Adaptive, Sampler
 from diffuse_cli.samplers.grids import levels_of
@@ -117,13 +118,13 @@ class Comparison(NamedTuple):
 
 
 def plan_comparison(
-    samplers: Iterable[str], budgets: Sequence[int], grid: str | None = None
+    samplers: Iterable[str], budgets: Sequence[int], grid: str | None = None, jumps: Jumps = "any"
 ) -> tuple[list[Task], list[TooSmall]]:
     """The tasks for all samplers and budgets, as of `plan_tasks`, of which there has to be one.
 
     Raises UsageError like that, and where no budget is large enough for any sampler.
     """
-    tasks, small = plan_tasks(samplers, budgets, grid)
+    tasks, small = plan_tasks(samplers, budgets, grid, jumps)
     if not tasks:
         needs = ", ".join(f"{name} {least}" for name, least in {each.sampler: each.least for each in small}.items())
         raise UsageError(f"no sampler can take a step of its own with {max(budgets)} evaluations; they need: {needs}")
@@ -131,13 +132,14 @@ def plan_comparison(
 
 
 def plan_tasks(
-    samplers: Iterable[str], budgets: Sequence[int], grid: str | None = None
+    samplers: Iterable[str], budgets: Sequence[int], grid: str | None = None, jumps: Jumps = "any"
 ) -> tuple[list[Task], list[TooSmall]]:
     """The tasks for all samplers and budgets, and the cells whose budget is too small for one full step of the sampler.
 
     The number of steps is the largest within the budget, of which one evaluation is for the last step, to clean data;
     budgets that allow the same number of steps share a cell. The last step of a sampler of jumps is its own, so that
-    one is enough. The grid is the sampler's default unless one is given.
+    one is enough; jumps: those that the model has learned, beyond which such a sampler takes no steps. The grid is the
+    sampler's default unless one is given.
 
     Raises UsageError for a sampler that has no steps.
     """
@@ -155,7 +157,7 @@ def plan_tasks(
                 small.append(TooSmall(name, budget, least))
             else:
                 steps = 1 + (budget - 1 - sampler.starting) // sampler.evals
-                method = Method(name, grid or sampler.grid, steps)
+                method = Method(name, grid or sampler.grid, min(steps, most_steps(jumps, sampler) or steps))
                 tasks.setdefault(method, Task(method, budget))
     return list(tasks.values()), small
 

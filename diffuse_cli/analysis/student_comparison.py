@@ -92,7 +92,7 @@ def compare_students(
     for model in models:
         begin(model.name)
         references = References(floor, mapped=mapped if model.name in following else None)
-        jumps, _ = plan_tasks([model.own_sampler], budgets if model.jumps != "whole" else [1])
+        jumps, _ = plan_tasks([model.own_sampler], budgets, jumps=model.jumps)
         students[model.name] = [fill_cell(model, task, references, n, seed) for task in jumps]
     twin = exact_model(first.config, dataset, first.folder.parent, process=first.process) if known else None
     for name in () if twin is None else SOLVERS:

@@ -306,8 +306,8 @@ def _check_loss(config: Config, loss: Loss | MapLoss, *, learns_schedule: bool) 
         _check_flow_map(config, loss)
     elif config.teacher is not None:
         raise UsageError(
-            f"a student learns to jump, and the loss {config.loss} is of denoisers; give --loss lmd, or paths, "
-            "consistency, reflow or progressive"
+            f"a student learns to jump, and the loss {config.loss} is of denoisers; give --loss paths, or "
+            "lmd, consistency, reflow or progressive"
         )
     if loss.requires_levels and config.levels not in (None, loss.levels):
         raise UsageError(
@@ -325,7 +325,7 @@ def _check_flow_map(config: Config, loss: MapLoss) -> None:
     if loss.needs_teacher and config.teacher is None:
         raise UsageError(
             f"the loss {config.loss} learns from a teacher; give it one with: diffuse distill --run NAME --loss "
-            f"{config.loss}, or train without one by --loss lsd"
+            f"{config.loss}, or train without one by --loss paths"
         )
     if config.prediction != FLOW_MAP.prediction:
         raise UsageError(

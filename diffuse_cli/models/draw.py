@@ -14,6 +14,7 @@ from diffuse_cli import catalog
 from diffuse_cli.config import Config
 from diffuse_cli.diffusion.denoisers import Predict
 from diffuse_cli.diffusion.flow_maps import Jump
+from diffuse_cli.diffusion.map_losses import Jumps
 from diffuse_cli.diffusion.process import Level, Scaling
 from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.guidance.base import check_sampler
@@ -160,14 +161,25 @@ def _sample(
     )
 
 
+def most_steps(jumps: Jumps, sampler: Sampler | Adaptive) -> int | None:
+    """In how many steps at most a sampler makes only those jumps that a flow map has learned; None where in any number.
+
+    >>> from diffuse_cli.samplers.jumps import jump, renoise
+    >>> most_steps("to_clean", jump()), most_steps("to_clean", renoise()), most_steps("whole", renoise())
+    (1, None, 1)
+    """
+    single = jumps == "whole" or (jumps == "to_clean" and sampler.deterministic)
+    return 1 if sampler.needs_jump and single else None
+
+
 def _check_jumps(model: Model, method: Method, sampler: Sampler | Adaptive) -> None:
     """Raises UsageError for a sampler that makes jumps which the model has not learned."""
-    makes = f"and {method.sampler} in {method.steps} steps makes others"
-    if model.jumps == "whole":
-        raise UsageError(f"{model.name} has learned a single jump, from noise to data, {makes}; give --steps 1")
-    if model.jumps == "to_clean" and sampler.deterministic:
+    most = most_steps(model.jumps, sampler)
+    if most is not None and method.steps > most:
+        learned = "a single jump, from noise to data" if model.jumps == "whole" else "jumps to clean data only"
+        way = "--steps 1" if model.jumps == "whole" else "--sampler renoise, or --steps 1"
         raise UsageError(
-            f"{model.name} has learned jumps to clean data only, {makes}; give --sampler renoise, or --steps 1"
+            f"{model.name} has learned {learned}, and {method.sampler} in {method.steps} steps makes others; give {way}"
         )
 
 
@@ -189,8 +201,7 @@ def build_method(model: Model, method: Method) -> tuple[Sampler | Adaptive, Leve
             f"{method.sampler} needs a flow map, and {model.name} has learned none; make a student that has one with: "
             f"diffuse distill --run {model.folder.name}, or give --sampler dpmpp_2m"
         )
-    if sampler.needs_jump and method.steps > 1:
-        _check_jumps(model, method, sampler)
+    _check_jumps(model, method, sampler)
     if model.kind != "denoiser" and not sampler.deterministic and not sampler.needs_jump:
         raise UsageError(
             f"{model.name} has learned the velocity of a flow between pairs, and {method.sampler} needs a denoiser; "

@@ -18,7 +18,7 @@ from diffuse_cli.models.model import Model
 from diffuse_cli.samplers.grids import levels_of
 from diffuse_cli.samplers.loop import initial_noise, run_steps
 
-PATHS = 1 << 15  # that are solved for a student
+PATHS = 1 << 14  # that are solved for a student
 _SOLVER, _GRID, _STEPS = "dpmpp_3m", "log_snr", 64  # by which they are solved
 _TOGETHER = 1 << 13  # paths that are solved at once
 

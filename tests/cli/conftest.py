@@ -15,7 +15,7 @@ from diffuse_cli import config
 from diffuse_cli.cli import cli
 from diffuse_cli.errors import DiffuseError
 from diffuse_cli.models import checkpoint, run_folder
-from diffuse_cli.training import loop
+from diffuse_cli.training import loop, trainer
 
 SMALL = [
     "--steps",
@@ -51,8 +51,9 @@ def call(*args):
 
 
 def _few_held_out(patch):
-    """The loss of an exact denoiser takes longer than all the training here."""
+    """The loss of an exact denoiser, and the paths of a teacher, take longer than all the training here."""
     patch.setattr(loop, "HELD_OUT", 512)
+    patch.setattr(trainer, "PATHS", 64)
 
 
 @contextlib.contextmanager

@@ -111,7 +111,7 @@ def compare(
     model = opener.open()
     evals = evals or (_EVALS_OF_STUDENT if model.is_student else _EVALS)
     samplers = samplers or (_OF_STUDENT if model.is_student else _SAMPLERS)
-    tasks, small = sampler_comparison.plan_comparison(dict.fromkeys(samplers), evals, grid)
+    tasks, small = sampler_comparison.plan_comparison(dict.fromkeys(samplers), evals, grid, model.jumps)
     ends = _one_of(evals, ends, 2 if model.is_student else 1)
     for name, budgets, least in comparisons.left_out(small):
         terminal.note(f"{name} is left out at {budgets}: it needs {least}")

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 _KEPT = (
     "dataset", "train_size", "schedule", "timesteps", "scaling", "zero_terminal_snr", "conditional", "label_dropout",
 )  # fmt: skip
-_LOSS = "lmd"
+_LOSS = "paths"
 
 _EPILOG = """\b
 Examples:
   diffuse distill --run moons
-  diffuse distill --run moons --loss consistency --steps 20000 --name fast
+  diffuse distill --run moons --loss lmd --steps 20000 --name moons-lmd
   diffuse distill --run moons --loss progressive:steps=16
   diffuse distill --exact --dataset checkerboard
   diffuse distill --run labels --guidance 2"""
@@ -58,7 +58,7 @@ def distill(
     samples are drawn by the samplers jump and renoise. `diffuse evaluate` says how far jumps end from the exact ones.
 
     The student keeps the data, the schedule and the labels of its teacher. With --guidance it learns the flow that the
-    guided teacher has for each label, at the cost of an unguided one. Without any teacher: diffuse train --loss lsd.
+    guided teacher has for each label, at the cost of an unguided one. Without any teacher: diffuse train --loss paths.
 
     Ctrl-C leaves a checkpoint, from which `diffuse train --resume` continues.
     """

@@ -12,6 +12,7 @@ from diffuse_cli.plots.formats import check_page_path
 
 if TYPE_CHECKING:
     from diffuse_cli.config import Config
+    from diffuse_cli.diffusion.map_losses import Jumps
     from diffuse_cli.models.draw import Method
     from diffuse_cli.models.model import Model
     from diffuse_cli.models.run_folder import Run
@@ -151,7 +152,7 @@ def _methods(model: "Model", samplers: tuple[str, ...], settings: options.Settin
 
     config = settings.config(model.config)
     if model.is_student and not samplers:
-        methods = _of_student(config, same_steps=bool(settings.given("sampler_steps")))
+        methods = _of_student(config, model.jumps, same_steps=bool(settings.given("sampler_steps")))
         for method in methods:
             build_method(model, method)
         return methods
@@ -169,15 +170,16 @@ def _methods(model: "Model", samplers: tuple[str, ...], settings: options.Settin
     return methods
 
 
-def _of_student(config: "Config", *, same_steps: bool) -> list["Method"]:
+def _of_student(config: "Config", jumps: "Jumps", *, same_steps: bool) -> list["Method"]:
     """A student's own method; one jump, unless all are to take as many steps; new noise, and a solver of its velocity.
 
     The solver takes as many steps as of other models, which shows what the jumps replace.
     """
     import msgspec
 
+    from diffuse_cli import catalog
     from diffuse_cli.models.defaults import DENOISER
-    from diffuse_cli.models.draw import default_method
+    from diffuse_cli.models.draw import default_method, most_steps
 
     own = default_method(config)
     steps = {
@@ -185,10 +187,10 @@ def _of_student(config: "Config", *, same_steps: bool) -> list["Method"]:
         "renoise": own.steps,
         DENOISER.sampler: own.steps if same_steps else DENOISER.sampler_steps,
     }
-    others = [
-        default_method(msgspec.structs.replace(config, sampler=sampler, sampler_steps=count))
-        for sampler, count in steps.items()
-    ]
+    others = []
+    for sampler, count in steps.items():
+        most = most_steps(jumps, catalog.build("sampler", sampler)) or count
+        others.append(default_method(msgspec.structs.replace(config, sampler=sampler, sampler_steps=min(count, most))))
     return list(dict.fromkeys([own, *others]))
 
 
