@@ -41,7 +41,7 @@ from diffuse_cli.training.map_batches import Network, map_batch_losses
 _STEP = 2.0**-17  # of a loss that is exact for short steps; shorter ones would lose their digits
 _OFF = 0.01  # delta
 _ROUNDING = 1e-12  # of a time
-_BATCHES = 32  # of whose means the standard errors are
+_POINTS = 16  # in a batch, over which the velocities of pairs are averaged: few, so that these are noisy
 _KNOTS = 9  # points of a solved path
 _STANDARD_ERRORS = 5.0
 _WEAKEST, _STRONGEST = 0.05, 20.0  # pull
@@ -199,10 +199,10 @@ def _setting(claim: Claim, truth: ExactMap, settings: Config, draws: int) -> _Se
     experiment = of_map._replace(loss=claim.loss, levels=catalog.build("levels", claim.loss.levels))
     if claim.taught:
         experiment = experiment._replace(teacher=lambda condition: truth.velocity)
-    size = len(points.x0) // _BATCHES
-    parts = jax.tree.map(lambda field: field[: _BATCHES * size].reshape(_BATCHES, size, *field.shape[1:]), points)
-    keys = jax.random.split(jax.random.key(settings.seed), _BATCHES)
-    batches = jax.vmap(lambda part, key: draw_batch(experiment, part, key, 2 * size, in_turn=True))(parts, keys)
+    count = len(points.x0) // _POINTS
+    parts = jax.tree.map(lambda field: field[: count * _POINTS].reshape(count, _POINTS, *field.shape[1:]), points)
+    keys = jax.random.split(jax.random.key(settings.seed), count)
+    batches = jax.vmap(lambda part, key: draw_batch(experiment, part, key, 2 * _POINTS, in_turn=True))(parts, keys)
     before = jnp.zeros(len(_DIRECTIONS)) if claim.loss.stages > 1 else None
     return _Setting(experiment, batches, network, exact, truth, Stage(jnp.asarray(claim.progress), before))
 
@@ -241,8 +241,8 @@ def _ratio(values: Float[np.ndarray, " n"], others: Float[np.ndarray, " n"]) -> 
 def _residual(setting: _Setting, claim: Claim) -> float:
     """The residual times its weight at the exact map, without noise: the root mean square."""
     loss, exact, velocity = claim.loss, setting.exact, setting.truth.velocity
-    batch = jax.tree.map(lambda field: field[0], setting.batches)
-    keys = jax.random.split(batch.key)
+    batch = jax.tree.map(lambda field: field.reshape(-1, *field.shape[2:]), setting.batches._replace(key=None))
+    keys = jax.random.split(setting.batches.key[0])
     t, r = loss.spans(keys[0], len(batch.x0), setting.stage.progress)
     if loss.solved == "paths":
         span = along_path(batch.path, t, r)

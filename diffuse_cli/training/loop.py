@@ -35,6 +35,7 @@ _IRREDUCIBLE = 6  # batches of as many points, for the irreducible loss
 _CHUNK_VALUES = 1 << 22  # the most numbers in the points of a chunk
 _CHUNK_SECONDS = 0.5  # longer chunks are shortened, so that the progress bar, a budget and Ctrl-C stay responsive
 _FIRST_CHUNK = 10  # steps
+_START = np.int32(0)  # the step at which the learning rate begins, unless a phase does
 _UNSETTLED = 1 << 30  # the total number of steps of a budget before the speed is measured
 
 
@@ -109,7 +110,7 @@ def chunk_function(experiment: Experiment) -> Callable[[TrainState, Points, Arra
 
     @partial(jax.jit, donate_argnums=0)
     def chunk(
-        state: TrainState, points: Points, stop: Array, total: Array, begin: Array, *, seed: Array
+        state: TrainState, points: Points, stop: Array, total: Array, begin: Array = _START, *, seed: Array
     ) -> tuple[TrainState, Array]:
         key = jax.random.fold_in(jax.random.key(seed), 2)
 
@@ -121,12 +122,7 @@ def chunk_function(experiment: Experiment) -> Callable[[TrainState, Points, Arra
         draw = lambda step: draw_batch(experiment, points, jax.random.fold_in(key, step), config.batch_size)  # noqa: E731
         return jax.lax.scan(body, state, jax.vmap(draw)(state.step + jnp.arange(length)))
 
-    def from_the_start(
-        state: TrainState, points: Points, stop: Array, total: Array, begin: Array | None = None
-    ) -> tuple[TrainState, Array]:
-        return chunk(state, points, stop, total, np.int32(0) if begin is None else begin, seed=_seed(experiment))
-
-    return from_the_start
+    return partial(chunk, seed=_seed(experiment))
 
 
 def _keeps_before(loss: Loss | MapLoss) -> bool:

@@ -7,7 +7,7 @@ import pytest
 
 from diffuse_cli import config
 from diffuse_cli.analysis import exact_maps, loss_check
-from diffuse_cli.diffusion.map_losses import uniform_spans
+from diffuse_cli.diffusion.map_losses import any_spans
 from diffuse_cli.errors import UsageError
 
 SETTINGS = config.make({})
@@ -16,8 +16,8 @@ GAUSSIAN = exact_maps.gaussian()
 stopped = jax.lax.stop_gradient
 
 
-def found(claim, truth=GAUSSIAN):
-    return loss_check.check(claim, truth, SETTINGS, draws=DRAWS)
+def found(claim, truth=GAUSSIAN, draws=DRAWS):
+    return loss_check.check(claim, truth, SETTINGS, draws=draws)
 
 
 def failures(claims, truth):
@@ -163,7 +163,7 @@ def test_planted_faults_are_found():
     for name, faults in WRONG.items():
         for fault, residual in faults.items():
             claim = claims[name]._replace(loss=claims[name].loss._replace(residual=residual))
-            if found(claim).passed:
+            if found(claim).passed and found(claim, draws=8 * DRAWS).passed:  # some show only in the mean of many draws
                 survivors.append(f"{name}: {fault}")
     assert sum(map(len, WRONG.values())) >= 25
     assert not survivors
@@ -182,7 +182,7 @@ def test_faults_beside_the_residual_are_found():
     (lsd,), (consistency, _) = map(loss_check.claims_of, ("lsd", "consistency"))
 
     def backwards(*drawn):
-        t, r = uniform_spans(*drawn)
+        t, r = any_spans(*drawn)
         return r, t
 
     assert not found(lsd._replace(loss=lsd.loss._replace(spans=backwards))).passed
