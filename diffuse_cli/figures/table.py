@@ -117,14 +117,14 @@ FIGURES: dict[str, FigureRow] = {
         floor; marks are hollow where samples cannot be told from data. Of a user's file only this is known.""",
         examples=(
             "",
-            "--run lsd --run imf --run consistency",
+            "--run paths --run lsd --run imf --run consistency",
             "--run lsd --evals 1,2,4 --metric energy --out students.pdf",
         ),
         pictures=(
             Picture(
-                "--run lsd --run imf --run consistency",
+                "--run paths --run lsd --run imf --run consistency",
                 "students.png",
-                "three students beside solvers of the exact denoiser",
+                "four students beside solvers of the exact denoiser",
             ),
         ),
     ),
@@ -269,6 +269,6 @@ FIGURES: dict[str, FigureRow] = {
         the diagonal is the velocity, by which a student is a denoiser too. For runs that have learned to jump, on data
         whose law is known.""",
         examples=("", "--run student --out true-loss.pdf"),
-        pictures=(Picture("--run student", "true-loss.png", "the error of jumps by the times they go between"),),
+        pictures=(Picture("--run lsd", "true-loss.png", "the error of jumps by the times they go between"),),
     ),
 }

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +20,6 @@ from diffuse_cli.samplers.loop import initial_noise, run_steps
 
 PATHS = 1 << 14  # that are solved for a student
 _SOLVER, _GRID, _STEPS = "dpmpp_3m", "log_snr", 64  # by which they are solved
-_NEAR = 0.1  # standard deviations from a noise to one near it
 _TOGETHER = 1 << 13  # paths that are solved at once
 
 
@@ -70,66 +68,15 @@ def solved_paths(
     [count, k, d + 1]: points on the straight path, from noise to clean, and their times. They are solved by
     DPM-Solver++(3M) in 64 steps.
     """
+    sampler = catalog.build("sampler", _SOLVER)
     levels = levels_of(catalog.build("grid", _GRID), teacher.process, _STEPS)
-    noise = np.asarray(initial_noise(jax.random.key(seed), (count, teacher.dim), levels))
-    return _paths_from(teacher, levels, noise, conditions)
-
-
-class Paths(NamedTuple):
-    """Solved paths, as of `solved_paths`, and the condition that each was told, if there is one."""
-
-    path: Float[np.ndarray, "count k d1"]
-    conditions: np.ndarray | None
-
-
-def paths_with_divides(teacher: Model, conditions: np.ndarray | None, count: int, seed: int) -> Paths:
-    """As `solved_paths`; half of the paths begin near noises whose neighbours end far from each other.
-
-    There, at the divides between parts of the data, the map is steepest, and a student that smooths it draws samples
-    where there are no data. A regression on solved paths may take them from anywhere. How steep the map is, is told by
-    the nearest of the first half.
-    """
-    half = count // 2
-    told = None if conditions is None else conditions[:half]
-    first = solved_paths(teacher, told, half, seed)
-    levels = levels_of(catalog.build("grid", _GRID), teacher.process, _STEPS)
-    rng = np.random.default_rng((seed, 1))
-    noise, ends = first[:, 0, :-1] * (levels.alpha[0] + levels.sigma[0]), first[:, -1, :-1]
-    chosen = rng.choice(half, count - half, p=_steepness(noise, ends, told))
-    moved = noise[chosen] + _NEAR * rng.standard_normal((count - half, teacher.dim))
-    again = None if told is None else told[chosen]
-    second = _paths_from(teacher, levels, moved.astype(np.float32), again)
-    both = None if told is None or again is None else np.concatenate([told, again])
-    return Paths(np.concatenate([first, second]), both)
-
-
-def _steepness(noise: np.ndarray, ends: np.ndarray, conditions: np.ndarray | None) -> Float[np.ndarray, " n"]:
-    """How far the ends of each noise and of the nearest with the same condition are, for their distance; of sum 1."""
-    from scipy.spatial import KDTree
-
-    steep = np.zeros(len(noise))
-    groups = [np.arange(len(noise))]
-    if conditions is not None:
-        _, which = np.unique(conditions, axis=0, return_inverse=True)
-        groups = [np.flatnonzero(which.reshape(-1) == each) for each in range(which.max() + 1)]
-    for rows in groups:
-        if len(rows) < 2:
-            continue
-        distance, nearest = (part[:, 1] for part in KDTree(noise[rows]).query(noise[rows], k=2))
-        apart = np.linalg.norm(ends[rows] - ends[rows][nearest], axis=1)
-        steep[rows] = apart / np.maximum(distance, 1e-6)
-    return steep / steep.sum() if steep.sum() > 0 else np.full(len(steep), 1 / len(steep))
-
-
-def _paths_from(
-    teacher: Model, levels: Level, noise: np.ndarray, conditions: np.ndarray | None
-) -> Float[np.ndarray, "count k d1"]:
-    sampler, times = catalog.build("sampler", _SOLVER), np.asarray(flow_time(levels), np.float32)
+    times = np.asarray(flow_time(levels), np.float32)
     scale = np.asarray(levels.alpha + levels.sigma, np.float32)
+    noise = np.asarray(initial_noise(jax.random.key(seed), (count, teacher.dim), levels))
     given, key = _given(teacher), jax.random.key(0)  # of no use to a flow
     solve = partial(_solve, sampler=sampler, scaling=teacher.process.scaling)
     parts = []
-    for rows in np.array_split(np.arange(len(noise)), -(-len(noise) // _TOGETHER)):
+    for rows in np.array_split(np.arange(count), -(-count // _TOGETHER)):
         predict = given(None if conditions is None else conditions[rows])
         path = np.asarray(solve(predict, levels, jnp.asarray(noise[rows]), key)) / scale[:, None, None]
         parts.append(np.concatenate([path, np.broadcast_to(times[:, None, None], (*path.shape[:2], 1))], axis=-1))

@@ -23,7 +23,7 @@ from diffuse_cli.models import build, checkpoint, run_folder
 from diffuse_cli.models.classifier import Classifier, not_a_denoiser, trained_classifier
 from diffuse_cli.models.data import draw_data, margin_for, truth_of
 from diffuse_cli.models.model import Model, trained_model
-from diffuse_cli.models.teachers import PATHS, paths_with_divides, solved_paths, velocity_for
+from diffuse_cli.models.teachers import PATHS, solved_paths, velocity_for
 from diffuse_cli.networks.denoiser import Weights
 from diffuse_cli.training import loop
 
@@ -205,11 +205,7 @@ class Trainer:
         if self.teacher is None:
             raise ValueError("paths are those of a teacher")
         told = None if conditions is None else np.asarray(conditions)[np.arange(count) % len(conditions)]
-        loss, seed = self.experiment.loss, 2 * self.config.seed + number
-        if isinstance(loss, MapLoss) and loss.solved == "paths":
-            path, told = paths_with_divides(self.teacher, told, count, seed)
-        else:
-            path = solved_paths(self.teacher, told, count, seed)
+        path = solved_paths(self.teacher, told, count, 2 * self.config.seed + number)
         return loop.Points(path[:, -1, :-1], told, path)
 
     @property
