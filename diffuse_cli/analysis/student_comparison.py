@@ -10,6 +10,7 @@ from diffuse_cli.analysis.sampler_comparison import (
     FOLLOWED,
     Cell,
     References,
+    Task,
     TooSmall,
     fill_cell,
     plan_tasks,
@@ -62,6 +63,15 @@ def check_students(models: Sequence[Model]) -> None:
                 )
 
 
+def _tasks_of(model: Model, budgets: Sequence[int]) -> list[Task]:
+    """Jumps in as many steps as it has learned, and the sampler that suits it in more."""
+    tasks, _ = plan_tasks(dict.fromkeys(("jump", model.own_sampler)), budgets, jumps=model.jumps)
+    by_steps: dict[int, Task] = {}
+    for task in tasks:
+        by_steps.setdefault(task.method.steps, task)
+    return list(by_steps.values())
+
+
 def compare_students(
     models: Sequence[Model],
     dataset: Dataset,
@@ -92,8 +102,7 @@ def compare_students(
     for model in models:
         begin(model.name)
         references = References(floor, mapped=mapped if model.name in following else None)
-        jumps, _ = plan_tasks([model.own_sampler], budgets, jumps=model.jumps)
-        students[model.name] = [fill_cell(model, task, references, n, seed) for task in jumps]
+        students[model.name] = [fill_cell(model, task, references, n, seed) for task in _tasks_of(model, budgets)]
     twin = exact_model(first.config, dataset, first.folder.parent, process=first.process) if known else None
     for name in () if twin is None else SOLVERS:
         tasks, left_out = plan_tasks([name], budgets)

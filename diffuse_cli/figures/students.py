@@ -59,6 +59,9 @@ def _notes(found: StudentComparison) -> list[str]:
         notes.append("Without distances from the exact map: the law of the data is not known.")
     elif apart:
         notes.append(f"Without distances, since their map is not that of the flow: {', '.join(apart)}.")
+    random = [name for name, cells in found.students.items() if any(cell.method.sampler == "renoise" for cell in cells)]
+    if random:
+        notes.append(f"In several steps these draw new noise, which the exact map has not: {', '.join(random)}.")
     missing = [f"{name} at {budgets} (needs {least})" for name, budgets, least in left_out(found.small)]
     lost = [
         f"{name} at {cell.evals} (samples not finite)"
