@@ -4,6 +4,7 @@ The gap of a solver is to the flow of the same denoiser, and so leaves out the e
 both; of a student, which jumps and follows no denoiser's flow, it is the only one that says how good a sample is.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -59,13 +60,24 @@ def exact_ends(model: Model, noise: np.ndarray, *, rows: int | None = None) -> n
     (`has_map_gap`). rows: of how many samples together these are the first, for a model that tells each of them a
     label. The flow is solved in double precision, to 1e-8.
     """
-    labels = model.labels_of_rows(rows or len(noise)) if model.each_row else None
+    return by_label(model, noise, rows or len(noise), _solve)
+
+
+def by_label(
+    model: Model, noise: np.ndarray, rows: int, solve: Callable[[Model, np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """solve(model, noise) for noise [m, d], the first of `rows` samples together: [m, d].
+
+    Of a model that tells each sample a label, the rows of each label are solved by the model that is told it, since a
+    solver asks for one sample at a time.
+    """
+    labels = model.labels_of_rows(rows) if model.each_row else None
     if labels is None:
-        return _solve(model, noise)
+        return solve(model, noise)
     ends = np.empty(noise.shape)
     for name in np.unique(labels[: len(noise)]):
         these = labels[: len(noise)] == name
-        ends[these] = _solve(model.with_label(name), noise[these])
+        ends[these] = solve(model.with_label(name), noise[these])
     return ends
 
 

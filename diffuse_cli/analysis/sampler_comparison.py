@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from diffuse_cli import catalog
-from diffuse_cli.analysis.map_gap import exact_ends, first_noise, has_map_gap
+from diffuse_cli.analysis.map_gap import by_label, exact_ends, first_noise, has_map_gap
 from diffuse_cli.analysis.quality import floor_of
 from diffuse_cli.datasets.dataset import Dataset
 from diffuse_cli.diffusion.map_losses import Jumps
@@ -231,6 +231,13 @@ def _distances(ends: np.ndarray, exact: np.ndarray | None) -> np.ndarray | None:
 def _follow(model: Model, noise: np.ndarray, n: int, seed: int) -> tuple[np.ndarray, float]:
     """The ends [m, d] of the flow of a denoiser from the first noise of n samples, and its network evaluations."""
     levels = levels_of(catalog.build("grid", "log_snr"), model.process, 2)
-    predict = model.for_sampling(n, first=len(noise))
-    path = run_steps(predict, _EXACT, levels, noise, jax.random.key(seed), scaling=model.process.scaling)
-    return np.asarray(path.x, np.float64), float(path.evals)
+    evals = []
+
+    def solve(told: Model, noise: np.ndarray) -> np.ndarray:
+        predict = told.for_sampling(n, first=len(noise))
+        path = run_steps(predict, _EXACT, levels, noise, jax.random.key(seed), scaling=model.process.scaling)
+        evals.append(len(noise) * float(path.evals))
+        return np.asarray(path.x, np.float64)
+
+    ends = by_label(model, noise, n, solve)
+    return ends, sum(evals) / len(noise)

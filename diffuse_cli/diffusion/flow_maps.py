@@ -15,6 +15,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from diffuse_cli.diffusion import probability_flow
@@ -77,6 +78,23 @@ def jump_by(velocity: AverageVelocity, x: _X, now: Level, nxt: Level) -> _X:
     t, r = (jnp.broadcast_to(flow_time(level), (len(x), 1)).astype(x.dtype) for level in (now, nxt))
     start = x / (now.alpha + now.sigma)
     return (nxt.alpha + nxt.sigma) * (start - (t - r) * velocity(start, t, r))
+
+
+def clipped_jump(jump: Jump, low: Float[Array | np.ndarray, " d"], high: Float[Array | np.ndarray, " d"]) -> Jump:
+    """The Jump whose clean samples are clipped to the box from low to high, as `denoisers.clipped` does for x0."""
+    return jax.tree_util.Partial(_jump_within, jump, low, high)
+
+
+def _jump_within(
+    jump: Jump,
+    low: Float[Array | np.ndarray, " d"],
+    high: Float[Array | np.ndarray, " d"],
+    x: _X,
+    now: Level,
+    nxt: Level,
+) -> _X:
+    end = jump(x, now, nxt)
+    return jnp.where(nxt.sigma == 0, jnp.clip(end, low[None], high[None]), end)
 
 
 def velocity_of(predict: Predict, first: float = 1e-5, last: float = 1 - 1e-5) -> Velocity:

@@ -202,6 +202,11 @@ def build_method(model: Model, method: Method) -> tuple[Sampler | Adaptive, Leve
             f"diffuse distill --run {model.folder.name}, or give --sampler dpmpp_2m"
         )
     _check_jumps(model, method, sampler)
+    if model.each_row and (isinstance(sampler, Adaptive) or (sampler.needs_jump and not model.trained)):
+        raise UsageError(
+            f"{method.sampler} solves the flow for each sample by itself, which cannot have labels of their own; give "
+            "one --label, or --sampler dpmpp_2m"
+        )
     if model.kind != "denoiser" and not sampler.deterministic and not sampler.needs_jump:
         raise UsageError(
             f"{model.name} has learned the velocity of a flow between pairs, and {method.sampler} needs a denoiser; "

@@ -6,22 +6,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
 from diffuse_cli import catalog
 from diffuse_cli.config import Config
 from diffuse_cli.datasets.dataset import Dataset, Standardiser, with_label
 from diffuse_cli.datasets.given import with_given
 from diffuse_cli.diffusion import exact
-from diffuse_cli.diffusion.conditions import NO_LABEL, Condition, ConditionKind, Conditions, Given, chosen_from
+from diffuse_cli.diffusion.conditions import NO_LABEL, Condition, Conditions, Given, chosen_from
 from diffuse_cli.diffusion.denoisers import Predict, clipped
-from diffuse_cli.diffusion.flow_maps import Jump, exact_jump
+from diffuse_cli.diffusion.flow_maps import Jump, clipped_jump, exact_jump
 from diffuse_cli.diffusion.losses import Kind
 from diffuse_cli.diffusion.map_losses import Jumps, MapLoss
 from diffuse_cli.diffusion.parameterizations import Parameterization
-from diffuse_cli.diffusion.process import Level, Process
+from diffuse_cli.diffusion.process import Process
 from diffuse_cli.errors import UsageError, unknown
 from diffuse_cli.files import plain_name
 from diffuse_cli.guidance.base import Guidance
@@ -163,7 +161,7 @@ class Model(NamedTuple):
         Raises UsageError for a model without labels, or without this one.
         """
         if self.conditions is None or self.given is None or self.conditions.kind != "label":
-            raise UsageError(_cannot_be_told(self, "label"))
+            raise UsageError(telling.cannot_be_told(self, "label"))
         if name not in self.conditions.names:
             raise unknown(f"label of {self.name}", name, self.conditions.names)
         number = self.conditions.number(name)
@@ -176,7 +174,7 @@ class Model(NamedTuple):
         Raises UsageError for a model without labels, and for particles with weights, which replace each other.
         """
         if self.conditions is None or self.conditions.kind != "label":
-            raise UsageError(_cannot_be_told(self, "label"))
+            raise UsageError(telling.cannot_be_told(self, "label"))
         if self.guiding is not None and self.guiding.guidance.weighted:
             raise UsageError(f"the particles of {self.guiding.text} are of one law; give one --label")
         return self._replace(name=f"{self.name}{_ALL_LABELS}", each_row=True)
@@ -184,7 +182,7 @@ class Model(NamedTuple):
     def with_each_label(self) -> "list[Model]":
         """The model told each of its labels, one after the other. Raises UsageError for a model without labels."""
         if self.conditions is None or self.conditions.kind != "label":
-            raise UsageError(_cannot_be_told(self, "label"))
+            raise UsageError(telling.cannot_be_told(self, "label"))
         shares = zip(self.conditions.names, self.conditions.shares, strict=True)
         return [self.with_label(name) for name, share in shares if share > 0]
 
@@ -195,7 +193,7 @@ class Model(NamedTuple):
         column that is unknown or missing, and for values that no point has.
         """
         if self.conditions is None or self.given is None or self.conditions.kind != "columns":
-            raise UsageError(_cannot_be_told(self, "columns"))
+            raise UsageError(telling.cannot_be_told(self, "columns"))
         row, told = telling.row_of_values(values, self.conditions, self.name)
         condition = self.conditions.to_model(row)
         return self._told(lambda whole: with_given(whole, row, told), condition, told)._replace(
@@ -208,14 +206,14 @@ class Model(NamedTuple):
         Raises UsageError for a model without words, for an unknown word, and for words that exclude each other.
         """
         if self.conditions is None or self.given is None or self.conditions.kind != "words":
-            raise UsageError(_cannot_be_told(self, "words"))
+            raise UsageError(telling.cannot_be_told(self, "words"))
         words, told = telling.words_of_sentence(sentence, self.conditions, self.name)
         return self._told(lambda whole: with_given(whole, words, told), words, told)
 
     def _told(self, part_of: Callable[[Dataset], Dataset], condition: Condition, told: str) -> "Model":
         """The model told a condition, in words `told`, which is true of a part of its data."""
         if self.given is None:
-            raise UsageError(_cannot_be_told(self, "columns"))
+            raise UsageError(telling.cannot_be_told(self, "columns"))
 
         def dataset() -> Dataset:
             whole = self.dataset()  # once, since a user's file is read
@@ -271,36 +269,7 @@ class Model(NamedTuple):
             jump = self.jump_given(self.conditions.rows(rows))
         if jump is None:
             raise UsageError(f"{self.name} has not learned to jump; diffuse distill makes a student of it that has")
-        return jump if self.walls is None else jax.tree_util.Partial(_jump_within, jump, *self.walls)
-
-
-def _jump_within(jump: Jump, low: np.ndarray, high: np.ndarray, x: Array, now: Level, nxt: Level) -> Array:
-    end = jump(x, now, nxt)
-    return jnp.where(nxt.sigma == 0, jnp.clip(end, low[None], high[None]), end)
-
-
-def _cannot_be_told(model: Model, kind: ConditionKind) -> str:
-    """Why a model cannot be told a condition of this kind."""
-    if model.told is not None:
-        return f"{model.name} has been told {'a label' if kind == 'label' else model.told} already"
-    if model.conditions is not None:
-        known = model.conditions
-        ways = {
-            "label": f"labels: --label {known.names[0]}",
-            "columns": f"given columns: --given {','.join(f'{name}=…' for name in known.names)}",
-            "words": f"sentences: --prompt {known.names[0]}",
-        }
-        return f"{model.name} is told {ways[known.kind]}"
-    if kind == "columns":
-        return (
-            f"{model.name} knows nothing of given columns; train a run that does with: diffuse train --conditional "
-            "--dataset file:points.csv,given=…, or two_moons"
-        )
-    if kind == "words":
-        return f"{model.name} knows no words; train a run that does with: diffuse train --conditional --dataset scenes"
-    if model.trained:
-        return f"{model.name} was trained without labels; train one that knows them with: diffuse train --conditional"
-    return f"the data of {model.name} have no labels; moons, overlap and text:HELLO are sets that have some"
+        return jump if self.walls is None else clipped_jump(jump, *self.walls)
 
 
 def model_of_run(run: Run, *, trust: bool = True) -> Model:

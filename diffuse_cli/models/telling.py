@@ -1,13 +1,17 @@
-"""What a user wants a model to be told, as a condition: values of given columns, and sentences."""
+"""What a user wants a model to be told, as a condition: values of given columns, and sentences; or why it cannot."""
 
 import logging
 import math
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from diffuse_cli.diffusion.conditions import NO_LABEL, Conditions
+from diffuse_cli.diffusion.conditions import NO_LABEL, ConditionKind, Conditions
 from diffuse_cli.errors import UsageError, unknown
+
+if TYPE_CHECKING:
+    from diffuse_cli.models.model import Model
 
 _FILLERS = {"a", "an", "and", "at", "in", "is", "it", "of", "on", "side", "the", "to", "with"}  # words that say nothing
 
@@ -69,3 +73,27 @@ def words_of_sentence(sentence: str, conditions: Conditions, name: str) -> tuple
     if not said:
         raise UsageError(f"{sentence!r} says nothing of the points; words that do: {', '.join(conditions.names)}")
     return row, said
+
+
+def cannot_be_told(model: "Model", kind: ConditionKind) -> str:
+    """Why a model cannot be told a condition of this kind."""
+    if model.told is not None:
+        return f"{model.name} has been told {'a label' if kind == 'label' else model.told} already"
+    if model.conditions is not None:
+        known = model.conditions
+        ways = {
+            "label": f"labels: --label {known.names[0]}",
+            "columns": f"given columns: --given {','.join(f'{name}=…' for name in known.names)}",
+            "words": f"sentences: --prompt {known.names[0]}",
+        }
+        return f"{model.name} is told {ways[known.kind]}"
+    if kind == "columns":
+        return (
+            f"{model.name} knows nothing of given columns; train a run that does with: diffuse train --conditional "
+            "--dataset file:points.csv,given=…, or two_moons"
+        )
+    if kind == "words":
+        return f"{model.name} knows no words; train a run that does with: diffuse train --conditional --dataset scenes"
+    if model.trained:
+        return f"{model.name} was trained without labels; train one that knows them with: diffuse train --conditional"
+    return f"the data of {model.name} have no labels; moons, overlap and text:HELLO are sets that have some"

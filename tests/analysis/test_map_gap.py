@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import norm
 
 from diffuse_cli import config
-from diffuse_cli.analysis.map_gap import exact_ends, first_noise, has_map_gap
+from diffuse_cli.analysis.map_gap import by_label, exact_ends, first_noise, has_map_gap
 from diffuse_cli.models import build
 from diffuse_cli.models.draw import Method, draw_samples
 from diffuse_cli.models.guided import guided
@@ -54,6 +54,21 @@ def test_a_model_that_tells_labels_has_the_map_of_each_label():
         told = model.with_label(name)
         alone = exact_ends(told, noise)
         np.testing.assert_allclose(ends[labels == name], alone[labels == name], atol=1e-6)
+
+
+def test_labels_are_solved_for_one_by_one():
+    model, _ = exact(dataset="bimodal")
+    noise = np.arange(6.0)[:, None]
+    asked = {}
+
+    def solve(told, rows):
+        asked[told.told] = rows
+        return 10 * rows
+
+    np.testing.assert_array_equal(by_label(model.with_all_labels(), noise, 8, solve), 10 * noise)
+    labels = model.with_all_labels().labels_of_rows(8)[:6]
+    for name, rows in asked.items():
+        np.testing.assert_array_equal(rows, noise[labels == name])
 
 
 def test_what_follows_another_flow_has_no_map_gap(tmp_path):
