@@ -9,6 +9,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from diffuse_cli import catalog
+from diffuse_cli.config import Config
+from diffuse_cli.datasets.dataset import Dataset
 from diffuse_cli.diffusion.conditions import Condition, Given, chosen_from
 from diffuse_cli.diffusion.denoisers import Predict
 from diffuse_cli.diffusion.flow_maps import Velocity, flow_time, velocity_of
@@ -18,13 +20,26 @@ from diffuse_cli.models.model import Model
 from diffuse_cli.samplers.grids import levels_of
 from diffuse_cli.samplers.loop import initial_noise, run_steps
 
+# What a student has from its teacher, beside the constants of the data: the data, the noise and what may be told.
+KEPT = (
+    "dataset",
+    "train_size",
+    "schedule",
+    "timesteps",
+    "scaling",
+    "zero_terminal_snr",
+    "conditional",
+    "label_dropout",
+)
 PATHS = 1 << 14  # that are solved for a student
 _SOLVER, _GRID, _STEPS = "dpmpp_3m", "log_snr", 64  # by which they are solved
 _TOGETHER = 1 << 13  # paths that are solved at once
 
 
-def check_teacher(teacher: Model) -> None:
-    """Raises UsageError for a model that cannot be a teacher."""
+def check_teacher(teacher: Model, config: Config, dataset: Dataset) -> None:
+    """Raises UsageError for a model that cannot teach a student with these settings, on this dataset: for one that has
+    learned in another space or with another schedule, and for one that is no denoiser."""
+    _check_space(teacher, config, dataset)
     if teacher.kind != "denoiser":
         raise UsageError(
             f"{teacher.name} has learned the velocity of a flow between pairs, and a student's teacher is a denoiser"
@@ -36,6 +51,23 @@ def check_teacher(teacher: Model) -> None:
         )
     if teacher.conditions is not None and teacher.conditions.kind != "label" and not teacher.trained:
         raise UsageError("an exact teacher can be told labels only; train a run, and give it by --run")
+
+
+def _check_space(teacher: Model, config: Config, dataset: Dataset) -> None:
+    same = teacher.dim == dataset.dim and all(
+        np.allclose(one, other, rtol=1e-6) for one, other in zip(teacher.standard, dataset.standard, strict=True)
+    )
+    if not same:
+        raise UsageError(
+            f"{teacher.name} has learned {teacher.config.dataset} in another space than that of {config.dataset}; a "
+            "student has the space of its teacher: train the teacher anew, or distil from another"
+        )
+    for key in KEPT:
+        one, other = getattr(teacher.config, key), getattr(config, key)
+        if one != other and key != "conditional":
+            raise UsageError(
+                f"{teacher.name} has the {key} {one}, and its student {other}; a student keeps what its teacher has"
+            )
 
 
 def velocity_for(teacher: Model) -> Callable[[Condition | None], Velocity]:

@@ -1,7 +1,10 @@
 """Teachers: the velocity that a student is told for each condition, and the paths that are solved for it."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
+import msgspec
 import numpy as np
 import pytest
 
@@ -79,9 +82,21 @@ def test_solved_paths_are_those_of_the_exact_flow(sides):
 
 def test_what_is_no_teacher(sides):
     model, _ = sides
+    check = partial(check_teacher, config=SIDES, dataset=model.dataset())
     with pytest.raises(UsageError, match="a student's teacher is a denoiser"):
-        check_teacher(model._replace(kind="flow"))
+        check(model._replace(kind="flow"))
     for text in ("fkc:w=2", "cfgpp:lam=0.5"):
         with pytest.raises(UsageError, match="more than a denoiser"):
-            check_teacher(guided(model, text, open_guide=no_run))
-    check_teacher(guided(model, "interval:w=2", open_guide=no_run))
+            check(guided(model, text, open_guide=no_run))
+    check(guided(model, "interval:w=2", open_guide=no_run))
+
+
+def test_a_teacher_has_the_space_and_the_schedule_of_its_student(sides):
+    model, _ = sides
+    dataset = model.dataset()
+    moved = dataset._replace(standard=dataset.standard._replace(scale=2 * dataset.standard.scale))
+    with pytest.raises(UsageError, match="in another space"):
+        check_teacher(model, SIDES, moved)
+    for changes, says in (({"schedule": "linear"}, "the schedule cosine"), ({"timesteps": 50}, "the timesteps 1000")):
+        with pytest.raises(UsageError, match=says):
+            check_teacher(model, msgspec.structs.replace(SIDES, **changes), dataset)

@@ -21,7 +21,7 @@ def trainer(folder, settings, resume=None):
     teacher = None
     if settings.teacher is not None:
         teacher = exact_model(settings, dataset, folder, process=build.build_process(settings))
-        teachers.check_teacher(teacher)
+        teachers.check_teacher(teacher, settings, dataset)
     experiment = build.build_experiment(settings, dataset.dim)
     return Trainer(folder, experiment, dataset, teacher=teacher, resume=resume)
 

@@ -12,10 +12,6 @@ from diffuse_cli.errors import UsageError
 if TYPE_CHECKING:
     from diffuse_cli.config import Config
 
-# What a student has from its teacher: the data, their space, the noise and what may be told.
-_KEPT = (
-    "dataset", "train_size", "schedule", "timesteps", "scaling", "zero_terminal_snr", "conditional", "label_dropout",
-)  # fmt: skip
 _LOSS = "paths"
 
 _EPILOG = """\b
@@ -87,6 +83,7 @@ def _settings(teacher: options.TeacherOption, settings: options.Settings) -> "Co
     Raises UsageError where it is asked to have other data or another schedule than its teacher.
     """
     from diffuse_cli.guidance.base import guidance_text
+    from diffuse_cli.models.teachers import KEPT
 
     guidance = None if teacher.guidance is None else guidance_text(teacher.guidance)
     own = {"loss": _LOSS, "teacher": teacher.name(), "guidance": guidance}
@@ -97,9 +94,9 @@ def _settings(teacher: options.TeacherOption, settings: options.Settings) -> "Co
         raise UsageError(
             f"{teacher.name()} has learned its schedule, and a student has a fixed one; give a teacher with one"
         )
-    kept = {key: getattr(of_teacher, key) for key in _KEPT}
+    kept = {key: getattr(of_teacher, key) for key in KEPT}
     chosen = settings.config(config.make({key: value for key, value in (kept | own).items() if value is not None}))
-    for key in _KEPT:
+    for key in KEPT:
         if getattr(chosen, key) != kept[key]:
             raise UsageError(
                 f"a student keeps what its teacher has, and {teacher.name()} has {key} = {kept[key]}; leave out "

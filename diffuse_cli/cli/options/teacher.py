@@ -68,7 +68,7 @@ def teacher_of(config: "Config", dataset: "Dataset", outputs: Path, *, trust: bo
                 )
             )
         teacher = guided(teacher, config.guidance, open_guide=guide_opener(outputs, trust=trust), trust=trust)
-    teachers.check_teacher(teacher)
+    teachers.check_teacher(teacher, config, dataset)
     return teacher
 
 
