@@ -18,7 +18,8 @@ class Points(NamedTuple):
     its label.
 
     path: [m, k, d + 1], the way of a teacher's flow from noise to each of x0, as points of the straight path and their
-    times; for losses that learn from solved paths.
+    times; for losses that learn from solved paths. Some of the conditions are left out already, since a path is that of
+    the condition which the teacher was told.
     """
 
     x0: Float[Array | np.ndarray, "m d"]
@@ -68,7 +69,7 @@ def draw_batch(experiment: Experiment, points: Points, key: PRNGKeyArray, n: int
     condition = None
     if points.condition is not None:
         half = points.condition[rows]
-        if not experiment.config.classifier:
+        if not experiment.config.classifier and points.path is None:
             half = drop(jax.random.fold_in(key, 4), half, experiment.config.label_dropout)
         condition = jnp.concatenate([half, half])[:n]
     twice = lambda half: jnp.concatenate([half, half])[:n]  # noqa: E731

@@ -16,7 +16,7 @@ from jaxtyping import Array
 
 from diffuse_cli.datasets.dataset import Dataset, equal_rows
 from diffuse_cli.diffusion import exact
-from diffuse_cli.diffusion.conditions import Condition
+from diffuse_cli.diffusion.conditions import Condition, drop
 from diffuse_cli.diffusion.map_losses import MapLoss
 from diffuse_cli.errors import DivergedError
 from diffuse_cli.models import build, checkpoint, run_folder
@@ -204,8 +204,11 @@ class Trainer:
         """The ends of `count` paths of the teacher, told the first of these conditions; `number`: of their seed."""
         if self.teacher is None:
             raise ValueError("paths are those of a teacher")
-        told = None if conditions is None else np.asarray(conditions)[np.arange(count) % len(conditions)]
-        path = solved_paths(self.teacher, told, count, 2 * self.config.seed + number)
+        seed, told = 2 * self.config.seed + number, None
+        if conditions is not None:
+            rows = jnp.asarray(conditions)[np.arange(count) % len(conditions)]
+            told = np.asarray(drop(jax.random.key(seed), rows, self.config.label_dropout))
+        path = solved_paths(self.teacher, told, count, seed)
         return loop.Points(path[:, -1, :-1], told, path)
 
     @property

@@ -1,11 +1,14 @@
 """Training in stages and phases: a run that stops anywhere and goes on is the run that never stopped."""
 
+import jax
 import numpy as np
 import pytest
 
 from diffuse_cli import config
+from diffuse_cli.analysis.map_gap import solved_ends
 from diffuse_cli.models import build, run_folder, teachers
 from diffuse_cli.models.model import exact_model
+from diffuse_cli.training.batches import draw_batch
 from diffuse_cli.training.trainer import Trainer
 
 SMALL = {"dataset": "bimodal", "width": 8, "depth": 2, "batch_size": 16, "steps": 60, "train_size": 200, "warmup": 0}
@@ -72,3 +75,28 @@ def test_a_budget_is_divided_between_the_phases(tmp_path):
     run = run_folder.open_run(tmp_path / "timed" / run_folder.NEWEST)
     assert run.config.steps == run.step == last.step
     assert run.header.second_phase == session.second_phase
+
+
+def test_paths_are_told_what_their_student_is_told(tmp_path):
+    """Each path is that of the condition which the network is told with it, or of all points where it is told none."""
+    settings = config.make(SMALL | {"loss": "paths", "teacher": "exact", "conditional": True, "label_dropout": 0.5})
+    dataset = build.build_dataset(settings)
+    teacher = exact_model(settings, dataset, tmp_path, process=build.build_process(settings))
+    conditions = build.conditions_of(settings, dataset)
+    experiment = build.build_experiment(settings, dataset.dim, conditions=conditions)
+    (points, _), none = Trainer(tmp_path, experiment, dataset, teacher=teacher)._points, -1
+    assert set(points.condition.tolist()) == {0, 1, none}
+    batch = jax.jit(lambda points, key: draw_batch(experiment, points, key, 64))(points, jax.random.key(0))
+    told, noise = np.asarray(batch.condition), np.asarray(batch.path[:, 0, :1])
+    again = solved_paths_from(teacher, noise, told)
+    np.testing.assert_allclose(batch.path[:, -1, :1], again, atol=0.02)
+
+
+def solved_paths_from(teacher, noise, told):
+    """The ends of the flow of each noise under its condition."""
+    ends = np.empty_like(noise)
+    for label in set(told.tolist()):
+        predict = teacher.predict if label < 0 else teacher.given(np.array(label))
+        rows = told == label
+        ends[rows] = solved_ends(predict, noise[rows], teacher.process.levels_at(1.0))
+    return ends
