@@ -58,9 +58,8 @@ class Lesson(NamedTuple):
     progress: Float[Array, ""]
 
 
-Jumps = Literal[
-    "any", "to_clean", "whole"
-]  # between any levels; from any level to clean data; from noise to clean data
+# Between any levels; from any level to clean data; from noise to clean data.
+Jumps = Literal["any", "to_clean", "whole"]
 Spans = Callable[[PRNGKeyArray, int, Float[Array, ""]], tuple[_Time, _Time]]  # (key, n, progress) -> t and r in [0, 1]
 
 
