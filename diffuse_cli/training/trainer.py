@@ -145,8 +145,9 @@ class Trainer:
             options |= {"total": round(share * self.total), "budget": self.budget and share * self.budget}
             for end in loop.fit(first, self.state, self._points[0], **options):
                 yield end._replace(total=max(end.total, self.total), done=share * end.done)
-            self.state = self.state._replace(before=jax.tree.map(jnp.copy, self.state.average))
+            self.state = self.state._replace(before=jax.tree.map(jnp.copy, self._used_weights()))
             self.second_phase = self.step
+            self.best, self.best_rows = math.inf, _NO_ROWS  # the weights of the first phase cannot jump
             left = self.budget and self.budget - (time.perf_counter() - began)
             options = {"total": self.total, "budget": left}
         if share and self.state.before is not None:

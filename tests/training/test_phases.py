@@ -77,6 +77,15 @@ def test_a_budget_is_divided_between_the_phases(tmp_path):
     assert run.header.second_phase == session.second_phase
 
 
+def test_the_best_weights_are_those_of_the_second_phase(tmp_path):
+    """Those of the first cannot jump, however low their held-out loss is."""
+    np.savetxt(tmp_path / "points.csv", np.random.default_rng(0).normal(size=(60, 1)), delimiter=",")
+    data = {"dataset": f"file:{tmp_path}/points.csv", "train_size": None, "weight_decay": 0.01}
+    run, session = trained(tmp_path / "run", config.make(SMALL | data | {"loss": "paths:alone=0.5"}))
+    assert session.best_weights().step > run.header.second_phase == 30
+    assert np.isfinite(run.header.best)
+
+
 def test_paths_are_told_what_their_student_is_told(tmp_path):
     """Each path is that of the condition which the network is told with it, or of all points where it is told none."""
     settings = config.make(SMALL | {"loss": "paths", "teacher": "exact", "conditional": True, "label_dropout": 0.5})
