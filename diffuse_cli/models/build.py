@@ -135,12 +135,13 @@ def _with_its_betas(schedule: str) -> str:
 
 
 def without_folders(config: Config) -> Config:
-    """The Config as it can be shown to others: of a user's file its name without the folders of this computer.
+    """The Config as it can be shown to others: of a user's file, and of a teacher, the name without the folders.
 
     >>> without_folders(Config(dataset="file:path=/home/me/points.csv,columns=1+2")).dataset
     'file:path=points.csv,columns=1+2'
     """
     choice = catalog.parse("dataset", config.dataset)
+    config = msgspec.structs.replace(config, teacher=config.teacher and Path(config.teacher).name)
     if not (path := _path_in(choice)):
         return config
     options = choice.options | {"path": Path(path).name}
