@@ -303,6 +303,11 @@ def _check_loss(config: Config, loss: Loss | MapLoss, *, learns_schedule: bool) 
         raise UsageError(f"the loss {config.loss} learns a variance too; give --variance learned, or --loss vlb")
     if config.variance == "learned" and not loss.learns_variance:
         raise UsageError(f"the loss {config.loss} does not learn a variance; give --loss hybrid or kl")
+    if config.guidance is not None and config.teacher is None:
+        raise UsageError(
+            "the setting guidance is that of a teacher, and there is none; --guidance of the commands that draw guides a "
+            "trained run, and that of diffuse distill the teacher"
+        )
     if isinstance(loss, MapLoss):
         _check_flow_map(config, loss)
     elif config.teacher is not None:

@@ -93,8 +93,12 @@ def test_the_exact_flow_is_a_teacher():
 
 
 def test_a_dry_run_prints_a_config():
-    result = call("distill", "--run", "sides", "--loss", "reflow", "--dry-run")
-    assert tomllib.loads(result.out)["loss"] == "reflow"
+    result = call("distill", "--run", "sides", "--loss", "lmd", *STUDENT, "--dry-run")
+    assert tomllib.loads(result.out)["loss"] == "lmd"
+    run_folder.Path("student.toml").write_text(result.out)
+    result = call("train", "--config", "student.toml", "--no-figures")
+    assert result.code == 0, result.err
+    assert "taught by sides" in result.err
 
 
 @pytest.mark.parametrize(
@@ -121,6 +125,7 @@ def test_a_dry_run_prints_a_config():
         ("sample --exact --dataset bimodal --label all --sampler jump", "for each sample by itself"),
         ("sample --run pupil --label all --sampler ode", "for each sample by itself"),
         ("sample --run sides-consistency --sampler jump --steps 2", "give --sampler renoise, or --steps 1"),
+        ("train --set guidance=2", "that of a teacher, and there is none"),
         ("train --loss lsd --prediction eps", "is of denoisers; leave it out"),
         ("train --loss lsd --no-noise-conditioning", "from where to where"),
         ("train --loss lsd --schedule learned", "learned by the variational bound"),

@@ -75,7 +75,9 @@ def train(
         raise UsageError("--budget settles the number of steps; give either --steps or --budget")
     if resume is None:
         chosen = settings.config()  # a name of own code that is typed here is trusted
-        plan = training_run.make_plan(chosen, build.build_dataset(chosen), trust=True, budget=budget)
+        dataset = build.build_dataset(chosen)
+        teacher = options.teacher_of(chosen, dataset, outputs, trust=trust)  # of a --config that distill has printed
+        plan = training_run.make_plan(chosen, dataset, trust=True, budget=budget, teacher=teacher)
     else:
         plan = _resumed(settings, options.RunOption(resume, outputs), name, budget, trust=trust)
     if dry_run:
@@ -107,7 +109,7 @@ def _resumed(
     before = run_folder.open_run(path / run_folder.NEWEST, trust=trust)
     chosen = _resumed_settings(settings, name, budget, before)
     dataset = run_folder.dataset_of_run(before, trust=trust)
-    teacher = None if chosen.teacher is None else options.teacher_of(chosen, dataset, run.outputs, trust=trust)
+    teacher = options.teacher_of(chosen, dataset, run.outputs, trust=trust)
     return training_run.make_plan(chosen, dataset, trust=trust, budget=budget, before=before, teacher=teacher)
 
 

@@ -44,8 +44,8 @@ class TeacherOption(NamedTuple):
         return None if self.exact else self.run.open(trust=self.trust).config
 
 
-def teacher_of(config: "Config", dataset: "Dataset", outputs: Path, *, trust: bool) -> "Model":
-    """The teacher that the settings of a student name, with its guidance.
+def teacher_of(config: "Config", dataset: "Dataset", outputs: Path, *, trust: bool) -> "Model | None":
+    """The teacher that the settings of a student name, with its guidance; None where they name none.
 
     Raises DiffuseError where it cannot be opened, UsageError where it cannot be a teacher.
     """
@@ -53,7 +53,9 @@ def teacher_of(config: "Config", dataset: "Dataset", outputs: Path, *, trust: bo
     from diffuse_cli.models.guided import guided
     from diffuse_cli.models.model import exact_model, model_of_run
 
-    if config.teacher is None or config.teacher == EXACT:
+    if config.teacher is None:
+        return None
+    if config.teacher == EXACT:
         teacher = exact_model(config, dataset, outputs, process=build.build_process(config, trust=trust), trust=trust)
     else:
         teacher = model_of_run(RunOption(config.teacher, outputs).open(trust=trust), trust=trust)
