@@ -305,8 +305,8 @@ def _check_loss(config: Config, loss: Loss | MapLoss, *, learns_schedule: bool) 
         raise UsageError(f"the loss {config.loss} does not learn a variance; give --loss hybrid or kl")
     if config.guidance is not None and config.teacher is None:
         raise UsageError(
-            "the setting guidance is that of a teacher, and there is none; --guidance of the commands that draw guides a "
-            "trained run, and that of diffuse distill the teacher"
+            "the setting guidance is that of a teacher, and there is none; --guidance of the commands that draw guides "
+            "a trained run, and that of diffuse distill the teacher"
         )
     if isinstance(loss, MapLoss):
         _check_flow_map(config, loss)

@@ -83,6 +83,9 @@ def test_every_loss_of_a_teacher_is_learned_from_it():
         result = call("distill", "--run", "sides", "--loss", loss, *STUDENT)
         assert result.code == 0, result.err
         assert call("sample", "--run", f"sides-{loss}", "--steps", 1, "-n", 10).code == 0
+    refused = call("sample", "--run", "sides-consistency", "--sampler", "jump", "--steps", 2)
+    assert refused.code == 2
+    assert "give --sampler renoise, or --steps 1" in refused.err
 
 
 def test_the_exact_flow_is_a_teacher():
@@ -124,7 +127,6 @@ def test_a_dry_run_prints_a_config():
         ("sample --run pupil --label left --grid fixed", "goes from level to level"),
         ("sample --exact --dataset bimodal --label all --sampler jump", "for each sample by itself"),
         ("sample --run pupil --label all --sampler ode", "for each sample by itself"),
-        ("sample --run sides-consistency --sampler jump --steps 2", "give --sampler renoise, or --steps 1"),
         ("train --set guidance=2", "that of a teacher, and there is none"),
         ("train --loss lsd --prediction eps", "is of denoisers; leave it out"),
         ("train --loss lsd --no-noise-conditioning", "from where to where"),
