@@ -41,6 +41,16 @@ class Standardiser(NamedTuple):
         """Points [..., d] from model space back to data units."""
         return self.mean + self.scale * x
 
+    def agrees_with(self, other: "Standardiser") -> bool:
+        """Whether points have the same coordinates in the model space of both, up to rounding.
+
+        >>> one = Standardiser(np.zeros(2), np.ones(2))
+        >>> one.agrees_with(one), one.agrees_with(Standardiser(np.zeros(1), np.ones(1)))
+        (True, False)
+        """
+        same_columns = len(self.mean) == len(other.mean)
+        return same_columns and all(np.allclose(a, b, rtol=1e-6) for a, b in zip(self, other, strict=True))
+
 
 class Classes(NamedTuple):
     """The classes of a law that is a mixture, with labels 0, …, k − 1.

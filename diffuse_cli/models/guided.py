@@ -112,10 +112,7 @@ def _of(given: Given | None) -> Given:
 
 def _check_guide(model: Model, guide: Guide, role: str, rule: str) -> None:
     """Raise UsageError where the guide, named by its role, has learned other data than the model, against the rule."""
-    same = model.dim == guide.dim and all(
-        np.allclose(one, other, rtol=1e-6) for one, other in zip(model.standard, guide.standard, strict=True)
-    )
-    if not same or model.config.dataset != guide.config.dataset:
+    if not model.standard.agrees_with(guide.standard) or model.config.dataset != guide.config.dataset:
         raise UsageError(
             f"the {role} {guide.name} has learned {guide.config.dataset}, and {model.name} {model.config.dataset}; "
             f"{rule}"

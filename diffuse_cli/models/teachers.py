@@ -54,10 +54,7 @@ def check_teacher(teacher: Model, config: Config, dataset: Dataset) -> None:
 
 
 def _check_space(teacher: Model, config: Config, dataset: Dataset) -> None:
-    same = teacher.dim == dataset.dim and all(
-        np.allclose(one, other, rtol=1e-6) for one, other in zip(teacher.standard, dataset.standard, strict=True)
-    )
-    if not same:
+    if not teacher.standard.agrees_with(dataset.standard):
         raise UsageError(
             f"{teacher.name} has learned {teacher.config.dataset} in another space than that of {config.dataset}; a "
             "student has the space of its teacher: train the teacher anew, or distil from another"

@@ -113,3 +113,15 @@ def outputs(trained, tmp_path, monkeypatch):
     shutil.copytree(trained, tmp_path / "outputs")
     monkeypatch.chdir(tmp_path)
     return tmp_path / "outputs"
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that commands save, in order."""
+    from diffuse_cli.plots import style
+
+    figures, save = [], style.save_figure
+    monkeypatch.setattr(
+        style, "save_figure", lambda figure, *args, **named: figures.append(figure) or save(figure, *args, **named)
+    )
+    return figures

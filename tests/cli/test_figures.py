@@ -21,19 +21,6 @@ from diffuse_cli.plots.formats import Look
 from tests.cli.conftest import call, rewrite_settings
 from tests.support.cases import few_fast
 
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures that commands save, in order."""
-    from diffuse_cli.plots import style
-
-    figures, save = [], style.save_figure
-    monkeypatch.setattr(
-        style, "save_figure", lambda figure, *args, **named: figures.append(figure) or save(figure, *args, **named)
-    )
-    return figures
-
-
 STARTS = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
 OF_FEW = ("plot-guidance", "plot-students", "plot-true-loss")  # of labels and of students; their own tests draw them
 DRAWN = [name for name in FIGURES if name not in OF_FEW]

@@ -30,17 +30,6 @@ def folder(made, tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.fixture
-def drawn(monkeypatch):
-    from diffuse_cli.plots import style
-
-    figures, save = [], style.save_figure
-    monkeypatch.setattr(
-        style, "save_figure", lambda figure, *rest, **named: figures.append(figure) or save(figure, *rest, **named)
-    )
-    return figures
-
-
 def test_a_student_is_compared_from_one_evaluation_on(folder, drawn):
     result = call(
         "compare", *FEW, "--evals", "1,4", "--sampler", "jump", "--sampler", "ddim", "--json", "--out", "c.png"
