@@ -8,19 +8,15 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from diffuse_cli.diffusion.denoisers import Predict
-from diffuse_cli.diffusion.flow_maps import solve_map
-from diffuse_cli.diffusion.process import CLEAN, Level
+from diffuse_cli.diffusion.flow_maps import solve_in_double
+from diffuse_cli.diffusion.process import CLEAN
 from diffuse_cli.errors import UsageError
 from diffuse_cli.models.exact_flow import exact_flow_of
 from diffuse_cli.models.model import Model
 from diffuse_cli.samplers.grids import levels_of, uniform_grid
 from diffuse_cli.samplers.loop import initial_noise
-
-_TOGETHER = 128  # that are solved together: more wait for the slowest, and leave the cache
 
 
 class MapGap(NamedTuple):
@@ -85,16 +81,7 @@ def _solve(model: Model, noise: np.ndarray) -> np.ndarray:
     predict = exact_flow_of(model)
     if predict is None:
         raise UsageError(f"the exact flow of {model.name} is not known")
-    return solved_ends(predict, noise, model.process.levels_at(1.0))
-
-
-def solved_ends(predict: Predict, noise: np.ndarray, level: Level) -> np.ndarray:
-    """Where the flow of a denoiser takes noise [m, d] at a level: [m, d], in double precision to 1e-8."""
-    with jax.enable_x64(True):
-        start = jax.tree.map(lambda field: jnp.asarray(field, jnp.float64), level)
-        padded = np.resize(np.asarray(noise, np.float64), (-(-len(noise) // _TOGETHER), _TOGETHER, noise.shape[1]))
-        ends = [np.asarray(solve_map(predict, jnp.asarray(part), start, CLEAN)[0]) for part in padded]
-    return np.concatenate(ends)[: len(noise)]
+    return solve_in_double(predict, noise, model.process.levels_at(1.0), CLEAN)
 
 
 def map_gap(ends: np.ndarray, truth: np.ndarray) -> MapGap:

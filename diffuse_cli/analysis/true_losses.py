@@ -12,14 +12,14 @@ from diffuse_cli.analysis.quality import fresh_draws
 from diffuse_cli.datasets.dataset import Dataset
 from diffuse_cli.diffusion import exact
 from diffuse_cli.diffusion.denoisers import Predict
-from diffuse_cli.diffusion.flow_maps import Jump, flow_level, solve_map, velocity_of
+from diffuse_cli.diffusion.flow_maps import Jump, flow_level, solve_in_double, velocity_of
+from diffuse_cli.diffusion.true_loss import CLEANEST, NOISIEST
 from diffuse_cli.errors import UsageError
 from diffuse_cli.models.data import truth_of
 from diffuse_cli.models.model import Model
 
 TIMES = 17  # from noise to data, evenly spaced
 _PATHS = 512  # of the exact flow, of whose points every pair is a jump
-_FIRST, _LAST = 1 - 1e-5, 1e-4  # the times nearest to noise and to data
 
 
 class TrueLosses(NamedTuple):
@@ -53,8 +53,8 @@ def true_losses_of(model: Model, dataset: Dataset, *, paths: int = _PATHS, seed:
         raise UsageError(f"the law of {model.config.dataset} is not known, so neither is the true loss of {model.name}")
     rng = fresh_draws(seed)
     x0 = model.standard.to_model(dataset.draw(rng, paths))
-    times = np.clip(np.linspace(1.0, 0.0, TIMES), _LAST, _FIRST)
-    points = exact_path(law, (1 - _FIRST) * x0 + _FIRST * rng.standard_normal(x0.shape), times)
+    times = np.clip(np.linspace(1.0, 0.0, TIMES), CLEANEST, NOISIEST)
+    points = exact_path(law, (1 - NOISIEST) * x0 + NOISIEST * rng.standard_normal(x0.shape), times)
     points = points[:, np.isfinite(points).all(axis=(0, 2))].astype(np.float32)
     exactly = jax.tree_util.Partial(exact.denoiser(law))
     jumps = _by_pair(model.jump, points, times.astype(np.float32))
@@ -76,13 +76,12 @@ def exact_path(law: exact.Law, noise: np.ndarray, times: np.ndarray) -> Float[np
     >>> float(exact_path(normal, np.array([[3.0]]), np.array([0.8, 0.5]))[1, 0, 0].round(4))  # 3 √(.5 / .68)
     2.5725
     """
+    predict, points = jax.tree_util.Partial(exact.denoiser(law)), [np.asarray(noise, np.float64)]
     with jax.enable_x64(True):
-        predict = jax.tree_util.Partial(exact.denoiser(law))
-        points = [jnp.asarray(noise, jnp.float64)]
         levels = [flow_level(jnp.float64(t)) for t in times]
-        for now, nxt in itertools.pairwise(levels):
-            points.append(solve_map(predict, points[-1], now, nxt)[0])
-        return np.asarray(jnp.stack(points))
+    for now, nxt in itertools.pairwise(levels):
+        points.append(solve_in_double(predict, points[-1], now, nxt))
+    return np.stack(points)
 
 
 @jax.jit

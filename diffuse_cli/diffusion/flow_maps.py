@@ -26,6 +26,7 @@ TOLERANCE = 1e-8  # of the exact map in double precision
 _SINGLE = 1e-6  # the least that single precision allows
 _MAX_STEPS = 5000
 _WIDTH = 0.1  # of warped_time: about the width of the finest detail of data of unit variance
+_TOGETHER = 128  # points that `solve_in_double` solves at once
 _LONGEST = math.asinh(1 / _WIDTH)
 _NEARLY_CLEAN = 22.0  # log-SNR: sigma is 1.7e-5 of alpha, where the posterior mean is the end of the flow to 1e-8
 
@@ -155,3 +156,29 @@ def solve_map(
     clean = predict(ends, Level._make((log_snr, *variance_preserving(log_snr)))).x0
     scaled = jnp.hypot(nxt.alpha, nxt.sigma) * ends
     return jnp.where(last[:, None] > _NEARLY_CLEAN, clean, scaled), solved
+
+
+def solve_in_double(predict: Predict, x: Float[np.ndarray, "n d"], now: Level, nxt: Level) -> Float[np.ndarray, "n d"]:
+    """`solve_map` in double precision, to 1e-8; rows where the solver failed are NaN.
+
+    Few points are solved together: more wait for the slowest of them, and leave the cache.
+
+    >>> from diffuse_cli.diffusion import exact
+    >>> from diffuse_cli.diffusion.process import CLEAN, unscaled
+    >>> normal = jax.tree_util.Partial(exact.denoiser(exact.gaussian(np.zeros(1), np.eye(1))))
+    >>> print(solve_in_double(normal, np.array([[2.0]]), unscaled(np.array(0.0)), CLEAN).round(6))  # 2 / sqrt(1 + 1)
+    [[1.414214]]
+    """
+    n = len(x)
+    rows = np.resize(np.arange(n), (-(-n // _TOGETHER), _TOGETHER))  # the last part is filled up with the first rows
+
+    def of_rows(level: Level, part: np.ndarray) -> Level:
+        fields = (np.asarray(field, np.float64) for field in level)
+        return Level(*(jnp.asarray(field[part] if field.ndim else field) for field in fields))
+
+    with jax.enable_x64(True):
+        ends = [
+            np.asarray(solve_map(predict, jnp.asarray(x[part], jnp.float64), of_rows(now, part), of_rows(nxt, part))[0])
+            for part in rows
+        ]
+    return np.concatenate(ends)[:n]

@@ -12,9 +12,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from diffuse_cli.diffusion.denoisers import Predict
-from diffuse_cli.diffusion.flow_maps import AverageVelocity, flow_level, solve_map
+from diffuse_cli.diffusion.flow_maps import AverageVelocity, flow_level, solve_in_double
 
-_FIRST, _LAST = 1e-4, 1 - 1e-5  # of t and r, between which the flow is solved
+CLEANEST, NOISIEST = 1e-4, 1 - 1e-5  # of t and r, between which the flow is solved
 _LEAST = 1e-3  # of t - r: of a shorter jump the average velocity loses its digits
 
 
@@ -43,13 +43,13 @@ def solved_jumps(predict: Predict, x0: np.ndarray, t: np.ndarray, r: np.ndarray,
     predict: the exact denoiser of the data, a pytree. The flow is solved in double precision, to 1e-8.
     """
     eps = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(5,))).standard_normal(x0.shape)
-    t, r = np.clip(t, _FIRST + _LEAST, _LAST), np.clip(r, _FIRST, _LAST)
+    t, r = np.clip(t, CLEANEST + _LEAST, NOISIEST), np.clip(r, CLEANEST, NOISIEST)
     x = (1 - t) * x0 + t * eps
     with jax.enable_x64(True):
         now, nxt = (flow_level(jnp.asarray(each, jnp.float64)) for each in (t, r))
-        ends, solved = solve_map(predict, jnp.asarray(x, jnp.float64), now, nxt)
-    kept = np.asarray(solved)
-    jumps = SolvedJumps(x, t, r, (x - np.asarray(ends)) / (t - r))
+    ends = solve_in_double(predict, x, now, nxt)
+    kept = np.isfinite(ends).all(axis=1)
+    jumps = SolvedJumps(x, t, r, (x - ends) / (t - r))
     return SolvedJumps(*(np.asarray(field[kept], np.float32) for field in jumps))
 
 

@@ -7,11 +7,11 @@ import pytest
 
 from diffuse_cli import catalog
 from diffuse_cli.analysis import student_quality as s
-from diffuse_cli.analysis.map_gap import map_gap, solved_ends
+from diffuse_cli.analysis.map_gap import map_gap
 from diffuse_cli.analysis.quality_tables import student_rows
 from diffuse_cli.datasets.checkerboard import checkerboard
 from diffuse_cli.diffusion import exact
-from diffuse_cli.diffusion.flow_maps import exact_jump
+from diffuse_cli.diffusion.flow_maps import exact_jump, solve_in_double
 from diffuse_cli.diffusion.process import CLEAN, Level, Process
 from diffuse_cli.diffusion.schedules import cosine
 from diffuse_cli.metrics.noise_floors import Score
@@ -33,7 +33,7 @@ def first_of(grid):
 
 
 def exact_ends_of(law, z, level):
-    return solved_ends(jax.tree_util.Partial(exact.denoiser(law)), z, level)
+    return solve_in_double(jax.tree_util.Partial(exact.denoiser(law)), z, level, CLEAN)
 
 
 def white_noise(n=512):

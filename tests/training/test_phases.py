@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from diffuse_cli import config
-from diffuse_cli.analysis.map_gap import solved_ends
+from diffuse_cli.diffusion.flow_maps import solve_in_double
+from diffuse_cli.diffusion.process import CLEAN
 from diffuse_cli.models import build, run_folder, teachers
 from diffuse_cli.models.model import exact_model
 from diffuse_cli.training.batches import draw_batch
@@ -107,5 +108,5 @@ def solved_paths_from(teacher, noise, told):
     for label in set(told.tolist()):
         predict = teacher.predict if label < 0 else teacher.given(np.array(label))
         rows = told == label
-        ends[rows] = solved_ends(predict, noise[rows], teacher.process.levels_at(1.0))
+        ends[rows] = solve_in_double(predict, noise[rows], teacher.process.levels_at(1.0), CLEAN)
     return ends
