@@ -19,6 +19,7 @@ from diffuse_cli.analysis.sampler_comparison import (
 from diffuse_cli.datasets.dataset import Dataset
 from diffuse_cli.errors import UsageError
 from diffuse_cli.models.data import truth_of
+from diffuse_cli.models.defaults import OF_JUMPS
 from diffuse_cli.models.model import Model, exact_model
 
 SOLVERS = ("ddim", "heun", "dpmpp_2m")
@@ -65,7 +66,7 @@ def check_students(models: Sequence[Model]) -> None:
 
 def _tasks_of(model: Model, budgets: Sequence[int]) -> list[Task]:
     """Jumps in as many steps as it has learned, and the sampler that suits it in more."""
-    tasks, _ = plan_tasks(dict.fromkeys(("jump", model.own_sampler)), budgets, jumps=model.jumps)
+    tasks, _ = plan_tasks(dict.fromkeys(("jump", OF_JUMPS[model.jumps].sampler)), budgets, jumps=model.jumps)
     by_steps: dict[int, Task] = {}
     for task in tasks:
         by_steps.setdefault(task.method.steps, task)

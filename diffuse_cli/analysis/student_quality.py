@@ -29,7 +29,8 @@ from diffuse_cli.diffusion.map_losses import Jumps
 from diffuse_cli.diffusion.process import CLEAN, Level
 from diffuse_cli.metrics.noise_floors import Score
 from diffuse_cli.models.data import truth_of
-from diffuse_cli.models.draw import Drawn, Method, draw_samples
+from diffuse_cli.models.defaults import OF_JUMPS
+from diffuse_cli.models.draw import Drawn, Method, draw_samples, most_steps
 from diffuse_cli.models.model import Model
 from diffuse_cli.samplers.grids import levels_of
 
@@ -96,9 +97,10 @@ def methods(jumps: Jumps) -> list[Method]:
     >>> [(each.sampler, each.steps) for each in methods("to_clean")]
     [('jump', 1), ('renoise', 2), ('renoise', 4), ('renoise', 8)]
     """
-    several = {"any": "jump", "to_clean": "renoise"}
-    chosen = [("jump", 1), *((several[jumps], steps) for steps in EVALUATIONS[1:] if jumps in several)]
-    return [Method(sampler, catalog.build("sampler", sampler).grid, steps) for sampler, steps in chosen]
+    own = catalog.build("sampler", OF_JUMPS[jumps].sampler)
+    most = most_steps(jumps, own) or max(EVALUATIONS)
+    chosen = [("jump", 1), *((OF_JUMPS[jumps].sampler, steps) for steps in EVALUATIONS[1:] if steps <= most)]
+    return [Method(sampler, own.grid, steps) for sampler, steps in chosen]
 
 
 def judge_student(

@@ -6,7 +6,7 @@ import msgspec
 
 from diffuse_cli.config import FIELDS, Config
 from diffuse_cli.diffusion.losses import Loss
-from diffuse_cli.diffusion.map_losses import MapLoss
+from diffuse_cli.diffusion.map_losses import Jumps, MapLoss
 
 _ROWS = 50_000  # a file of fewer rows has fewer steps, by a cube root
 _WEIGHT_DECAY, _STRONGEST = 0.01, 10.0  # for data without limit, and for the fewest rows
@@ -30,13 +30,12 @@ DENOISER = Defaults(64, 3, 256, 24_000, 5e-3, "v", "dpmpp_2m", 50)
 FLOW_MAP = Defaults(96, 4, 512, 12_000, 3e-3, "velocity", "jump", 4)
 CONSISTENCY = FLOW_MAP._replace(sampler="renoise")  # of jumps to clean data only
 GENERATOR = DENOISER._replace(prediction="velocity", sampler="jump", sampler_steps=1)  # of the one jump from noise
+OF_JUMPS: dict[Jumps, Defaults] = {"any": FLOW_MAP, "to_clean": CONSISTENCY, "whole": GENERATOR}
 
 
 def defaults_of(loss: Loss | MapLoss) -> Defaults:
     """The Defaults of the networks that a loss trains."""
-    if not isinstance(loss, MapLoss):
-        return DENOISER
-    return {"any": FLOW_MAP, "to_clean": CONSISTENCY, "whole": GENERATOR}[loss.jumps]
+    return OF_JUMPS[loss.jumps] if isinstance(loss, MapLoss) else DENOISER
 
 
 def layers_of(config: Config, default: Defaults, dim: int) -> tuple[int, int]:

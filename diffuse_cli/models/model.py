@@ -97,11 +97,6 @@ class Model(NamedTuple):
     jumps: Jumps = "any"
 
     @property
-    def own_sampler(self) -> str:
-        """The sampler that suits the jumps it has learned, in any number of steps, if it has learned more than one."""
-        return "renoise" if self.jumps == "to_clean" else "jump"
-
-    @property
     def is_student(self) -> bool:
         """Whether it is a network that has learned to jump."""
         return self.trained and self.jump is not None
@@ -308,12 +303,8 @@ def trained_model(
     config, network = experiment.config, (experiment.structure, weights, experiment.parameterization)
     predict, learns_variance = predictor(*network), config.variance == "learned"
     given = None if experiment.conditions is None else conditional_predictor(*network)
-    jump, jump_given = None, None
-    if isinstance(experiment.loss, MapLoss):
-        jump = jumper(experiment.structure, weights)
-        jump_given = given and conditional_jumper(experiment.structure, weights)
     aim = _the_part if config.guidance is None else said_to_sample(catalog.build("guidance", config.guidance))
-    return Model(
+    model = Model(
         name=folder.name,
         folder=folder,
         config=config,
@@ -331,11 +322,15 @@ def trained_model(
         conditions=experiment.conditions,
         given=given,
         given_with_variance=given if learns_variance else None,
-        jump=jump,
-        jump_given=jump_given,
-        follows_flow=getattr(experiment.loss, "follows_flow", True),
-        jumps=getattr(experiment.loss, "jumps", "any"),
         aim=aim,
+    )
+    if not isinstance(experiment.loss, MapLoss):
+        return model
+    return model._replace(
+        jump=jumper(experiment.structure, weights),
+        jump_given=given and conditional_jumper(experiment.structure, weights),
+        follows_flow=experiment.loss.follows_flow,
+        jumps=experiment.loss.jumps,
     )
 
 

@@ -56,8 +56,8 @@ class Trainer:
 
     budget: seconds to train for, in place of the number of steps in `config`. resume: an opened run to continue.
     teacher: of a student, the model whose flow it learns; a network that is its own teacher has one from the step
-    `second_phase` on. After a run, `least` is the irreducible loss, and `true_loss`
-    that of a flow map, where they are known.
+    `second_phase` on. After a run, `least` is the irreducible loss, and `true_loss` that of a flow map, where they are
+    known.
     """
 
     def __init__(
@@ -137,10 +137,10 @@ class Trainer:
     def _fit(self) -> Iterator[loop.ChunkEnd]:
         """The chunks of training; of a network that becomes its own teacher in two phases."""
         speed = self.step / self.seconds if self.seconds else None
-        loss, began = self.experiment.loss, time.perf_counter()
+        loss, began = self._map_loss, time.perf_counter()
         options: dict[str, Any] = {"total": self.total, "budget": self.budget, "speed": speed}
-        share = loss.alone if isinstance(loss, MapLoss) and self.teacher is None else 0.0
-        if isinstance(loss, MapLoss) and share and self.second_phase is None:
+        share = loss.alone if loss and self.teacher is None else 0.0
+        if loss and share and self.second_phase is None:
             first = self.experiment._replace(loss=loss._replace(diagonal=1.0, solved=None))
             options |= {"total": round(share * self.total), "budget": self.budget and share * self.budget}
             for end in loop.fit(first, self.state, self._points[0], **options):
@@ -178,18 +178,23 @@ class Trainer:
         if conditions is not None:
             labels = data.train_labels, data.held_out_labels
             told = labels if conditions.kind == "label" else (data.train_given, data.held_out_given)
-        loss, held_out = self.experiment.loss, loop.Points(data.held_out, told[1])
+        loss, held_out = self._map_loss, loop.Points(data.held_out, told[1])
         if not self.solves_paths:
             return loop.Points(data.train, told[0]), held_out
-        if isinstance(loss, MapLoss) and loss.solved == "ends":  # its diagonal joins data with the noise they come from
+        if loss and loss.solved == "ends":  # its diagonal joins data with the noise they come from
             held_out = self._solved_points(told[1], len(data.held_out), 1)
         return self._solved_points(told[0], PATHS, 0), held_out
 
     @property
+    def _map_loss(self) -> MapLoss | None:
+        """The loss of a flow map; None for other networks."""
+        return self.experiment.loss if isinstance(self.experiment.loss, MapLoss) else None
+
+    @property
     def solves_paths(self) -> bool:
         """Whether paths of the teacher are solved before training."""
-        loss = self.experiment.loss
-        return self.teacher is not None and isinstance(loss, MapLoss) and loss.solved is not None
+        loss = self._map_loss
+        return self.teacher is not None and loss is not None and loss.solved is not None
 
     def solve_paths(self) -> None:
         """Solve the paths of the teacher; otherwise `run` does."""
@@ -198,8 +203,8 @@ class Trainer:
     @property
     def has_excess(self) -> bool:
         """Whether the exact denoiser of the data is what the network should be: not where it learns another flow."""
-        loss = self.experiment.loss
-        return self.config.guidance is None and not (isinstance(loss, MapLoss) and loss.kind == "flow")
+        loss = self._map_loss
+        return self.config.guidance is None and (loss is None or loss.kind == "denoiser")
 
     def _solved_points(self, conditions: Condition | None, count: int, number: int) -> loop.Points:
         """The ends of `count` paths of the teacher, told the first of these conditions; `number`: of their seed."""
@@ -235,8 +240,8 @@ class Trainer:
     @property
     def _knows_truth(self) -> bool:
         """Whether the exact map is known, so that a flow map has a true loss."""
-        loss = self.experiment.loss
-        return isinstance(loss, MapLoss) and loss.follows_flow and self.law is not None and self.has_excess
+        loss = self._map_loss
+        return loss is not None and loss.follows_flow and self.law is not None and self.has_excess
 
     def best_weights(self) -> Best:
         """The last averaged weights whose held-out loss is the lowest, but for chance.
