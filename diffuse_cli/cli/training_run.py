@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from diffuse_cli.cli import signals, terminal
+from diffuse_cli.errors import UsageError
 
 if TYPE_CHECKING:
+    from diffuse_cli.cli.options import Settings
     from diffuse_cli.config import Config
     from diffuse_cli.datasets.dataset import Dataset
     from diffuse_cli.diffusion.exact import Law
@@ -40,6 +42,12 @@ class Plan(NamedTuple):
     budget: float | None = None
     before: "Run | None" = None
     teacher: "Model | None" = None
+
+
+def check_length(settings: "Settings", budget: float | None) -> None:
+    """Raises UsageError where a budget and a number of steps are both asked for."""
+    if budget is not None and settings.typed("steps"):
+        raise UsageError("--budget settles the number of steps; give either --steps or --budget")
 
 
 def make_plan(

@@ -30,13 +30,11 @@ Examples:
     "dataset", "schedule", "timesteps", "conditional",
     defaults={"loss": _LOSS, "dataset": "the teacher's", "schedule": "the teacher's", "timesteps": "the teacher's"},
 )  # fmt: skip
-@options.option("--budget", type=options.Duration(), help="Train for this long instead of --steps, like 30s or 5m.")
+@options.training_length
 @options.with_source("name")
 @options.option("--name", help="Name of the student's folder.  [default: the teacher's and the loss]")
 @options.device
-@options.option("--figures/--no-figures", default=True, show_default=True, help="Draw the four figures of the run.")
-@options.option("--dry-run", is_flag=True, help="Print the settings as TOML, itself a valid --config, and stop.")
-@options.as_json
+@options.training_output
 @options.common
 def distill(
     teacher: options.TeacherOption,
@@ -62,8 +60,7 @@ def distill(
     process = training_run.drawing_process(wanted=figures and not dry_run)
     from diffuse_cli.models import build, run_folder
 
-    if budget is not None and settings.typed("steps"):
-        raise UsageError("--budget settles the number of steps; give either --steps or --budget")
+    training_run.check_length(settings, budget)
     chosen = _settings(teacher, settings)
     trust = teacher.trust or teacher.exact  # a name of own code that is typed here is trusted
     dataset = build.build_dataset(chosen, trust=trust)

@@ -32,7 +32,7 @@ Examples:
     "prediction", "variance", "loss", "levels", "noise_conditioning", "ema", "train_size", "sampler", "sampler_steps",
     "grid", "seed", "conditional", "label_dropout", "classifier",
 )  # fmt: skip
-@options.option("--budget", type=options.Duration(), help="Train for this long instead of --steps, like 30s or 5m.")
+@options.training_length
 @options.with_source("name")
 @options.option("--name", help="Name of the run's folder.  [default: the dataset's]")
 @options.option(
@@ -44,9 +44,7 @@ Examples:
 @options.trust
 @options.outputs
 @options.device
-@options.option("--figures/--no-figures", default=True, show_default=True, help="Draw the four figures of the run.")
-@options.option("--dry-run", is_flag=True, help="Print the settings as TOML, itself a valid --config, and stop.")
-@options.as_json
+@options.training_output
 @options.common
 def train(
     settings: options.Settings,
@@ -71,8 +69,7 @@ def train(
     process = training_run.drawing_process(wanted=figures and not dry_run)
     from diffuse_cli.models import build, run_folder
 
-    if budget is not None and settings.typed("steps"):
-        raise UsageError("--budget settles the number of steps; give either --steps or --budget")
+    training_run.check_length(settings, budget)
     if resume is None:
         chosen = settings.config()  # a name of own code that is typed here is trusted
         dataset = build.build_dataset(chosen)

@@ -11,6 +11,8 @@ from diffuse_cli.cli.options.common import (
     device,
     repeats,
     seed,
+    training_length,
+    training_output,
     trust,
     with_source,
 )
@@ -31,12 +33,11 @@ from diffuse_cli.cli.options.model import (
 from diffuse_cli.cli.options.output import FigureOutput, figure_output, launch, open_option, out_option, place_in_run
 from diffuse_cli.cli.options.settings import Settings, gathered, setting, settings_options
 from diffuse_cli.cli.options.teacher import TeacherOption, teacher_of, teacher_option
-from diffuse_cli.cli.options.types import ChoiceParam, Counts, Duration, Numbers, WholeNumber, option
+from diffuse_cli.cli.options.types import ChoiceParam, Counts, Numbers, WholeNumber, option
 
 __all__ = [
     "ChoiceParam",
     "Counts",
-    "Duration",
     "FigureOutput",
     "Given",
     "MethodOption",
@@ -72,6 +73,8 @@ __all__ = [
     "several_runs",
     "teacher_of",
     "teacher_option",
+    "training_length",
+    "training_output",
     "trust",
     "with_source",
 ]

@@ -8,7 +8,7 @@ from typing import Generic, NamedTuple, TypeVar
 import click
 from click.core import ParameterSource
 
-from diffuse_cli.cli.options.types import Command, Decorator, Option, WholeNumber, grouped, option
+from diffuse_cli.cli.options.types import Command, Decorator, Duration, Option, WholeNumber, grouped, option
 from diffuse_cli.figures.options import MOST_AT_ONCE
 
 _T = TypeVar("_T")
@@ -46,6 +46,22 @@ def trust(command: Command) -> Command:
     return option("--trust", is_flag=True, help="Let the run name its maker's own code, which will be imported.")(
         command
     )
+
+
+def training_length(command: Command) -> Command:
+    """`--budget`: how long to train, in place of `--steps`; `training_run.check_length` refuses both."""
+    return option("--budget", type=Duration(), help="Train for this long instead of --steps, like 30s or 5m.")(command)
+
+
+def training_output(command: Command) -> Command:
+    """`--figures`, `--dry-run` and `--json`: what comes of a training."""
+    for decorate in (
+        as_json,
+        option("--dry-run", is_flag=True, help="Print the settings as TOML, itself a valid --config, and stop."),
+        option("--figures/--no-figures", default=True, show_default=True, help="Draw the four figures of the run."),
+    ):
+        command = decorate(command)
+    return command
 
 
 def repeats(command: Command) -> Command:

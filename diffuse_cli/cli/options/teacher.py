@@ -41,7 +41,11 @@ class TeacherOption(NamedTuple):
 
     def config(self) -> "Config | None":
         """The settings of the run that is the teacher; None for the exact denoiser."""
-        return None if self.exact else self.run.open(trust=self.trust).config
+        if self.exact:
+            return None
+        from diffuse_cli.models import run_folder
+
+        return run_folder.read_run_header(run_folder.folder_and_file(self.run.path())[1]).config
 
 
 def teacher_of(config: "Config", dataset: "Dataset", outputs: Path, *, trust: bool) -> "Model | None":
