@@ -16,28 +16,25 @@ from diffuse_cli.cli.options.common import (
     trust,
     with_source,
 )
-from diffuse_cli.cli.options.model import (
-    MethodOption,
-    ModelOption,
+from diffuse_cli.cli.options.model import MethodOption, ModelOption, label_option, method_options, model_option
+from diffuse_cli.cli.options.output import FigureOutput, figure_output, launch, open_option, out_option, place_in_run
+from diffuse_cli.cli.options.run import (
     RunOption,
     RunsOption,
     complete_run,
-    label_option,
-    method_options,
-    model_option,
     optional_run,
     outputs,
     run_option,
     several_runs,
 )
-from diffuse_cli.cli.options.output import FigureOutput, figure_output, launch, open_option, out_option, place_in_run
 from diffuse_cli.cli.options.settings import Settings, gathered, setting, settings_options
 from diffuse_cli.cli.options.teacher import TeacherOption, teacher_of, teacher_option
-from diffuse_cli.cli.options.types import ChoiceParam, Counts, Numbers, WholeNumber, option
+from diffuse_cli.cli.options.types import ChoiceParam, Counts, Duration, Numbers, WholeNumber, option
 
 __all__ = [
     "ChoiceParam",
     "Counts",
+    "Duration",
     "FigureOutput",
     "Given",
     "MethodOption",

@@ -1,6 +1,5 @@
-"""Which run, which model, which method: options that are handed over as objects that open what they name."""
+"""Which model, which method: options that are handed over as objects that open what they name."""
 
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
@@ -9,17 +8,15 @@ import click
 from click.core import ParameterSource
 
 from diffuse_cli.cli.options.common import source_of, trust
+from diffuse_cli.cli.options.run import RunOption, guide_opener, outputs, run_flag
 from diffuse_cli.cli.options.settings import Settings, gathered, setting
 from diffuse_cli.cli.options.types import Command, Decorator, Numbers, WholeNumber, grouped, option
 from diffuse_cli.config import ALL
 from diffuse_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from diffuse_cli.config import Config
     from diffuse_cli.models.draw import Method
-    from diffuse_cli.models.guided import Guide
     from diffuse_cli.models.model import Model
     from diffuse_cli.models.multiplied import Way
     from diffuse_cli.models.run_folder import Run
@@ -28,50 +25,6 @@ _NUMBERS = re.compile(r"\s*([-+.\d]|nan|inf)")
 _RUNS = "the run's"  # where a method or a law comes from unless it is given
 _MODEL, _METHOD = ("dataset", "schedule", "timesteps"), ("sampler", "sampler_steps", "grid")
 _WEIGHTS: dict[ParameterSource | None, int] = {ParameterSource.COMMANDLINE: 2, ParameterSource.ENVIRONMENT: 1}
-
-
-class RunOption(NamedTuple):
-    """Which run: `--run` and `--outputs`."""
-
-    name: str
-    outputs: Path
-
-    def path(self) -> Path:
-        """The folder or the checkpoint file. Raises DiffuseError where there is none."""
-        from diffuse_cli.models import run_folder
-
-        return run_folder.find_run(self.outputs, self.name)
-
-    def open(self, *, trust: bool) -> "Run":
-        """The run. Raises DiffuseError for a damaged or foreign checkpoint."""
-        from diffuse_cli.models import run_folder
-
-        return run_folder.open_run(self.path(), trust=trust)
-
-
-class RunsOption(NamedTuple):
-    """Which runs: `--run`, perhaps several times, `--outputs` and `--trust`."""
-
-    names: tuple[str, ...]
-    outputs: Path
-    trust: bool
-
-    def open(self) -> "list[Run]":
-        """The runs. Raises DiffuseError like RunOption.open."""
-        return [RunOption(name, self.outputs).open(trust=self.trust) for name in self.names]
-
-
-def guide_opener(outputs: Path, *, trust: bool) -> "Callable[[str], Guide]":
-    """The name of a run -> its denoiser, or its classifier."""
-
-    def open_guide(name: str) -> "Guide":
-        from diffuse_cli.models.classifier import classifier_of_run
-        from diffuse_cli.models.model import model_of_run
-
-        run = RunOption(name, outputs).open(trust=trust)
-        return classifier_of_run(run) if run.config.classifier else model_of_run(run, trust=trust)
-
-    return open_guide
 
 
 class ModelOption(NamedTuple):
@@ -298,57 +251,6 @@ class MethodOption(NamedTuple):
         return ["--steps" if name == "sampler_steps" else f"--{name}" for name in self.settings.typed(*_METHOD)]
 
 
-def complete_run(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """The names of runs that begin like this, for the shell."""
-    folder = Path(ctx.params.get("outputs") or os.environ.get("DIFFUSE_OUTPUTS") or "outputs")
-    return sorted(path.parent.name for path in folder.glob(f"{incomplete}*/checkpoint.safetensors"))
-
-
-def outputs(command: Command) -> Command:
-    """`--outputs`, the folder of runs."""
-    return option(
-        "--outputs",
-        envvar="DIFFUSE_OUTPUTS",
-        type=click.Path(path_type=Path),
-        default=Path("outputs"),
-        show_default=True,
-        help="The folder of runs.",
-    )(command)
-
-
-def run_option(command: Command) -> Command:
-    """`--run` and `--outputs`: which run, handed over as `run`, a RunOption."""
-    return grouped("run", lambda run_name, outputs: RunOption(run_name, outputs), _run_flag, outputs)(command)
-
-
-def optional_run(words: str) -> Decorator:
-    """`--run` and `--outputs`, handed over as `run`: a RunOption, or None where no run is named."""
-    return grouped(
-        "run",
-        lambda run_name, outputs: run_name and RunOption(run_name, outputs),
-        option("run_name", "--run", metavar="NAME|PATH|latest", help=words, shell_complete=complete_run),
-        outputs,
-    )
-
-
-def several_runs(words: str) -> Decorator:
-    """`--run`, which may be repeated, `--outputs` and `--trust`: which runs, handed over as `runs`, a RunsOption."""
-    return grouped(
-        "runs",
-        lambda run_names, outputs, trust: RunsOption(run_names, outputs, trust),
-        option(
-            "run_names",
-            "--run",
-            metavar="NAME|PATH|latest",
-            multiple=True,
-            help=words,
-            shell_complete=complete_run,
-        ),
-        outputs,
-        trust,
-    )
-
-
 def model_option(command: Command) -> Command:
     """`--run` and `--outputs`, or `--exact` with `--dataset`, `--schedule` and `--timesteps`, `--label`,
     `--given`, `--prompt` and `--trust`: what to draw from or to judge, handed over as `opener`, a ModelOption."""
@@ -374,7 +276,7 @@ def model_option(command: Command) -> Command:
     return grouped(
         "opener",
         gather,
-        _run_flag,
+        run_flag(),
         outputs,
         trust,
         option(
@@ -440,19 +342,3 @@ def method_options(command: Command) -> Command:
             ),
         ),
     )(command)
-
-
-def run_flag(words: str) -> Decorator:
-    """`--run`, the latest unless another is named."""
-    return option(
-        "run_name",
-        "--run",
-        metavar="NAME|PATH|latest",
-        default="latest",
-        show_default=True,
-        help=words,
-        shell_complete=complete_run,
-    )
-
-
-_run_flag = run_flag("Which run, or a checkpoint file.")

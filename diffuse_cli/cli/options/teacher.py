@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from diffuse_cli.cli.options.common import source_of, trust
-from diffuse_cli.cli.options.model import RunOption, guide_opener, outputs, run_flag
+from diffuse_cli.cli.options.run import RunOption, guide_opener, outputs, run_flag
 from diffuse_cli.cli.options.types import Decorator, grouped, option
 from diffuse_cli.errors import UsageError
 
