@@ -16,6 +16,21 @@ if TYPE_CHECKING:
     from diffuse_cli.models.model import Model
 
 _EPILOG = """\b
+Keys of --json:
+  run, dataset, n, metric, seed
+  floor         floor, floor_std of the metric; interval [low, high] (null
+                for no bound) where figures cannot be told from the truth's
+  exact         points, evals: of the exact flow
+  cells         a list of: sampler, grid, budget, steps, evals, value,
+                indistinguishable (null if samples were not finite,
+                or n is too small to judge),
+                gap_rms, gap_median (null for random samplers),
+                map_gap_rms, map_gap_median (null also where the law is
+                unknown, or the model is of another flow), seconds
+  left_out      a list of: sampler, budget, least (that would do)
+  figures       with --out
+
+\b
 Examples:
   diffuse compare
   diffuse compare --run moons --sampler ddim --sampler dpmpp_3m --evals 8,16,32
@@ -88,21 +103,6 @@ def compare(
 
     A sampler of two evaluations a step takes half as many steps; where the budget is too small for one, it is left out.
     All is in model space; seconds are with compiling. Beside FILE, FILE-ends shows where the same points end.
-
-    \b
-    Keys of --json:
-      run, dataset, n, metric, seed
-      floor         floor, floor_std of the metric; interval [low, high] (null
-                    for no bound) where figures cannot be told from the truth's
-      exact         points, evals: of the exact flow
-      cells         a list of: sampler, grid, budget, steps, evals, value,
-                    indistinguishable (null if samples were not finite,
-                    or n is too small to judge),
-                    gap_rms, gap_median (null for random samplers),
-                    map_gap_rms, map_gap_median (null also where the law is
-                    unknown, or the model is of another flow), seconds
-      left_out      a list of: sampler, budget, least (that would do)
-      figures       with --out
     """
     from diffuse_cli.analysis import sampler_comparison
     from diffuse_cli.figures import comparisons
