@@ -51,8 +51,8 @@ def rows(dataset: str, w: float, asked: argparse.Namespace):
     from diffuse_cli.config import Config
     from diffuse_cli.models import build
     from diffuse_cli.models.draw import Method, draw_samples
+    from diffuse_cli.models.exact_model import exact_model
     from diffuse_cli.models.guided import guided
-    from diffuse_cli.models.model import exact_model
 
     config = Config(dataset=dataset)
     folder = Path(tempfile.gettempdir())

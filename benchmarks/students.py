@@ -31,7 +31,8 @@ from diffuse_cli.metrics.noise_floors import fresh_floor
 from diffuse_cli.models import build
 from diffuse_cli.models.data import truth_of
 from diffuse_cli.models.draw import Method, draw_samples
-from diffuse_cli.models.model import Model, exact_model
+from diffuse_cli.models.exact_model import exact_model
+from diffuse_cli.models.model import Model
 from diffuse_cli.samplers.grids import levels_of
 from diffuse_cli.training.trainer import Trainer
 

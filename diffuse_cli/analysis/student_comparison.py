@@ -20,7 +20,8 @@ from diffuse_cli.datasets.dataset import Dataset
 from diffuse_cli.errors import UsageError
 from diffuse_cli.models.data import truth_of
 from diffuse_cli.models.defaults import OF_JUMPS
-from diffuse_cli.models.model import Model, exact_model
+from diffuse_cli.models.exact_model import exact_model
+from diffuse_cli.models.model import Model
 
 SOLVERS = ("ddim", "heun", "dpmpp_2m")
 _PROCESS = ("dataset", "schedule", "timesteps", "scaling", "zero_terminal_snr", "guidance")

@@ -220,7 +220,7 @@ def _excess(trainer: "Trainer", model: "Model", law: "Law") -> float:
     import numpy as np
 
     from diffuse_cli.analysis import quality
-    from diffuse_cli.models.model import exact_model
+    from diffuse_cli.models.exact_model import exact_model
 
     x0, labels = np.asarray(trainer.data.held_out), trainer.data.held_out_labels
     if model.conditions is None or labels is None:  # of given columns that of the model which is told none

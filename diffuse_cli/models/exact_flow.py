@@ -7,8 +7,9 @@ from diffuse_cli.diffusion import exact
 from diffuse_cli.diffusion.denoisers import Predict
 from diffuse_cli.errors import UsageError
 from diffuse_cli.models.data import truth_of
+from diffuse_cli.models.exact_model import exact_model
 from diffuse_cli.models.guided import Guide, guided
-from diffuse_cli.models.model import Model, exact_model
+from diffuse_cli.models.model import Model
 
 
 def exact_flow_of(model: Model) -> Predict | None:

@@ -10,8 +10,8 @@ from diffuse_cli import config
 from diffuse_cli.analysis.map_gap import by_label, exact_ends, first_noise, has_map_gap
 from diffuse_cli.models import build
 from diffuse_cli.models.draw import Method, draw_samples
+from diffuse_cli.models.exact_model import exact_model
 from diffuse_cli.models.guided import guided
-from diffuse_cli.models.model import exact_model
 
 
 def exact(**settings):

@@ -9,7 +9,7 @@ from diffuse_cli.analysis.sampler_comparison import evaluations, plan_comparison
 from diffuse_cli.errors import UsageError
 from diffuse_cli.models import build
 from diffuse_cli.models.draw import Method, draw_samples
-from diffuse_cli.models.model import exact_model
+from diffuse_cli.models.exact_model import exact_model
 from diffuse_cli.samplers.base import Adaptive
 from tests.support.cases import few_fast
 

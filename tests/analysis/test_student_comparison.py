@@ -11,7 +11,7 @@ from diffuse_cli import config
 from diffuse_cli.analysis.student_comparison import check_students, compare_students
 from diffuse_cli.errors import UsageError
 from diffuse_cli.models import build
-from diffuse_cli.models.model import exact_model
+from diffuse_cli.models.exact_model import exact_model
 
 ASIDE = 0.03
 

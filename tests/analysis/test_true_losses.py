@@ -10,7 +10,7 @@ from diffuse_cli.diffusion.denoisers import Prediction
 from diffuse_cli.diffusion.flow_maps import exact_jump, flow_time
 from diffuse_cli.errors import UsageError
 from diffuse_cli.models import build
-from diffuse_cli.models.model import exact_model
+from diffuse_cli.models.exact_model import exact_model
 
 _OFF = 0.2
 

@@ -10,7 +10,7 @@ from diffuse_cli.config import Config
 from diffuse_cli.figures.table import FIGURES
 from diffuse_cli.models import build
 from diffuse_cli.models.draw import Method
-from diffuse_cli.models.model import exact_model
+from diffuse_cli.models.exact_model import exact_model
 from diffuse_cli.plots.formats import DEFAULT_LOOK
 
 NAMES = ("a$ge$", "salary_{")

@@ -9,7 +9,7 @@ from diffuse_cli import config
 from diffuse_cli.figures import paths
 from diffuse_cli.models import build, draw
 from diffuse_cli.models.draw import Method
-from diffuse_cli.models.model import exact_model
+from diffuse_cli.models.exact_model import exact_model
 from tests.support.cases import few_fast
 
 METHOD = Method("ddim", "uniform", 6)

@@ -12,7 +12,7 @@ from diffuse_cli.errors import UsageError
 from diffuse_cli.models import build
 from diffuse_cli.models.data import draw_data
 from diffuse_cli.models.draw import Method, draw_samples
-from diffuse_cli.models.model import exact_model
+from diffuse_cli.models.exact_model import exact_model
 
 METHOD = Method("ddim", "log_snr", 20)
 

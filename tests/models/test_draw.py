@@ -11,7 +11,7 @@ from diffuse_cli.diffusion.denoisers import Prediction
 from diffuse_cli.errors import UsageError
 from diffuse_cli.models.build import build_dataset, build_process
 from diffuse_cli.models.draw import Method, build_method, draw_samples
-from diffuse_cli.models.model import exact_model
+from diffuse_cli.models.exact_model import exact_model
 from tests.samplers.table import SAMPLERS
 
 

@@ -14,7 +14,7 @@ from diffuse_cli.diffusion.likelihood import log_likelihood
 from diffuse_cli.errors import UsageError
 from diffuse_cli.models import build
 from diffuse_cli.models.draw import Method, draw_samples
-from diffuse_cli.models.model import exact_model
+from diffuse_cli.models.exact_model import exact_model
 from diffuse_cli.networks.denoiser import answer, conditional_predictor, predictor
 
 COLUMNS = Conditions(("t", "p"), kind="columns", columns=(GivenColumn(20.0, 5.0, 10.0, 30.0), GivenColumn(0, 1, -1, 1)))

@@ -14,8 +14,8 @@ from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.models import build
 from diffuse_cli.models.classifier import Classifier
 from diffuse_cli.models.draw import Method, draw_samples
+from diffuse_cli.models.exact_model import exact_model
 from diffuse_cli.models.guided import guided
-from diffuse_cli.models.model import exact_model
 from diffuse_cli.models.multiplied import multiplied
 
 # two Gaussians that overlap, and a whole whose score is known: π_w has a density in closed form

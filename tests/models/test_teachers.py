@@ -16,8 +16,8 @@ from diffuse_cli.diffusion.flow_maps import flow_level, solve_map
 from diffuse_cli.diffusion.process import CLEAN
 from diffuse_cli.errors import UsageError
 from diffuse_cli.models import build
+from diffuse_cli.models.exact_model import exact_model
 from diffuse_cli.models.guided import guided
-from diffuse_cli.models.model import exact_model
 from diffuse_cli.models.teachers import check_teacher, solved_paths, velocity_for
 
 SIDES = Config(dataset="bimodal:distance=2,std=1")

@@ -12,7 +12,7 @@ from diffuse_cli.diffusion.process import angle_of
 from diffuse_cli.figures.paths import Trajectory
 from diffuse_cli.models import build
 from diffuse_cli.models.draw import Method
-from diffuse_cli.models.model import exact_model
+from diffuse_cli.models.exact_model import exact_model
 from diffuse_cli.report import layers, packing, scene
 
 METHODS = [Method("ddim", "uniform", 6), Method("ddpm", "uniform", 70)]

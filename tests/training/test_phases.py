@@ -8,7 +8,7 @@ from diffuse_cli import config
 from diffuse_cli.diffusion.flow_maps import solve_in_double
 from diffuse_cli.diffusion.process import CLEAN
 from diffuse_cli.models import build, run_folder, teachers
-from diffuse_cli.models.model import exact_model
+from diffuse_cli.models.exact_model import exact_model
 from diffuse_cli.training.batches import draw_batch
 from diffuse_cli.training.trainer import Trainer
 

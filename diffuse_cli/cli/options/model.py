@@ -152,7 +152,7 @@ class ModelOption(NamedTuple):
         from diffuse_cli.analysis import caveats
         from diffuse_cli.cli import terminal
         from diffuse_cli.models import build, run_folder
-        from diffuse_cli.models.model import exact_model
+        from diffuse_cli.models.exact_model import exact_model
 
         trusted = self.trust or run is None  # a name of own code that is typed here is trusted
         if run is None:

@@ -54,8 +54,9 @@ def teacher_of(config: "Config", dataset: "Dataset", outputs: Path, *, trust: bo
     Raises DiffuseError where it cannot be opened, UsageError where it cannot be a teacher.
     """
     from diffuse_cli.models import build, teachers
+    from diffuse_cli.models.exact_model import exact_model
     from diffuse_cli.models.guided import guided
-    from diffuse_cli.models.model import exact_model, model_of_run
+    from diffuse_cli.models.model import model_of_run
 
     if config.teacher is None:
         return None
