@@ -40,7 +40,7 @@ _RUNGE_KUTTA, _DPM_SOLVER = f"{_SAMPLERS}.runge_kutta", f"{_SAMPLERS}.dpm_solver
 _MULTISTEP, _LANGEVIN = f"{_SAMPLERS}.multistep", f"{_SAMPLERS}.langevin"
 _METRICS, _FACTORS = "diffuse_cli.metrics", "diffuse_cli.guidance.factors"
 _GUIDANCE, _FREE = "diffuse_cli.guidance", "diffuse_cli.guidance.classifier_free"
-_MAPS = "diffuse_cli.diffusion.map_losses"
+_MAPS, _INVERSE = "diffuse_cli.diffusion.map_losses", "diffuse_cli.inverse"
 _PREDICTIONS, _LOSSES = "diffuse_cli.diffusion.parameterizations", "diffuse_cli.diffusion.losses"
 
 CATALOG: dict[str, dict[str, Entry]] = {
@@ -216,6 +216,20 @@ CATALOG: dict[str, dict[str, Entry]] = {
             f"{_GUIDANCE}.corrected:fkc", "weighted particles that sample p(x|c)^w p(x)^(1-w) (Skreta et al. 2025)", "w"
         ),
     },
+    "posterior": {
+        "replacement": Entry(
+            f"{_INVERSE}.replacing:replacement", "what was measured is overwritten (Song et al. 2021)"
+        ),
+        "repaint": Entry(
+            f"{_INVERSE}.replacing:repaint", "each such step several times (Lugmayr et al. 2022)", "rounds"
+        ),
+        "dps": Entry(f"{_INVERSE}.descent:dps", "down the distance from what was measured (Chung et al. 2023)", "zeta"),
+        "pigdm": Entry(f"{_INVERSE}.gaussian:pigdm", "x0 given x taken for N(D(x), r^2 I) (Song et al. 2023)"),
+        "mmps": Entry(f"{_INVERSE}.gaussian:mmps", "the same with the covariance by the Jacobian (Rozet et al. 2024)"),
+        "tds": Entry(
+            f"{_INVERSE}.gaussian:tds", "these moves for particles with weights (Wu et al. 2023)", "particles"
+        ),
+    },
     "metric": {
         "w2": Entry(f"{_METRICS}.transport:w2", "2-Wasserstein distance by exact assignment, in blocks of points"),
         "sliced_w2": Entry(f"{_METRICS}.transport:sliced_w2", "W2 along many directions (Rabin et al. 2012)"),
@@ -240,7 +254,7 @@ _PART = re.compile(r'\s*(?:[A-Za-z_][\w-]*\s*=\s*)?"(?:[^"]|"")*"\s*(?=,|$)|[^,]
 
 # Kinds whose objects depend on their text alone. There is one object for each text, because jit recognises compiled
 # code by the function objects in it.
-_PURE = {"scaling", "prediction", "loss", "levels", "sampler", "grid"}
+_PURE = {"scaling", "prediction", "loss", "levels", "sampler", "grid", "posterior"}
 
 
 class Choice(NamedTuple):

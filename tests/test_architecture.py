@@ -11,6 +11,7 @@ ROWS = [
     {"samplers", "sampling"},
     {"datasets"},
     {"guidance"},
+    {"inverse"},
     {"metrics"},
     {"plots"},
     {"models"},

@@ -33,6 +33,21 @@ class Fate(NamedTuple):
     ancestors: float
     z_ratio: Estimate | None
 
+    def rows(self) -> list[tuple[str, str]]:
+        """Names and values for a table."""
+        size = f"{self.populations} × {self.size:,.0f}"
+        rows = [
+            ("particles", f"{size}; effective {self.last:.0%}, at least {self.least:.0%} on the way"),
+            ("ancestors among the first", f"{self.ancestors:.1%} of them"),
+        ]
+        if self.z_ratio is not None:
+            rows.append(("estimate of Z over Z", f"{_estimate(self.z_ratio)}; 1 is right"))
+        return rows
+
+    def document(self) -> dict[str, Any]:
+        """The same for a JSON file."""
+        return self._asdict() | {"z_ratio": self.z_ratio and self.z_ratio._asdict()}
+
 
 class GuidanceQuality(NamedTuple):
     """The samples of a guided model.
@@ -51,21 +66,16 @@ class GuidanceQuality(NamedTuple):
         if self.kl is not None:
             floor = with_spread(self.kl.floor, self.kl.floor_std)
             rows.append(("KL(samples ‖ π_w), of a histogram", f"{self.kl.kl:.4f} nats; of draws of π_w {floor}"))
-        if (fate := self.fate) is not None:
-            size = f"{fate.populations} × {fate.size:,.0f}"
-            rows += [
-                ("particles", f"{size}; effective {fate.last:.0%}, at least {fate.least:.0%} on the way"),
-                ("ancestors among the first", f"{fate.ancestors:.1%} of them"),
-            ]
-            if fate.z_ratio is not None:
-                rows.append(("estimate of Z over Z", f"{_estimate(fate.z_ratio)}; 1 is right"))
-        return rows
+        return rows if self.fate is None else rows + self.fate.rows()
 
     def document(self) -> dict[str, Any]:
         """The same for a JSON file."""
-        fate = self.fate and self.fate._asdict() | {"z_ratio": self.fate.z_ratio and self.fate.z_ratio._asdict()}
         from_label = {name: score._asdict() for name, score in self.from_label.items()}
-        return {"kl": self.kl and self.kl._asdict(), "from_label": from_label, "particles": fate}
+        return {
+            "kl": self.kl and self.kl._asdict(),
+            "from_label": from_label,
+            "particles": self.fate and self.fate.document(),
+        }
 
 
 def guidance_quality(
@@ -81,10 +91,11 @@ def guidance_quality(
         part = dataset.part
         whole = with_label(part.of, part.label) if isinstance(part, Part) else with_given(part.of, part.row, part.told)
         from_label = floor_of(model, whole, metrics, n, seed, repeats).scores(samples)
-    return GuidanceQuality(kl, from_label, _fate(drawn, dataset.log_z and dataset.log_z()))
+    return GuidanceQuality(kl, from_label, fate_of(drawn, dataset.log_z and dataset.log_z()))
 
 
-def _fate(drawn: Drawn, log_z: float | None) -> Fate | None:
+def fate_of(drawn: Drawn, log_z: float | None) -> Fate | None:
+    """How the particles of a sampler with weights have fared; None for other samplers. log_z: of the exact law."""
     found = drawn.populations
     if found is None:
         return None

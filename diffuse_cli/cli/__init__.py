@@ -43,6 +43,7 @@ COMMANDS = {
     "train": CommandEntry("train:train", "Train a denoiser on a dataset; leaves a run folder with figures."),
     "distill": CommandEntry("distill:distill", "Distil a run into a student of one to a few evaluations."),
     "sample": CommandEntry("sample:sample_command", "Draw samples from a run with any sampler."),
+    "solve": CommandEntry("solve:solve", "Draw x given a measurement, beside the exact posterior."),
     **{name: _of_row(name, row) for name, row in FIGURES.items()},
     "animate": CommandEntry("animate:animate", "Animate data turning into noise and back: GIF, WebP or MP4."),
     "report": CommandEntry("report:report", "Make one offline HTML page of a run, with a time slider."),

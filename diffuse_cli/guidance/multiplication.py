@@ -184,7 +184,7 @@ def _by_mean(
     mean, pull, p = jax.vjp(mean_of, x, has_aux=True)
     variance = constant + share * (level.sigma / jnp.hypot(level.alpha, level.sigma)) ** 2
     seen = smoothed(mean, _isotropic(variance, x))
-    return p, *_where_it_counts(seen, level.sigma**2 / level.alpha * pull(seen.slope)[0], level)
+    return p, *where_it_counts(seen, level.sigma**2 / level.alpha * pull(seen.slope)[0], level)
 
 
 def _by_posterior(
@@ -194,10 +194,10 @@ def _by_posterior(
     p, covariance = posterior_of(predict, x, level)
     seen = smoothed(p.x0, covariance)
     shift = jnp.einsum("nij,nj->ni", covariance, seen.slope, precision="highest")
-    return p, *_where_it_counts(seen, shift, level)
+    return p, *where_it_counts(seen, shift, level)
 
 
-def _where_it_counts(seen: Smoothed, shift: Float[Array, "n d"], level: Level) -> tuple[Smoothed, Float[Array, "n d"]]:
+def where_it_counts(seen: Smoothed, shift: Float[Array, "n d"], level: Level) -> tuple[Smoothed, Float[Array, "n d"]]:
     """What h says at this level, and nothing where x has hardly anything of x0.
 
     There a shift of x0 moves x by less than a fiftieth of it. But the Jacobian of a network, which is hardly trained

@@ -70,7 +70,7 @@ def _product_in_model_space(law: Law, h: Factor, drawn: np.ndarray) -> Product:
     mixture = law.gaussians and law.gaussians()
     if mixture is not None and h.gaussian is not None:
         gaussians, log_z = times_gaussian(law, *h.gaussian)
-        return Product(gaussians, log_z, _draw_of(gaussians))
+        return Product(gaussians, log_z, draw_of_gaussians(gaussians))
     if mixture is not None and can_smooth(mixture, h):
         plane, on_grid = drawn.shape[1] <= 2, cache(lambda: _on_grid(law, h.log_h, drawn, np.inf))
 
@@ -79,7 +79,7 @@ def _product_in_model_space(law: Law, h: Factor, drawn: np.ndarray) -> Product:
 
         smooth, log_z = times(mixture, h, entropy)
         refuse_no_mass(log_z)
-        return Product(smooth, log_z, _where_positive(on_grid().draw if plane else _draw_of(law), h))
+        return Product(smooth, log_z, _where_positive(on_grid().draw if plane else draw_of_gaussians(law), h))
     width = np.inf if h.gaussian is None else np.linalg.eigvalsh(h.gaussian.precision).max() ** -0.5
     grid = _on_grid(law, h.log_h, drawn, width)
     return Product(grid.law(), grid.log_z, _where_positive(grid.draw, h))
@@ -172,7 +172,7 @@ def _on_grid(law: Law, log_h: Callable[..., Array], drawn: np.ndarray, width: fl
     return grid_law.multiplied(law, log_h, low, high, cells)
 
 
-def _draw_of(law: Law) -> Draw:
+def draw_of_gaussians(law: Law) -> Draw:
     """Draws of a mixture of Gaussians, in its own units."""
     if law.gaussians is None:
         raise ValueError("not a mixture of Gaussians")

@@ -18,6 +18,7 @@ from diffuse_cli.diffusion.map_losses import Jumps
 from diffuse_cli.diffusion.process import Level, Scaling
 from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.guidance.base import check_sampler
+from diffuse_cli.inverse.base import Measured
 from diffuse_cli.models.defaults import DENOISER
 from diffuse_cli.models.model import Model
 from diffuse_cli.samplers import loop as sampling
@@ -118,14 +119,32 @@ def draw_samples(model: Model, method: Method, count: int, seed: int, *, traject
     Raises UsageError for a method that is unknown or does not go with the model, DiffuseError if any sample is not
     finite.
     """
-    began = time.perf_counter()
     sampler, levels = build_method(model, method)
-    shape, scaling = (count, model.dim), model.process.scaling
     predict: Predict | Jump
     if sampler.needs_jump:
         predict = model.jump_for_sampling(count)
     else:
         predict = model.for_sampling(count, variance=sampler.needs_variance)
+    return draw_with(predict, sampler, levels, model, method, count, seed, trajectory=trajectory)
+
+
+def draw_with(
+    predict: Predict | Jump | Measured,
+    sampler: Sampler | Adaptive,
+    levels: Level,
+    model: Model,
+    method: Method,
+    count: int,
+    seed: int,
+    *,
+    trajectory: bool = False,
+) -> Drawn:
+    """Draw from the model by this sampler at these levels, with `predict` in place of the model's own denoiser.
+
+    method: what the sampler is called in messages. Raises DiffuseError if any sample is not finite.
+    """
+    began = time.perf_counter()
+    shape, scaling = (count, model.dim), model.process.scaling
     outcome = jax.device_get(
         _sample(predict, sampler, levels, np.uint32(seed), shape, scaling=scaling, trajectory=trajectory)
     )
@@ -146,7 +165,7 @@ def draw_samples(model: Model, method: Method, count: int, seed: int, *, traject
 
 @partial(jax.jit, static_argnames=("sampler", "shape", "scaling", "trajectory"))
 def _sample(
-    predict: Predict | Jump,
+    predict: Predict | Jump | Measured,
     sampler: Sampler | Adaptive,
     levels: Level,
     seed: Array,

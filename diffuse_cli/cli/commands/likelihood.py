@@ -299,7 +299,8 @@ def _read(text: str, model: "Model") -> _Judged:
     asked = catalog.convert_options(catalog.parse("dataset", f"file:{text}"))
     if columns is None and "given" in asked:
         raise UsageError(f"--points {text}: {name} is not told what is given with each point; leave out given=")
-    options = ReadOptions(**({} if columns is None else {"given": "+".join(columns.names)}) | asked)
+    given = {} if columns is None else {"given": "+".join(columns.names)}
+    options = ReadOptions(**given | asked, flag="--points")
     points, rows = read_points(options)
     if columns is not None and rows.shape[1] != len(columns.names):
         raise UsageError(

@@ -16,7 +16,15 @@ from diffuse_cli.cli.options.common import (
     trust,
     with_source,
 )
-from diffuse_cli.cli.options.model import MethodOption, ModelOption, label_option, method_options, model_option
+from diffuse_cli.cli.options.measurement import MeasurementOption, measurement_options
+from diffuse_cli.cli.options.model import (
+    MethodOption,
+    ModelOption,
+    label_option,
+    law_option,
+    method_options,
+    model_option,
+)
 from diffuse_cli.cli.options.output import FigureOutput, figure_output, launch, open_option, out_option, place_in_run
 from diffuse_cli.cli.options.run import (
     RunOption,
@@ -37,6 +45,7 @@ __all__ = [
     "Duration",
     "FigureOutput",
     "Given",
+    "MeasurementOption",
     "MethodOption",
     "ModelOption",
     "Numbers",
@@ -54,6 +63,8 @@ __all__ = [
     "gathered",
     "label_option",
     "launch",
+    "law_option",
+    "measurement_options",
     "method_options",
     "model_option",
     "open_option",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import click
 from click.core import ParameterSource
 
+from diffuse_cli.cli.options.column_values import ColumnValues, once_each
 from diffuse_cli.cli.options.common import source_of, trust
 from diffuse_cli.cli.options.run import RunOption, guide_opener, outputs, run_flag
 from diffuse_cli.cli.options.settings import Settings, gathered, setting
@@ -184,41 +185,6 @@ class ModelOption(NamedTuple):
         return words + (["--outputs", str(self.run.outputs)] if self.run.outputs != Path("outputs") else [])
 
 
-class _Values(click.ParamType[tuple[tuple[str, float], ...]]):
-    """COLUMN=VALUE,COLUMN=VALUE; a column with a comma or = in its name stands in double quotes."""
-
-    name = "COLUMN=VALUE,…"
-    _PART = re.compile(r'\s*(?:"(?P<quoted>(?:[^"]|"")*)"|(?P<plain>[^,="][^,=]*?))\s*=\s*(?P<value>[^,]*?)\s*(?:,|$)')
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[tuple[str, float], ...]:
-        """The columns and their values, in the order that they are given in."""
-        text, place = str(value), 0
-        pairs: list[tuple[str, float]] = []
-        while place < len(text) or not pairs:
-            part = self._PART.match(text, place)
-            if part is None:
-                self.fail(f"{text[place:]!r} is not COLUMN=VALUE, like temperature=20", param, ctx)
-            column = part["plain"] or part["quoted"].replace('""', '"')
-            try:
-                pairs.append((column, float(part["value"])))
-            except ValueError:
-                self.fail(f"{column}={part['value']}: {part['value']!r} is not a number", param, ctx)
-            place = part.end()
-        return tuple(pairs)
-
-
-def _once_each(given: tuple[tuple[tuple[str, float], ...], ...]) -> dict[str, float]:
-    """The values by column. Raises UsageError for a column that is given twice."""
-    pairs = [pair for each in given for pair in each]
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        twice = next(column for column, _ in pairs if sum(column == other for other, _ in pairs) > 1)
-        raise UsageError(f"--given {twice} is given twice")
-    return values
-
-
 def _without_a_direction(model: "Model") -> str:
     """Why a model that has been told nothing cannot be guided."""
     if model.conditions is None:
@@ -253,7 +219,8 @@ class MethodOption(NamedTuple):
 
 def model_option(command: Command) -> Command:
     """`--run` and `--outputs`, or `--exact` with `--dataset`, `--schedule` and `--timesteps`, `--label`,
-    `--given`, `--prompt` and `--trust`: what to draw from or to judge, handed over as `opener`, a ModelOption."""
+    `--given`, `--prompt` and `--trust`, `--guidance`, `--times` and `--particles`: what to draw from or to judge,
+    handed over as `opener`, a ModelOption."""
 
     def gather(
         run_name: str,
@@ -269,13 +236,36 @@ def model_option(command: Command) -> Command:
         times_by: str | None,
         settings: Settings,
     ) -> ModelOption:
-        run, source = RunOption(run_name, outputs), source_of("run_name")
-        told = label, _once_each(given) if given else None, prompt
-        return ModelOption(run, source, trust, exact, settings, *told, guidance, particles, times, times_by)
+        told = label, once_each(given, "--given") if given else None, prompt
+        run = RunOption(run_name, outputs)
+        return ModelOption(
+            run, source_of("run_name"), trust, exact, settings, *told, guidance, particles, times, times_by
+        )
 
-    return grouped(
-        "opener",
-        gather,
+    return grouped("opener", gather, *_which_model(), *_what_changes_it(), _data_of_exact())(command)
+
+
+def law_option(command: Command) -> Command:
+    """The same without `--guidance`, `--times` and `--particles`: a model of one law, handed over as `opener`."""
+
+    def gather(
+        run_name: str,
+        outputs: Path,
+        trust: bool,
+        exact: bool,
+        label: str | None,
+        given: tuple[tuple[tuple[str, float], ...], ...],
+        prompt: str | None,
+        settings: Settings,
+    ) -> ModelOption:
+        told = label, once_each(given, "--given") if given else None, prompt
+        return ModelOption(RunOption(run_name, outputs), source_of("run_name"), trust, exact, settings, *told)
+
+    return grouped("opener", gather, *_which_model(), _data_of_exact())(command)
+
+
+def _which_model() -> tuple[Decorator, ...]:
+    return (
         run_flag(),
         outputs,
         trust,
@@ -288,11 +278,16 @@ def model_option(command: Command) -> Command:
         label_option("What to tell a model that knows labels; all is each label, in their true proportions."),
         option(
             "--given",
-            type=_Values(),
+            type=ColumnValues(),
             multiple=True,
             help="Values of the given columns, for a model that was trained with some, like temperature=20.",
         ),
         option("--prompt", metavar="TEXT", help='A sentence, for a model that knows words, like "the left moon".'),
+    )
+
+
+def _what_changes_it() -> tuple[Decorator, ...]:
+    return (
         option(
             "--guidance",
             metavar="W|NAME:…",
@@ -312,14 +307,17 @@ def model_option(command: Command) -> Command:
         option(
             "--particles", type=WholeNumber(2, 1_000_000), help="How many in a population, of a guidance with weights."
         ),
-        gathered(
-            "settings",
-            _MODEL,
-            setting("dataset", default=_RUNS, help_text="With --exact: the data; then no run is needed."),
-            setting("schedule", default=_RUNS, help_text="With --exact: the noise schedule."),
-            setting("timesteps", default=_RUNS, help_text="With --exact: length of the discrete chain."),
-        ),
-    )(command)
+    )
+
+
+def _data_of_exact() -> Decorator:
+    return gathered(
+        "settings",
+        _MODEL,
+        setting("dataset", default=_RUNS, help_text="With --exact: the data; then no run is needed."),
+        setting("schedule", default=_RUNS, help_text="With --exact: the noise schedule."),
+        setting("timesteps", default=_RUNS, help_text="With --exact: length of the discrete chain."),
+    )
 
 
 def label_option(words: str) -> Decorator:

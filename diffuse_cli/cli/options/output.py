@@ -54,8 +54,13 @@ def place_in_run(folder: Path, name: str, look: Look, *, ending: str = ".png") -
     return path
 
 
-def out_option(check: Callable[[Path], object], words: str, *, shown: str) -> Decorator:
-    """`--out`, a file that `check` finds fit before any work is done; `shown` says where results go without it."""
+def out_option(
+    check: Callable[[Path], object], words: str, *, shown: str, flags: tuple[str, ...] = ("--out", "-o")
+) -> Decorator:
+    """`--out`, or these flags, handed over as `out`: a file that `check` finds fit before any work is done.
+
+    `shown` says where results go without it.
+    """
 
     def checked(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path | None:
         if path is not None and not ctx.resilient_parsing:
@@ -63,8 +68,8 @@ def out_option(check: Callable[[Path], object], words: str, *, shown: str) -> De
         return path
 
     return option(
-        "--out",
-        "-o",
+        "out",
+        *flags,
         type=click.Path(path_type=Path),
         metavar="FILE",
         callback=checked,
@@ -77,13 +82,13 @@ def open_option(what: str) -> Decorator:
     return option("show", "--open", is_flag=True, help=f"Show {what} when it is written.")
 
 
-def figure_output(shown: str) -> Decorator:
-    """`--out`, `--dark`, `--width`, `--dpi` and `--open` of a figure, handed over as `output`, a FigureOutput; `shown`
-    says where it goes without --out."""
+def figure_output(shown: str, *, flags: tuple[str, ...] = ("--out", "-o")) -> Decorator:
+    """`--out` (or these flags), `--dark`, `--width`, `--dpi` and `--open` of a figure, handed over as `output`, a
+    FigureOutput; `shown` says where it goes without --out."""
     return grouped(
         "output",
         lambda out, dark, width, dpi, show: FigureOutput(out, Look(dark, width), dpi, show),
-        out_option(check_path, "Where to: .png, .svg or .pdf.", shown=shown),
+        out_option(check_path, "Where to: .png, .svg or .pdf.", shown=shown, flags=flags),
         option("--dark", is_flag=True, help="Light on dark."),
         option(
             "--width",

@@ -25,7 +25,7 @@ class ReadOptions(NamedTuple):
     label: str | None = None
     given: str | None = None
     key: str | None = None
-    flag: Literal["--dataset", "--points"] = "--dataset"
+    flag: str = "--dataset"
 
     def chosen(self) -> dict[str, str]:
         """The options that are not left to be recognised."""

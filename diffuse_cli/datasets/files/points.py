@@ -124,11 +124,12 @@ def _given(table: Table, standard: Standardiser) -> Given:
 def read_points(options: ReadOptions) -> tuple[np.ndarray, np.ndarray]:
     """The points [n, d] in a file and what is `given` with them [n, c], float64.
 
-    They are read as by `file`, but one point is enough and none need vary.
+    They are read as by `file`, but one point is enough and none need vary. `options.flag` is that on whose value they
+    stand, which errors name.
 
-    Raises DiffuseError and UsageError like `file`; flags that they offer are for `--points`.
+    Raises DiffuseError and UsageError like `file`.
     """
-    table = _read(options._replace(flag="--points"))
+    table = _read(options)
     _tell(table)
     return table.points[:, : table.coordinates], table.points[:, table.coordinates :]
 

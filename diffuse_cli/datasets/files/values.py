@@ -132,7 +132,7 @@ def without_missing(table: Table, options: ReadOptions) -> Table:
         count = f"1 of {len(points):,} rows has a missing cell" if rows.sum() == 1 else (
             f"{rows.sum():,} of {len(points):,} rows have missing cells"
         )  # fmt: skip
-        least = 1 if options.flag == "--points" else 2
+        least = 2 if options.flag == "--dataset" else 1
         way = (
             f"; to leave {'it' if rows.sum() == 1 else 'them'} out: {options.flag_with(missing='drop')}"
             if (~rows).sum() >= least

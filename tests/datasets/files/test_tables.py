@@ -237,8 +237,8 @@ def test_numbers_as_people_write_them(cell, decimal, value):
 def test_points_of_a_likelihood_are_read_the_same_way(here):
     (here / "p.csv").write_text(";x;y\n0;1,5;2\n1;2,5;\n")
     with pytest.raises(DiffuseError, match=r"--points p.csv,missing=drop$|has a missing cell"):
-        read_points(ReadOptions("p.csv"))
-    np.testing.assert_array_equal(read_points(ReadOptions("p.csv", missing="drop"))[0], [[1.5, 2]])
+        read_points(ReadOptions("p.csv", flag="--points"))
+    np.testing.assert_array_equal(read_points(ReadOptions("p.csv", missing="drop", flag="--points"))[0], [[1.5, 2]])
 
 
 @pytest.mark.parametrize(("name", "package"), [("p.xlsx", "openpyxl"), ("p.parquet", "pyarrow")])

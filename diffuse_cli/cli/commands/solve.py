@@ -1,0 +1,168 @@
+"""diffuse solve"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from diffuse_cli.catalog import CATALOG
+from diffuse_cli.cli import options, signals, terminal
+from diffuse_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from diffuse_cli.analysis.inverse_problems import Solved
+    from diffuse_cli.inverse.measurement import Measurement
+    from diffuse_cli.models.solving import Way
+
+_EPILOG = """\b
+Examples:
+  diffuse solve --run moons --observe x=0.5
+  diffuse solve --exact --dataset moons --observe x=0.5 --noise 0.1 --method tds --method dps
+  diffuse solve --exact --dataset eight_gaussians --project 1,1=0.3 --noise 0.1
+  diffuse solve --exact --dataset moons --noisy 0.5,1.0 --noise 0.2
+  diffuse solve --exact --dataset curves --mask 0.5 --method mmps
+  diffuse solve --exact --dataset curves --random 8 --noise 0.05 --method tds
+  diffuse solve --run mine --observe temperature=20 --method mmps --out rows.csv"""
+
+
+@click.command(epilog=_EPILOG)
+@options.law_option
+@options.measurement_options
+@options.option(
+    "methods",
+    "--method",
+    type=options.ChoiceParam("posterior"),
+    multiple=True,
+    help="How to solve for x; may be repeated.  [default: all that can use the measurement]",
+)
+@options.option("--sampler", type=options.ChoiceParam("sampler"), help="How to sample.  [default: what suits each]")
+@options.option("--steps", type=options.WholeNumber(1, 100_000), help="How many steps.  [default: what suits each]")
+@options.option("--grid", type=options.ChoiceParam("grid"), help="How the noise levels are spaced.")
+@options.count(100, 2000, "samples of each method")
+@options.option(
+    "metrics",
+    "--metric",
+    type=options.ChoiceParam("metric"),
+    multiple=True,
+    help="Which distance from the exact posterior; may be repeated.  [default: sliced_w2]",
+)
+@options.repeats
+@options.option(
+    "samples",
+    "--out",
+    "-o",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Where to write the samples: .npz, .npy or .csv; with several methods a file for each.",
+)
+@options.figure_output("the figures/ of the run", flags=("--figure",))
+@options.as_json
+@options.seed
+@options.device
+@options.common
+def solve(
+    opener: options.ModelOption,
+    measuring: options.MeasurementOption,
+    methods: tuple[str, ...],
+    sampler: str | None,
+    steps: int | None,
+    grid: str | None,
+    count: int,
+    metrics: tuple[str, ...],
+    repeats: int,
+    samples: Path | None,
+    output: options.FigureOutput,
+    as_json: bool,
+    seed: int,
+) -> None:
+    """Solve an inverse problem: draw x given a measurement y = A x + noise, beside the exact posterior.
+
+    A model of p(x) is told what was measured of a point, in data units, and draws what the point may be, by one method
+    or by several. Where the law of the data is known, so is p(x | y); each method's samples are compared with it: by a
+    distance, which stands beside its noise floor, by the KL of a histogram, and by the squared distance between the
+    mean of the samples and the mean of p(x | y), in shares of the variance that p(x | y) has.
+
+    Without a value in --observe or --project, and without --values, the point is drawn from the data, or is the first
+    row of --signal, and is measured with the noise of --noise.
+    """
+    from diffuse_cli.analysis import inverse_problems
+    from diffuse_cli.models import sample_files
+
+    signals.at_once()
+    if samples is not None:
+        sample_files.check_samples_path(samples)
+    model = opener.open()
+    measurement = measuring.measurement(model, seed)
+    ways = _ways(methods, measurement, sampler, steps, grid)
+    solved = inverse_problems.solve(
+        model,
+        measurement,
+        ways,
+        metrics or ("sliced_w2",),
+        n=count,
+        seed=seed,
+        repeats=repeats,
+        begin=lambda way: terminal.note(f"{way.text} by {way.method.title}"),
+    )
+    for solution in solved.solutions:
+        terminal.tell_populations(solution.drawn)
+        if samples is not None:
+            file = samples if len(ways) == 1 else samples.with_stem(f"{samples.stem}-{solution.way.rule.name}")
+            sample_files.write_samples(file, solution.drawn, model.standard, model.columns)
+    if as_json:
+        terminal.print_json(_document(solved, count, seed))
+    else:
+        _print(solved)
+
+
+def _ways(
+    methods: Sequence[str], measurement: "Measurement", sampler: str | None, steps: int | None, grid: str | None
+) -> "list[Way]":
+    """The methods that are asked for, or all that can use the measurement and the sampler."""
+    from diffuse_cli.models.solving import way_of
+
+    if methods:
+        return [way_of(text, sampler=sampler, steps=steps, grid=grid) for text in methods]
+    ways = []
+    for name in CATALOG["posterior"]:
+        try:
+            way = way_of(name, sampler=sampler, steps=steps, grid=grid)
+        except UsageError as error:
+            terminal.note(f"{name} is left out: {error}")
+            continue
+        if measurement.matrix is not None or not way.rule.linear:
+            ways.append(way)
+    return ways
+
+
+def _print(solved: "Solved") -> None:
+    from diffuse_cli.analysis import inverse_problems
+
+    terminal.print_table(inverse_problems.facts(solved))
+    terminal.print_table(inverse_problems.rows(solved), header=inverse_problems.header(solved))
+    for solution in solved.solutions:
+        if solution.fate is not None:
+            terminal.print_table(solution.fate.rows())
+
+
+def _document(solved: "Solved", count: int, seed: int) -> dict[str, object]:
+    measurement, exact = solved.measurement, solved.exact
+    return {
+        "run": str(solved.model.folder),
+        "dataset": solved.model.config.dataset,
+        "n": count,
+        "seed": seed,
+        "measured": measurement.words,
+        "matrix": None if measurement.matrix is None else measurement.matrix.tolist(),
+        "values": measurement.known_values.tolist(),
+        "noise": measurement.std.tolist(),
+        "signal": None if measurement.signal is None else measurement.signal.tolist(),
+        "exact": exact
+        and {
+            "log_evidence": exact.log_evidence,
+            "mean": solved.model.standard.to_data(exact.mean).tolist(),
+            "std": (solved.model.standard.scale * exact.covariance.diagonal() ** 0.5).tolist(),
+        },
+        "methods": [solution.document() for solution in solved.solutions],
+    }
