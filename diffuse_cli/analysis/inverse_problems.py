@@ -150,9 +150,7 @@ def rows(solved: Solved) -> list[tuple[str, ...]]:
 def facts(solved: Solved) -> list[tuple[str, str]]:
     """Names and values of what is known of the measurement and its exact posterior."""
     measurement, exact = solved.measurement, solved.exact
-    found = [("measured", measurement.words)]
-    if len(values := measurement.known_values) <= 4:
-        found.append(("y", ", ".join(f"{value:.4g}" for value in values)))
+    found = [("measured", measurement.title)]
     noise = sorted({float(std) for std in measurement.std})
     found.append(
         (

@@ -144,11 +144,10 @@ def refuse_impossible(log_evidence: float, values: Float[np.ndarray, "n m"], mea
     """Raise DiffuseError for a measurement that the prior cannot give; values: measurements of draws of it."""
     low, high = values.min(axis=0)[:4], values.max(axis=0)[:4]
     spans = ", ".join(f"{a:.4g} to {b:.4g}" for a, b in zip(low, high, strict=True))
-    y = ", ".join(f"{value:.4g}" for value in measurement.known_values[:4])
     more = ", …" if values.shape[1] > 4 else ""
     raise DiffuseError(
-        f"the data cannot give {measurement.words} = {y}{more}: log p(y) = {log_evidence:.4g} nats; points of the data "
-        f"give {spans}{more}"
+        f"the data cannot give {measurement.title}: log p(y) = {log_evidence:.4g} nats; points of the data give "
+        f"{spans}{more}"
     )
 
 

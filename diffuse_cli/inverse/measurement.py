@@ -10,6 +10,9 @@ from diffuse_cli.errors import UsageError
 
 Function = Callable[[Any], Any]  # points [n, d] -> [n, m], written with jax.numpy
 
+_FEW = 4  # values that a title has room for
+_INDEPENDENT = 1e-5  # of the largest singular value: less is lost in single precision
+
 
 class Measurement(NamedTuple):
     """y = A x + noise, or y = f(x) + noise, with noise ~ N(0, diag(std²)); all in data units.
@@ -36,6 +39,13 @@ class Measurement(NamedTuple):
         if self.values is None:
             raise UsageError(f"{self.words}: no value was measured")
         return self.values
+
+    @property
+    def title(self) -> str:
+        """What is measured, with the values if there are few: x = 0.5."""
+        if self.values is None or len(self.values) > _FEW:
+            return self.words
+        return f"{self.words} = {', '.join(f'{value:.4g}' for value in self.values)}"
 
     @property
     def exact(self) -> bool:
@@ -89,6 +99,3 @@ def check_linear(matrix: Float[np.ndarray, "m d"], std: Float[np.ndarray, " m"],
         raise UsageError(
             f"{words}: of the {len(without)} values without noise only {independent} are independent; give --noise"
         )
-
-
-_INDEPENDENT = 1e-5  # of the largest singular value: less is lost in single precision

@@ -1,6 +1,6 @@
 """Matrices of measurements, [m, d], in data units."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -81,8 +81,3 @@ def spread_over(values: Sequence[float], count: int, what: str) -> Float[np.ndar
             f"{what} has {len(values)} numbers, and {count} values are measured; give one, or one for each"
         )
     return np.broadcast_to(np.asarray(values, float), (count,)).copy()
-
-
-def observed_words(values: Mapping[str, float | None]) -> str:
-    """What is observed, for titles: x = 0.5, y."""
-    return ", ".join(name if value is None else f"{name} = {value:g}" for name, value in values.items())

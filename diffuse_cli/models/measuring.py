@@ -77,8 +77,7 @@ def _parts(asked: Asked, model: Model, rng: np.random.Generator) -> list[Measure
         values = np.array(known) if len(known) == len(asked.observe) else None
         if known and values is None:
             raise UsageError("--observe has values for some columns only; give all of them, or none")
-        words = operators.observed_words(asked.observe)
-        add(words, operators.of_columns(list(asked.observe), model.columns), values)
+        add(", ".join(asked.observe), operators.of_columns(list(asked.observe), model.columns), values)
     for direction, value in asked.project:
         matrix = operators.checked(np.array([direction]), dim, "--project " + ",".join(f"{a:g}" for a in direction))
         words = " + ".join(f"{a:g} {name}" for a, name in zip(direction, model.columns, strict=True) if a)
