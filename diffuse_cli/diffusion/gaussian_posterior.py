@@ -9,6 +9,8 @@ Bishop 2006, eqs. 2.113-2.117, with the inverse of S + AᵀR⁻¹A by Woodbury's
 inverse: a measurement may be without noise. A Gaussian factor is the same with a measurement along its axes.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from jaxtyping import Float
 
@@ -20,38 +22,89 @@ _FLAT = 1e-12  # eigenvalues of a precision or a covariance that are 0, relative
 _NOTHING = 1e-40  # components with less probability than this are left out
 
 
+class Posteriors(NamedTuple):
+    """The posteriors of one mixture of k components for N measurements, which share all that does not depend on y.
+
+    means [N, k, d] and covariances [k, d, d] (or [1, d, d] for all): of the components. shares [N, k]: their
+    probabilities. log_evidence [N]: log p(y), nats.
+    """
+
+    means: np.ndarray
+    covariances: np.ndarray
+    shares: np.ndarray
+    log_evidence: np.ndarray
+
+    @property
+    def mean(self) -> Float[np.ndarray, "N d"]:
+        """The mean of each posterior."""
+        return np.asarray(np.einsum("nk,nkd->nd", self.shares, self.means))
+
+    @property
+    def total_variance(self) -> Float[np.ndarray, " N"]:
+        """The variance of each posterior, summed over columns."""
+        within = np.broadcast_to(np.trace(self.covariances, axis1=1, axis2=2), self.shares.shape[1:])
+        apart = ((self.means - self.mean[:, None]) ** 2).sum(axis=2)
+        return np.asarray(np.einsum("nk,nk->n", self.shares, within + apart))
+
+    def draw(self, rng: np.random.Generator, count: int) -> Float[np.ndarray, "N count d"]:
+        """So many independent draws of each posterior."""
+        total = np.cumsum(self.shares, axis=1)
+        which = (rng.random((len(total), count, 1)) * total[:, -1:, None] >= total[:, None]).sum(axis=2)
+        which = np.minimum(which, self.shares.shape[1] - 1)
+        values, axes = np.linalg.eigh(self.covariances)
+        roots = axes * np.sqrt(np.maximum(values, 0))[:, None, :]
+        noise = rng.standard_normal((*which.shape, self.means.shape[2]))
+        moved = noise @ roots[0].T if len(roots) == 1 else np.einsum("nsij,nsj->nsi", roots[which], noise)
+        return np.asarray(np.take_along_axis(self.means, which[:, :, None], axis=1) + moved)
+
+
+def posteriors_of(
+    law: exact.Law, a: Float[np.ndarray, "m d"], y: Float[np.ndarray, "N m"], noise: Float[np.ndarray, "m m"]
+) -> Posteriors:
+    """The laws of x given y_i = a x + N(0, noise) for N measurements; all in the units of the law, its model space.
+
+    Raises DiffuseError for a law that is no mixture of Gaussians, and where a measured direction has no variance at
+    all, neither that of the noise nor that of a component.
+
+    >>> prior = exact.gaussian(np.zeros(2), np.eye(2))
+    >>> posteriors = posteriors_of(prior, np.array([[1.0, 0.0]]), np.array([[2.0], [4.0]]), np.eye(1))
+    >>> posteriors.mean, posteriors.total_variance
+    (array([[1., 0.],
+           [2., 0.]]), array([1.5, 1.5]))
+    """
+    means, covariances, weights, _ = _mixture_of(law)
+    apart = y[:, None] - means @ a.T  # [N, k, m]
+    gain, log_each = _gains(a @ covariances @ a.T + noise, covariances @ a.T, apart)
+    log_weights = np.log(np.maximum(weights, np.finfo(float).tiny)) + log_each
+    most = log_weights.max(axis=1, keepdims=True)
+    shares = np.exp(log_weights - most)
+    total = shares.sum(axis=1, keepdims=True)
+    moved = apart @ gain[0].T if len(gain) == 1 else np.einsum("kdm,nkm->nkd", gain, apart)
+    # of the equal forms of S' this one (Joseph's) is symmetric, and stays positive, whatever the rounding
+    rest = np.eye(means.shape[1]) - gain @ a
+    covariances = rest @ covariances @ rest.swapaxes(1, 2) + gain @ noise @ gain.swapaxes(1, 2)
+    return Posteriors(means + moved, covariances, shares / total, (most + np.log(total))[:, 0])
+
+
 def posterior_of(
     law: exact.Law, a: Float[np.ndarray, "m d"], y: Float[np.ndarray, " m"], noise: Float[np.ndarray, "m m"]
 ) -> tuple[exact.Law, float]:
     """The law of x given y = a x + N(0, noise), and log p(y) in nats; all in the units of the law, its model space.
 
-    Raises DiffuseError for a law that is no mixture of Gaussians, and where a measured direction has no variance at
-    all, neither that of the noise nor that of a component.
+    Raises DiffuseError like `posteriors_of`.
 
     >>> prior = exact.gaussian(np.zeros(2), np.eye(2))
     >>> law, log_p = posterior_of(prior, np.array([[1.0, 0.0]]), np.array([2.0]), np.eye(1))
     >>> law.gaussians().means, round(log_p, 4)  # −½ log 4π − 1
     (array([[1., 0.]]), -2.2655)
     """
-    means, covariances, weights, narrowest = _mixture_of(law)
-    gain, log_each = _gains(a @ covariances @ a.T + noise, covariances @ a.T, y - means @ a.T)
-    log_weights = np.log(np.maximum(weights, np.finfo(float).tiny)) + log_each
-    most = log_weights.max()
-    shares = np.exp(log_weights - most)
-    log_evidence = float(most + np.log(shares.sum()))
-    shares /= shares.sum()
-    kept = shares > _NOTHING
-    means = means + np.einsum("kdm,km->kd", np.broadcast_to(gain, (len(means), *gain.shape[1:])), y - means @ a.T)
-    # of the equal forms of S' this one (Joseph's) is symmetric, and stays positive, whatever the rounding
-    rest = np.eye(means.shape[1]) - gain @ a
-    covariances = rest @ covariances @ rest.swapaxes(1, 2) + gain @ noise @ gain.swapaxes(1, 2)
-    covariances = covariances if len(covariances) == 1 else covariances[kept]
+    one = posteriors_of(law, a, y[None], noise)
+    kept = one.shares[0] > _NOTHING
+    covariances = one.covariances if len(one.covariances) == 1 else one.covariances[kept]
     values = np.linalg.eigvalsh(covariances)
     least = np.sqrt(max(values.min(), 0.0)) if values.min() > _FLAT * values.max() else 0.0
-    return (
-        exact.gaussians(means[kept], covariances, shares[kept], max(least, _narrowed(narrowest, a, noise))),
-        log_evidence,
-    )
+    narrowest = max(least, _narrowed(_mixture_of(law).narrowest, a, noise))
+    return exact.gaussians(one.means[0, kept], covariances, one.shares[0, kept], narrowest), float(one.log_evidence[0])
 
 
 def times_gaussian(
@@ -107,15 +160,18 @@ def _mixture_of(law: exact.Law) -> exact.Gaussians:
 
 
 def _gains(variance: np.ndarray, cross: np.ndarray, apart: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """G [k or 1, d, m] and log N(y; A μ_k, V_k) [k], from V [k or 1, m, m], S Aᵀ [k or 1, d, m] and y − A μ [k, m]."""
+    """G [k or 1, d, m] and log N(y; A μ_k, V_k) [N, k].
+
+    From V [k or 1, m, m], S Aᵀ [k or 1, d, m] and y − A μ [N, k, m].
+    """
     values = np.linalg.eigvalsh(variance)
     if (values.min(axis=1) <= _FLAT * values.max(axis=1)).any():
         raise DiffuseError("a measurement without noise of what has no variance: give it noise, or the data some")
     gain = np.linalg.solve(variance, cross.swapaxes(1, 2)).swapaxes(1, 2)
     root = np.linalg.inv(np.linalg.cholesky(variance))
-    white = np.einsum("kmn,kn->km", np.broadcast_to(root, (len(apart), *root.shape[1:])), apart)
-    log_norm = np.log(values).sum(axis=1) + apart.shape[1] * np.log(2 * np.pi)
-    return gain, -0.5 * (np.sum(white**2, axis=1) + log_norm)
+    white = apart @ root[0].T if len(root) == 1 else np.einsum("kmj,nkj->nkm", root, apart)
+    log_norm = np.log(values).sum(axis=1) + apart.shape[2] * np.log(2 * np.pi)
+    return gain, -0.5 * (np.sum(white**2, axis=2) + log_norm)
 
 
 def _narrowed(narrowest: float, a: np.ndarray, noise: np.ndarray) -> float:

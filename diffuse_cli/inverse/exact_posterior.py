@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 from diffuse_cli.datasets.dataset import Dataset, Draw
 from diffuse_cli.diffusion import exact, grid_law
 from diffuse_cli.diffusion.exact import Law
-from diffuse_cli.diffusion.gaussian_posterior import posterior_of
+from diffuse_cli.diffusion.gaussian_posterior import Posteriors, posterior_of, posteriors_of
 from diffuse_cli.diffusion.grid_law import GridLaw
 from diffuse_cli.diffusion.process import CLEAN, Level
 from diffuse_cli.errors import DiffuseError, UsageError
@@ -78,6 +78,26 @@ def exact_posterior(dataset: Dataset, measurement: Measurement) -> ExactPosterio
     return None if measurement.exact or dataset.points is not None else _by_rejection(dataset, measurement, observed)
 
 
+def exact_posteriors(
+    dataset: Dataset, measurement: Measurement, values: Float[np.ndarray, "N m"], draws: int, rng: np.random.Generator
+) -> tuple[Float[np.ndarray, "N draws d"], Float[np.ndarray, "N d"], Float[np.ndarray, " N"]] | None:
+    """Draws of the exact posteriors of N values of one measurement, and their means and total variances, model space.
+
+    None where they are not known. Raises DiffuseError like `exact_posterior`.
+    """
+    law = dataset.exact and dataset.exact()
+    if law is not None and law.gaussians is not None and measurement.matrix is not None:
+        a, y, noise = _in_numpy(observe(measurement, dataset.standard, values))
+        found: Posteriors = posteriors_of(law, a, y, noise)
+        return found.draw(rng, draws), found.mean, found.total_variance
+    each = [exact_posterior(dataset, measurement._replace(values=y)) for y in values]
+    known = [one for one in each if one is not None]
+    if len(known) < len(each):
+        return None
+    points = np.stack([dataset.standard.to_model(one.draw(rng, draws)) for one in known])
+    return points, np.stack([one.mean for one in known]), np.array([one.total_variance for one in known])
+
+
 def free_directions(measurement: Measurement, scale: Float[np.ndarray, " d"]) -> Float[np.ndarray, "k d"]:
     """Orthonormal rows that span, in model space, what is not measured without noise.
 
@@ -94,7 +114,7 @@ def free_directions(measurement: Measurement, scale: Float[np.ndarray, " d"]) ->
 
 def _of_gaussians(dataset: Dataset, law: Law, measurement: Measurement, observed: Observed) -> ExactPosterior:
     a, y, noise = _in_numpy(observed)
-    posterior, log_evidence = posterior_of(law, a, y, noise)
+    posterior, log_evidence = posterior_of(law, a, y[0], noise)
     if posterior.gaussians is None:
         raise ValueError("the posterior of a mixture is one")
     _check_possible(dataset, law, measurement, log_evidence, observed)
@@ -127,17 +147,16 @@ def _check_possible(
     """Raise DiffuseError where p(y) is below 1e-30 of that of any of some measurements of draws of the prior."""
     rng = np.random.default_rng(0)
     values = measurement.drawn(dataset.draw(rng, _TYPICAL), rng)
-    each = (observe(measurement, dataset.standard, y[None]) for y in values)
-    least = min(posterior_of(law, *_in_numpy(other))[1] for other in each)
-    if log_evidence < least + _IMPOSSIBLE:
+    a, y, noise = _in_numpy(observe(measurement, dataset.standard, values))
+    if log_evidence < posteriors_of(law, a, y, noise).log_evidence.min() + _IMPOSSIBLE:
         refuse_impossible(log_evidence - float(observed.log_unit), values, measurement)
 
 
 def _in_numpy(observed: Observed) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The matrix, y and the covariance of the noise of a linear measurement of one point, model space."""
+    """The matrix, y [n, m] and the covariance of the noise of a linear measurement, model space."""
     if observed.matrix is None:
         raise ValueError("a closed form needs a matrix")
-    return np.asarray(observed.matrix[0]), np.asarray(observed.y[0]), np.diag(np.asarray(observed.variance[0]))
+    return np.asarray(observed.matrix[0]), np.asarray(observed.y), np.diag(np.asarray(observed.variance[0]))
 
 
 def refuse_impossible(log_evidence: float, values: Float[np.ndarray, "n m"], measurement: Measurement) -> None:

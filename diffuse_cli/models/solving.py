@@ -26,6 +26,18 @@ class Way(NamedTuple):
     rule: PosteriorMethod
     method: Method
 
+    def in_populations(self, size: int) -> "Way":
+        """The same with populations of this size, if it has particles.
+
+        >>> way_of("tds").in_populations(8).method.sampler
+        'twisted:size=8'
+        """
+        if not self.rule.weighted:
+            return self
+        choice = catalog.parse("sampler", self.method.sampler)
+        sampler = str(choice._replace(options=choice.options | {"size": str(size)}))
+        return self._replace(method=self.method._replace(sampler=sampler))
+
 
 def way_of(text: str, *, sampler: str | None = None, steps: int | None = None, grid: str | None = None) -> Way:
     """The Way of this text, with the sampler, steps and grid that suit it unless others are given.
