@@ -33,7 +33,7 @@ class MeasuredPoint(NamedTuple):
 class MeasurementShape(NamedTuple):
     """How a measurement is drawn, in data units: lines, a point, or the likelihood p(y | x) on a grid.
 
-    All may be empty. Over one column a line is the place where value is measured, and a point or a likelihood has no shape.
+    All may be empty. Over one column a line is the place of the value; a point and a likelihood need two.
     """
 
     lines: Sequence[MeasuredLine] = ()

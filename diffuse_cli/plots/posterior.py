@@ -13,7 +13,7 @@ from diffuse_cli.errors import UsageError
 from diffuse_cli.plots.axis_names import name_axis
 from diffuse_cli.plots.background import Background, draw_background
 from diffuse_cli.plots.columns import Columns, columns_of
-from diffuse_cli.plots.layout import Rows, arrange, panel_rows
+from diffuse_cli.plots.layout import TWO_LINES, Rows, arrange, panel_rows
 from diffuse_cli.plots.limits import range_of
 from diffuse_cli.plots.measurement_shape import MeasurementShape, along, draw_measurement, held_points
 from diffuse_cli.plots.panels import (
@@ -33,8 +33,11 @@ from diffuse_cli.plots.style import Theme, default_style
 from diffuse_cli.plots.user_text import plain
 
 _SIDE = 3.0  # inches
-_MOST = 1500  # points in a panel
-_OPACITY = 0.45  # of points, through which a density is seen
+_NARROW = 2.4  # inches of a histogram, of which there are up to _ACROSS in one row
+_ACROSS = 3
+_MOST = 1000  # points in a panel
+_HELD = 50  # a point of the measurement counts as this share of the prior: 1 / 50
+_OPACITY = 0.35  # of points, through which a density is seen
 _BINS = 40  # of the histogram of a coordinate
 _WHOLE = 0.999  # a direction with a larger entry than this is a column
 
@@ -78,7 +81,7 @@ def posterior_figure(
     posterior, and the histogram of one coordinate over that of the exact posterior; data units.
 
     The coordinate is the direction that a single line leaves free, else that in which the posterior is widest. One
-    column: histograms alone, two in a row. Three and more: the two widest principal coordinates of the posterior,
+    column: histograms alone, three in a row. Three and more: the two widest principal coordinates of the posterior,
     without the measurement. exact: None where it is unknown. All panels of points have the limits of the prior and the
     measurement.
 
@@ -104,6 +107,11 @@ def _checked(
     for cloud in [each.samples for each in named] + ([] if exact is None else [exact.samples]):
         if cloud.shape[1] != prior.shape[1]:
             raise UsageError(f"a sample has {cloud.shape[1]} values, one of the prior {prior.shape[1]}.")
+    dim = prior.shape[1]
+    if dim <= 2 and any(np.shape(line.normal) != (dim,) for line in shape.lines):
+        raise UsageError(f"the normal of a measured line needs {dim} values.")
+    if dim == 1 and (shape.point is not None or shape.likelihood is not None):
+        raise UsageError("a measurement of one column is drawn as a line, not as a point or a likelihood.")
     return _Shown(prior, exact, named, shape)
 
 
@@ -126,10 +134,11 @@ def _planes(shown: _Shown, columns: Columns, theme: Theme) -> Rows:
     flat = len(columns.names) == 2
     if not flat:
         shown = _projected(shown, columns)
-    frame = np.concatenate([shown.prior, held_points(shown.shape, shown.prior)])
     clouds = [shown.prior, *(each.samples for each in shown.methods)]
     look = {"columns": columns if flat else Columns(("PC 1", "PC 2"), "model"), "most": _MOST}
-    scene = make_scene(clouds, reference=shown.prior, view="points", side=_SIDE, theme=theme, frame=frame, **look)
+    scene = make_scene(
+        clouds, reference=shown.prior, view="points", side=_SIDE, theme=theme, frame=_frame(shown), **look
+    )
     scene = scene._replace(opacity=_OPACITY)
     if not flat:  # its axes are named after principal coordinates in standard deviations
         scene = scene._replace(kind="projected", columns=columns)
@@ -151,6 +160,12 @@ def _planes(shown: _Shown, columns: Columns, theme: Theme) -> Rows:
     return layout
 
 
+def _frame(shown: _Shown) -> np.ndarray:
+    """Points that the limits hold: the prior, and the measurement, so often that it does not count as an outlier."""
+    held = held_points(shown.shape, shown.prior)
+    return np.concatenate([shown.prior, np.repeat(held, 1 + len(shown.prior) // _HELD, axis=0)])
+
+
 def _first_row(layout: Rows, shown: _Shown, theme: Theme, *, last: bool) -> None:
     """The prior with the measurement, and the exact posterior where it is known."""
     scene = layout.scene
@@ -158,6 +173,7 @@ def _first_row(layout: Rows, shown: _Shown, theme: Theme, *, last: bool) -> None
     draw_cloud(axes, shown.prior, scene, one_color(theme.muted, len(shown.prior)))
     draw_measurement(axes, shown.shape, theme)
     draw_title(axes, "prior and measurement" if shown.shape.drawn else "prior", scene)
+    axes.set_ylabel(f"{'prior' if shown.exact is None else 'exact'}\n{axes.get_ylabel()}")
     keep_outer_labels(axes, left=True, bottom=last)
     if shown.exact is not None:
         axes = layout.figure.add_subplot(layout.grid[0, 1])
@@ -221,7 +237,7 @@ class _Coordinate(NamedTuple):
             text = names[int(np.abs(self.direction).argmax())]
         else:
             a, b = self.direction
-            text = f"{a:.2g} {names[0]} {'−' if b < 0 else '+'} {abs(b):.2g} {names[1]}"
+            text = f"{a:.2g} {names[0]} {'−' if b < 0 else '+'} {abs(b):.2g} {names[1]}".replace("-", "−", int(a < 0))
         name_axis(axes.xaxis, text, scene.columns.unit(scene.kind), 0.88 * scene.side)
 
 
@@ -232,25 +248,24 @@ def _within(cloud: np.ndarray, scene: Scene) -> np.ndarray:
 
 
 def _histograms(shown: _Shown, columns: Columns, theme: Theme) -> Rows:
-    """Histograms of one column, two in a row: the prior, the exact posterior, each method."""
+    """Histograms of one column, three in a row: the prior, the exact posterior, each method."""
     exact = [] if shown.exact is None else [("exact posterior", shown.exact.samples, theme.data)]
-    panels = [("prior and measurement", shown.prior, theme.fill), *exact]
+    panels = [("prior and measurement" if shown.shape.drawn else "prior", shown.prior, theme.fill), *exact]
     for each in shown.methods:
-        panels.append((": ".join(plain(part) for part in (each.name, each.words) if part), each.samples, theme.model))
+        panels.append((f"{plain(each.name)}\n{plain(each.words)}", each.samples, theme.model))
     clouds = [cloud for _, cloud, _ in panels]
-    frame = np.concatenate([shown.prior, held_points(shown.shape, shown.prior)])
-    look = {"view": "points", "side": _SIDE, "theme": theme, "columns": columns}
-    scene = make_scene(clouds, reference=shown.prior, frame=frame, **look)
-    rows = -(-len(panels) // 2)
-    layout = panel_rows(rows, 2, scene, theme)
+    look = {"view": "points", "side": _NARROW, "theme": theme, "columns": columns}
+    scene = make_scene(clouds, reference=shown.prior, frame=_frame(shown), **look)
+    across = min(_ACROSS, len(panels))
+    layout = panel_rows(-(-len(panels) // across), across, scene, theme, above=TWO_LINES)
     for number, (title, cloud, color) in enumerate(panels):
-        axes = layout.figure.add_subplot(layout.grid[number // 2, number % 2])
+        axes = layout.figure.add_subplot(layout.grid[number // across, number % across])
         draw_cloud(axes, cloud, scene, one_color(color, len(cloud)))
         if number == 0:
             draw_measurement(axes, shown.shape, theme)
-        elif shown.exact is not None and number > 1:
-            draws = histogram_density(shown.exact.samples[:, 0], scene.edges)
+        elif number > len(exact) > 0:
+            draws = histogram_density(exact[0][1][:, 0], scene.edges)
             axes.stairs(draws, scene.edges, baseline=None, color=theme.data, linewidth=1.2)
         draw_title(axes, title, scene)
-        keep_outer_labels(axes, left=True, bottom=number + 2 >= len(panels))
+        keep_outer_labels(axes, left=True, bottom=number + across >= len(panels))
     return layout

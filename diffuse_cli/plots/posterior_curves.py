@@ -9,16 +9,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from diffuse_cli.errors import UsageError
-from diffuse_cli.plots.axis_names import name_axis
+from diffuse_cli.plots.axis_names import mark_unit_interval, name_axis
 from diffuse_cli.plots.columns import Columns, columns_of
 from diffuse_cli.plots.layout import arrange, panel_rows
 from diffuse_cli.plots.panels import Scene, checked_cloud, keep_outer_labels, make_scene, spread
 from diffuse_cli.plots.posterior import MethodSamples
-from diffuse_cli.plots.strips import draw_title
 from diffuse_cli.plots.style import Theme, default_style
 from diffuse_cli.plots.user_text import plain
 
 _SIDE = 3.3  # inches
+_HEIGHT = 0.55  # of a panel, as a share of its width
 _CURVES = 14  # samples in one panel
 _BANDS = (0.9, 0.5)  # probabilities of the bands
 
@@ -59,11 +59,12 @@ def posterior_curves_figure(
         every = [prior, *clouds, *([] if exact is None else [exact])]
         truth = [] if measurement.signal is None else [np.atleast_2d(measurement.signal)]
         scene = make_scene(every, reference=prior, frame=np.concatenate([prior, *truth]), **look)
-        scene = scene._replace(kind="plane", free=True)  # a panel as wide as its place: no histogram beside it
-        layout = panel_rows(1 + len(methods), 2, scene, theme)
-        rows = [("prior", prior, theme.muted, "samples of the prior", exact, "exact posterior, 50 and 90 %")]
+        # panels as wide as their places, since no histogram stands beside them
+        shape = scene._replace(kind="plane", limits=np.array([[0.0, 1.0], [0.0, _HEIGHT]]))
+        layout = panel_rows(1 + len(methods), 2, shape, theme)
+        rows = [("prior", prior, theme.muted, "samples of the prior", exact, "exact posterior, bands of 50 and 90 %")]
         for method, cloud in zip(methods, clouds, strict=True):
-            rows.append((plain(method.name), cloud, theme.model, plain(method.words), cloud, "bands, 50 and 90 %"))
+            rows.append((plain(method.name), cloud, theme.model, plain(method.words), cloud, ""))
         for row, (name, left, color, words, right, title) in enumerate(rows):
             axes = layout.figure.add_subplot(layout.grid[row, 0])
             _draw_samples(axes, left, color)
@@ -93,9 +94,7 @@ def band_edges(samples: np.ndarray, probability: float) -> np.ndarray:
 
 def _check(dim: int, clouds: Sequence[np.ndarray], measurement: CurveMeasurement) -> None:
     if any(cloud.shape[1] != dim for cloud in clouds):
-        raise UsageError(
-            "all curves need as many values as those of the prior."
-        )
+        raise UsageError("all curves need as many values as those of the prior.")
     if measurement.signal is not None and np.shape(measurement.signal) != (dim,):
         raise UsageError(f"the signal has shape {np.shape(measurement.signal)}; it needs ({dim},).")
     places, values = measurement.places, measurement.values
@@ -115,7 +114,7 @@ def _draw_samples(axes: Axes, samples: np.ndarray, color: str) -> None:
 def _draw_bands(axes: Axes, samples: np.ndarray, color: str) -> None:
     for probability in _BANDS:
         low, high = band_edges(samples, probability)
-        axes.fill_between(_u(samples), low, high, color=color, alpha=0.3, linewidth=0)
+        axes.fill_between(_u(samples), low, high, color=color, alpha=0.38, linewidth=0)
 
 
 def _draw_outlines(axes: Axes, samples: np.ndarray, color: str) -> None:
@@ -131,11 +130,12 @@ def _finish(axes: Axes, measurement: CurveMeasurement, scene: Scene, theme: Them
     if measurement.places is not None:
         edge = {"edgecolors": theme.paper, "linewidths": 0.5}
         axes.scatter(measurement.places, measurement.values, s=13, color=theme.ink, zorder=4, **edge)
-    axes.set(xlim=scene.limits[0], ylim=scene.limits[1], xlabel="u", xticks=[0, 1])
+    axes.set(xlim=scene.limits[0], ylim=scene.limits[1], xlabel="u")
+    mark_unit_interval(axes.xaxis)
     axes.locator_params(axis="y", nbins=6, steps=[1, 2, 5, 10])
-    name_axis(axes.yaxis, "x(u)", scene.columns.unit("curves"), scene.height)
+    name_axis(axes.yaxis, "x(u)", scene.columns.unit("curves"), _HEIGHT * scene.side)
     axes.spines[["right", "top"]].set_visible(False)
-    draw_title(axes, title, scene)
+    axes.set_title(title)
 
 
 def _keys(measurement: CurveMeasurement, known: bool, theme: Theme) -> list[Line2D]:

@@ -72,7 +72,7 @@ def posterior_field_figure(
         layout = panel_rows(1 + len(methods), len(t), scene, theme, above=TWO_LINES, again=ONE_LINE)
         rows = [("exact", exact.values, titles, theme.data)]
         for method in methods:
-            words = [f"{100 * share:.2g} % off" for share in method.relative]
+            words = [_off(share) for share in method.relative]
             rows.append((plain(method.name), method.values, words, theme.model))
         for row, (name, values, words, color) in enumerate(rows):
             for column in range(len(t)):
@@ -85,6 +85,10 @@ def posterior_field_figure(
                 axes.set_ylabel(f"{name}\n{axes.get_ylabel()}")
                 keep_outer_labels(axes, left=column == 0, bottom=row == len(methods))
         return arrange(layout, "What is added to the score of the prior", subject)
+
+
+def _off(share: float) -> str:
+    return f"{100 * share:.0f} % off" if share > 0.1 else f"{100 * share:.2g} % off"
 
 
 def _check(exact: ExactAddition, methods: Sequence[MethodAddition], levels: int) -> None:

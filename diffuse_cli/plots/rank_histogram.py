@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from scipy.stats import binom
 
 from diffuse_cli.errors import UsageError
+from diffuse_cli.plots.axis_names import mark_unit_interval
 from diffuse_cli.plots.layout import TWO_LINES, arrange, panel_rows
 from diffuse_cli.plots.panels import SMALL_TEXT, make_scene
 from diffuse_cli.plots.style import default_style
@@ -17,7 +18,7 @@ RANK_BINS = 20
 _ACROSS = 4  # panels in one row
 _SIDE = 2.55  # inches of a panel, in which the words over it have room
 _CHANCE = 0.95  # the probability with which a bin of uniform ranks lies in the band
-_TOP = 3.0  # times the band's upper end: bins of badly calibrated methods end at the frame
+_TOP = 2.2  # times the band's upper end: bins of badly calibrated methods end at the frame
 
 
 class Ranks(NamedTuple):
@@ -66,7 +67,8 @@ def rank_figure(
             axes.stairs(np.minimum(height, top), edges, fill=True, color=color, alpha=0.55, linewidth=0)
             axes.stairs(height, edges, baseline=None, color=color, linewidth=1.0)
             axes.axhline(1, color=theme.ink, linewidth=0.9, dashes=(4, 2.5))
-            axes.set(xlim=(0, 1), ylim=(0, top), xticks=[0, 0.5, 1], xticklabels=["0", "0.5", "1"])
+            axes.set(xlim=(0, 1), ylim=(0, top))
+            mark_unit_interval(axes.xaxis)
             axes.spines[["right", "top"]].set_visible(False)
             axes.set_title(plain(method.name), pad=17 if method.words else 5)
             above = {"xytext": (0, 5), "textcoords": "offset points", "ha": "center", "fontsize": SMALL_TEXT}
