@@ -11,12 +11,13 @@ from diffuse_cli.errors import UsageError
 from diffuse_cli.plots.axis_names import mark_unit_interval
 from diffuse_cli.plots.layout import TWO_LINES, arrange, panel_rows
 from diffuse_cli.plots.panels import SMALL_TEXT, make_scene
-from diffuse_cli.plots.style import default_style
+from diffuse_cli.plots.style import default_style, too_narrow
 from diffuse_cli.plots.user_text import plain
 
 RANK_BINS = 20
 _ACROSS = 4  # panels in one row
 _SIDE = 2.55  # inches of a panel, in which the words over it have room
+_AROUND = 0.5  # inches of a figure beside its panels
 _CHANCE = 0.95  # the probability with which a bin of uniform ranks lies in the band
 _TOP = 2.2  # times the band's upper end: bins of badly calibrated methods end at the frame
 
@@ -52,9 +53,10 @@ def rank_figure(
     if not methods:
         raise UsageError("there are no ranks to draw.")
     heights = [rank_density(method.ranks, draws, bins) for method in methods]
-    low, high = binom.interval(_CHANCE, max(round(pairs), 1), 1 / bins) / np.array(pairs / bins)
+    whole = max(round(pairs), 1)
+    low, high = np.array(binom.interval(_CHANCE, whole, 1 / bins)) * bins / whole
     top = min(max(1.08 * max(map(np.max, heights)), 1.3 * high), max(_TOP * high, 1.08 * heights[0].max()))
-    columns = min(_ACROSS, len(methods))
+    columns = _columns(len(methods), width)
     edges = np.linspace(0, 1, bins + 1)
     with default_style(dark=dark, width=width) as theme:
         unit = np.array([[0.0], [1.0]])
@@ -77,6 +79,14 @@ def rank_figure(
             axes.set_ylabel("density" if number % columns == 0 else "")
             axes.set_xlabel("rank / draws" if number + columns >= len(methods) else "")
         return arrange(layout, "Ranks of the truth among posterior draws", subject)
+
+
+def _columns(count: int, width: float | None) -> int:
+    """How many of `count` panels stand in one row: as many as have room for their words in `width` inches."""
+    fits = _ACROSS if width is None else int((width - _AROUND) / _SIDE)
+    if width is not None and fits < 1:
+        raise too_narrow(width, _SIDE + _AROUND)
+    return min(_ACROSS, count, fits)
 
 
 def rank_density(ranks: np.ndarray, draws: int, bins: int) -> np.ndarray:

@@ -27,6 +27,16 @@ def test_nothing_is_cut_or_overlaps(count, dark):
     assert_nothing_cut_or_overlapping(figure)
 
 
+def test_a_narrow_figure_has_fewer_panels_in_a_row():
+    for width, rows in ((3.2, 4), (6.0, 2), (12.0, 1)):
+        figure = rank_figure(ranks(4), draws=DRAWS, pairs=200, width=width)
+        assert figure.get_figwidth() == pytest.approx(width)
+        assert len({axes.get_position().y0.round(3) for axes in figure.axes}) == rows
+        assert_nothing_cut_or_overlapping(figure)
+    with pytest.raises(UsageError, match="too narrow"):
+        rank_figure(ranks(4), draws=DRAWS, pairs=200, width=2.5)
+
+
 def test_uniform_ranks_are_flat_whatever_the_number_of_draws():
     for draws in (7, 19, 100, 1000):
         np.testing.assert_allclose(rank_density(np.arange(draws + 1), draws, 20), 1.0)
