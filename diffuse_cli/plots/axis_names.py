@@ -79,3 +79,10 @@ def axis_text(name: str, unit: str, ticks: Ticks, inches: float, size: float) ->
         return plain(line)
     first = fitted(name, inches - text_width(offset, size) if offset else inches, size)
     return "\n".join(plain(part) for part in (first + offset, unit) if part)
+
+
+def mark_unit_interval(axis: Axis) -> None:
+    """Ticks of an axis from 0 to 1 whose numbers stay within it, so that those of neighbours do not touch."""
+    axis.set_ticks([0, 0.5, 1], ["0", "0.5", "1"])
+    for label, alignment in zip(axis.get_ticklabels(), ("left", "center", "right"), strict=True):
+        label.set_horizontalalignment(alignment)

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from diffuse_cli.errors import UsageError
+from diffuse_cli.plots.arrows import draw_arrows
 from diffuse_cli.plots.axis_names import name_axis
 from diffuse_cli.plots.background import Background, draw_background
 from diffuse_cli.plots.columns import Columns, columns_of
@@ -19,8 +20,6 @@ from diffuse_cli.plots.style import Theme, ThemedFigure, default_style, heading,
 MOST_FIELDS = 6
 _HEAVY = 6  # panels: in a figure with more of them arrows are pixels, since vectors would be slow to open
 STYLES = ("arrows", "streams")
-LONGEST = 0.95  # the limit of an arrow's length, as a share of the distance between two arrows
-TYPICAL = 0.5  # the length of an arrow where the field has its usual size, as a share of that distance
 
 
 class Field(NamedTuple):
@@ -122,19 +121,12 @@ def _name(axes: Axes, layout: Rows, row: int, column: int, label: str, title: st
 
 
 def _draw(axes: Axes, field: Field, values: np.ndarray, usual: float, style: str, color: str) -> None:
-    u, v = values[..., 0].T, values[..., 1].T
     if style == "streams":
+        u, v = values[..., 0].T, values[..., 1].T
         look = {"density": 0.5, "minlength": 0.2, "linewidth": 0.7, "arrowsize": 0.6, "zorder": 2}
         axes.streamplot(field.x, field.y, u, v, color=color, **look)
         return
-    apart = min(field.x[1] - field.x[0], field.y[1] - field.y[0])
-    relative = np.hypot(u, v) / max(usual, 1e-12)
-    longest, typical = LONGEST, TYPICAL
-    grow = longest / (relative + longest / typical - 1) / max(usual, 1e-12) * apart
-    # In units of the data: an arrow of (a, b) reaches from (x, y) to (x + a, y + b).
-    head = {"width": 0.006, "headwidth": 3.4, "headlength": 4, "headaxislength": 3.4}
-    look = {"angles": "xy", "scale_units": "xy", "scale": 1, "pivot": "mid", "zorder": 2} | head
-    axes.quiver(field.x, field.y, u * grow, v * grow, color=color, minlength=0.3, **look)
+    draw_arrows(axes, field.x, field.y, values, usual, color)
 
 
 def _shares(field: Field, density: Background) -> np.ndarray:

@@ -136,7 +136,7 @@ def make_scene(
     """
     kind = kind_of(view, reference.shape[1])
     columns = columns_of(reference.shape[1], columns, "data")
-    basis = _basis(reference, columns) if kind == "projected" else None
+    basis = principal_basis(reference, columns) if kind == "projected" else None
     held = clouds if frame is None else [frame]
     limits, free = limits_of(kind, [coordinates(cloud, basis) for cloud in held], columns, square)
     count = max(len(cloud) for cloud in clouds)
@@ -163,7 +163,7 @@ def make_scene(
     )
 
 
-def _basis(reference: np.ndarray, columns: Columns) -> tuple[np.ndarray, np.ndarray]:
+def principal_basis(reference: np.ndarray, columns: Columns) -> tuple[np.ndarray, np.ndarray]:
     """The mean [d] and the first two principal axes [d, 2]; in data units those of columns in standard deviations,
     since otherwise the column with the largest numbers would be all that is seen."""
     if columns.units == "model":

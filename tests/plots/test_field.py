@@ -5,8 +5,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.quiver import Quiver
 
 from diffuse_cli.errors import UsageError
+from diffuse_cli.plots.arrows import LONGEST, TYPICAL
 from diffuse_cli.plots.background import Background
-from diffuse_cli.plots.field import LONGEST, TYPICAL, Field, field_figure
+from diffuse_cli.plots.field import Field, field_figure
 from diffuse_cli.plots.style import LIGHT
 
 from .drawing import assert_nothing_cut_or_overlapping
