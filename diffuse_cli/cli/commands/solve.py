@@ -9,6 +9,7 @@ import click
 from diffuse_cli.catalog import CATALOG
 from diffuse_cli.cli import options, signals, terminal
 from diffuse_cli.errors import UsageError
+from diffuse_cli.files import plain_name
 
 if TYPE_CHECKING:
     from diffuse_cli.analysis.inverse_problems import Solved
@@ -66,6 +67,7 @@ Examples:
     metavar="FILE",
     help="Where to write the samples: .npz, .npy or .csv; with several methods a file for each.",
 )
+@options.option("--field", is_flag=True, help="Draw too what each method adds to the score, in the plane.")
 @options.figure_output("the figures/ of the run", flags=("--figure",))
 @options.as_json
 @options.seed
@@ -85,6 +87,7 @@ def solve(
     pairs: int,
     draws: int,
     samples: Path | None,
+    field: bool,
     output: options.FigureOutput,
     as_json: bool,
     seed: int,
@@ -132,10 +135,12 @@ def solve(
         if samples is not None:
             file = samples if len(ways) == 1 else samples.with_stem(f"{samples.stem}-{solution.way.rule.name}")
             sample_files.write_samples(file, solution.drawn, model.standard, model.columns)
+    figures = _draw(solved, output, seed, field=field) if not as_json or output.file is not None else []
     if as_json:
-        terminal.print_json(_document(solved, count, seed))
-    else:
-        _print(solved)
+        terminal.print_json(_document(solved, count, seed) | ({"figures": figures} if figures else {}))
+        return
+    _print(solved)
+    click.echo("\n".join(figures))
 
 
 class _Pairs(NamedTuple):
@@ -165,7 +170,33 @@ def _calibrate(
             | {"methods": [each.document() for each in results]}
         )
         return
+    from diffuse_cli.figures.posterior import ranks_of_calibrated
+
     terminal.print_table([each.row() for each in results], header=calibration.HEADER)
+    figure = ranks_of_calibrated(model, measurement, results, pairs=asked.pairs, draws=asked.draws, look=output.look)
+    click.echo(
+        output.save(figure, output.place(model.folder, f"calibration-{_file_name(measurement.words)}{model.suffix}"))
+    )
+
+
+def _draw(solved: "Solved", output: options.FigureOutput, seed: int, *, field: bool) -> list[str]:
+    """The paths of the figures."""
+    from diffuse_cli.figures import posterior, posterior_field
+
+    drawn = {"": posterior.posterior_of_solved(solved, output.look, seed)}
+    if field:
+        drawn["-field"] = posterior_field.field_of_solved(solved, output.look, seed)
+    name = f"solve-{_file_name(solved.measurement.title)}{solved.model.suffix}"
+    places = {ending: output.of_part(ending) for ending in drawn}
+    return [
+        str(place.save(drawn[ending], place.place(solved.model.folder, name + ending)))
+        for ending, place in places.items()
+    ]
+
+
+def _file_name(words: str) -> str:
+    """What is measured, for the name of a file."""
+    return plain_name(words.replace(" = ", "=").replace(", ", "-").replace(" ", "_"))
 
 
 def _ways(
