@@ -73,7 +73,9 @@ def tds(
     """
     told = partial(_twisted, "jacobian" if twist == "mmps" else "isotropic")
     gradients = "values" if twist == "mmps" else 1
-    return PosteriorMethod("tds", told, sampler=f"twisted:size={particles}", weighted=True, gradients=gradients)
+    return PosteriorMethod(
+        "tds", told, sampler=f"twisted:size={particles}", steps=300, weighted=True, gradients=gradients
+    )
 
 
 def _told(covariance: Covariance, predict: Predict, observed: Observed) -> Predict:

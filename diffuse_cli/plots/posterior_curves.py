@@ -21,6 +21,7 @@ _SIDE = 3.3  # inches
 _HEIGHT = 0.55  # of a panel, as a share of its width
 _CURVES = 14  # samples in one panel
 _BANDS = (0.9, 0.5)  # probabilities of the bands
+_WIDEST = 5.0  # of the exact bands, up to which those of a method are shown
 
 
 class CurveMeasurement(NamedTuple):
@@ -44,7 +45,8 @@ def posterior_curves_figure(
     width: float | None = None,
 ) -> Figure:
     """The prior and the bands of the exact posterior, then a row for each method: samples, and its bands of 50 and 90 %
-    at each place over those of the exact posterior; data units.
+    at each place over those of the exact posterior; data units. Bands are less the mean of the exact posterior where it
+    is known, since a posterior may be much narrower than the prior.
 
     prior [n, d], exact [m, d] or None where it is unknown, and the samples of methods: curves at d places on [0, 1].
 
@@ -62,10 +64,16 @@ def posterior_curves_figure(
         # panels as wide as their places, since no histogram stands beside them
         shape = scene._replace(kind="plane", limits=np.array([[0.0, 1.0], [0.0, _HEIGHT]]))
         layout = panel_rows(1 + len(methods), 2, shape, theme)
-        rows = [("prior", prior, theme.muted, "samples of the prior", exact, "exact posterior, bands of 50 and 90 %")]
+        rows = [("prior", prior, theme.muted, "samples of the prior", exact)]
         for method, cloud in zip(methods, clouds, strict=True):
-            rows.append((plain(method.name), cloud, theme.model, plain(method.words), cloud, ""))
-        for row, (name, left, color, words, right, title) in enumerate(rows):
+            rows.append((plain(method.name), cloud, theme.model, plain(method.words), cloud))
+        centre = np.zeros(prior.shape[1]) if exact is None else exact.mean(axis=0)
+        about, beside, bands = _less(measurement, centre), scene, "bands of 50 and 90 %"
+        if exact is not None:
+            reach = _reach([exact, *clouds], centre)
+            bands = f"{bands} about the exact mean, ± {reach:.2g}"
+            beside = scene._replace(limits=np.array([scene.limits[0], [-reach, reach]]))
+        for row, (name, left, color, words, right) in enumerate(rows):
             axes = layout.figure.add_subplot(layout.grid[row, 0])
             _draw_samples(axes, left, color)
             _finish(axes, measurement, scene, theme, words)
@@ -74,10 +82,10 @@ def posterior_curves_figure(
             if right is None:
                 continue
             axes = layout.figure.add_subplot(layout.grid[row, 1])
-            _draw_bands(axes, right, theme.model if row else theme.data)
+            _draw_bands(axes, right - centre, theme.model if row else theme.data)
             if row and exact is not None:
-                _draw_outlines(axes, exact, theme.data)
-            _finish(axes, measurement, scene, theme, title)
+                _draw_outlines(axes, exact - centre, theme.data)
+            _finish(axes, about, beside, theme, "" if row else bands)
             keep_outer_labels(axes, left=False, bottom=row == len(methods))
         return arrange(layout, "Posteriors of curves", subject, _keys(measurement, exact is not None, theme))
 
@@ -90,6 +98,21 @@ def band_edges(samples: np.ndarray, probability: float) -> np.ndarray:
     """
     finite = samples[np.isfinite(samples).all(axis=1)]
     return np.quantile(finite, [(1 - probability) / 2, (1 + probability) / 2], axis=0)
+
+
+def _less(measurement: CurveMeasurement, centre: np.ndarray) -> CurveMeasurement:
+    """The signal and the measured values less a curve [d]."""
+    signal = None if measurement.signal is None else measurement.signal - centre
+    if measurement.places is None or measurement.values is None:
+        return measurement._replace(signal=signal)
+    at = np.rint(np.asarray(measurement.places) * (len(centre) - 1)).astype(int)
+    return measurement._replace(signal=signal, values=measurement.values - centre[at])
+
+
+def _reach(clouds: Sequence[np.ndarray], centre: np.ndarray) -> float:
+    """How far bands about the exact mean are shown: all of the first cloud, of the others up to _WIDEST times this."""
+    edges = [float(np.abs(band_edges(cloud, _BANDS[0]) - centre).max()) for cloud in clouds]
+    return 1.15 * min(max(edges), _WIDEST * edges[0]) or 1.0
 
 
 def _check(dim: int, clouds: Sequence[np.ndarray], measurement: CurveMeasurement) -> None:
