@@ -54,7 +54,7 @@ CATALOG: dict[str, dict[str, Entry]] = {
         "pinwheel": Entry("diffuse_cli.datasets.pinwheel:pinwheel", "five bent blades"),
         "checkerboard": Entry("diffuse_cli.datasets.checkerboard:checkerboard", "the dark squares of a checkerboard"),
         "eight_gaussians": Entry(f"{_GAUSSIANS}:eight_gaussians", "eight Gaussians on a circle"),
-        "grid_gaussians": Entry(f"{_GAUSSIANS}:grid_gaussians", "25 Gaussians on a square grid"),
+        "grid_gaussians": Entry(f"{_GAUSSIANS}:grid_gaussians", "25 Gaussians on a square grid; dim=8 repeats it"),
         "overlap": Entry(f"{_GAUSSIANS}:overlap", "six Gaussians along a zigzag, two classes that overlap"),
         "tree": Entry("diffuse_cli.datasets.tree:tree", "a fractal tree, its left and right halves two classes"),
         "shapes": Entry(
@@ -233,6 +233,7 @@ CATALOG: dict[str, dict[str, Entry]] = {
     "metric": {
         "w2": Entry(f"{_METRICS}.transport:w2", "2-Wasserstein distance by exact assignment, in blocks of points"),
         "sliced_w2": Entry(f"{_METRICS}.transport:sliced_w2", "W2 along many directions (Rabin et al. 2012)"),
+        "sliced_w1": Entry(f"{_METRICS}.transport:sliced_w1", "W1 along many directions"),
         "energy": Entry(f"{_METRICS}.pairwise:energy", "energy distance, unbiased (Székely & Rizzo 2013)"),
         "mmd": Entry(f"{_METRICS}.pairwise:mmd", "squared MMD, Gaussian kernel, unbiased (Gretton et al. 2012)"),
         "precision": Entry(f"{_METRICS}.neighbours:precision", "samples near data (Kynkäänniemi et al. 2019)"),

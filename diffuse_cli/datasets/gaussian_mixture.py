@@ -35,11 +35,13 @@ def gaussian_mixture(
     count, dim = means.shape
     covariances = np.broadcast_to(covariances, (count, dim, dim))
     weights = np.full(count, 1 / count) if weights is None else weights
-    factors = None if draw else np.linalg.cholesky(covariances)
+    std = _std_of_round(covariances) if dim > 2 else None
+    factors = None if draw or std is not None else np.linalg.cholesky(covariances)
 
     def draw_components(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
         which = rng.choice(count, n, p=weights)
-        noise = np.einsum("nij,nj->ni", factors[which], rng.standard_normal((n, dim)))
+        noise = rng.standard_normal((n, dim))
+        noise = np.einsum("nij,nj->ni", factors[which], noise) if std is None else std * noise
         return means[which] + noise, labels[which]
 
     mean = weights @ means
@@ -53,7 +55,10 @@ def gaussian_mixture(
         share = weights[chosen].sum()
         own = weights[chosen] / share if share else np.full(chosen.sum(), 1 / chosen.sum())  # of a class never drawn
         gaussians = standard.to_model(means[chosen]), covariances[chosen] / standard.scale[0] ** 2, own
-        law = exact.gaussians(*gaussians, narrowest and narrowest / standard.scale[0])
+        if std is None:
+            law = exact.gaussians(*gaussians, narrowest and narrowest / standard.scale[0])
+        else:
+            law = exact.mixture(gaussians[0], std / standard.scale[0], own)
         if dim <= 2:
             return law
         return law._replace(entropy=lambda level: entropy_of_gaussians(*gaussians, level))
@@ -61,3 +66,9 @@ def gaussian_mixture(
     shares = np.bincount(labels, weights=weights)
     classes = Classes(shares, draw or draw_components, lambda label: law_of(labels == label))
     return labelled(classes, standard, lambda: law_of(np.full(count, True)))
+
+
+def _std_of_round(covariances: np.ndarray) -> float | None:
+    """The standard deviation of equal round Gaussians, None for others. In many columns their axes would be dear."""
+    variance = float(covariances[0, 0, 0])
+    return variance**0.5 if (covariances == variance * np.eye(covariances.shape[1])).all() else None

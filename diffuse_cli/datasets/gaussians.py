@@ -72,15 +72,31 @@ def overlap(*, std: Std = 0.5, scale: Scale = 1.0) -> Dataset:
     return named(scaled(gaussian_mixture(places, std**2 * np.eye(2), i % 2), scale), "upper", "lower")
 
 
-def grid_gaussians(*, side: Annotated[int, Meta(ge=2, le=16)] = 5, std: Std = 0.1, scale: Scale = 1.0) -> Dataset:
-    """Round Gaussians of equal weight on a square grid of `side` × `side` means, 1 apart, centred at 0.
+def grid_gaussians(
+    *,
+    side: Annotated[int, Meta(ge=2, le=16)] = 5,
+    dim: Annotated[int, Meta(ge=2, le=1024)] = 2,
+    std: Std = 0.1,
+    scale: Scale = 1.0,
+    uneven: Annotated[int, Meta(ge=0)] | None = None,
+) -> Dataset:
+    """Round Gaussians on a square grid of `side` × `side` means, 1 apart, centred at 0, of equal weight.
 
-    Each is a class, counted by rows from the lower left. Draws are [n, 2].
+    Each is a class, counted by rows from the lower left. Draws are [n, dim]; in more than two columns a mean repeats
+    its pair (x, y, x, y, …), which makes the least problem of its kind with many columns. uneven: a seed; the weights
+    are then squares of normal numbers. With side=5, std=0.125, scale=8 and uneven this is the prior of Cardoso et al.
+    2023 (section 4): 25 Gaussians of variance 1 with means (8i, 8j, 8i, 8j, …), i, j = −2, …, 2.
 
     >>> grid_gaussians(side=2).classes.shares
     array([0.25, 0.25, 0.25, 0.25])
+    >>> grid_gaussians(side=2, dim=5).draw(np.random.default_rng(0), 3).shape
+    (3, 5)
     """
     along = np.arange(side) - (side - 1) / 2
     y, x = np.meshgrid(along, along, indexing="ij")
-    places = np.stack([x.ravel(), y.ravel()], axis=1)
-    return scaled(gaussian_mixture(places, std**2 * np.eye(2), np.arange(side**2)), scale)
+    places = np.resize(np.stack([x.ravel(), y.ravel()]), (dim, side**2)).T
+    weights = None
+    if uneven is not None:
+        squares = np.random.default_rng(uneven).standard_normal(side**2) ** 2
+        weights = squares / squares.sum()
+    return scaled(gaussian_mixture(places, std**2 * np.eye(dim), np.arange(side**2), weights), scale)

@@ -1,8 +1,12 @@
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from diffuse_cli.datasets.gaussian_mixture import gaussian_mixture
 from diffuse_cli.datasets.gaussians import bimodal, eight_gaussians, grid_gaussians
+from diffuse_cli.diffusion import exact
+from diffuse_cli.diffusion.process import CLEAN
 
 N = 40_000
 
@@ -67,3 +71,31 @@ def test_a_mixture_has_the_moments_of_its_parts():
     x, labels = dataset.classes.draw(np.random.default_rng(0), N)
     np.testing.assert_allclose(np.cov(x.T), covariance, rtol=0.05)
     np.testing.assert_allclose(x[labels == 0].mean(axis=0), [5, 0], atol=5 * np.sqrt(20 / (0.3 * N)))
+
+
+def test_the_published_grid_in_many_columns():
+    """25 Gaussians of variance 1 with means (8i, 8j, 8i, 8j, …) and uneven weights: Cardoso et al. 2023."""
+    from scipy.stats import multivariate_normal
+
+    dataset = grid_gaussians(dim=5, std=0.125, scale=8.0, uneven=3)
+    i, j = np.meshgrid(np.arange(-2, 3), np.arange(-2, 3))
+    means = 8.0 * np.stack([i, j, i, j, i], axis=-1).reshape(25, 5)
+    weights = np.random.default_rng(3).standard_normal(25) ** 2
+    weights /= weights.sum()
+    np.testing.assert_allclose(dataset.classes.shares, weights)
+    gaussians = dataset.exact().gaussians()
+    np.testing.assert_allclose(dataset.standard.to_data(gaussians.means), means, atol=1e-9)
+    np.testing.assert_allclose(dataset.standard.scale**2 * gaussians.covariances, np.eye(5)[None])
+    drawn, labels = dataset.classes.draw(np.random.default_rng(0), 20_000)
+    apart = drawn - means[labels]
+    np.testing.assert_allclose(np.cov(apart.T), np.eye(5), atol=0.05)
+    at = drawn[:50]
+    log_p = np.log(sum(w * multivariate_normal(m).pdf(at) for w, m in zip(weights, means, strict=True)))
+    with jax.enable_x64(True):
+        model = exact.log_prob(dataset.exact(), jnp.asarray(dataset.standard.to_model(at)), CLEAN)
+    np.testing.assert_allclose(np.asarray(model) - np.log(dataset.standard.scale).sum(), log_p, rtol=1e-9)
+
+
+def test_two_columns_are_the_grid_as_it_was():
+    one, other = grid_gaussians(side=3), grid_gaussians(side=3, dim=2)
+    np.testing.assert_array_equal(*(each.draw(np.random.default_rng(0), 9) for each in (one, other)))

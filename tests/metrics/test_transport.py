@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from diffuse_cli.metrics.transport import sliced_w2, w2
+from diffuse_cli.metrics.transport import sliced_w1, sliced_w2, w2
 
 
 def clouds(n, d, seed=0):
@@ -26,7 +26,17 @@ def test_a_dilated_cloud():
     assert w2()(1.5 * cloud, cloud) == pytest.approx(0.5 * np.sqrt(np.mean(np.sum(cloud**2, axis=1))), rel=1e-12)
 
 
-@pytest.mark.parametrize("metric", [w2(), sliced_w2()])
+def test_sliced_w1_is_the_mean_of_w1_over_lines():
+    from scipy.stats import wasserstein_distance
+
+    model, reference = clouds(60, 2)
+    angles = np.pi * (np.arange(50) + 0.5) / 50
+    lines = [(np.array([np.cos(a), np.sin(a)])) for a in angles]
+    each = [wasserstein_distance(model @ line, reference @ line) for line in lines]
+    assert sliced_w1(directions=50)(model, reference) == pytest.approx(np.mean(each), rel=1e-12)
+
+
+@pytest.mark.parametrize("metric", [w2(), sliced_w2(), sliced_w1()])
 def test_zero_on_itself_and_symmetric(metric):
     model, reference = clouds(80, 2)
     assert metric(model, model[::-1]) == pytest.approx(0, abs=1e-12)
