@@ -141,10 +141,15 @@ def _write(
         lines.writerow(header)
         lines.writerows(zip(*columns(), strict=True))
         buffer.write(text.getvalue().encode())
+    write_bytes(path, buffer.getvalue())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file, or text on stdout. Raises DiffuseError where the file cannot be written."""
     if path == STDOUT:
-        sys.stdout.write(buffer.getvalue().decode())
+        sys.stdout.write(content.decode())
     else:
-        files.write_file(path, buffer.getvalue())
+        files.write_file(path, content)
 
 
 def _arrays(drawn: Drawn, standard: Standardiser) -> dict[str, np.ndarray]:

@@ -8,6 +8,7 @@ import click
 
 from diffuse_cli.catalog import CATALOG
 from diffuse_cli.cli import options, signals, terminal
+from diffuse_cli.cli.imputation import fill_table
 from diffuse_cli.errors import UsageError
 from diffuse_cli.files import plain_name
 
@@ -25,7 +26,9 @@ Examples:
   diffuse solve --exact --dataset moons --noisy 0.5,1.0 --noise 0.2
   diffuse solve --exact --dataset curves --mask 0.5 --method mmps
   diffuse solve --exact --dataset curves --random 8 --noise 0.05 --method tds
-  diffuse solve --run mine --observe temperature=20 --method mmps --out rows.csv"""
+  diffuse solve --exact --dataset moons --observe x --noise 0.1 --calibrate
+  diffuse solve --run mine --observe temperature=20 --method mmps --out rows.csv
+  diffuse solve --run mine --impute table.csv --out filled.csv"""
 
 
 @click.command(epilog=_EPILOG)
@@ -57,8 +60,14 @@ Examples:
     type=options.WholeNumber(8, 10_000),
     default=64,
     show_default=True,
-    help="With --calibrate: samples of each pair; of tds its population.",
+    help="With --calibrate samples of each pair, with --impute of each row; of tds its population.",
 )
+@options.option(
+    "--impute",
+    metavar="FILE[,missing=…]",
+    help="Fill the missing cells of a table, each row given its other cells; the result goes to --out.",
+)
+@options.option("--every-draw", is_flag=True, help="With --impute: the table once for each draw, not the mean and std.")
 @options.option(
     "samples",
     "--out",
@@ -86,6 +95,8 @@ def solve(
     calibrate: bool,
     pairs: int,
     draws: int,
+    impute: str | None,
+    every_draw: bool,
     samples: Path | None,
     field: bool,
     output: options.FigureOutput,
@@ -107,6 +118,11 @@ def solve(
     ranks of the points among the samples are uniform (p is the chance of so large a deviation). Draws of p(x) have all
     this too, whatever y: so the mean squared error of the mean stands beside, and the share by which it is above the
     least that is possible, that of the exact posterior mean.
+
+    --impute fills the missing cells of a table of your own, like empty ones or NA: each row is measured in the cells
+    that it has, without noise. --out gets the table as it was, with the mean of the draws in each gap, and their
+    standard deviation in a further column; with --every-draw the table once for each draw. Other columns of the table
+    are kept.
     """
     from diffuse_cli.analysis import inverse_problems
     from diffuse_cli.models import sample_files
@@ -115,6 +131,12 @@ def solve(
     if samples is not None:
         sample_files.check_samples_path(samples)
     model = opener.open()
+    if impute is not None:
+        if measuring.asked or calibrate:
+            raise UsageError("--impute takes what is measured from the table; leave out the rest")
+        way = _only(methods, sampler, steps, grid)
+        fill_table(model, impute, way, samples, draws=draws, seed=seed, every=every_draw, as_json=as_json)
+        return
     measurement = measuring.measurement(model, seed)
     ways = _ways(methods, measurement, sampler, steps, grid)
     if calibrate:
@@ -141,6 +163,15 @@ def solve(
         return
     _print(solved)
     click.echo("\n".join(figures))
+
+
+def _only(methods: Sequence[str], sampler: str | None, steps: int | None, grid: str | None) -> "Way":
+    """The one method by which a table is filled."""
+    from diffuse_cli.models.solving import way_of
+
+    if len(methods) > 1:
+        raise UsageError("--impute fills a table by one method; give one --method")
+    return way_of(methods[0] if methods else "tds", sampler=sampler, steps=steps, grid=grid)
 
 
 class _Pairs(NamedTuple):

@@ -9,7 +9,7 @@ from diffuse_cli.datasets.dataset import Classes, Dataset, Standardiser, standar
 from diffuse_cli.datasets.files.array_file import read_array
 from diffuse_cli.datasets.files.checks import check_spread, check_values, with_findings
 from diffuse_cli.datasets.files.columns import pick
-from diffuse_cli.datasets.files.layout import arrange
+from diffuse_cli.datasets.files.layout import Layout, arrange
 from diffuse_cli.datasets.files.options import Decimal, ReadOptions, Switch
 from diffuse_cli.datasets.files.place import existing_file
 from diffuse_cli.datasets.files.sheets import read_excel, read_parquet
@@ -19,7 +19,7 @@ from diffuse_cli.datasets.files.values import table_of, without_missing
 from diffuse_cli.datasets.given import Given
 from diffuse_cli.errors import DiffuseError
 
-_ARRAY = (".npy", ".npz")
+ARRAYS = (".npy", ".npz")
 _SHEET = {".xlsx": read_excel, ".xlsm": read_excel, ".parquet": read_parquet, ".pq": read_parquet}
 
 _log = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ def file(
     standard = standardise(table.points, per_column=True)
     check_spread(table, standard.scale, options)
     table = with_findings(table, standard)
-    _tell(table)
+    tell(table)
     dim, names = table.coordinates, table.column_names
     points = table.points[:, :dim]
 
@@ -130,11 +130,12 @@ def read_points(options: ReadOptions) -> tuple[np.ndarray, np.ndarray]:
     Raises DiffuseError and UsageError like `file`.
     """
     table = _read(options)
-    _tell(table)
+    tell(table)
     return table.points[:, : table.coordinates], table.points[:, table.coordinates :]
 
 
-def _tell(table: Table) -> None:
+def tell(table: Table) -> None:
+    """Log what was read, and what a user should look at."""
     _log.info(table.origin)
     for warning in table.warnings:
         _log.warning(warning)
@@ -154,21 +155,26 @@ def _read(options: ReadOptions) -> Table:
 def _open(options: ReadOptions) -> Table:
     path = options.path
     place = existing_file(path, POINT_FILES)
+    if place.suffix.lower() in ARRAYS:
+        options.refuse("text files; a NumPy file has numbers only, without names",
+                       "delimiter", "decimal", "header", "index", "label")  # fmt: skip
+        return read_array(place, path, options)
+    layout = read_layout(options)
+    if options.columns is None:
+        check_shape(len(layout.rows), layout.width, layout.source)
+    return table_of(layout, pick(layout, options), options)
+
+
+def read_layout(options: ReadOptions) -> Layout:
+    """The cells of a text table, an Excel sheet or a Parquet file. Raises DiffuseError and UsageError like `file`."""
+    path = options.path
+    place = existing_file(path, POINT_FILES)
     suffix = place.suffix.lower()
     if suffix not in (*POINT_FILES, *_SHEET):
         what = f"files that end in {suffix}" if suffix else "files without an ending"
         raise DiffuseError(f"{path}: {what} cannot be read; known are {', '.join(POINT_FILES)}.")
-    if suffix in _ARRAY:
-        options.refuse("text files; a NumPy file has numbers only, without names",
-                       "delimiter", "decimal", "header", "index", "label")  # fmt: skip
-        return read_array(place, path, options)
     if suffix in _SHEET:
         options.refuse("text files", "delimiter")
-        sheet = _SHEET[suffix](place, options)
-    else:
-        options.refuse(".npz and .xlsx files, and this is a text file", "key")
-        sheet = read_text(place, options)
-    layout = arrange(sheet, options)
-    if options.columns is None:
-        check_shape(len(layout.rows), layout.width, layout.source)
-    return table_of(layout, pick(layout, options), options)
+        return arrange(_SHEET[suffix](place, options), options)
+    options.refuse(".npz and .xlsx files, and this is a text file", "key")
+    return arrange(read_text(place, options), options)

@@ -112,15 +112,20 @@ def _by_number(name: str) -> tuple[bool, float, str]:
     return (value is None, 0.0 if value is None else value, name)
 
 
+def with_marker(table: Table, options: ReadOptions) -> Table:
+    """The table with nan in place of the number that `missing=` says is none."""
+    marker = _marker(options)
+    value = None if marker is None else number(marker)
+    return table if value is None else table._replace(points=np.where(table.points == value, np.nan, table.points))
+
+
 def without_missing(table: Table, options: ReadOptions) -> Table:
     """The table without the rows that lack a value; `missing=` says that they may be left out.
 
     Raises DiffuseError if there are some and it is not given, or none is left.
     """
+    table = with_marker(table, options)
     points = table.points
-    if (marker := _marker(options)) is not None and (value := number(marker)) is not None:
-        points = np.where(points == value, np.nan, points)
-        table = table._replace(points=points)
     lacking = np.isnan(points)
     unlabelled = np.zeros(len(points), bool) if table.labels is None else table.labels < 0
     rows = lacking.any(axis=1) | unlabelled
