@@ -80,8 +80,11 @@ def _parts(asked: Asked, model: Model, rng: np.random.Generator) -> list[Measure
         add(", ".join(asked.observe), operators.of_columns(list(asked.observe), model.columns), values)
     for direction, value in asked.project:
         matrix = operators.checked(np.array([direction]), dim, "--project " + ",".join(f"{a:g}" for a in direction))
-        words = " + ".join(f"{a:g} {name}" for a, name in zip(direction, model.columns, strict=True) if a)
-        add(words if dim <= 4 else "a projection", matrix, None if value is None else np.array([value]))
+        add(
+            _direction_words(direction, model.columns) if dim <= 4 else "a projection",
+            matrix,
+            None if value is None else np.array([value]),
+        )
     if asked.noisy is not None:
         point = np.array(asked.noisy)
         if len(point) != dim:
@@ -112,6 +115,12 @@ def _parts(asked: Asked, model: Model, rng: np.random.Generator) -> list[Measure
         Measurement(words, matrix, std[end - len(matrix) : end], values)
         for (words, matrix, values, _), end in zip(parts, ends, strict=True)
     ]
+
+
+def _direction_words(direction: tuple[float, ...], columns: tuple[str, ...]) -> str:
+    """x + 2 y, for a direction (1, 2)."""
+    parts = [name if a == 1 else f"{a:g} {name}" for a, name in zip(direction, columns, strict=True) if a]
+    return " + ".join(parts)
 
 
 def _function(asked: Asked, model: Model) -> Measurement:
