@@ -9,9 +9,9 @@ from diffuse_cli.inverse.observed import observe
 
 METHODS = list(catalog.CATALOG["posterior"])
 PLAIN = Standardiser(np.zeros(2), np.ones(2))  # data units are those of model space
-# How far from y = x the samples may be when x is measured with next to no noise, before they are moved there; dps
-# knows no noise, and its last steps are as long as the first ones.
-NEAR_Y = {"dps": 0.3}
+# How far from y = x samples may lie when x is measured with next to no noise, before they are moved there. The last
+# steps of dps are as long as the first ones, zeta, and the distance r becomes |r - zeta| over and over.
+NEAR_Y, NEAR_Y_BY_DPS = 0.05, 1.05
 
 
 def once(name):
