@@ -1,6 +1,7 @@
 """Draw the figures of the gallery, of guidance.md and of inverse-problems.md again: run each command above a picture.
 
-Each is run with the picture as its --out, or --figure of diffuse solve. The picture of python.md is drawn by its own example, which writes forward.png where it is run.
+Each is run with the picture as its --out, or as the --figure of diffuse solve. The picture of python.md is drawn by its
+own example, which writes forward.png where it is run.
 
     python docs/redraw.py            all of them, after the runs that they show
     python docs/redraw.py field …    those pictures only, by name; runs that are there are used again

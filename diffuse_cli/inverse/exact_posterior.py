@@ -28,7 +28,8 @@ from diffuse_cli.inverse.observed import Observed, observe
 
 _REACH = 10_000  # draws of the prior that say where it lies, and what it makes of a measurement
 _MOMENTS = 20_000  # draws that give the moments of a posterior without a closed form
-_FEWEST = 1e-6  # of the draws of the prior, which have to be kept
+_FEWEST = 1e-4  # of the draws of the prior, which have to be kept; with fewer it would take minutes
+_FLAT = 1e-6  # the least slope of a measurement, in units of its noise, that cells of a grid are chosen by
 _TYPICAL = 200  # draws of the prior, whose measurements are compared with the given one
 _ROUND = 1 << 16  # draws of the prior at once
 _IMPOSSIBLE = float(np.log(1e-30))
@@ -183,7 +184,7 @@ def _on_grid(dataset: Dataset, law: Law, measurement: Measurement, observed: Obs
     slope = np.asarray(jax.jit(lambda x: observed.near(x).slope)(drawn[:_TYPICAL]))
     steepest = np.linalg.norm(slope / np.sqrt(observed.variance)[..., None], ord=2, axis=(1, 2)).max()
     grid = _refused_without_mass(
-        lambda: grid_law.multiplied(law, observed.log_likelihood, *grid_law.around(drawn, 1 / max(steepest, 1e-6))),
+        lambda: grid_law.multiplied(law, observed.log_likelihood, *grid_law.around(drawn, 1 / max(steepest, _FLAT))),
         dataset,
         measurement,
     )
@@ -222,7 +223,9 @@ def _on_line(dataset: Dataset, law: Law, measurement: Measurement, observed: Obs
         return ExactPosterior(lambda rng, n: np.tile(fixed, (n, 1)), log_evidence, point, nothing, free)
     reach = standard.to_model(dataset.draw(np.random.default_rng(0), _REACH)) @ free.T
     along = lambda z: log_density(point[None] + z @ free)  # noqa: E731
-    on_grid = lambda: grid_law.on_grid(along, *grid_law.around(reach), what="the posterior")  # noqa: E731
+    steepest = np.linalg.norm(observed.matrix[0][~certain] @ free.T / np.sqrt(observed.variance[0][~certain])[:, None])
+    cells = grid_law.around(reach, 1 / max(steepest, _FLAT))
+    on_grid = lambda: grid_law.on_grid(along, *cells, what="the posterior")  # noqa: E731
     grid = _refused_without_mass(on_grid, dataset, measurement)
     places, masses = grid.axes[0], grid.masses
     mean = masses @ places

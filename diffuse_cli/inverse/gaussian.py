@@ -102,15 +102,17 @@ def _seen(covariance: Covariance, predict: Predict, observed: Observed, x: Float
     mean, pull, p = jax.vjp(mean_of, x, has_aux=True)
     value, slope = observed.near(mean)
     slope = jnp.broadcast_to(slope, (len(x), *slope.shape[1:]))
-    across, scale = jnp.swapaxes(slope, 1, 2), level.sigma**2 / level.alpha
+    across, scale = jnp.swapaxes(slope, 1, 2), level.sigma**2 / level.alpha  # a number, or [n, 1]
     apart, noise = jnp.asarray(observed.y) - value, jnp.asarray(observed.variance)
     unit = level.sigma**2 / (level.alpha**2 + level.sigma**2)
-    flat = unit * jnp.matmul(slope, across, precision="highest")
+    flat = jnp.reshape(unit, (-1, 1, 1)) * jnp.matmul(slope, across, precision="highest")
     if covariance == "isotropic":
         log_mean, weight = _normal(apart, flat, noise)
         shift = scale * pull(jnp.matmul(weight[:, None, :], slope, precision="highest")[:, 0])[0]
     else:
-        cross = scale * jax.vmap(lambda row: pull(row)[0], in_axes=1, out_axes=1)(slope)  # [n, m, d], A C
+        cross = jnp.reshape(scale, (-1, 1, 1)) * jax.vmap(lambda row: pull(row)[0], in_axes=1, out_axes=1)(
+            slope
+        )  # [n, m, d], A C
         within = jnp.matmul(cross, across, precision="highest")
         within = (within + jnp.swapaxes(within, 1, 2)) / 2
         # The Jacobian of a network need not be a covariance; where V has no root, that of pigdm takes its place. Both

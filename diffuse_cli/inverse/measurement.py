@@ -71,15 +71,18 @@ class Measurement(NamedTuple):
 
 
 def stacked(parts: Sequence[Measurement]) -> Measurement:
-    """Several linear measurements of one point as one. Values are known if all are."""
+    """Several linear measurements of one point as one. Raises UsageError where the values of some only are known."""
     if len(parts) == 1:
         return parts[0]
     matrices = [part.matrix for part in parts if part.matrix is not None]
     values = [part.values for part in parts if part.values is not None]
     if len(matrices) < len(parts):
         raise UsageError("a function is measured alone; leave out the other measurements")
+    if 0 < len(values) < len(parts):
+        without = ", ".join(part.words for part in parts if part.values is None)
+        raise UsageError(f"{without}: no value, and the others have some; give all values, or none")
     words, std = ", ".join(part.words for part in parts), np.concatenate([part.std for part in parts])
-    known = np.concatenate(values) if len(values) == len(parts) else None
+    known = np.concatenate(values) if values else None
     return Measurement(words, np.concatenate(matrices), std, known)
 
 

@@ -18,7 +18,7 @@ from diffuse_cli.inverse.measurement import Function, Measurement
 
 Numbers = Array | np.ndarray
 
-_NO_NOISE = 1e-5  # model space: noise below it counts as this where directions are separated
+_NO_NOISE = 1e-5  # in a row of length 1: noise below it counts as this where directions are separated
 
 
 class Linear(NamedTuple):
@@ -116,7 +116,7 @@ def observe_rows(
 
 def _separated(a: np.ndarray, y: np.ndarray, std: np.ndarray) -> Separated:
     """By the singular values of the measurement in units of its noise."""
-    noise = np.maximum(std, _NO_NOISE)
+    noise = np.maximum(std, _NO_NOISE * np.linalg.norm(a, axis=-1))
     left, sizes, basis = np.linalg.svd(a / noise[..., None], full_matrices=False)
     measured = sizes > _NO_NOISE
     width = np.where(measured, 1 / np.where(measured, sizes, 1.0), 0.0)

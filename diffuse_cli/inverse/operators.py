@@ -57,7 +57,7 @@ def random_rows(dim: int, count: int, rng: np.random.Generator) -> Float[np.ndar
 def checked(matrix: Float[np.ndarray, "m k"], dim: int, words: str) -> Float[np.ndarray, "m d"]:
     """A matrix of a user. Raises UsageError where it does not fit data of so many columns.
 
-    >>> checked(np.ones((2, 3)), 2, "a.csv")
+    >>> checked(np.ones((1, 3)), 2, "a.csv")
     Traceback (most recent call last):
     diffuse_cli.errors.UsageError: a.csv has 3 columns, and the data have 2; a row measures all columns of a point
     """

@@ -46,7 +46,7 @@ def way_of(text: str, *, sampler: str | None = None, steps: int | None = None, g
     can.
 
     >>> way_of("mmps", steps=50).method
-    Method(sampler='ddpm', grid='uniform', steps=50)
+    Method(sampler='dpmpp_2m_sde', grid='log_snr', steps=50)
     >>> way_of("tds", sampler="ddim")
     Traceback (most recent call last):
     diffuse_cli.errors.UsageError: tds weighs particles by the density of each transition, which ddim does not have; leave out --sampler, or give --sampler twisted
@@ -68,6 +68,10 @@ def _check_sampler(rule: PosteriorMethod, text: str, sampler: Sampler | Adaptive
         raise UsageError(f"{text} is for particles with weights, which {rule.name} has not; give --sampler {_RANDOM}")
     if sampler.needs_jump:
         raise UsageError(f"{text} jumps by a flow map, which is told no measurement; give --sampler {_RANDOM}")
+    if sampler.needs_variance:
+        raise UsageError(
+            f"{text} needs the variance of x0, which is not known given a measurement; give --sampler {_RANDOM}"
+        )
     if rule.single and (isinstance(sampler, Adaptive) or sampler.lookback):
         raise UsageError(
             f"{rule.name} changes x between the steps, and {text} relies on earlier ones; give --sampler {_RANDOM}"
@@ -102,7 +106,12 @@ def draw_posterior(
             f"{way.text} needs a linear measurement, and {measurement.words} is a function; give --method dps or tds"
         )
     sampler, levels = build_method(model, way.method)
-    predict = Measured(rule.told(_for_sampling(model, way, sampler), observed), observed)
+    if isinstance(sampler, Adaptive) and len(observed.y) > 1:
+        raise UsageError(
+            f"{way.method.sampler} takes each sample by itself, and here each has a measurement of its own; give "
+            f"--sampler {_RANDOM}"
+        )
+    predict = Measured(rule.told(_for_sampling(model, way), observed), observed)
     drawn = draw_with(predict, sampler_of(rule, sampler), levels, model, way.method, count, seed)
     values = observed.y.shape[1]
     return drawn._replace(
@@ -111,10 +120,8 @@ def draw_posterior(
     )
 
 
-def _for_sampling(model: Model, way: Way, sampler: Sampler | Adaptive) -> Predict:
+def _for_sampling(model: Model, way: Way) -> Predict:
     """Clipped, unless the weights of particles would be wrong."""
-    if sampler.needs_variance:
-        raise UsageError(f"{way.method.sampler} needs the variance of x0, which is not known given a measurement")
     predict = model.sampled or model.predict
     return predict if way.rule.weighted or model.walls is None else clipped(predict, *model.walls)
 

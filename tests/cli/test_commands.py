@@ -161,6 +161,7 @@ def test_list_names_everything_with_its_options():
         "guidance",
         "factors",
         "grids",
+        "posteriors",
         "metrics",
         "presets",
     } == set(document)

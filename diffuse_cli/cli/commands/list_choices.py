@@ -25,8 +25,9 @@ _PLURALS = {"loss": "losses", "levels": "levels", "guidance": "guidance"}
 def list_choices(kind: str | None, as_json: bool) -> None:
     """Show what there is to choose from, with the options of each and their defaults.
 
-    KIND is datasets, schedules, scalings, predictions, losses, levels, samplers, grids, guidance, factors, metrics or
-    presets; all of them if left out. Factors are those of --times.
+    KIND is datasets, schedules, scalings, predictions, losses, levels, samplers, grids, guidance, factors,
+    posteriors, metrics or presets; all of them if left out. Factors are those of --times, posteriors the methods of
+    solve.
     """
     kinds = {_PLURALS.get(name, f"{name}s"): name for name in [*CATALOG, "preset"]}
     if kind is not None:

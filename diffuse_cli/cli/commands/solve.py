@@ -157,7 +157,7 @@ def solve(
     for solution in solved.solutions:
         terminal.tell_populations(solution.drawn)
         if samples is not None:
-            file = samples if len(ways) == 1 else samples.with_stem(f"{samples.stem}-{solution.way.rule.name}")
+            file = samples if len(ways) == 1 else samples.with_stem(f"{samples.stem}-{plain_name(solution.way.text)}")
             sample_files.write_samples(file, solution.drawn, model.standard, model.columns)
     figures = _draw(solved, output, seed, field=field) if not as_json or output.file is not None else []
     if as_json:
@@ -249,6 +249,8 @@ def _ways(
             continue
         if measurement.matrix is not None or not way.rule.linear:
             ways.append(way)
+    if not ways:
+        raise UsageError(f"no method can use {sampler} here; leave out --sampler, or give --sampler ddpm")
     return ways
 
 
