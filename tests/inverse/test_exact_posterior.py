@@ -303,3 +303,15 @@ def test_too_few_draws_that_fit_are_told_and_not_waited_for():
     measurement = of(np.eye(2), 1e-4, [1.0, -1.4])
     with pytest.raises(DiffuseError, match="too few for the exact posterior; give more --noise"):
         exact_posterior(PLANE._replace(exact=None), measurement)
+
+
+def test_many_values_with_noise_are_no_reason_to_refuse():
+    """Their density is small because they are many, beside what has no noise too."""
+    rows = RNG.normal(size=(300, 2))
+    for first in ([[1.0, 0.0]], np.eye(2)):
+        matrix = np.vstack([first, rows])
+        std = np.append(np.zeros(len(first)), np.full(300, 5.0))
+        asked = Measurement("y", matrix, std).of_signal(np.array([0.5, -1.4]), np.random.default_rng(0))
+        found = exact_posterior(without_gaussians(PLANE), asked)
+        assert found.log_evidence == pytest.approx(exact_posterior(PLANE, asked).log_evidence, abs=1e-4)
+        assert found.log_evidence < -500
