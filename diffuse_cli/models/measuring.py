@@ -1,6 +1,6 @@
 """From what a user asks to measure to the measurement of one point of a model's data."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -80,12 +80,17 @@ def _parts(asked: Asked, model: Model, rng: np.random.Generator) -> list[Measure
         add(", ".join(asked.observe), operators.of_columns(list(asked.observe), model.columns), values)
     for direction, value in asked.project:
         matrix = operators.checked(np.array([direction]), dim, "--project " + ",".join(f"{a:g}" for a in direction))
-        words = " + ".join(f"{a:g} {name}" for a, name in zip(direction, model.columns, strict=True) if a)
-        add(words if dim <= 4 else "a projection", matrix, None if value is None else np.array([value]))
+        add(
+            _sum_in_words(direction, model.columns) if dim <= 4 else "a projection",
+            matrix,
+            None if value is None else np.array([value]),
+        )
     if asked.noisy is not None:
         point = np.array(asked.noisy)
         if len(point) != dim:
-            raise UsageError(f"--noisy has {len(point)} numbers, and the data have {dim} columns")
+            raise UsageError(
+                f"--noisy has {len(point)} number{'s' * (len(point) > 1)}, and the data have {dim} columns"
+            )
         add("a noisy point", np.eye(dim), point, noisy=True)
     if asked.mask is not None:
         matrix = operators.mask(dim, asked.mask, rng)
@@ -114,6 +119,15 @@ def _parts(asked: Asked, model: Model, rng: np.random.Generator) -> list[Measure
     ]
 
 
+def _sum_in_words(direction: Sequence[float], columns: Sequence[str]) -> str:
+    """Like x - 2 y."""
+    terms = [
+        (a, f"{'' if abs(a) == 1 else f'{abs(a):g} '}{name}") for a, name in zip(direction, columns, strict=True) if a
+    ]
+    first = ("-" if terms[0][0] < 0 else "") + terms[0][1]
+    return first + "".join(f" {'-' if a < 0 else '+'} {term}" for a, term in terms[1:])
+
+
 def _function(asked: Asked, model: Model) -> Measurement:
     """A measurement by the code of a user: f, points [n, d] in data units -> [n, m] or [n], written with jax.numpy."""
     text = asked.function or ""
@@ -139,7 +153,6 @@ def _function(asked: Asked, model: Model) -> Measurement:
 
 def _with_columns(function: Function) -> Function:
     def values(points: np.ndarray) -> np.ndarray:
-
         result: np.ndarray = function(points)
         return result[:, None] if result.ndim == 1 else result
 

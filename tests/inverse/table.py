@@ -16,7 +16,11 @@ NEAR_Y, NEAR_Y_BY_DPS = 0.05, 1.05
 
 def once(name):
     """The method as text, without the options by which it does a step more than once."""
-    return f"{name}:rounds=1" if "rounds" in catalog.options_of(catalog.factory(catalog.parse("posterior", name))) else name
+    return (
+        f"{name}:rounds=1"
+        if "rounds" in catalog.options_of(catalog.factory(catalog.parse("posterior", name)))
+        else name
+    )
 
 
 def measured(matrix, std, values, standard=PLAIN, function=None):

@@ -203,7 +203,9 @@ def test_squares_have_formulas():
     assert column.total_variance * board.standard.scale[1] ** 2 == pytest.approx(1 + 1 / 12, abs=5e-3)
     drawn = column.draw(np.random.default_rng(0), 1000)
     assert np.abs(np.abs(drawn[:, 1] + 0.5) - 1).max() < 0.5 + 2e-3
-    slanted = exact_posterior(board, of([1.0, 1.0], 0.0, 0.3))  # a sum of two uniform numbers has a triangle for density
+    slanted = exact_posterior(
+        board, of([1.0, 1.0], 0.0, 0.3)
+    )  # a sum of two uniform numbers has a triangle for density
     triangle = np.maximum(1 - np.abs(0.3 - corners.sum(axis=1) - 1), 0).mean()
     assert slanted.log_evidence == pytest.approx(np.log(triangle), abs=2e-3)
     point = exact_posterior(board, of(np.eye(2), 0.0, [0.5, 0.5]))

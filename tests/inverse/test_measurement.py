@@ -122,7 +122,9 @@ def test_separate_directions_say_the_same_as_the_measurement():
 @pytest.mark.parametrize("length", [1e-4, 1.0, 1e5])
 def test_without_noise_a_direction_is_certain_whatever_the_length_of_its_row(length):
     """In other units a value without noise is still one; its direction and its value there are the same."""
-    observed = directions_of(length * np.array([[1.0, 1.0, 0.0], [0.0, 0.0, 2.0]]), [0.0, 0.3 * length], [0.3 * length, 1.0])
+    observed = directions_of(
+        length * np.array([[1.0, 1.0, 0.0], [0.0, 0.0, 2.0]]), [0.0, 0.3 * length], [0.3 * length, 1.0]
+    )
     basis, values, std = (part[0] for part in observed.separated)
     certain = std == 0
     assert certain.sum() == 1

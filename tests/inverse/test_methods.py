@@ -387,7 +387,9 @@ def estimates(text, observed, steps, fault):
     rule, levels = catalog.build("posterior", text), levels_of("log_snr", steps)
     predict = rule.told(parts, observed)
     start = start_at(levels, SMALL * POPULATIONS)
-    outcome = run_steps(fault(predict) if fault else predict, catalog.build("sampler", rule.sampler), levels, start, KEY)
+    outcome = run_steps(
+        fault(predict) if fault else predict, catalog.build("sampler", rule.sampler), levels, start, KEY
+    )
     return np.exp(diagnose(outcome.weights).log_z)
 
 

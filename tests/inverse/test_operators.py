@@ -46,7 +46,10 @@ def test_random_directions_keep_lengths():
 
 @pytest.mark.parametrize(
     ("shape", "message"),
-    [((2, 3), "a has 3 columns, and the data have 5; .*all columns of a point$"), ((5, 1), "1 column, .*; turn it round")],
+    [
+        ((2, 3), "a has 3 columns, and the data have 5; .*all columns of a point$"),
+        ((5, 1), "1 column, .*; turn it round"),
+    ],
 )
 def test_a_matrix_of_another_size_names_both_sizes(shape, message):
     with pytest.raises(UsageError, match=message):
@@ -55,5 +58,7 @@ def test_a_matrix_of_another_size_names_both_sizes(shape, message):
 
 def test_one_value_for_all_or_one_for_each():
     np.testing.assert_array_equal(operators.spread_over([0.1, 0.2], 2, "--noise"), [0.1, 0.2])
-    with pytest.raises(UsageError, match="--values has 2 numbers, and 3 values are measured; give one, or one for each"):
+    with pytest.raises(
+        UsageError, match="--values has 2 numbers, and 3 values are measured; give one, or one for each"
+    ):
         operators.spread_over([0.1, 0.2], 3, "--values")

@@ -160,5 +160,5 @@ def _table(text: str, flag: str) -> "np.ndarray":
 
     asked = catalog.convert_options(catalog.parse("dataset", f"file:{text}"))
     if Path(asked["path"]).suffix.lower() not in (".npy", ".npz"):
-        asked = {"index": "no"} | asked  # the first column of a matrix may well count
+        asked = {"index": "yes"} | asked  # the first column of a matrix may well count
     return read_points(ReadOptions(**asked, flag=flag))[0]
