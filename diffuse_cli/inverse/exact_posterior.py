@@ -224,7 +224,7 @@ def _on_line(dataset: Dataset, law: Law, measurement: Measurement, observed: Obs
     reach = standard.to_model(dataset.draw(np.random.default_rng(0), _REACH)) @ free.T
     along = lambda z: log_density(point[None] + z @ free)  # noqa: E731
     steepest = np.linalg.norm(observed.matrix[0][~certain] @ free.T / np.sqrt(observed.variance[0][~certain])[:, None])
-    cells = grid_law.around(reach, 1 / max(steepest, _FLAT))
+    cells = grid_law.around(reach, 1 / max(float(steepest), _FLAT))
     on_grid = lambda: grid_law.on_grid(along, *cells, what="the posterior")  # noqa: E731
     grid = _refused_without_mass(on_grid, dataset, measurement)
     log_evidence = evidence_of(grid.log_z)

@@ -58,7 +58,7 @@ def measure(asked: Asked, model: Model, seed: int) -> Measurement:
     if measurement.values is None:
         signal = model.dataset().draw(rng, 1)[0] if asked.signal is None else asked.signal
         if len(signal) != model.dim:
-            raise UsageError(f"the signal has {len(signal)} values, and the data have {model.dim} columns")
+            raise UsageError(f"the signal has {_counted(len(signal), 'value')}, and the data have {model.dim} columns")
         return measurement.of_signal(signal, rng)
     if asked.signal is not None:
         raise UsageError("the values of the measurement are given, so there is no --signal to measure")
@@ -80,17 +80,12 @@ def _parts(asked: Asked, model: Model, rng: np.random.Generator) -> list[Measure
         add(", ".join(asked.observe), operators.of_columns(list(asked.observe), model.columns), values)
     for direction, value in asked.project:
         matrix = operators.checked(np.array([direction]), dim, "--project " + ",".join(f"{a:g}" for a in direction))
-        add(
-            _sum_in_words(direction, model.columns) if dim <= 4 else "a projection",
-            matrix,
-            None if value is None else np.array([value]),
-        )
+        words = _sum_in_words(direction, model.columns) if dim <= 4 else "a projection"
+        add(words, matrix, None if value is None else np.array([value]))
     if asked.noisy is not None:
         point = np.array(asked.noisy)
         if len(point) != dim:
-            raise UsageError(
-                f"--noisy has {len(point)} number{'s' * (len(point) > 1)}, and the data have {dim} columns"
-            )
+            raise UsageError(f"--noisy has {_counted(len(point), 'number')}, and the data have {dim} columns")
         add("a noisy point", np.eye(dim), point, noisy=True)
     if asked.mask is not None:
         matrix = operators.mask(dim, asked.mask, rng)
@@ -117,6 +112,10 @@ def _parts(asked: Asked, model: Model, rng: np.random.Generator) -> list[Measure
         Measurement(words, matrix, std[end - len(matrix) : end], values)
         for (words, matrix, values, _), end in zip(parts, ends, strict=True)
     ]
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
 
 
 def _sum_in_words(direction: Sequence[float], columns: Sequence[str]) -> str:

@@ -67,7 +67,7 @@ def test_values_without_noise_have_to_be_independent():
 
 
 def test_the_likelihood_in_model_space_is_that_of_the_data_but_for_the_units(x64):
-    """log p(y | x) = the log-likelihood there less `log_unit`, for a matrix, for one matrix for each row, a function."""
+    """log p(y | x) = the log-likelihood there less `log_unit`, for a matrix, one for each row, a function."""
     points = RNG.normal(size=(5, 3)) * STANDARD.scale
     y = np.array([1.0, -0.5, 7.0, 2.0])
     expected = stats.norm.logpdf(y, points @ MATRIX.T, NOISY).sum(axis=1)

@@ -1,4 +1,4 @@
-"""Methods for inverse problems against closed forms: what is exact is exact, and what claims nothing does as it says."""
+"""Methods for inverse problems against closed forms: what is exact is exact, and the others do as they say."""
 
 from functools import cache
 
@@ -90,7 +90,7 @@ def by_case(wrong):
     ],
 )
 def test_exact_for_gaussians(name, twist, prior, law, x64):
-    """mmps for any Gaussian, pigdm for N(0, I): the denoiser given y, and the twist log p(y | x); one A for each row."""
+    """mmps for any Gaussian, pigdm for N(0, I): the denoiser given y, and the twist log p(y | x); an A for each row."""
     x, level, rows = every_case()
     a, std, y = rows
     observed = observe_rows(a, y, std, PLAIN)

@@ -121,7 +121,7 @@ def test_every_method_comes_with_a_sampler_that_it_can_use():
 def test_a_sampler_of_single_points_has_one_measurement(plane):
     measurement = measure(Asked(observe={"x": 0.3}), plane, 0)
     np.testing.assert_allclose(solved(plane, measurement, "mmps", sampler="ode", count=8).samples[:, 0], 0.3)
-    with pytest.raises(UsageError, match="ode takes each sample by itself.*give --sampler ddpm"):
+    with pytest.raises(UsageError, match=r"ode takes each sample by itself.*give --sampler ddpm"):
         solved(plane, measurement, "mmps", sampler="ode", values=np.zeros((8, 1)), count=8)
 
 

@@ -159,6 +159,6 @@ def _table(text: str, flag: str) -> "np.ndarray":
     from diffuse_cli.datasets.files.points import read_points
 
     asked = catalog.convert_options(catalog.parse("dataset", f"file:{text}"))
-    if Path(asked["path"]).suffix.lower() not in (".npy", ".npz"):
+    if Path(asked["path"]).suffix.lower() not in (".npy", ".npz") and "columns" not in asked:
         asked = {"index": "yes"} | asked  # the first column of a matrix may well count
     return read_points(ReadOptions(**asked, flag=flag))[0]
