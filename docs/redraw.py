@@ -1,6 +1,7 @@
-"""Draw the figures of gallery.md and guidance.md again: run each command above a picture, with it as its --out.
+"""Draw the figures of the gallery, of guidance.md and of inverse-problems.md again: run each command above a picture.
 
-The picture of python.md is drawn by its own example, which writes forward.png where it is run.
+Each is run with the picture as its --out, or as the --figure of diffuse solve. The picture of python.md is drawn by its
+own example, which writes forward.png where it is run.
 
     python docs/redraw.py            all of them, after the runs that they show
     python docs/redraw.py field …    those pictures only, by name; runs that are there are used again
@@ -21,7 +22,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 OUTPUTS = HERE.parent / "outputs" / "gallery"
 BLOCK = re.compile(r"```sh\n(?P<commands>.*?)```\n(?:\n!\[[^\]]*\]\((?P<picture>[^)]+)\))?", re.DOTALL)
-PAGES = ("gallery.md", "guidance.md")
+PAGES = ("gallery.md", "guidance.md", "inverse-problems.md")
 DPI = "90"
 PAGE = "window-size=1180,940"
 SHOWN = """
@@ -60,7 +61,8 @@ def draw(command: str, picture: Path) -> None:
         photograph(command, picture)
         return
     size = [] if picture.suffix == ".gif" else ["--dpi", DPI]
-    diffuse(command, "--out", str(picture), *size)
+    flag = "--figure" if command.startswith("diffuse solve") else "--out"  # the other is for its samples
+    diffuse(command, flag, str(picture), *size)
 
 
 def photograph(command: str, picture: Path) -> None:

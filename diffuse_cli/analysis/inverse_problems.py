@@ -159,7 +159,8 @@ def facts(solved: Solved) -> list[tuple[str, str]]:
         )
     )
     if exact is not None:
-        found.append(("log p(y)", f"{exact.log_evidence:.4g} nats"))
+        rare = "" if exact.as_rare is None else f"; as low for {exact.as_rare:.1%} of measurements of the data"
+        found.append(("log p(y)", f"{exact.log_evidence:.4g} nats{rare}"))
     if solved.floor is not None:
         for name, values in solved.floor.figures.items():
             found.append((f"noise floor of {name}", with_spread(float(values.mean()), float(values.std(ddof=1)))))

@@ -30,7 +30,7 @@ _REACH = 10_000  # draws of the prior that say where it lies, and what it makes 
 _MOMENTS = 20_000  # draws that give the moments of a posterior without a closed form
 _FEWEST = 1e-4  # of the draws of the prior, which have to be kept; with fewer it would take minutes
 _FLAT = 1e-6  # the least slope of a measurement, in units of its noise, that cells of a grid are chosen by
-_TYPICAL = 64  # draws of the prior, whose measurements are compared with the given one
+_TYPICAL = 200  # draws of the prior, whose measurements are compared with the given one
 _ROUND = 1 << 16  # draws of the prior at once
 _IMPOSSIBLE = float(np.log(1e-30))
 
@@ -41,7 +41,8 @@ class ExactPosterior(NamedTuple):
     draw: (rng, n) -> [n, d], data units. log_evidence: log p(y), nats, in the units of y. mean [d], covariance [d, d]:
     model space. free: orthonormal rows [k, d], the directions in model space that are not known for certain. law: ()
     -> the law in model space; None where only draws are known. grid: () -> the density of the coordinates along `free`;
-    None likewise, and for more than two of them.
+    None likewise, and for more than two of them. as_rare: the share of measurements of the data whose p(y) is as low;
+    None where it is not known.
     """
 
     draw: Draw
@@ -51,6 +52,7 @@ class ExactPosterior(NamedTuple):
     free: np.ndarray
     law: Callable[[], Law] | None = None
     grid: Callable[[], GridLaw] | None = None
+    as_rare: float | None = None
 
     @property
     def total_variance(self) -> float:
@@ -118,7 +120,7 @@ def _of_gaussians(dataset: Dataset, law: Law, measurement: Measurement, observed
     posterior, log_evidence = posterior_of(law, a, y[0], noise)
     if posterior.gaussians is None:
         raise ValueError("the posterior of a mixture is one")
-    _check_possible(dataset, law, measurement, log_evidence, observed)
+    as_rare = _as_rare(dataset, law, measurement, log_evidence, observed)
     gaussians = posterior.gaussians()
     mean, covariance = moments_of(gaussians)
     free, draw = free_directions(measurement, dataset.standard.scale), draw_of_gaussians(posterior)
@@ -139,18 +141,22 @@ def _of_gaussians(dataset: Dataset, law: Law, measurement: Measurement, observed
         free,
         lambda: posterior,
         on_grid if 0 < len(free) <= 2 else None,
+        as_rare,
     )
 
 
-def _check_possible(
-    dataset: Dataset, law: Law, measurement: Measurement, log_evidence: float, observed: Observed
-) -> None:
-    """Raise DiffuseError where p(y) is below 1e-30 of that of any of some measurements of draws of the prior."""
+def _as_rare(dataset: Dataset, law: Law, measurement: Measurement, log_evidence: float, observed: Observed) -> float:
+    """The share of measurements of draws of the prior with a p(y) as low.
+
+    Raises DiffuseError where this p(y) is below 1e-30 of that of any of them.
+    """
     rng = np.random.default_rng(0)
     values = measurement.drawn(dataset.draw(rng, _TYPICAL), rng)
     a, y, noise = _in_numpy(observe(measurement, dataset.standard, values))
-    if log_evidence < posteriors_of(law, a, y, noise).log_evidence.min() + _IMPOSSIBLE:
+    usual = posteriors_of(law, a, y, noise).log_evidence
+    if log_evidence < usual.min() + _IMPOSSIBLE:
         refuse_impossible(log_evidence - float(observed.log_unit), values, measurement)
+    return float((usual <= log_evidence).mean())
 
 
 def _in_numpy(observed: Observed) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

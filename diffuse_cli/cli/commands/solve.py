@@ -154,6 +154,8 @@ def solve(
         repeats=repeats,
         begin=lambda way: terminal.note(f"{way.text} by {way.method.title}"),
     )
+    if solved.exact is not None and solved.exact.as_rare == 0:
+        terminal.warn(f"hardly any point of the data gives {measurement.title}, so methods are led astray")
     for solution in solved.solutions:
         terminal.tell_populations(solution.drawn)
         if samples is not None:
@@ -279,6 +281,7 @@ def _document(solved: "Solved", count: int, seed: int) -> dict[str, object]:
         "exact": exact
         and {
             "log_evidence": exact.log_evidence,
+            "as_rare": exact.as_rare,
             "mean": solved.model.standard.to_data(exact.mean).tolist(),
             "std": (solved.model.standard.scale * exact.covariance.diagonal() ** 0.5).tolist(),
         },

@@ -7,7 +7,7 @@ import click
 
 from diffuse_cli.cli.options.column_values import ColumnValues, once_each
 from diffuse_cli.cli.options.types import Command, Numbers, WholeNumber, grouped, option
-from diffuse_cli.errors import UsageError
+from diffuse_cli.errors import DiffuseError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from diffuse_cli.inverse.measurement import Measurement
     from diffuse_cli.models.model import Model
 
+_PLAIN_TEXT = (".csv", ".tsv", ".txt", ".dat", ".tab")
 _Observed = tuple[tuple[tuple[str, float | None], ...], ...]
 _Projected = tuple[tuple[tuple[float, ...], float | None], ...]
 
@@ -45,7 +46,7 @@ class MeasurementOption(NamedTuple):
 
         if self.noise is not None and min(self.noise) < 0:
             raise UsageError(f"--noise {min(self.noise):g}: a standard deviation is 0 or more")
-        matrix = None if self.matrix is None else (_table(self.matrix, "--matrix"), Path(self.matrix).name)
+        matrix = None if self.matrix is None else (_table(self.matrix, "--matrix", model.dim), Path(self.matrix).name)
         asked = Asked(
             self.observe,
             self.project,
@@ -56,7 +57,7 @@ class MeasurementOption(NamedTuple):
             matrix,
             self.function,
             None if self.values is None else _numbers(self.values, "--values"),
-            None if self.signal is None else _table(self.signal, "--signal")[0],
+            None if self.signal is None else _table(self.signal, "--signal", model.dim)[0],
             self.noise,
         )
         return measure(asked, model, seed)
@@ -76,7 +77,12 @@ class Projected(click.ParamType[tuple[tuple[float, ...], float | None]]):
         numbers = Numbers().convert(direction, param, ctx)
         if not any(numbers):
             self.fail(f"{value!r}: the direction is 0 in all columns", param, ctx)
-        return numbers, Numbers().convert(result, param, ctx)[0] if equals else None
+        if not equals:
+            return numbers, None
+        along = Numbers().convert(result, param, ctx)
+        if len(along) > 1:
+            self.fail(f"{value!r}: there is one value along a direction", param, ctx)
+        return numbers, along[0]
 
 
 def measurement_options(command: Command) -> Command:
@@ -152,13 +158,28 @@ def _numbers(text: str, flag: str) -> "np.ndarray":
         return _table(text, flag).reshape(-1)
 
 
-def _table(text: str, flag: str) -> "np.ndarray":
-    """The numbers [rows, columns] in a file, in the grammar of the dataset `file`."""
+def _table(text: str, flag: str, width: int | None = None) -> "np.ndarray":
+    """The numbers [rows, columns] in a file, in the grammar of the dataset `file`.
+
+    width: how many columns there should be. A few rows of whole numbers, like 1,0, can be read as names, or with a
+    decimal comma; then this decides it.
+    """
     from diffuse_cli import catalog
     from diffuse_cli.datasets.files.options import ReadOptions
     from diffuse_cli.datasets.files.points import read_points
 
     asked = catalog.convert_options(catalog.parse("dataset", f"file:{text}"))
-    if Path(asked["path"]).suffix.lower() not in (".npy", ".npz") and "columns" not in asked:
-        asked = {"index": "yes"} | asked  # the first column of a matrix may well count
+    suffix = Path(asked["path"]).suffix.lower()
+    if suffix not in (".npy", ".npz") and "columns" not in asked:
+        asked = {"index": "yes"} | asked  # a first column that numbers the rows is one like the others here
+    if suffix not in _PLAIN_TEXT or "delimiter" in asked or width is None:
+        return read_points(ReadOptions(**asked, flag=flag))[0]
+    for delimiter in ("comma", "space", "semicolon", "tab"):
+        try:
+            options = {"delimiter": delimiter, "decimal": "point", "header": "no"} | asked
+            points = read_points(ReadOptions(**options, flag=flag))[0]
+        except DiffuseError:
+            continue
+        if points.shape[1] == width:
+            return points
     return read_points(ReadOptions(**asked, flag=flag))[0]
