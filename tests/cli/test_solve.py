@@ -68,7 +68,8 @@ def test_the_document_has_what_the_table_has():
     } == set(found)
     assert (found["n"], found["measured"], found["matrix"]) == (100, "x", [[1.0, 0.0]])
     assert (found["values"], found["noise"], found["signal"]) == ([0.5], [0.0], None)
-    assert set(found["exact"]) == {"log_evidence", "mean", "std"}
+    assert set(found["exact"]) == {"log_evidence", "as_rare", "mean", "std"}
+    assert 0 <= found["exact"]["as_rare"] <= 1
     assert found["exact"]["mean"][0] == pytest.approx(0.5)
     assert found["exact"]["std"][0] == pytest.approx(0, abs=1e-6)
     # the density of x alone: six Gaussians of std 0.5, one apart

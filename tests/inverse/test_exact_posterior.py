@@ -175,6 +175,15 @@ def test_free_directions_are_orthonormal_and_measure_nothing():
     assert free_directions(of(np.eye(5), 0.0, np.zeros(5)), scale).shape == (0, 5)
 
 
+def test_how_rare_a_measurement_is():
+    """The chance of as low a density: of N(0, 1) that of as large a distance from 0."""
+    dataset = catalog.build("dataset", "bimodal:distance=0,std=2")
+    for y in (0.5, 2.0, 4.0, 20.0):
+        chance = 2 * stats.norm.sf(y / 2)
+        found = exact_posterior(dataset, of([1.0], 0.0, y)).as_rare
+        assert abs(found - chance) <= 4 * np.sqrt(chance * (1 - chance) / 200) + 1e-9, y
+
+
 @pytest.mark.parametrize("dataset", [PLANE, without_gaussians(PLANE)], ids=["closed form", "cells"])
 def test_the_evidence_is_in_the_units_of_y(dataset):
     """y in other units has a density smaller by their logs; x in other units changes nothing."""
