@@ -110,6 +110,21 @@ def test_exact_for_gaussians(name, twist, prior, law, x64):
     assert max(off.values()) < 1e-6, off
 
 
+def test_the_last_weight_is_the_likelihood_of_the_clean_sample(x64):
+    """Where all values have noise; else the last twist, since there is no density."""
+    x, level, _ = every_case()
+    at = x[:15], Level(*(field[:15] for field in level))
+    run = jax.jit(lambda observed, x, level: told("tds", gaussian, observed)(x, level))
+    for std in ([0.4, 0.1], [0.0, 0.1]):
+        seen = run(measured(np.eye(2), std, [0.3, -0.5]), *at)
+        if min(std):
+            apart = ([0.3, -0.5] - np.asarray(seen.x0)) / std
+            expected = -0.5 * (apart**2).sum(axis=1) - np.log(2 * np.pi * np.prod(std))
+        else:
+            expected = seen.twist.log_mean
+        np.testing.assert_allclose(seen.twist.log_h, expected, atol=1e-9)
+
+
 def test_one_matrix_for_all_rows_is_the_same(x64):
     """The usual form of a measurement, with one A and one y, gives what one for each row gives."""
     x, level, (a, std, y) = every_case()
@@ -193,7 +208,7 @@ def test_the_scaling_of_the_process_does_not_matter(name):
     for scaling in (p.variance_preserving, p.variance_exploding, p.straight_flow):
         levels = levels_of("log_snr", STEPS, scaling)
         # one program for all: with the levels that come out of it as they go in
-        samples.append(np.asarray(solved(once(name), A_MIX, np.asarray(start_at(levels, N)), levels).x))
+        samples.append(np.asarray(solved(name, A_MIX, np.asarray(start_at(levels, N)), levels).x))
     np.testing.assert_allclose(samples[1:], [samples[0]] * 2, atol=1e-3)
 
 
