@@ -213,20 +213,27 @@ def _on_line(dataset: Dataset, law: Law, measurement: Measurement, observed: Obs
     def log_density(x: Float[Array, "n d"]) -> Float[Array, " n"]:
         return exact.log_prob(law, x, _clean(x)) + others.log_likelihood(x)
 
-    log_size = 0.5 * float(np.linalg.slogdet(a @ a.T)[1]) + float(observed.log_unit)
-    if not len(free):
-        log_evidence = float(_in_double(log_density, point[None])[0]) - log_size
-        if not log_evidence > _IMPOSSIBLE:
+    log_size = 0.5 * float(np.linalg.slogdet(a @ a.T)[1])
+    usual = -0.5 * float(np.sum(np.log(2 * np.pi * observed.variance[0][~certain]) + 1))  # log density of the noise
+
+    def evidence_of(log_mass: float) -> float:
+        log_evidence = log_mass - log_size - float(observed.log_unit)
+        if not log_mass - log_size - usual > _IMPOSSIBLE:
             refuse_impossible(log_evidence, _predictive(dataset, measurement), measurement)
+        return log_evidence
+
+    if not len(free):
+        log_evidence = evidence_of(float(_in_double(log_density, point[None])[0]))
         fixed = standard.to_data(point)
         nothing = np.zeros((dataset.dim, dataset.dim))
         return ExactPosterior(lambda rng, n: np.tile(fixed, (n, 1)), log_evidence, point, nothing, free)
     reach = standard.to_model(dataset.draw(np.random.default_rng(0), _REACH)) @ free.T
     along = lambda z: log_density(point[None] + z @ free)  # noqa: E731
     steepest = np.linalg.norm(observed.matrix[0][~certain] @ free.T / np.sqrt(observed.variance[0][~certain])[:, None])
-    cells = grid_law.around(reach, 1 / max(steepest, _FLAT))
+    cells = grid_law.around(reach, 1 / max(float(steepest), _FLAT))
     on_grid = lambda: grid_law.on_grid(along, *cells, what="the posterior")  # noqa: E731
     grid = _refused_without_mass(on_grid, dataset, measurement)
+    log_evidence = evidence_of(grid.log_z)
     places, masses = grid.axes[0], grid.masses
     mean = masses @ places
     variance = masses @ (places - mean) ** 2 + grid.widths[0] ** 2 / 12
@@ -242,7 +249,6 @@ def _on_line(dataset: Dataset, law: Law, measurement: Measurement, observed: Obs
         found = parts()
         return exact.gaussians(point + found.means @ free, free.T @ found.covariances @ free, found.weights)
 
-    log_evidence = grid.log_z - log_size
     return ExactPosterior(
         draw, log_evidence, point + mean * free[0], variance * free.T @ free, free, law_in_plane, lambda: grid
     )

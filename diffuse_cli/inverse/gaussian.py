@@ -110,9 +110,8 @@ def _seen(covariance: Covariance, predict: Predict, observed: Observed, x: Float
         log_mean, weight = _normal(apart, flat, noise)
         shift = scale * pull(jnp.matmul(weight[:, None, :], slope, precision="highest")[:, 0])[0]
     else:
-        cross = jnp.reshape(scale, (-1, 1, 1)) * jax.vmap(lambda row: pull(row)[0], in_axes=1, out_axes=1)(
-            slope
-        )  # [n, m, d], A C
+        pulled = jax.vmap(lambda row: pull(row)[0], in_axes=1, out_axes=1)(slope)
+        cross = jnp.reshape(scale, (-1, 1, 1)) * pulled  # [n, m, d], A C
         within = jnp.matmul(cross, across, precision="highest")
         within = (within + jnp.swapaxes(within, 1, 2)) / 2
         # The Jacobian of a network need not be a covariance; where V has no root, that of pigdm takes its place. Both

@@ -77,7 +77,6 @@ def spread_over(values: Sequence[float], count: int, what: str) -> Float[np.ndar
     array([0.1, 0.1, 0.1])
     """
     if len(values) not in (1, count):
-        raise UsageError(
-            f"{what} has {len(values)} numbers, and {count} values are measured; give one, or one for each"
-        )
+        measured = "1 value is measured" if count == 1 else f"{count} values are measured"
+        raise UsageError(f"{what} has {len(values)} numbers, and {measured}; give one, or one for each")
     return np.broadcast_to(np.asarray(values, float), (count,)).copy()

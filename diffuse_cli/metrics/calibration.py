@@ -117,7 +117,7 @@ def band(pairs: int) -> tuple[float, float]:
     """Between which counts a bin of a histogram of this many independent ranks lies, with a probability of 95 %.
 
     >>> band(200)
-    (4.0, 17.0)
+    (4.0, 16.0)
     """
     from scipy.stats import binom
 

@@ -1,6 +1,6 @@
 """From what a user asks to measure to the measurement of one point of a model's data."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -58,7 +58,7 @@ def measure(asked: Asked, model: Model, seed: int) -> Measurement:
     if measurement.values is None:
         signal = model.dataset().draw(rng, 1)[0] if asked.signal is None else asked.signal
         if len(signal) != model.dim:
-            raise UsageError(f"the signal has {len(signal)} values, and the data have {model.dim} columns")
+            raise UsageError(f"the signal has {_counted(len(signal), 'value')}, and the data have {model.dim} columns")
         return measurement.of_signal(signal, rng)
     if asked.signal is not None:
         raise UsageError("the values of the measurement are given, so there is no --signal to measure")
@@ -80,15 +80,12 @@ def _parts(asked: Asked, model: Model, rng: np.random.Generator) -> list[Measure
         add(", ".join(asked.observe), operators.of_columns(list(asked.observe), model.columns), values)
     for direction, value in asked.project:
         matrix = operators.checked(np.array([direction]), dim, "--project " + ",".join(f"{a:g}" for a in direction))
-        add(
-            _direction_words(direction, model.columns) if dim <= 4 else "a projection",
-            matrix,
-            None if value is None else np.array([value]),
-        )
+        words = _sum_in_words(direction, model.columns) if dim <= 4 else "a projection"
+        add(words, matrix, None if value is None else np.array([value]))
     if asked.noisy is not None:
         point = np.array(asked.noisy)
         if len(point) != dim:
-            raise UsageError(f"--noisy has {len(point)} numbers, and the data have {dim} columns")
+            raise UsageError(f"--noisy has {_counted(len(point), 'number')}, and the data have {dim} columns")
         add("a noisy point", np.eye(dim), point, noisy=True)
     if asked.mask is not None:
         matrix = operators.mask(dim, asked.mask, rng)
@@ -117,10 +114,17 @@ def _parts(asked: Asked, model: Model, rng: np.random.Generator) -> list[Measure
     ]
 
 
-def _direction_words(direction: tuple[float, ...], columns: tuple[str, ...]) -> str:
-    """x + 2 y, for a direction (1, 2)."""
-    parts = [name if a == 1 else f"{a:g} {name}" for a, name in zip(direction, columns, strict=True) if a]
-    return " + ".join(parts)
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
+
+
+def _sum_in_words(direction: Sequence[float], columns: Sequence[str]) -> str:
+    """Like x - 2 y."""
+    terms = [
+        (a, f"{'' if abs(a) == 1 else f'{abs(a):g} '}{name}") for a, name in zip(direction, columns, strict=True) if a
+    ]
+    first = ("-" if terms[0][0] < 0 else "") + terms[0][1]
+    return first + "".join(f" {'-' if a < 0 else '+'} {term}" for a, term in terms[1:])
 
 
 def _function(asked: Asked, model: Model) -> Measurement:
@@ -148,7 +152,6 @@ def _function(asked: Asked, model: Model) -> Measurement:
 
 def _with_columns(function: Function) -> Function:
     def values(points: np.ndarray) -> np.ndarray:
-
         result: np.ndarray = function(points)
         return result[:, None] if result.ndim == 1 else result
 

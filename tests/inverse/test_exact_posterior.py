@@ -175,6 +175,15 @@ def test_free_directions_are_orthonormal_and_measure_nothing():
     assert free_directions(of(np.eye(5), 0.0, np.zeros(5)), scale).shape == (0, 5)
 
 
+def test_how_rare_a_measurement_is():
+    """The chance of as low a density: of N(0, 1) that of as large a distance from 0."""
+    dataset = catalog.build("dataset", "bimodal:distance=0,std=2")
+    for y in (0.5, 2.0, 4.0, 20.0):
+        chance = 2 * stats.norm.sf(y / 2)
+        found = exact_posterior(dataset, of([1.0], 0.0, y)).as_rare
+        assert abs(found - chance) <= 4 * np.sqrt(chance * (1 - chance) / 200) + 1e-9, y
+
+
 @pytest.mark.parametrize("dataset", [PLANE, without_gaussians(PLANE)], ids=["closed form", "cells"])
 def test_the_evidence_is_in_the_units_of_y(dataset):
     """y in other units has a density smaller by their logs; x in other units changes nothing."""
@@ -305,3 +314,15 @@ def test_too_few_draws_that_fit_are_told_and_not_waited_for():
     measurement = of(np.eye(2), 1e-4, [1.0, -1.4])
     with pytest.raises(DiffuseError, match="too few for the exact posterior; give more --noise"):
         exact_posterior(PLANE._replace(exact=None), measurement)
+
+
+def test_many_values_with_noise_are_no_reason_to_refuse():
+    """Their density is small because they are many, beside what has no noise too."""
+    rows = RNG.normal(size=(300, 2))
+    for first in ([[1.0, 0.0]], np.eye(2)):
+        matrix = np.vstack([first, rows])
+        std = np.append(np.zeros(len(first)), np.full(300, 5.0))
+        asked = Measurement("y", matrix, std).of_signal(np.array([0.5, -1.4]), np.random.default_rng(0))
+        found = exact_posterior(without_gaussians(PLANE), asked)
+        assert found.log_evidence == pytest.approx(exact_posterior(PLANE, asked).log_evidence, abs=1e-4)
+        assert found.log_evidence < -500

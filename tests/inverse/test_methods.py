@@ -1,4 +1,4 @@
-"""Methods for inverse problems against closed forms: what is exact is exact, and what claims nothing does as it says."""
+"""Methods for inverse problems against closed forms: what is exact is exact, and the others do as they say."""
 
 from functools import cache
 
@@ -90,7 +90,7 @@ def by_case(wrong):
     ],
 )
 def test_exact_for_gaussians(name, twist, prior, law, x64):
-    """mmps for any Gaussian, pigdm for N(0, I): the denoiser given y, and the twist log p(y | x); one A for each row."""
+    """mmps for any Gaussian, pigdm for N(0, I): the denoiser given y, and the twist log p(y | x); an A for each row."""
     x, level, rows = every_case()
     a, std, y = rows
     observed = observe_rows(a, y, std, PLAIN)
@@ -108,6 +108,21 @@ def test_exact_for_gaussians(name, twist, prior, law, x64):
     np.testing.assert_allclose(weighed.x0 + weighed.twist.shift, x0, atol=1e-6)
     off = by_case(np.abs(weighed.twist.log_mean - log_p))
     assert max(off.values()) < 1e-6, off
+
+
+def test_the_last_weight_is_the_likelihood_of_the_clean_sample(x64):
+    """Where all values have noise; else the last twist, since there is no density."""
+    x, level, _ = every_case()
+    at = x[:15], Level(*(field[:15] for field in level))
+    run = jax.jit(lambda observed, x, level: told("tds", gaussian, observed)(x, level))
+    for std in ([0.4, 0.1], [0.0, 0.1]):
+        seen = run(measured(np.eye(2), std, [0.3, -0.5]), *at)
+        if min(std):
+            apart = ([0.3, -0.5] - np.asarray(seen.x0)) / std
+            expected = -0.5 * (apart**2).sum(axis=1) - np.log(2 * np.pi * np.prod(std))
+        else:
+            expected = seen.twist.log_mean
+        np.testing.assert_allclose(seen.twist.log_h, expected, atol=1e-9)
 
 
 def test_one_matrix_for_all_rows_is_the_same(x64):
@@ -193,7 +208,7 @@ def test_the_scaling_of_the_process_does_not_matter(name):
     for scaling in (p.variance_preserving, p.variance_exploding, p.straight_flow):
         levels = levels_of("log_snr", STEPS, scaling)
         # one program for all: with the levels that come out of it as they go in
-        samples.append(np.asarray(solved(once(name), A_MIX, np.asarray(start_at(levels, N)), levels).x))
+        samples.append(np.asarray(solved(name, A_MIX, np.asarray(start_at(levels, N)), levels).x))
     np.testing.assert_allclose(samples[1:], [samples[0]] * 2, atol=1e-3)
 
 

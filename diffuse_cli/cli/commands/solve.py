@@ -137,6 +137,8 @@ def solve(
         way = _only(methods, sampler, steps, grid)
         fill_table(model, impute, way, samples, draws=draws, seed=seed, every=every_draw, as_json=as_json)
         return
+    if samples == sample_files.STDOUT:
+        raise UsageError("what the methods come to is printed, so their samples need a file; give --out samples.csv")
     measurement = measuring.measurement(model, seed)
     ways = _ways(methods, measurement, sampler, steps, grid)
     if calibrate:

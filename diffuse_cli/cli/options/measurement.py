@@ -169,12 +169,14 @@ def _table(text: str, flag: str, width: int | None = None) -> "np.ndarray":
     from diffuse_cli.datasets.files.points import read_points
 
     asked = catalog.convert_options(catalog.parse("dataset", f"file:{text}"))
-    plain = Path(asked["path"]).suffix.lower() in _PLAIN_TEXT
-    if not plain or "delimiter" in asked or width is None:
+    suffix = Path(asked["path"]).suffix.lower()
+    if suffix not in (".npy", ".npz") and "columns" not in asked:
+        asked = {"index": "yes"} | asked  # a first column that numbers the rows is one like the others here
+    if suffix not in _PLAIN_TEXT or "delimiter" in asked or width is None:
         return read_points(ReadOptions(**asked, flag=flag))[0]
     for delimiter in ("comma", "space", "semicolon", "tab"):
         try:
-            options = {"delimiter": delimiter, "decimal": "point", "header": "no", "index": "no"} | asked
+            options = {"delimiter": delimiter, "decimal": "point", "header": "no"} | asked
             points = read_points(ReadOptions(**options, flag=flag))[0]
         except DiffuseError:
             continue
