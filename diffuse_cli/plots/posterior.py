@@ -37,6 +37,8 @@ _NARROW = 2.4  # inches of a histogram, of which there are up to _ACROSS in one 
 _ACROSS = 3
 _MOST = 1000  # points in a panel
 _HELD = 50  # a point of the measurement counts as this share of the prior: 1 / 50
+_ROOM = 0.4  # of the range of the prior, on each side, in which samples of a method are shown too
+_ENDS = (0.02, 0.98)  # quantiles of these samples
 _OPACITY = 0.35  # of points, through which a density is seen
 _BINS = 40  # of the histogram of a coordinate
 _WHOLE = 0.999  # a direction with a larger entry than this is a column
@@ -82,8 +84,8 @@ def posterior_figure(
 
     The coordinate is the direction that a single line leaves free, else that in which the posterior is widest. One
     column: histograms alone, three in a row. Three and more: the two widest principal coordinates of the posterior,
-    without the measurement. exact: None where it is unknown. All panels of points have the limits of the prior and the
-    measurement.
+    without the measurement. exact: None where it is unknown. All panels of points have the limits of the prior, the
+    measurement, and samples that are not far from them.
 
     Raises UsageError where shapes disagree or `width` is too small, DiffuseError where no sample is finite.
     """
@@ -161,8 +163,16 @@ def _planes(shown: _Shown, columns: Columns, theme: Theme) -> Rows:
 
 
 def _frame(shown: _Shown) -> np.ndarray:
-    """Points that the limits hold: the prior, and the measurement, so often that it does not count as an outlier."""
-    held = held_points(shown.shape, shown.prior)
+    """Points that the limits hold: the prior, and, so often that they do not count as outliers, the measurement and the
+    ends of each method's samples, if these are not too far away."""
+    low, high = shown.prior.min(axis=0), shown.prior.max(axis=0)
+    room = _ROOM * (high - low)
+    ends = [
+        np.clip(np.nanquantile(each.samples, _ENDS, axis=0), low - room, high + room)
+        for each in shown.methods
+        if np.isfinite(each.samples).all(axis=1).any()
+    ]
+    held = np.concatenate([held_points(shown.shape, shown.prior), *ends])
     return np.concatenate([shown.prior, np.repeat(held, 1 + len(shown.prior) // _HELD, axis=0)])
 
 
