@@ -23,8 +23,9 @@ class Solution(NamedTuple):
     """The samples of one method, and how far they are from the exact posterior; None where that is not known.
 
     scores: distances in model space, beside their floors. kl: of a histogram of what is not known for certain, nats; in
-    one or two dimensions. mean_gap: |mean of the samples − posterior mean|² over the total variance of the posterior,
-    less what so many draws of the posterior would show. fate: of particles; None for all other methods.
+    one or two dimensions, and of samples enough for blocks. mean_gap: |mean of the samples − posterior mean|² over the
+    total variance of the posterior, less what so many draws of the posterior would show. fate: of particles; None for
+    all other methods.
     """
 
     way: Way
@@ -116,6 +117,8 @@ def _judged(
         return Solution(way, drawn, {}, None, None, fate)
     x = model.standard.to_model(drawn.samples)
     kl = exact.grid and exact.grid().histogram_kl(x @ exact.free.T, np.random.default_rng((seed, 3)))
+    if kl is not None and kl.blocks < 2:  # of so few samples, that no part of the law would have five
+        kl = None
     effective = len(x) * (1.0 if fate is None else fate.last)
     gap = float(np.sum((x.mean(axis=0) - exact.mean) ** 2)) / exact.total_variance - 1 / effective
     return Solution(way, drawn, floor.scores(x), kl, gap, fate)
