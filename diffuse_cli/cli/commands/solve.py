@@ -18,6 +18,26 @@ if TYPE_CHECKING:
     from diffuse_cli.models.model import Model
     from diffuse_cli.models.solving import Way
 
+_ABOUT = """Solve an inverse problem: draw x given a measurement y = A x + noise, beside the exact posterior.
+
+A model of p(x) is told what was measured of a point, in data units, and draws what the point may be, by one method
+or by several. Where the law of the data is known, so is p(x | y); each method's samples are compared with it: by a
+distance, which stands beside its noise floor, by the KL of a histogram, and by the squared distance between the
+mean of the samples and the mean of p(x | y), in shares of the variance that p(x | y) has.
+
+Without a value in --observe or --project, and without --values, the point is drawn from the data, or is the first
+row of --signal, and is measured with the noise of --noise.
+
+--calibrate draws many points, of a file rows held out from training, and measures each. Of a method that draws
+p(x | y), half of the points lie between the quartiles of its samples, 9 of 10 in the interval of 90 %, and the
+ranks of the points among the samples are uniform (p is the chance of so large a deviation). Draws of p(x) have all
+this too, whatever y: so the mean squared error of the mean stands beside, and the share by which it is above the
+least that is possible, that of the exact posterior mean.
+
+--impute fills the missing cells of a table of your own, like empty ones or NA: each row is measured in the cells
+that it has, without noise. --out gets the table as it was, with the mean of the draws in each gap, and their
+standard deviation in a further column; with --every-draw the table once for each draw. Other columns of the table
+are kept."""
 _EPILOG = """\b
 Examples:
   diffuse solve --run moons --observe x=0.5
@@ -31,7 +51,7 @@ Examples:
   diffuse solve --run mine --impute table.csv --out filled.csv"""
 
 
-@click.command(epilog=_EPILOG)
+@click.command(help=_ABOUT, epilog=_EPILOG)
 @options.law_option
 @options.measurement_options
 @options.option(
@@ -103,27 +123,7 @@ def solve(
     as_json: bool,
     seed: int,
 ) -> None:
-    """Solve an inverse problem: draw x given a measurement y = A x + noise, beside the exact posterior.
-
-    A model of p(x) is told what was measured of a point, in data units, and draws what the point may be, by one method
-    or by several. Where the law of the data is known, so is p(x | y); each method's samples are compared with it: by a
-    distance, which stands beside its noise floor, by the KL of a histogram, and by the squared distance between the
-    mean of the samples and the mean of p(x | y), in shares of the variance that p(x | y) has.
-
-    Without a value in --observe or --project, and without --values, the point is drawn from the data, or is the first
-    row of --signal, and is measured with the noise of --noise.
-
-    --calibrate draws many points, of a file rows held out from training, and measures each. Of a method that draws
-    p(x | y), half of the points lie between the quartiles of its samples, 9 of 10 in the interval of 90 %, and the
-    ranks of the points among the samples are uniform (p is the chance of so large a deviation). Draws of p(x) have all
-    this too, whatever y: so the mean squared error of the mean stands beside, and the share by which it is above the
-    least that is possible, that of the exact posterior mean.
-
-    --impute fills the missing cells of a table of your own, like empty ones or NA: each row is measured in the cells
-    that it has, without noise. --out gets the table as it was, with the mean of the draws in each gap, and their
-    standard deviation in a further column; with --every-draw the table once for each draw. Other columns of the table
-    are kept.
-    """
+    """Draw x given a measurement, calibrate over many, or fill a table."""
     from diffuse_cli.analysis import inverse_problems
     from diffuse_cli.models import sample_files
 

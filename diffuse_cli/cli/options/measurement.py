@@ -57,7 +57,7 @@ class MeasurementOption(NamedTuple):
             matrix,
             self.function,
             None if self.values is None else _numbers(self.values, "--values"),
-            None if self.signal is None else _table(self.signal, "--signal", model.dim)[0],
+            None if self.signal is None else _point(self.signal, model.dim),
             self.noise,
         )
         return measure(asked, model, seed)
@@ -104,48 +104,49 @@ def measurement_options(command: Command) -> Command:
         columns = once_each(observe, "--observe")
         return MeasurementOption(columns, project, noisy, mask, blur, random, matrix, function, values, signal, noise)
 
-    share = click.FloatRange(0, 1, min_open=True, max_open=True)
-    return grouped(
-        "measuring",
-        gather,
-        option(
-            "--observe",
-            type=ColumnValues(optional=True),
-            multiple=True,
-            metavar="COLUMN[=VALUE],…",
-            help="Columns that are measured, like x=0.5; without a value that of the signal.",
-        ),
-        option(
-            "--project",
-            type=Projected(),
-            multiple=True,
-            metavar="A,B,…[=VALUE]",
-            help="A direction that is measured, a number for each column: 1,1=0.3 is x + y = 0.3. May be repeated.",
-        ),
-        option("--noisy", type=Numbers(), help="A point with noise, to denoise: 0.5,1.0."),
-        option("--mask", type=share, metavar="SHARE", help="All columns but this share of them, chosen at random."),
-        option(
-            "--blur",
-            type=click.FloatRange(0, 1000, min_open=True),
-            metavar="WIDTH",
-            help="Each column averaged with its neighbours, with Gaussian weights of this width in columns.",
-        ),
-        option("--random", type=WholeNumber(1, 4096), metavar="COUNT", help="So many random directions."),
-        option("--matrix", metavar="FILE", help="Any matrix, a row for each measured value: .csv, .txt, .npy, …"),
-        option(
-            "--function",
-            metavar="MODULE:NAME",
-            help="Your own f(points [n, d]) -> [n, m] in data units, written with jax.numpy.",
-        ),
-        option("--values", metavar="NUMBER,…|FILE", help="What was measured, in place of the signal."),
-        option("--signal", metavar="FILE", help="The point that is measured, its first row.  [default: a draw]"),
-        option(
-            "--noise",
-            type=Numbers(),
-            help="The standard deviation of the noise, one or one for each value, data units.  [default: 0; with "
-            "--noisy, --blur and --function a twentieth of the scale of the data]",
-        ),
-    )(command)
+    return grouped("measuring", gather, *_FLAGS)(command)
+
+
+_SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
+_FLAGS = (
+    option(
+        "--observe",
+        type=ColumnValues(optional=True),
+        multiple=True,
+        metavar="COLUMN[=VALUE],…",
+        help="Columns that are measured, like x=0.5; without a value that of the signal.",
+    ),
+    option(
+        "--project",
+        type=Projected(),
+        multiple=True,
+        metavar="A,B,…[=VALUE]",
+        help="A direction that is measured, a number for each column: 1,1=0.3 is x + y = 0.3. May be repeated.",
+    ),
+    option("--noisy", type=Numbers(), help="A point with noise, to denoise: 0.5,1.0."),
+    option("--mask", type=_SHARE, metavar="SHARE", help="All columns but this share of them, chosen at random."),
+    option(
+        "--blur",
+        type=click.FloatRange(0, 1000, min_open=True),
+        metavar="WIDTH",
+        help="Each column averaged with its neighbours, with Gaussian weights of this width in columns.",
+    ),
+    option("--random", type=WholeNumber(1, 4096), metavar="COUNT", help="So many random directions."),
+    option("--matrix", metavar="FILE", help="Any matrix, a row for each measured value: .csv, .txt, .npy, …"),
+    option(
+        "--function",
+        metavar="MODULE:NAME",
+        help="Your own f(points [n, d]) -> [n, m] in data units, written with jax.numpy.",
+    ),
+    option("--values", metavar="NUMBER,…|FILE", help="What was measured, in place of the signal."),
+    option("--signal", metavar="FILE", help="The point that is measured, its first row.  [default: a draw]"),
+    option(
+        "--noise",
+        type=Numbers(),
+        help="The standard deviation of the noise, one or one for each value, data units.  [default: 0; with "
+        "--noisy, --blur and --function a twentieth of the scale of the data]",
+    ),
+)
 
 
 def _numbers(text: str, flag: str) -> "np.ndarray":
@@ -156,6 +157,12 @@ def _numbers(text: str, flag: str) -> "np.ndarray":
         return np.array(Numbers().convert(text, None, None))
     except click.BadParameter:
         return _table(text, flag).reshape(-1)
+
+
+def _point(text: str, width: int) -> "np.ndarray":
+    """The first row of a file; of one with a single column as many numbers as there should be, all of it."""
+    points = _table(text, "--signal", width)
+    return points[:, 0] if points.shape == (width, 1) else points[0]
 
 
 def _table(text: str, flag: str, width: int | None = None) -> "np.ndarray":
