@@ -33,15 +33,15 @@ class Calibrated(NamedTuple):
 
     def row(self) -> tuple[str, ...]:
         """The cells under HEADER."""
-        found = self.calibration
-        gap = found.mean_error
+        judged = self.calibration
+        gap = judged.mean_error
         return (
             self.name,
             str(self.steps or "-"),
             f"{self.evals:,}" if self.evals else "-",
-            *map(_in_percent, found.coverages),
-            f"p = {found.uniform:.2f}" if found.uniform >= 0.005 else "p < 0.005",
-            with_spread(*found.squared_error),
+            *map(_in_percent, judged.coverages),
+            f"p = {judged.uniform:.2f}" if judged.uniform >= 0.005 else "p < 0.005",
+            with_spread(*judged.squared_error),
             "-" if gap is None else f"{100 * gap.gap:.1f} ± {100 * gap.stderr:.1f} %",
             f"{self.seconds:.1f}",
         )
@@ -86,16 +86,16 @@ def calibrate_ways(
     if exact is not None:
         begin(EXACT)
         points, moments = exact[0], exact[1:]
-        found = calibrate(x, points, directions, rng, moments=moments)
-        results.append(Calibrated(EXACT, found, 0, 0, time.perf_counter() - began))
+        judged = calibrate(x, points, directions, rng, moments=moments)
+        results.append(Calibrated(EXACT, judged, 0, 0, time.perf_counter() - began))
     observed = observe(measurement, model.standard, np.repeat(values, draws, axis=0))
     for way in ways:
         begin(way.text)
         drawn = draw_posterior(model, measurement, observed, way.in_populations(draws), len(x) * draws, seed)
         points = model.standard.to_model(drawn.samples).reshape(len(x), draws, -1)
         effective = None if drawn.populations is None else drawn.populations.last * draws
-        found = calibrate(x, points, directions, rng, moments=moments, effective=effective)
-        results.append(Calibrated(way.text, found, way.method.steps, drawn.evals, drawn.seconds))
+        judged = calibrate(x, points, directions, rng, moments=moments, effective=effective)
+        results.append(Calibrated(way.text, judged, way.method.steps, drawn.evals, drawn.seconds))
     return results
 
 
