@@ -43,7 +43,6 @@ class PosteriorMethod(NamedTuple):
         steps. weighted: whether it weighs particles, by the density of each transition.
     linear: whether it needs a matrix. gradients: how many times in a step a network is run backwards: for each measured
         value ("values"), once or not at all.
-    claims: the law that it is said to sample, in words, where this is not the posterior.
 
     >>> from diffuse_cli.inverse.gaussian import mmps
     >>> mmps().evaluations(2), mmps().weighted
