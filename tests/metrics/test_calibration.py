@@ -68,6 +68,18 @@ def test_the_joint_rank_sees_what_columns_do_not():
     assert uniformity(joint, rng) < 0.01 < uniformity(found.ranks[:, :1], rng)
 
 
+@pytest.mark.parametrize("columns", [2, 32])
+def test_no_column_is_lost_among_others(columns):
+    """A joint rank beside many columns that are right, and two columns whose shifts balance each other."""
+    rng = np.random.default_rng(0)
+    truth = rng.standard_normal((200, columns))
+    alike = np.repeat(rng.standard_normal((200, DRAWS, 1)), columns, axis=2)
+    opposite = np.where(np.arange(columns) % 2, 0.6, -0.6) + rng.standard_normal((200, DRAWS, columns))
+    right = rng.standard_normal((200, DRAWS, columns))
+    found = [calibrate(truth, draws, np.eye(columns), rng).uniform for draws in (alike, opposite, right)]
+    assert max(found[:2]) < 0.01 < found[2]
+
+
 def test_equal_values_are_ranked_by_chance():
     rng = np.random.default_rng(0)
     same = ranks(np.zeros((PAIRS, 1)), np.zeros((PAIRS, DRAWS, 1)), rng)
