@@ -41,6 +41,11 @@ class Standardiser(NamedTuple):
         """Points [..., d] from model space back to data units."""
         return self.mean + self.scale * x
 
+    @property
+    def log_volume(self) -> float:
+        """log of the volume, in data units, of a unit of model space: log p in data units is lower by this."""
+        return float(np.log(self.scale).sum())
+
     def agrees_with(self, other: "Standardiser") -> bool:
         """Whether points have the same coordinates in the model space of both, up to rounding.
 

@@ -141,7 +141,7 @@ def _judge(model: "Model", asked: _Sampling) -> _Judged:
 
     dataset, method = model.dataset(), asked.method.method(model.config)
     numbers = {"n": asked.n, "seed": asked.seed}
-    terminal.note(f"Judging {model.name} by {asked.n:,} samples of {method.sampler} in {method.steps} steps")
+    terminal.note(f"Judging {model.name} by {asked.n:,} samples of {method.title}")
     result = quality.evaluate_model(model, dataset, method, asked.metrics, repeats=asked.repeats, **numbers)
     _note(result, dataset)
     guidance, student = None, []

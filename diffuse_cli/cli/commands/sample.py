@@ -107,10 +107,7 @@ def sample_command(
     elif file != sample_files.STDOUT:
         keys = ("file", "figure", "reverse_figure")
         click.echo("\n".join(str(document[key]) for key in keys if key in document))
-    terminal.note(
-        f"{count:,} samples by {method.sampler} in {method.steps} steps, "
-        f"{drawn.evals} network evaluations each, {drawn.seconds:.2f} s"
-    )
+    terminal.note(f"{count:,} samples by {method.title}, {drawn.evals} network evaluations each, {drawn.seconds:.2f} s")
     terminal.tell_populations(drawn)
     terminal.tell_clipped(drawn)
 

@@ -11,6 +11,7 @@ import msgspec
 from diffuse_cli import config
 from diffuse_cli.cli import options, terminal, training_run
 from diffuse_cli.errors import DiffuseError, UsageError
+from diffuse_cli.files import plain_name
 
 if TYPE_CHECKING:
     from diffuse_cli.config import Config
@@ -28,7 +29,8 @@ Examples:
 
 @click.command(epilog=_EPILOG)
 @options.settings_options(
-    "dataset", "steps", "batch_size", "lr", "width", "depth", "schedule", "timesteps", "scaling", "zero_terminal_snr",
+    "dataset", "family", "latent", "autoencoder",
+    "steps", "batch_size", "lr", "width", "depth", "schedule", "timesteps", "scaling", "zero_terminal_snr",
     "prediction", "variance", "loss", "levels", "noise_conditioning", "ema", "train_size", "sampler", "sampler_steps",
     "grid", "seed", "conditional", "label_dropout", "classifier",
 )  # fmt: skip
@@ -83,7 +85,7 @@ def train(
     if plan.before is not None:
         folder = plan.before.folder
     else:
-        if not plan.config.classifier:
+        if not plan.config.classifier and plan.experiment.family is None:
             _warn_if_it_ends_too_early(plan.experiment, plan.dataset)
         folder = run_folder.create_run_folder(outputs, name.value, _default_name(settings, plan.config))
     training_run.carry_out(plan, folder, process, began, as_json=as_json)
@@ -138,7 +140,8 @@ def _default_name(settings: options.Settings, chosen: "Config") -> str:
     """What a run without --name is called: its preset or config file, unless a dataset was chosen beside it."""
     from diffuse_cli.models import build
 
-    ending = "-classifier" if chosen.classifier else ""
+    diffuses = chosen.family == config.FIELDS["family"].default
+    ending = "-classifier" if chosen.classifier else "" if diffuses else f"-{plain_name(chosen.family)}"
     if settings.file and not settings.typed("dataset"):
         return Path(settings.file).stem.replace("-", "_") + ending
     return build.default_run_name(chosen) + ending
