@@ -134,6 +134,27 @@ def held_out(model: Model, dataset: Dataset, n: int, seed: int) -> np.ndarray:
     return model.standard.to_model(dataset.draw(fresh_draws(seed), n))
 
 
+def judged_points(model: Model, dataset: Dataset, n: int, seed: int) -> np.ndarray:
+    """The points [m, d] of the likelihood in `evaluate_model`, model space: n held-out ones, or fewer if each is
+    costly."""
+    points = held_out(model, dataset, n, seed)
+    return points if model.direct is None else points[: model.direct.most]
+
+
+def beside(others: Sequence[Model], model: Model, dataset: Dataset, n: int, seed: int) -> "dict[str, Nll]":
+    """The likelihoods of other models by name, of the same held-out points as that of `model`.
+
+    Raises UsageError for a model of other data, or without a density.
+    """
+    x0, law, found = judged_points(model, dataset, n, seed), truth_of(dataset), {}
+    for other in others:
+        if not other.standard.agrees_with(model.standard):
+            raise UsageError(f"{other.name} has learned other data than {model.name}, so they have no points in common")
+        other.check_density()
+        found[other.name] = negative_log_likelihood(other, law, x0, Solver(seed=seed)).nll
+    return found
+
+
 class HeldOut(NamedTuple):
     """Points [n, d] in model space that no training has seen, and what is given with each.
 
@@ -367,7 +388,7 @@ def evaluate_model(
     left_out = {} if metrics else {name: metric.least for name, metric in chosen.items() if metric.least > compared}
     chosen = {name: metric for name, metric in chosen.items() if name not in left_out}
     floor = floor_of(model, dataset, chosen, n, seed, repeats) if chosen else None
-    judged = reference if model.direct is None else reference[: model.direct.most]
+    judged = judged_points(model, dataset, n, seed)
     return Quality(
         drawn=drawn,
         floor=floor,

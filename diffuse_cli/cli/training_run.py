@@ -95,6 +95,24 @@ def carry_out(plan: Plan, folder: Path, process: "DrawingProcess | None", began:
             shutil.rmtree(folder)
 
 
+def train_quietly(plan: Plan, folder: Path, process: "DrawingProcess | None") -> None:
+    """Train by a plan into a new folder and have the figures drawn, without printing what came of it."""
+    from diffuse_cli.figures.of_training import TrainingFigures, default_draw
+    from diffuse_cli.models import run_folder
+
+    try:
+        with nullcontext() if process is None else TrainingFigures(process, folder, plan.dataset) as drawing:
+            trainer = _train(folder, plan, drawing)
+            if drawing is not None:
+                model = trainer.model()
+                drawing.begin_loss()
+                drawing.begin_samples(model, default_draw(model))
+                drawing.paths()
+    finally:
+        if not (folder / run_folder.NEWEST).exists():
+            shutil.rmtree(folder)
+
+
 def _train(folder: Path, plan: Plan, drawing: "TrainingFigures | None") -> "Trainer":
     """Train under a progress bar. On a signal: save, say how to go on, and exit."""
     from diffuse_cli.models import build

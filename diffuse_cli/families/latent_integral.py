@@ -75,9 +75,10 @@ def log_integral(
 
 def _log_sum(exponents: np.ndarray) -> np.ndarray:
     """log Σ exp over the last axis."""
-    top = exponents.max(axis=-1, initial=-np.inf)
-    total: np.ndarray = np.exp(exponents - top[:, None]).sum(axis=-1)
-    return top + np.log(total)
+    top: np.ndarray = exponents.max(axis=-1, initial=-np.inf)
+    with np.errstate(invalid="ignore"):  # −∞ − −∞, where all of a part are beyond the prior
+        inside = np.exp(exponents - top[:, None]).sum(axis=-1)
+    return np.where(np.isfinite(top), top + np.log(inside, where=inside > 0, out=np.full_like(top, -np.inf)), -np.inf)
 
 
 def _padded(decoder: Decode, nodes: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ from diffuse_cli.families.latent_integral import MOST_LATENTS, log_integral
 from diffuse_cli.families.layers import Layers
 
 _LEAST_NOISE = math.log(1e-3)  # log s: a column that is constant would have no least one
-_MOST_INTEGRALS = 1000
+MOST_INTEGRALS = 1000  # points whose log p is computed where the user does not say how many
 _LOG_2PI = math.log(2 * math.pi)
 
 Latent = Annotated[int, Meta(ge=1, le=256)]
@@ -29,6 +29,7 @@ Beta = Annotated[float, Meta(ge=0, le=1000)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Noise = Annotated[float, Meta(ge=1e-3, le=10)] | Literal["learned", "columns"]
 Decoder = Literal["mlp", "linear"]
+LogPrior = Callable[[np.ndarray], np.ndarray]  # latents [m, k] -> log p(z) [m], nats
 
 
 class Encoded(NamedTuple):
@@ -169,7 +170,7 @@ def vae(
         judged=judged,
         standards=Standards(width=128, depth=2, lr=2e-3, steps=12_000),
         compiled=False,
-        most=None if linear else _MOST_INTEGRALS,
+        most=None if linear else MOST_INTEGRALS,
     )
 
 
@@ -192,13 +193,28 @@ def autoencoder(
     return f"vae:{','.join(options)}"
 
 
+class TrainedRun(NamedTuple):
+    """The name of a run whose autoencoder is used, in place of one that is trained."""
+
+    name: str
+
+
+def trained(*, name: str) -> TrainedRun:
+    """The autoencoder of a run of --family vae, or of a latent run, on the same data.
+
+    >>> trained(name="curves-vae")
+    TrainedRun(name='curves-vae')
+    """
+    return TrainedRun(name)
+
+
 def log_normal(z: Float[np.ndarray, "m k"]) -> Float[np.ndarray, " m"]:
     """log N(z; 0, I), the prior of a VAE."""
     log_p: np.ndarray = -0.5 * (z**2).sum(axis=-1) - 0.5 * z.shape[-1] * _LOG_2PI
     return log_p
 
 
-def log_density(network: VAE, x: Points, *, log_prior: Callable[[np.ndarray], np.ndarray]) -> Float[np.ndarray, " n"]:
+def log_density(network: VAE, x: Points, *, log_prior: LogPrior) -> Float[np.ndarray, " n"]:
     """log ∫ p(z) N(x; decoder(z), s²) dz by quadrature on a grid, for one or two latents and any prior p(z)."""
     encoded = jax.device_get(network.encode(jnp.asarray(x, jnp.float32)))
     integral = log_integral(network.decode, np.asarray(network.noise), log_prior, np.asarray(x), encoded)

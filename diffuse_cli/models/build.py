@@ -135,7 +135,7 @@ def fill_in_settings(config: Config, dataset: Dataset) -> Config:
 
 def _training_rows(config: Config, dataset: Dataset) -> tuple[int, int]:
     """The numbers of rows to train on, and of different rows among them."""
-    train = draw_data(config, dataset).train
+    train = draw_data(config, dataset if dataset.latent is None else dataset.latent.of).train
     return len(train), len(equal_rows(train)[1])
 
 

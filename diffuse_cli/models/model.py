@@ -21,6 +21,7 @@ from diffuse_cli.errors import UsageError, unknown
 from diffuse_cli.files import plain_name
 from diffuse_cli.guidance.base import Guidance
 from diffuse_cli.models import build, run_folder, telling
+from diffuse_cli.models.autoencoder import Autoencoder, autoencoder_of_run
 from diffuse_cli.models.classifier import not_a_denoiser
 from diffuse_cli.models.direct import Direct, direct_of_family, no_denoiser
 from diffuse_cli.models.run_folder import Run
@@ -61,7 +62,8 @@ class Model(NamedTuple):
     what it is told is true of, all data) -> the data of the model that is told it. jump: its flow map, which a student
     has learned and an exact model solves for; None where it has none. jump_given: a condition -> the Jump that is told
     it. follows_flow: whether `jump` is meant to be that of the flow. jumps: which jumps it has learned (`Jumps`).
-    direct: of a model that draws without a denoiser; then `predict` only says so.
+    direct: of a model that draws without a denoiser; then `predict` only says so. autoencoder: of a VAE, and of a
+    latent model. plane: of a latent model that is decoded (`models.latent`), the same one in its latent space.
     """
 
     name: str
@@ -94,6 +96,8 @@ class Model(NamedTuple):
     follows_flow: bool = True
     jumps: Jumps = "any"
     direct: Direct | None = None
+    autoencoder: Autoencoder | None = None
+    plane: "Model | None" = None
 
     @property
     def is_student(self) -> bool:
@@ -290,6 +294,7 @@ def model_of_run(run: Run, *, trust: bool = True) -> Model:
         columns=run.header.columns,
         box=(run.low, run.high),
         margin=run.header.margin,
+        autoencoder=run.autoencoder or (autoencoder_of_run(run) if run.is_vae else None),
     )
 
 
@@ -304,6 +309,7 @@ def trained_model(
     columns: tuple[str, ...],
     box: tuple[np.ndarray, np.ndarray],
     margin: float,
+    autoencoder: Autoencoder | None = None,
 ) -> Model:
     """The trained denoiser of an experiment with these weights, or the trained model of another family."""
     config, network = experiment.config, (experiment.structure, weights, experiment.parameterization)
@@ -331,6 +337,7 @@ def trained_model(
         given_with_variance=given if learns_variance else None,
         aim=aim,
         direct=direct,
+        autoencoder=autoencoder,
     )
     if not isinstance(experiment.loss, MapLoss):
         return model

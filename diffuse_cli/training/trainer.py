@@ -22,6 +22,7 @@ from diffuse_cli.diffusion.map_losses import MapLoss
 from diffuse_cli.errors import DivergedError
 from diffuse_cli.families.base import Family
 from diffuse_cli.models import build, checkpoint, run_folder
+from diffuse_cli.models.autoencoder import Autoencoder
 from diffuse_cli.models.classifier import Classifier, not_a_denoiser, trained_classifier
 from diffuse_cli.models.data import draw_data, margin_for, truth_of
 from diffuse_cli.models.model import Model, trained_model
@@ -306,7 +307,14 @@ class Trainer:
             columns=self.dataset.column_names,
             box=(self.low, self.high),
             margin=self.margin,
+            autoencoder=self.autoencoder,
         )
+
+    @property
+    def autoencoder(self) -> Autoencoder | None:
+        """The autoencoder whose latents are the data, of a latent run; None for all others."""
+        latent = self.dataset.latent
+        return latent.encoder if latent is not None and isinstance(latent.encoder, Autoencoder) else None
 
     def overfits(self) -> bool:
         """Whether the held-out loss is above that of the best weights, by more than chance among the held-out rows.
@@ -336,6 +344,7 @@ class Trainer:
             high=self.high,
             best_rows=self.best_rows,
             conditions=self.experiment.conditions,
+            autoencoder=self.autoencoder,
             metadata={
                 "step": str(self.step),
                 "best": repr(self.best),

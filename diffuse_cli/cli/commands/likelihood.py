@@ -116,11 +116,11 @@ def likelihood(
     from diffuse_cli.analysis import quality
     from diffuse_cli.diffusion.likelihood import MAX_STEPS, TOLERANCE
     from diffuse_cli.errors import DiffuseError, UsageError
-    from diffuse_cli.models import sample_files
+    from diffuse_cli.models import latent, sample_files
 
     signals.at_once()
     _check(points, count, out, {"--json": as_json, "--bound": bound})
-    model = opener.open()
+    model = latent.decoded(opener.open())
     model.check_density()
     solver = quality.Solver(tolerance or TOLERANCE, max_steps or MAX_STEPS, probes, seed)
     if model.each_row:

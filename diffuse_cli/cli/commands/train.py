@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from diffuse_cli import config
-from diffuse_cli.cli import options, terminal, training_run
+from diffuse_cli.cli import latent_training, options, terminal, training_run
 from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.files import plain_name
 
@@ -75,6 +75,12 @@ def train(
     if resume is None:
         chosen = settings.config()  # a name of own code that is typed here is trusted
         dataset = build.build_dataset(chosen)
+        latent_training.check_settings(chosen, dataset)
+        if chosen.latent is not None:
+            base = name.value or _default_name(settings, chosen)
+            dataset, budget = latent_training.encoded(
+                chosen, dataset, outputs, base, process, budget=budget, trust=trust, dry_run=dry_run
+            )
         teacher = options.teacher_of(chosen, dataset, outputs, trust=trust)  # of a --config that distill has printed
         plan = training_run.make_plan(chosen, dataset, trust=True, budget=budget, teacher=teacher)
     else:
@@ -142,6 +148,7 @@ def _default_name(settings: options.Settings, chosen: "Config") -> str:
 
     diffuses = chosen.family == config.FIELDS["family"].default
     ending = "-classifier" if chosen.classifier else "" if diffuses else f"-{plain_name(chosen.family)}"
+    ending += "" if chosen.latent is None else f"-latent{chosen.latent}"
     if settings.file and not settings.typed("dataset"):
         return Path(settings.file).stem.replace("-", "_") + ending
     return build.default_run_name(chosen) + ending
