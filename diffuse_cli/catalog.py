@@ -88,6 +88,14 @@ CATALOG: dict[str, dict[str, Entry]] = {
     "family": {
         "diffusion": Entry(f"{_FAMILIES}.base:diffusion", "a denoiser at all noise levels, the subject of all else"),
         "vae": Entry(f"{_FAMILIES}.vae:vae", "a Gaussian variational autoencoder (Kingma & Welling 2014)", "latent"),
+        "gan": Entry(f"{_FAMILIES}.gan:gan", "a generative adversarial network (Goodfellow et al. 2014)", "loss"),
+        "realnvp": Entry(f"{_FAMILIES}.flow:realnvp", "a flow of affine coupling layers (Dinh et al. 2017)", "layers"),
+        "flow": Entry(f"{_FAMILIES}.flow:flow", "a flow of spline coupling layers (Durkan et al. 2019)", "layers"),
+        "autoregressive": Entry(
+            f"{_FAMILIES}.autoregressive:autoregressive", "each column given those before it (Germain et al. 2015)"
+        ),
+        "gmm": Entry(f"{_FAMILIES}.gmm:gmm", "a mixture of Gaussians, by expectation maximisation", "components"),
+        "kde": Entry(f"{_FAMILIES}.kde:kde", "a Gaussian kernel at each training point", "bandwidth"),
     },
     "autoencoder": {
         "vae": Entry(f"{_FAMILIES}.vae:autoencoder", "a Gaussian VAE, trained before the diffusion", "beta"),

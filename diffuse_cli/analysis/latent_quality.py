@@ -34,8 +34,8 @@ class LatentQuality(NamedTuple):
     """What is known of an autoencoder, and of a diffusion in its latents. Nats, of the same held-out points.
 
     bound: −ELBO of each point [n], data units; its mean is above the NLL of the VAE. vae: that NLL; None where it is
-    not known. hole: KL(q(z) ‖ N), how far the encodings of the data are from the prior. hole_left: KL(q(z) ‖ p(z)) of the
-    diffusion, which takes the place of the prior; None of a VAE alone. active: which latents are. linear: what
+    not known. hole: KL(q(z) ‖ N), how far the encodings of the data are from the prior. hole_left: KL(q(z) ‖ p(z)) of
+    the diffusion, which takes the place of the prior; None of a VAE alone. active: which latents are. linear: what
     probabilistic PCA says of a linear VAE with the same β. noise: s of the decoder, the root mean square over columns,
     model space.
     """

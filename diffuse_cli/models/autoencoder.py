@@ -68,7 +68,9 @@ class Autoencoder(NamedTuple):
 
     def draw(self, rng: np.random.Generator, z: np.ndarray) -> np.ndarray:
         """x drawn from p(x | z) [n, d] in data units: the mean of `decode`, with the noise of the decoder."""
-        return self.decode(z) + self.standard.scale * self.noise * rng.standard_normal((len(z), self.standard.dim))
+        noise = self.standard.scale * self.noise * rng.standard_normal((len(z), self.standard.dim))
+        points: np.ndarray = self.decode(z) + noise
+        return points
 
     @property
     def noise(self) -> np.ndarray:

@@ -88,7 +88,8 @@ def check_latents(latents: int, dim: int) -> None:
 def active_latents(autoencoder: Autoencoder, of: Dataset) -> np.ndarray:
     """Which latents [k] are active: whose mean of q(z | x) changes with x (Burda et al. 2016, section 5.2)."""
     mean, _ = autoencoder.encode(of.draw(np.random.default_rng(0), _ENCODED))
-    return mean.var(axis=0) > _ACTIVE
+    active: np.ndarray = mean.var(axis=0) > _ACTIVE
+    return active
 
 
 def check_active(autoencoder: Autoencoder, of: Dataset) -> None:

@@ -60,8 +60,8 @@ class _Sampling(NamedTuple):
 
 
 class _Judged(NamedTuple):
-    """What is known of one model. guidance: of a guided one. student: of a student, by numbers of evaluations. latent: of
-    a VAE or a latent model. beside: the likelihoods of other runs on the same points, by name."""
+    """What is known of one model. guidance: of a guided one. student: of a student, by numbers of evaluations.
+    latent: of a VAE or a latent model. beside: the likelihoods of other runs on the same points, by name."""
 
     model: "Model"
     dataset: "Dataset"
@@ -130,7 +130,7 @@ def evaluate(
     it is a lower bound. The distances that are printed for another method stand below; NLL and excess loss are those of
     the denoiser that a student is too.
 
-    A latent run is judged by decoded samples. Beside its NLL stand those of its VAE, −ELBO, which is above that, and the
+    A latent run is judged by decoded samples. Beside its NLL stand that of its VAE, −ELBO, which is above it, and the
     hole KL(q(z) || N) between encodings and prior, which diffusion fills. log p(x) is an integral over the latents, by
     quadrature, for one or two of them.
 
