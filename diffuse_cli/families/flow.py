@@ -1,6 +1,7 @@
 """Normalizing flows: coupling layers, whose Jacobian is triangular. The layers are those of flowjax."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Annotated, Any
 
@@ -67,9 +68,14 @@ def _flow(size: Size, layers: int, knots: int, key: PRNGKeyArray) -> Any:
 @cache
 def _skeleton(size: Size, layers: int, knots: int) -> tuple[Any, Any]:
     """The structure of the arrays of a flow, and all of it that is no array."""
-    with jax.ensure_compile_time_eval():  # it may be asked for first inside of a function that is being compiled
-        flow = _flow(size, layers, knots, jax.random.key(0))
-    arrays, static = equinox.partition(flow, equinox.is_inexact_array)
+
+    def make() -> Any:
+        return _flow(size, layers, knots, jax.random.key(0))
+
+    # It may first be asked for inside of a function that is being compiled, whose arrays have no values; another thread
+    # is outside of that.
+    with ThreadPoolExecutor(1) as thread:
+        arrays, static = equinox.partition(thread.submit(make).result(), equinox.is_inexact_array)
     return jax.tree.structure(arrays), static
 
 
