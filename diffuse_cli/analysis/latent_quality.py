@@ -33,15 +33,16 @@ _EIGENVALUES = 20_000  # draws of the data for their covariance
 class LatentQuality(NamedTuple):
     """What is known of an autoencoder, and of a diffusion in its latents. Nats, of the same held-out points.
 
-    bound: −ELBO of each point [n], data units; its mean is above the NLL of the VAE. vae: that NLL; None where it is
-    not known. hole: KL(q(z) ‖ N), how far the encodings of the data are from the prior. hole_left: KL(q(z) ‖ p(z)) of
-    the diffusion, which takes the place of the prior; None of a VAE alone. active: which latents are. linear: what
-    probabilistic PCA says of a linear VAE with the same β. noise: s of the decoder, the root mean square over columns,
-    model space.
+    bound: −ELBO, which is above the NLL of the VAE. vae: that NLL; None where it is not known. gained: by how much the
+    NLL of the diffusion is below that of the VAE; None where one of them is not known, and of a VAE alone. hole:
+    KL(q(z) ‖ N), how far the encodings of the data are from the prior. hole_left: KL(q(z) ‖ p(z)) of the diffusion,
+    which takes the place of the prior; None of a VAE alone. active: which latents are. linear: what probabilistic PCA
+    says of a linear VAE with the same β. noise: s of the decoder, the root mean square over columns, model space.
     """
 
-    bound: np.ndarray
-    vae: Solved | None
+    bound: Estimate
+    vae: Estimate | None
+    gained: Estimate | None
     hole: Estimate
     hole_left: Estimate | None
     active: np.ndarray
@@ -50,10 +51,11 @@ class LatentQuality(NamedTuple):
 
     def rows(self) -> list[tuple[str, str]]:
         """Names and values, for a table."""
-        rows = [("−ELBO of the VAE", with_spread(*Estimate.of(self.bound)) + " nats")]
-        if self.vae is not None and self.vae.nll.value is not None:
-            of_vae = Estimate.of(-self.vae.log_p)
-            rows.append(("NLL of the VAE", f"{with_spread(*of_vae)} nats"))
+        rows = [("−ELBO of the VAE", f"{with_spread(*self.bound)} nats")]
+        if self.vae is not None:
+            rows.append(("NLL of the VAE", f"{with_spread(*self.vae)} nats"))
+        if self.gained is not None:
+            rows.append(("diffusion gains", f"{with_spread(*self.gained)} nats on the same points"))
         rows.append(("hole, KL(q(z) ‖ N)", f"{with_spread(*self.hole)} nats"))
         if self.hole_left is not None:
             rows.append(("left of it, KL(q(z) ‖ p(z))", f"{with_spread(*self.hole_left)} nats"))
@@ -66,11 +68,10 @@ class LatentQuality(NamedTuple):
 
     def document(self) -> dict[str, object]:
         """The same for --json."""
-        bound = Estimate.of(self.bound)
-        vae = None if self.vae is None else Estimate.of(-self.vae.log_p)
         return {
-            "elbo_bound": {"value": bound.value, "stderr": bound.stderr},
-            "vae_nll": vae and vae._asdict(),
+            "elbo_bound": self.bound._asdict(),
+            "vae_nll": self.vae and self.vae._asdict(),
+            "gained": self.gained and self.gained._asdict(),
             "hole": self.hole._asdict(),
             "hole_left": self.hole_left and self.hole_left._asdict(),
             "active": self.active.tolist(),
@@ -79,19 +80,32 @@ class LatentQuality(NamedTuple):
         }
 
 
-def latent_quality(model: Model, dataset: Dataset, law: Law | None, x0: np.ndarray, seed: int) -> LatentQuality:
+def latent_quality(
+    model: Model, dataset: Dataset, law: Law | None, x0: np.ndarray, solved: Solved | None, seed: int
+) -> LatentQuality:
     """The LatentQuality of a VAE, or of a latent model that is decoded, at x0 [n, d], model space of the data.
 
-    dataset: the data. law: that of x0, or None. Raises ValueError for any other model.
+    dataset: the data. law: that of x0, or None. solved: the likelihood of x0 by the model; None where it is not known.
+    All NLL are those of `solved` plus a difference on the same points, in which the sampling error cancels. Raises
+    ValueError for a model without an autoencoder.
     """
     autoencoder, plane = model.autoencoder, model.plane
     if autoencoder is None:
         raise ValueError(f"{model.name} has no autoencoder")
     train = draw_data(autoencoder.config, dataset).train[:_ENCODED]
     encoded = autoencoder.encode(autoencoder.standard.to_data(np.asarray(train, np.float64)))
+    alone = solved if plane is None else nll_of_vae(model, autoencoder, law, x0)
+    bound, of_vae, gained = elbo_bound(autoencoder, x0, seed), None, None
+    reported = Estimate.of(bound)
+    if alone is not None and alone.nll.value is not None and alone.nll.stderr is not None:
+        of_vae = Estimate(alone.nll.value, alone.nll.stderr)
+        reported = Estimate(of_vae.value + float((bound + alone.log_p).mean()), of_vae.stderr)
+        if plane is not None and solved is not None:
+            gained = Estimate.of(solved.log_p - alone.log_p)
     return LatentQuality(
-        bound=elbo_bound(autoencoder, x0, seed),
-        vae=nll_of_vae(model, autoencoder, law, x0),
+        bound=reported,
+        vae=of_vae,
+        gained=gained,
         hole=_hole(autoencoder, encoded, dataset, seed, None),
         hole_left=None if plane is None or not plane.has_flow else _hole(autoencoder, encoded, dataset, seed, plane),
         active=active_latents(autoencoder, dataset),

@@ -109,22 +109,27 @@ class Quality(NamedTuple):
     """The results of `evaluate_model`.
 
     floor: the noise floors of the distances, by which other samples of the same number can be judged too; None where
-    no distance could be computed. scores: name of metric -> Score. nll: None for particles with weights, which no flow
-    draws. excess: None likewise, and where the law is unknown. memorisation: None without training, and for a guided
-    model, which draws from another law than that of its training points. compared: the number of points between which
-    distances were computed. left_out: metrics for which these are too few, with the number that each needs. held_out:
-    the number of points of the truth.
+    no distance could be computed. scores: name of metric -> Score. solved: the likelihood; None for particles with
+    weights, which no flow draws, and where no density is known. excess: None likewise, and where the law is unknown.
+    memorisation: None without training, and for a guided model, which draws from another law than that of its training
+    points. compared: the number of points between which distances were computed. left_out: metrics for which these are
+    too few, with the number that each needs. held_out: the number of points of the truth.
     """
 
     drawn: Drawn
     floor: Floor | None
     scores: dict[str, Score]
-    nll: Nll | None
+    solved: Solved | None
     excess: ExcessLoss | None
     memorisation: Memorisation | None
     compared: int
     left_out: dict[str, int]
     held_out: int
+
+    @property
+    def nll(self) -> Nll | None:
+        """The likelihood; None where the model has none."""
+        return self.solved and self.solved.nll
 
 
 def held_out(model: Model, dataset: Dataset, n: int, seed: int) -> np.ndarray:
@@ -393,7 +398,7 @@ def evaluate_model(
         drawn=drawn,
         floor=floor,
         scores={} if floor is None else floor.scores(samples),
-        nll=negative_log_likelihood(model, law, judged, Solver(seed=seed), true=true_log_p(dataset, model, judged)).nll
+        solved=negative_log_likelihood(model, law, judged, Solver(seed=seed), true=true_log_p(dataset, model, judged))
         if model.has_density
         else None,
         excess=None if law is None or not model.has_flow else excess_of(model, law, reference),

@@ -124,6 +124,18 @@ class FieldOptions(NamedTuple):
         return f"field-{self.field}-{self.style}"
 
 
+class LatentOptions(NamedTuple):
+    """Options of plot-latent."""
+
+    count: Annotated[int, Asked("How many encodings are shown.", 2, 10_000, ("-n", "--count"))] = 2000
+    seed: Annotated[int, _SEED] = 0
+
+    @property
+    def file(self) -> str:
+        """latent"""
+        return "latent"
+
+
 class DensityOptions(NamedTuple):
     """Options of plot-density: none."""
 

@@ -194,6 +194,19 @@ FIGURES: dict[str, FigureRow] = {
         examples=("", "--run moons --out density.pdf", "--exact --dataset pinwheel --dark"),
         pictures=(Picture("--run pinwheel", "density.png", "a model's density beside the exact one"),),
     ),
+    "plot-latent": FigureRow(
+        "Draw the latent plane of a VAE or of latent diffusion.",
+        subject="model",
+        draw="latent:latent_of_model",
+        options=options.LatentOptions,
+        about="""Draw the latent plane: the encodings of the data, their law q(z), and what stands for it.
+
+        A VAE takes N(0, I) for q(z); where they differ is the hole, from which its samples are no data. Diffusion learns
+        q(z): beside p(z) stand what it leaves of the hole, and paths from noise to latents. The number over a
+        difference is the share of the mass that is in different places. For two latents.""",
+        examples=("", "--run curves-latent2 --out latent.pdf", "--run curves-vae --dark"),
+        pictures=(),
+    ),
     "plot-guidance": FigureRow(
         "Draw what guidance samples beside what it is said to sample.",
         subject="several",

@@ -173,6 +173,12 @@ def _data_of(latent: Dataset) -> Dataset:
     return with_label(of, latent.part.label) if isinstance(latent.part, Part) else of
 
 
+def data_of_latents(model: Model) -> Dataset:
+    """The data behind the latents of a model with an autoencoder, be it in its latent space or decoded."""
+    dataset = model.dataset()
+    return dataset if dataset.latent is None else _data_of(dataset)
+
+
 def log_prior_of(plane: Model) -> LogPrior:
     """log p(z) of the diffusion in one or two latents, z in data units of the latents: a spline through the values of
     the probability flow on a grid that covers the encodings; 0 density beyond it."""

@@ -64,10 +64,10 @@ def density_figure(
             axes = add_panel(layout.figure, layout.grid[0, column], scene)
             frame_plane(axes, scene)
             if name == "difference":
-                _draw_difference(axes, x, y, model - exact, exact.max(), theme)
+                draw_difference(axes, x, y, model - exact, exact.max(), theme)
                 axes.set_title(_elsewhere(model, exact, of_halves))
             else:
-                _draw(axes, x, y, p, exact.max(), theme.model if name == "model" else theme.data, theme)
+                draw_density(axes, x, y, p, exact.max(), theme.model if name == "model" else theme.data, theme)
                 axes.contour(x, y, p.T, levels=levels, colors=[theme.ink], linewidths=0.4, alpha=0.6, zorder=2)
                 axes.set_title(name)
             keep_outer_labels(axes, left=column == 0)
@@ -105,14 +105,15 @@ def _elsewhere(model: np.ndarray, exact: np.ndarray, of_halves: float | None) ->
     return f"difference, {apart:.2g} %; data's halves: {100 * of_halves:.2g} %"
 
 
-def _draw(axes: Axes, x: np.ndarray, y: np.ndarray, p: np.ndarray, top: float, color: str, theme: Theme) -> None:
+def draw_density(axes: Axes, x: np.ndarray, y: np.ndarray, p: np.ndarray, top: float, color: str, theme: Theme) -> None:
     """An image on the scale from 0 to `top`, in the theme's paper and a colour."""
     shades = LinearSegmentedColormap.from_list("shades", [theme.paper, color])
     show_cells(axes, x, y, p, cmap=shades, limits=(0, top))
     axes.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
 
 
-def _draw_difference(axes: Axes, x: np.ndarray, y: np.ndarray, p: np.ndarray, top: float, theme: Theme) -> None:
+def draw_difference(axes: Axes, x: np.ndarray, y: np.ndarray, p: np.ndarray, top: float, theme: Theme) -> None:
+    """An image of a difference on the scale from −top to `top`, orange where it is above 0 and blue below."""
     shades = LinearSegmentedColormap.from_list("difference", [theme.data, theme.paper, theme.model])
     show_cells(axes, x, y, p, cmap=shades, limits=(-top, top))
     axes.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))

@@ -133,6 +133,12 @@ def _draw(axes: Axes, x: np.ndarray, colors: PointColors | None, shares: np.ndar
     (frame_space if scene.kind == "space" else frame_plane)(axes, scene)
 
 
+def add_paths(axes: Axes, x: np.ndarray, scene: Scene) -> None:
+    """Add paths [k, n, 2] to a panel, the ramp along each, with marks at their starts and ends."""
+    _add_lines(axes, x, None, None, scene.theme)
+    _mark(axes, x[0], x[-1], None, scene.theme)
+
+
 def _add_lines(
     axes: Axes,
     x: np.ndarray,

@@ -182,7 +182,7 @@ def _judge(model: "Model", asked: _Sampling, others: "list[Model]") -> _Judged:
     if model.autoencoder is not None:
         terminal.note("Judging its autoencoder")
         x0 = quality.judged_points(model, dataset, asked.n, asked.seed)
-        of_latents = latent_quality(model, dataset, truth_of(dataset), x0, asked.seed)
+        of_latents = latent_quality(model, dataset, truth_of(dataset), x0, result.solved, asked.seed)
     beside = quality.beside(others, model, dataset, asked.n, asked.seed)
     return _Judged(model, dataset, method, result, guidance, student, of_latents, beside)
 
