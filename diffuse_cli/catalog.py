@@ -72,6 +72,7 @@ CATALOG: dict[str, dict[str, Entry]] = {
         "curves": Entry(
             "diffuse_cli.datasets.random_curves:curves", "whole random curves, each one a vector of 64 values"
         ),
+        "digits": Entry("diffuse_cli.datasets.digits:digits", "1,797 handwritten digits of 8 × 8 pixels, with labels"),
         "bimodal": Entry(f"{_GAUSSIANS}:bimodal", "two Gaussians on a line"),
         "image": Entry(
             "diffuse_cli.datasets.image:image", "the dark of a picture as a density: image:photo.png", "path"

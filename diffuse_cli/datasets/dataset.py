@@ -17,11 +17,20 @@ if TYPE_CHECKING:
 
 Scale = Annotated[float, Meta(gt=0, le=1000)]
 
-View = Literal["points", "curves"]
+View = Literal["points", "curves", "images"]
 VIEWS: tuple[str, ...] = get_args(View)
 
 Draw = Callable[[np.random.Generator, int], np.ndarray]  # (rng, n) -> [n, d] independent draws, data units
 LabelledDraw = Callable[[np.random.Generator, int], tuple[np.ndarray, np.ndarray]]  # … -> ([n, d], labels [n])
+
+
+def as_points(view: str) -> str:
+    """The view of figures that follow each sample as a point: pictures are drawn on principal axes there.
+
+    >>> as_points("images"), as_points("curves")
+    ('points', 'curves')
+    """
+    return "points" if view == "images" else view
 
 
 class Standardiser(NamedTuple):
@@ -97,7 +106,8 @@ class Dataset(NamedTuple):
     dim: d.
     standard: the constants of standardisation. They are computed from the law, not from one training set, so that runs
         with other seeds and sizes share one model space and their likelihoods can be compared.
-    view: how figures show samples: as points with d columns, or each sample as one curve, a vector of d values.
+    view: how figures show samples: as points with d columns, each as one curve, a vector of d values, or each as a
+        square picture of d pixels, row by row.
     points: the points [n, d] of a user's file; None for a law that can be drawn from without limit.
     exact: () -> the Law (diffusion/exact.py) in model space: its density at every noise level. None where the density
         is unknown; the exact denoiser of a file is that of the mixture on its training points (models.data.law_of).

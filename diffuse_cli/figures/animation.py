@@ -3,6 +3,7 @@
 from typing import Literal
 
 from diffuse_cli import catalog
+from diffuse_cli.datasets.dataset import as_points
 from diffuse_cli.figures import paths
 from diffuse_cli.figures.paths import Trajectory
 from diffuse_cli.models import build
@@ -54,4 +55,4 @@ def animate_model(
         of_what = f"{build.title_of_data(model.config.dataset)}, {catalog.short_name(model.config.schedule)} schedule"
     shown = {"columns": Columns(model.columns, "model"), "tail": tail, "size": size, "fps": fps, "dark": dark}
     shown["color_by"] = labels
-    return animation(stages, view=model.view, subject=of_what, **shown)
+    return animation(stages, view=as_points(model.view), subject=of_what, **shown)

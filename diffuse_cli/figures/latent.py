@@ -16,7 +16,7 @@ from diffuse_cli.plots.formats import Look
 from diffuse_cli.plots.latent import LatentPlane, latent_figure
 from diffuse_cli.plots.point_colors import principal_axes
 
-_ENCODED = 1 << 14  # points whose encodings are the components of q(z)
+_ENCODED = 1 << 17  # points whose encodings are the components of q(z)
 _CELLS = 72  # along each axis: each costs an ODE solution of the diffusion
 _PATHS = 200
 _TOLERANCE = 1e-4
@@ -33,8 +33,8 @@ def latent_of_model(model: Model, asked: LatentOptions, look: Look) -> Figure:
         raise UsageError(f"{model.name} has no latent space; train one with: diffuse train --latent 2 --dataset …")
     if autoencoder.latents != 2:
         raise UsageError(
-            f"the latents are drawn in the plane, and {model.name} has {autoencoder.latents}; diffuse plot-samples shows "
-            "what they decode to"
+            f"the latents are drawn in the plane, and {model.name} has {autoencoder.latents}; diffuse plot-samples "
+            "shows what they decode to"
         )
     data, labels = paths.labelled_data_of(data_of_latents(model), _ENCODED, asked.seed)
     mean, std = autoencoder.encode(data)
@@ -52,7 +52,7 @@ def latent_of_model(model: Model, asked: LatentOptions, look: Look) -> Figure:
         z[:count],
         plane,
         color_by=(place if labels is None else labels)[:count],
-        columns=Columns(("$z_1$", "$z_2$"), "data"),
+        columns=Columns(("z1", "z2"), "data"),
         subject=model.name,
         **look._asdict(),
     )

@@ -201,8 +201,8 @@ FIGURES: dict[str, FigureRow] = {
         options=options.LatentOptions,
         about="""Draw the latent plane: the encodings of the data, their law q(z), and what stands for it.
 
-        A VAE takes N(0, I) for q(z); where they differ is the hole, from which its samples are no data. Diffusion learns
-        q(z): beside p(z) stand what it leaves of the hole, and paths from noise to latents. The number over a
+        A VAE takes N(0, I) for q(z); where they differ is the hole, from which its samples are no data. Diffusion
+        learns q(z): beside p(z) stand what it leaves of the hole, and paths from noise to latents. The number over a
         difference is the share of the mass that is in different places. For two latents.""",
         examples=("", "--run curves-latent2 --out latent.pdf", "--run curves-vae --dark"),
         pictures=(),

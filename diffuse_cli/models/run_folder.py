@@ -27,6 +27,7 @@ from diffuse_cli.models.autoencoder import Autoencoder, packed, unpacked
 from diffuse_cli.models.build import Experiment
 from diffuse_cli.networks.denoiser import Weights
 
+FINITE = {"file", "digits"}  # sets of a fixed number of rows
 _SAME = 1e-9  # of the scale: means that differ by less do so because they were summed in another order
 NEWEST, BEST = "checkpoint.safetensors", "best.safetensors"
 
@@ -222,7 +223,7 @@ def _learns_a_file(file: Path) -> bool:
     """Whether the dataset of a checkpoint is a user's file."""
     try:
         settings = config.loads(checkpoint.read_header(file)["config"])
-        return bool(catalog.parse("dataset", settings["dataset"]).name == "file")
+        return catalog.parse("dataset", settings["dataset"]).name in FINITE
     except (KeyError, UsageError) as error:
         raise DiffuseError(f"{file} is not a whole checkpoint: {error} is missing or wrong") from error
 

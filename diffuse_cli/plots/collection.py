@@ -20,9 +20,9 @@ from diffuse_cli.plots.panels import (
     add_panel,
     checked_cloud,
     draw_cloud,
+    drawn_of,
     keep_outer_labels,
     make_scene,
-    spread,
 )
 from diffuse_cli.plots.point_colors import PointColors, by_label, label_keys, one_color
 from diffuse_cli.plots.style import Theme, default_style
@@ -127,7 +127,7 @@ def _draw(layout: Rows, row: int, place: int, cloud: np.ndarray, scene: Scene, c
     if scene.kind == "curves" and layout.scene.kind != "curves":
         cell = cell.subgridspec(1, 2, width_ratios=[1, BESIDE[0] + BESIDE[2] - 1], wspace=0)[0]
     axes = add_panel(layout.figure, cell, scene)
-    draw_cloud(axes, cloud, scene._replace(curves=spread(cloud, _CURVES)), colors)
+    draw_cloud(axes, cloud, drawn_of(cloud, scene, _CURVES), colors)
     if named != "ticks" and scene.kind != "space":
         axes.set(xticks=[], yticks=[])
         if not named:

@@ -14,7 +14,14 @@ from matplotlib.gridspec import GridSpec
 from diffuse_cli.plots.panels import BESIDE, Scene
 from diffuse_cli.plots.style import MARGIN, TITLE_LINE, Theme, ThemedFigure, heading, new_figure, too_narrow
 
-_GAP = {"histogram": 0.08, "plane": 0.12, "projected": 0.12, "curves": 0.14, "space": 0.0}  # between columns, inches
+_GAP = {
+    "histogram": 0.08,
+    "plane": 0.12,
+    "projected": 0.12,
+    "curves": 0.14,
+    "images": 0.14,
+    "space": 0.0,
+}  # between columns, inches
 _BETWEEN = 0.14  # inches between two rows, in addition to the titles of the lower one
 _KEY_GAP = 0.15  # inches between the title and the keys beside it
 _LEAST_SIDE = 1.25  # inches: the least width of a panel that has room for its title

@@ -13,6 +13,8 @@ def limits_of(kind: str, clouds: list[np.ndarray], columns: Columns, square: boo
     Also whether the axes need different scales, because with one scale one of them would be too short.
     """
     values = np.concatenate(clouds)
+    if kind == "images":  # noise is cut off, so that what is left of a picture can be seen
+        return np.array([(0.0, 1.0), _interval(values.reshape(-1), 0.005, 0.0)]), False
     if kind == "curves":
         return np.array([(0.0, 1.0), _interval(values.reshape(-1), 0.001, 0.15)]), False
     if kind == "space":  # points outside the box are drawn as well, so a tight one makes the best use of the panel

@@ -4,6 +4,7 @@
     d = 2           a scatter with equal scales, or one scale for each axis where columns have different units
     d = 3           a scatter in space
     d > 3           a scatter of the first two principal coordinates of a reference cloud
+    view "images"   a sample is a picture: a sheet of some of them
     view "curves"   a sample is a function on [0, 1]: a few curves, and the histogram of the values of all samples, or
                     of one curve that is drawn in every panel
 
@@ -12,11 +13,13 @@ drawn. `make_scene` computes it from all clouds, then `draw_cloud` draws each of
 """
 
 import itertools
+import math
 from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 from matplotlib.ticker import MaxNLocator
@@ -32,6 +35,7 @@ from diffuse_cli.plots.style import Theme
 
 MOST_POINTS_SHOWN = 4000  # points in one panel: more are not easier to see, and slow to draw
 _RASTERISE_ABOVE = 5000  # points in one figure: as vectors they would make an SVG large and slow to open
+SHEET = 36  # pictures in one panel, 6 × 6
 SMALL_TEXT = 8.5  # points: the font size of notes in a panel
 NORMAL_LABELS = (r"$\mathcal{N}(0, 1)$", r"$\mathcal{N}(0, I)$, $2\sigma$")
 _NORMAL_LINE = {"linewidth": 0.9, "label": NORMAL_LABELS[0]}
@@ -45,14 +49,14 @@ BESIDE = (1.03, 0.0, 0.3, 1.0)  # the histogram of the values of curves, in frac
 class Scene(NamedTuple):
     """What the panels of one figure share.
 
-    kind: "histogram", "plane", "space", "projected" or "curves". limits [axes, 2]: of the value for a histogram, of u
-    and the value for curves, of each coordinate for points. columns: what the axes are called. free: whether the two
-    axes of a plane, or the three of a space, have different scales, because their units differ. basis: mean [d] and
-    axes [d, 2] of the projection, or None. edges [bins + 1]: the bins of the histogram. top: the upper end of its axis.
-    most: how many points a panel shows at most. curves: the indices of the samples that are drawn as curves. followed:
-    the index of the one whose values the histogram shows, None for the values of all samples. side: the width of a
-    panel in inches. rasterise: whether points are pixels in an SVG or PDF too. opacity: of the points of a plane; None
-    for what suits their number.
+    kind: "histogram", "plane", "space", "projected", "curves" or "images". limits [axes, 2]: of the value for a
+    histogram, of u and the value for curves and pictures, of each coordinate for points. columns: what the axes are
+    called. free: whether the two axes of a plane, or the three of a space, have different scales, because their units
+    differ. basis: mean [d] and axes [d, 2] of the projection, or None. edges [bins + 1]: the bins of the histogram.
+    top: the upper end of its axis. most: how many points a panel shows at most. curves: the indices of the samples that
+    are drawn as curves or pictures. followed: the index of the one whose values the histogram shows, None for the
+    values of all samples. side: the width of a panel in inches. rasterise: whether points are pixels in an SVG or PDF
+    too. opacity: of the points of a plane; None for what suits their number.
     """
 
     kind: str
@@ -77,7 +81,7 @@ class Scene(NamedTuple):
             return 0.8 * self.side
         if self.kind in ("plane", "projected"):
             return self.side * float(np.ptp(self.limits[1]) / np.ptp(self.limits[0]))
-        return self.side * {"histogram": 0.75, "curves": 0.8, "space": 1.0}[self.kind]
+        return self.side * {"histogram": 0.75, "curves": 0.8, "space": 1.0, "images": 1.0}[self.kind]
 
     @property
     def middle(self) -> float:
@@ -86,9 +90,10 @@ class Scene(NamedTuple):
 
 
 def kind_of(view: str, dim: int) -> str:
-    """How samples of `dim` values are drawn: "histogram", "plane", "space", "projected" or "curves".
+    """How samples of `dim` values are drawn: "histogram", "plane", "space", "projected", "curves" or "images".
 
-    Raises UsageError for an unknown view, and for the view "curves" of samples of one value.
+    Raises UsageError for an unknown view, for the view "curves" of samples of one value, and for the view "images" of
+    samples that are no square.
     """
     if view not in VIEWS:
         raise unknown("view", view, VIEWS)
@@ -96,6 +101,10 @@ def kind_of(view: str, dim: int) -> str:
         if dim < 2:
             raise UsageError("the view 'curves' needs samples of at least 2 values; these have 1. Known: points.")
         return "curves"
+    if view == "images":
+        if math.isqrt(dim) ** 2 != dim:
+            raise UsageError(f"the view 'images' needs samples of a square number of values; these have {dim}.")
+        return "images"
     return {1: "histogram", 2: "plane", 3: "space"}.get(dim, "projected")
 
 
@@ -140,9 +149,9 @@ def make_scene(
     held = clouds if frame is None else [frame]
     limits, free = limits_of(kind, [coordinates(cloud, basis) for cloud in held], columns, square)
     count = max(len(cloud) for cloud in clouds)
-    some = spread(reference, curves)
+    some = spread(reference, SHEET if kind == "images" else curves)
     followed = int(some[-1]) if follow and kind == "curves" else None
-    values = count * reference.shape[1] if kind == "curves" else count
+    values = count * reference.shape[1] if kind in ("curves", "images") else count
     if followed is not None:
         values = reference.shape[1]
     edges = np.linspace(*limits[-1], int(np.clip(2.5 * values ** (1 / 3), 12, 60)) + 1)
@@ -191,6 +200,8 @@ def draw_cloud(axes: Axes, cloud: np.ndarray, scene: Scene, colors: PointColors,
     """Draw one cloud [n, d] with its colours. `normal` adds the standard normal density, a line or circle."""
     if scene.kind == "histogram":
         _draw_histogram(axes, cloud[:, 0], scene, colors, normal)
+    elif scene.kind == "images":
+        _draw_sheet(axes, cloud, scene, colors)
     elif scene.kind == "curves":
         _draw_curves(axes, cloud, scene, colors, normal)
     elif scene.kind == "space":
@@ -221,6 +232,11 @@ def normal_density(x: np.ndarray) -> np.ndarray:
     return np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi)
 
 
+def drawn_of(cloud: np.ndarray, scene: Scene, curves: int) -> Scene:
+    """The scene that draws so many `curves` of this cloud, or a sheet of its pictures."""
+    return scene._replace(curves=spread(cloud, SHEET if scene.kind == "images" else curves))
+
+
 def spread(cloud: np.ndarray, count: int) -> np.ndarray:
     """The indices of `count` samples evenly spread in rank along the first principal axis of a cloud [n, d]."""
     mean, axes = principal_axes(cloud, 1)
@@ -239,7 +255,7 @@ def note_left_out(cloud: np.ndarray, scene: Scene) -> str:
     values = coordinates(cloud, scene.basis)
     values = values[np.isfinite(values).all(axis=1)]
     words = [f"{len(cloud) - len(values)} not finite"] if len(values) < len(cloud) else []
-    if scene.kind not in ("curves", "space"):
+    if scene.kind not in ("curves", "images", "space"):
         low, high = scene.limits.T
         outside = int(((values < low) | (values > high)).any(axis=1).sum())
         words += [f"{outside} outside the frame"] if outside else []
@@ -350,6 +366,21 @@ def _draw_histogram(axes: Axes, values: np.ndarray, scene: Scene, colors: PointC
     axes.spines[["left", "right", "top"]].set_visible(False)
     axes.locator_params(axis="x", nbins=6, steps=[1, 2, 5, 10])
     _name_axes(scene, axes.xaxis)
+
+
+def _draw_sheet(axes: Axes, samples: np.ndarray, scene: Scene, colors: PointColors) -> None:
+    """Some samples as small pictures, in a square: paper at the lowest value, the colour at the highest."""
+    pixels, across = math.isqrt(samples.shape[1]), math.isqrt(SHEET)
+    step = pixels + 1
+    sheet = np.full((across * step - 1, across * step - 1), np.nan)
+    for number, index in enumerate(scene.curves):
+        row, column = (step * place for place in divmod(number, across))
+        sheet[row : row + pixels, column : column + pixels] = samples[index].reshape(pixels, pixels)
+    ink = colors.palette[0] if len(colors.palette) == 1 else scene.theme.ink
+    shades = LinearSegmentedColormap.from_list("ink", [scene.theme.paper, ink])
+    low, high = scene.limits[-1]
+    axes.imshow(sheet, cmap=shades, vmin=low, vmax=high, interpolation="nearest", aspect="equal")
+    axes.set(xticks=[], yticks=[])
 
 
 def _draw_curves(axes: Axes, samples: np.ndarray, scene: Scene, colors: PointColors, normal: bool) -> None:

@@ -13,10 +13,10 @@ from diffuse_cli.plots.panels import (
     add_panel,
     checked_cloud,
     draw_cloud,
+    drawn_of,
     histogram_density,
     keep_outer_labels,
     make_scene,
-    spread,
 )
 from diffuse_cli.plots.point_colors import by_label, label_keys, one_color
 from diffuse_cli.plots.style import Theme, ThemedFigure, default_style, heading, new_figure, settle
@@ -103,7 +103,7 @@ def _side_by_side(
     for column, (name, cloud, color) in enumerate(zip(names, (data, model), (theme.data, theme.model), strict=True)):
         axes = add_panel(layout.figure, layout.grid[0, column], scene)
         colors = one_color(color, len(cloud)) if labels is None else by_label(labels[column], theme)
-        draw_cloud(axes, cloud, scene._replace(curves=spread(cloud, _CURVES)), colors)
+        draw_cloud(axes, cloud, drawn_of(cloud, scene, _CURVES), colors)
         axes.set_title(name, color=color, x=scene.middle)
         if scene.kind != "space":
             keep_outer_labels(axes, left=column == 0)

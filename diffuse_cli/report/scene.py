@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from diffuse_cli.datasets.dataset import Dataset
+from diffuse_cli.datasets.dataset import Dataset, as_points
 from diffuse_cli.diffusion.process import Process, angle_of
 from diffuse_cli.figures.paths import Trajectory, forward_trajectory, reverse_trajectory
 from diffuse_cli.models.draw import Method, draw_samples
@@ -53,7 +53,7 @@ class Projection(NamedTuple):
 
 def most(model: Model, methods: list[Method]) -> int:
     """The largest number of samples that fits into a page with these methods."""
-    kind = kind_of(model.view, model.dim)
+    kind = kind_of(as_points(model.view), model.dim)
     if kind == "curves":
         return _CURVES
     frames = 2 + sum(min(method.steps + 1, SAMPLER_FRAMES) for method in methods)  # two: data and noise
@@ -84,7 +84,7 @@ def thinned(way: Trajectory) -> Trajectory:
 
 def projection_of(model: Model, ways: Ways) -> Projection:
     """The Projection that shows all these trajectories in panels of equal scale."""
-    kind = kind_of(model.view, model.dim)
+    kind = kind_of(as_points(model.view), model.dim)
     if kind == "curves":
         axes = np.eye(model.dim)[:, np.unique(np.linspace(0, model.dim - 1, _COLUMNS).astype(int))]
     else:

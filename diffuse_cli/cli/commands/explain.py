@@ -154,6 +154,7 @@ def _draw(
     import numpy as np
 
     from diffuse_cli.analysis.one_point import on_a_line
+    from diffuse_cli.datasets.dataset import as_points
     from diffuse_cli.models.data import law_name
     from diffuse_cli.plots import explain as plot
     from diffuse_cli.plots.columns import Columns
@@ -170,7 +171,7 @@ def _draw(
         t=explanation.t,
         log_snr=np.asarray(explanation.level.log_snr),
         density=density,
-        view=model.view,
+        view=as_points(model.view),
         answer="answer",
         exact=law_name(dataset),
         columns=Columns(model.columns, "model"),
