@@ -19,13 +19,17 @@ class Size(NamedTuple):
 
 
 class Standards(NamedTuple):
-    """Settings that suit the networks of a family, where the user gives no others."""
+    """Settings that suit the networks of a family, where the user gives no others.
+
+    most_weight_decay: for few rows; less than a denoiser has where the model has another guard against overfitting.
+    """
 
     width: int = 64
     depth: int = 3
     batch_size: int = 256
     steps: int = 24_000
     lr: float = 2e-3
+    most_weight_decay: float = 10.0
 
 
 class Family(NamedTuple):

@@ -168,7 +168,7 @@ def vae(
         no_density=f"its density is an integral over {latent} latents, which is computed for {MOST_LATENTS} at most; "
         "`diffuse evaluate` prints the ELBO, a lower bound",
         judged=judged,
-        standards=Standards(width=128, depth=2, lr=2e-3, steps=12_000),
+        standards=Standards(width=128, depth=2, lr=2e-3, steps=12_000, most_weight_decay=0.1),
         compiled=False,
         most=None if linear else MOST_INTEGRALS,
     )

@@ -25,6 +25,7 @@ class Defaults(NamedTuple):
     prediction: str
     sampler: str
     sampler_steps: int
+    most_weight_decay: float = _STRONGEST
 
 
 DENOISER = Defaults(64, 3, 256, 24_000, 5e-3, "v", "dpmpp_2m", 50)
@@ -74,7 +75,9 @@ def with_defaults(
         batch_size=config.batch_size or min(default.batch_size, rows or default.batch_size),
         steps=config.steps or (1 if default.steps == 1 else steps_for(different, default.steps)),
         lr=config.lr or default.lr,
-        weight_decay=weight_decay_for(different, dim) if config.weight_decay is None else config.weight_decay,
+        weight_decay=min(weight_decay_for(different, dim), default.most_weight_decay)
+        if config.weight_decay is None
+        else config.weight_decay,
         prediction=config.prediction if chosen else default.prediction,
         sampler=config.sampler or (default.sampler if diffuses else None),
         sampler_steps=config.sampler_steps or (default.sampler_steps if diffuses else None),
