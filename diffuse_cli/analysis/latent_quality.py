@@ -15,7 +15,7 @@ from diffuse_cli.datasets.dataset import Dataset
 from diffuse_cli.diffusion.exact import Law
 from diffuse_cli.diffusion.likelihood import log_likelihood
 from diffuse_cli.families.linear_vae import Collapse, predicted_collapse
-from diffuse_cli.families.vae import elbo_terms
+from diffuse_cli.families.vae import elbo_terms, log_normal
 from diffuse_cli.models import build
 from diffuse_cli.models.autoencoder import Autoencoder
 from diffuse_cli.models.data import draw_data
@@ -35,16 +35,17 @@ class LatentQuality(NamedTuple):
 
     bound: −ELBO, which is above the NLL of the VAE. vae: that NLL; None where it is not known. gained: by how much the
     NLL of the diffusion is below that of the VAE; None where one of them is not known, and of a VAE alone. hole:
-    KL(q(z) ‖ N), how far the encodings of the data are from the prior. hole_left: KL(q(z) ‖ p(z)) of the diffusion,
-    which takes the place of the prior; None of a VAE alone. active: which latents are. linear: what probabilistic PCA
+    KL(q(z) ‖ N), how far the encodings of the data are from the prior; None for few rows, whose q(z) is not known
+    between them. filled: by how much KL(q(z) ‖ p(z)) of the diffusion, which takes the place of the prior, is smaller;
+    None of a VAE alone. active: which latents are. linear: what probabilistic PCA
     says of a linear VAE with the same β. noise: s of the decoder, the root mean square over columns, model space.
     """
 
     bound: Estimate
     vae: Estimate | None
     gained: Estimate | None
-    hole: Estimate
-    hole_left: Estimate | None
+    hole: Estimate | None
+    filled: Estimate | None
     active: np.ndarray
     linear: Collapse
     noise: float
@@ -56,9 +57,10 @@ class LatentQuality(NamedTuple):
             rows.append(("NLL of the VAE", f"{with_spread(*self.vae)} nats"))
         if self.gained is not None:
             rows.append(("diffusion gains", f"{with_spread(*self.gained)} nats on the same points"))
-        rows.append(("hole, KL(q(z) ‖ N)", f"{with_spread(*self.hole)} nats"))
-        if self.hole_left is not None:
-            rows.append(("left of it, KL(q(z) ‖ p(z))", f"{with_spread(*self.hole_left)} nats"))
+        if self.hole is not None:
+            rows.append(("hole, KL(q(z) ‖ N)", f"{with_spread(*self.hole)} nats"))
+        if self.filled is not None:
+            rows.append(("filled by p(z) of the diffusion", f"{with_spread(*self.filled)} nats"))
         active, linear = int(self.active.sum()), self.linear
         rows.append(
             ("active latents", f"{active} of {linear.latents}; PCA says {linear.active} of {linear.latents} if linear")
@@ -72,8 +74,8 @@ class LatentQuality(NamedTuple):
             "elbo_bound": self.bound._asdict(),
             "vae_nll": self.vae and self.vae._asdict(),
             "gained": self.gained and self.gained._asdict(),
-            "hole": self.hole._asdict(),
-            "hole_left": self.hole_left and self.hole_left._asdict(),
+            "hole": self.hole and self.hole._asdict(),
+            "filled": self.filled and self.filled._asdict(),
             "active": self.active.tolist(),
             "active_if_linear": self.linear.active,
             "noise": self.noise,
@@ -92,8 +94,7 @@ def latent_quality(
     autoencoder, plane = model.autoencoder, model.plane
     if autoencoder is None:
         raise ValueError(f"{model.name} has no autoencoder")
-    train = draw_data(autoencoder.config, dataset).train[:_ENCODED]
-    encoded = autoencoder.encode(autoencoder.standard.to_data(np.asarray(train, np.float64)))
+    z = _fresh_latents(autoencoder, dataset, seed)
     alone = solved if plane is None else nll_of_vae(model, autoencoder, law, x0)
     bound, of_vae, gained = elbo_bound(autoencoder, x0, seed), None, None
     reported = Estimate.of(bound)
@@ -106,8 +107,8 @@ def latent_quality(
         bound=reported,
         vae=of_vae,
         gained=gained,
-        hole=_hole(autoencoder, encoded, dataset, seed, None),
-        hole_left=None if plane is None or not plane.has_flow else _hole(autoencoder, encoded, dataset, seed, plane),
+        hole=None if dataset.points is not None else _hole(autoencoder, dataset, z),
+        filled=None if plane is None or not plane.has_flow else _filled(plane, z),
         active=active_latents(autoencoder, dataset),
         linear=linear_prediction(autoencoder, dataset),
         noise=float(np.sqrt((autoencoder.noise**2).mean())),
@@ -150,29 +151,26 @@ def linear_prediction(autoencoder: Autoencoder, dataset: Dataset) -> Collapse:
     return predicted_collapse(np.maximum(eigenvalues, 0), autoencoder.latents, options.get("beta", 1.0), given)
 
 
-def _hole(
-    autoencoder: Autoencoder,
-    encoded: tuple[np.ndarray, np.ndarray],
-    dataset: Dataset,
-    seed: int,
-    plane: Model | None,
-) -> Estimate:
-    """KL(q(z) ‖ p(z)) for the p of a latent model, or for N where that is None; encoded: the components of q(z).
-
-    It is the mean of log q(z) − log p(z) over z drawn from q(z | x) of data that are not among those of `encoded`, so
-    that no z meets the component that it comes from.
-    """
-    rng = np.random.default_rng((seed, 3))
+def _fresh_latents(autoencoder: Autoencoder, dataset: Dataset, seed: int) -> np.ndarray:
+    """A latent z ~ q(z | x) [m, k] of each of some held-out points."""
     fresh = draw_data(autoencoder.config, dataset).held_out[:_JUDGED]
     mean, std = autoencoder.encode(autoencoder.standard.to_data(np.asarray(fresh, np.float64)))
-    z = mean + std * rng.standard_normal(mean.shape)
-    log_q = aggregate_posterior(z, *encoded)
-    if plane is None:
-        log_p = -0.5 * (z**2).sum(axis=-1) - 0.5 * z.shape[1] * np.log(2 * np.pi)
-    else:
-        solved = log_likelihood(plane.predict, plane.process, plane.standard.to_model(z))
-        log_p = np.asarray(solved.log_p, np.float64) - plane.standard.log_volume
-    return Estimate.of(log_q - log_p)
+    return mean + std * np.random.default_rng((seed, 3)).standard_normal(mean.shape)
+
+
+def _hole(autoencoder: Autoencoder, dataset: Dataset, z: np.ndarray) -> Estimate:
+    """KL(q(z) ‖ N), the mean of log q(z) − log N(z). The components of q(z) are the encodings of training points, so
+    that none of the held-out z meets the one that it comes from."""
+    train = draw_data(autoencoder.config, dataset).train[:_ENCODED]
+    encoded = autoencoder.encode(autoencoder.standard.to_data(np.asarray(train, np.float64)))
+    return Estimate.of(aggregate_posterior(z, *encoded) - log_normal(z))
+
+
+def _filled(plane: Model, z: np.ndarray) -> Estimate:
+    """KL(q(z) ‖ N) − KL(q(z) ‖ p(z)) of a diffusion, in which q(z) itself cancels: the mean of log p(z) − log N(z)."""
+    solved = log_likelihood(plane.predict, plane.process, plane.standard.to_model(z))
+    log_p = np.asarray(solved.log_p, np.float64) - plane.standard.log_volume
+    return Estimate.of(log_p - log_normal(z))
 
 
 def aggregate_posterior(

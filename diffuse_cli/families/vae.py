@@ -4,6 +4,7 @@ p(z) = N(0, I), p(x | z) = N(decoder(z), s²), q(z | x) = N(mean(x), std(x)²). 
 latents: with means over columns in one term and sums in the other, β has another meaning, and latents collapse.
 """
 
+import logging
 import math
 from collections.abc import Callable
 from functools import partial
@@ -22,6 +23,8 @@ from diffuse_cli.families.layers import Layers
 
 _LEAST_NOISE = math.log(1e-3)  # log s: a column that is constant would have no least one
 MOST_INTEGRALS = 1000  # points whose log p is computed where the user does not say how many
+_TOLERATED = 0.01  # nats
+_log = logging.getLogger(__name__)
 _LOG_2PI = math.log(2 * math.pi)
 
 Latent = Annotated[int, Meta(ge=1, le=256)]
@@ -218,6 +221,10 @@ def log_density(network: VAE, x: Points, *, log_prior: LogPrior) -> Float[np.nda
     """log ∫ p(z) N(x; decoder(z), s²) dz by quadrature on a grid, for one or two latents and any prior p(z)."""
     encoded = jax.device_get(network.encode(jnp.asarray(x, jnp.float32)))
     integral = log_integral(network.decode, np.asarray(network.noise), log_prior, np.asarray(x), encoded)
+    if integral.error > _TOLERATED:
+        _log.warning(
+            f"the decoder has detail finer than the grid of latents: log p is known to about {integral.error:.2g} nats"
+        )
     return integral.log_p
 
 

@@ -26,7 +26,7 @@ from diffuse_cli.errors import UsageError
 from diffuse_cli.families.base import Family, Size
 from diffuse_cli.files import plain_name
 from diffuse_cli.models.data import draw_data, told_of
-from diffuse_cli.models.defaults import FLOW_MAP, defaults_of, layers_of, with_defaults
+from diffuse_cli.models.defaults import FLOW_MAP, LATENT_WEIGHT_DECAY, defaults_of, layers_of, with_defaults
 from diffuse_cli.networks.denoiser import Structure, Weights, split
 from diffuse_cli.networks.mlp import MLP
 from diffuse_cli.networks.monotone import Monotone
@@ -125,9 +125,11 @@ def fill_in_settings(config: Config, dataset: Dataset) -> Config:
     rows, different = (None, None) if dataset.points is None else _training_rows(config, dataset)
     if rows is not None and (config.batch_size or 1) > rows:
         raise UsageError(f"batch_size is {config.batch_size}, but there are only {rows} rows to train on")
-    loss, family = build_loss(config, build_process(config)), build_family(config)
+    default = defaults_of(build_loss(config, build_process(config)), build_family(config))
+    if dataset.latent is not None:  # the noise of q(z | x) is a guard against overfitting too
+        default = default._replace(most_weight_decay=LATENT_WEIGHT_DECAY)
     return msgspec.structs.replace(
-        with_defaults(config, defaults_of(loss, family), dataset.dim, rows=rows, different=different),
+        with_defaults(config, default, dataset.dim, rows=rows, different=different),
         dataset=str(choice),
         schedule=_with_its_betas(config.schedule),
     )

@@ -11,6 +11,7 @@ from diffuse_cli.families.base import Family
 
 _ROWS = 50_000  # a file of fewer rows has fewer steps, by a cube root
 _WEIGHT_DECAY, _STRONGEST = 0.01, 10.0  # for data without limit, and for the fewest rows
+LATENT_WEIGHT_DECAY = 0.1  # at most, of diffusion in a latent space; docs/latent.md says how it was chosen
 _DECAY_ROWS = 150.0  # weight decay times rows, for each column
 
 

@@ -33,8 +33,8 @@ Keys of --json (nats; null for what is not known):
   student (of a student): a list of evals, sampler, steps, clipped, metrics,
     map_gap: rms, median, half_from (a share), n, unsolved (left out);
     kl: value, stderr (nats; null if infinite), folds, outside (shares), n
-  latent (of a VAE or a latent run): elbo_bound, vae_nll, hole, hole_left:
-    value, stderr, in nats; active, active_if_linear, noise
+  latent (of a VAE or a latent run): elbo_bound, vae_nll, gained, hole,
+    filled: value, stderr, in nats; active, active_if_linear, noise
   beside (with --beside): name of a run -> nll, of the same points
   With --label all: labels: name -> all these; nll: their mean
 
