@@ -1,6 +1,6 @@
-"""An autoregressive model: each column given those before it, a mixture of Gaussians from one masked network."""
+"""Each column given those before it: a mixture of Gaussians whose parameters are the outputs of a network."""
 
-from typing import Annotated
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,90 +10,99 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from msgspec import Meta
 
 from diffuse_cli.families.base import Family, PerPoint, Points, Size, Standards
+from diffuse_cli.families.layers import Layers
+from diffuse_cli.networks.embeddings import COORDINATE_FREQUENCIES, FEW, FourierFeatures
 
-_LEAST_LOG_STD = -7.0
-_SPREAD = 2.0  # of the first means, in standard deviations of the data
+_NARROWEST = 1e-3  # standard deviation of a component; a column of equal values would have no narrowest one
+_LOG_2PI = float(np.log(2 * np.pi))
 
 
-class MaskedLinear(nnx.Module):
-    """A linear layer, some of whose weights are always 0: those where `mask` [inputs, outputs] is."""
+class Conditionals(NamedTuple):
+    """The mixtures [..., k] of one value: log weights, up to a constant, means and standard deviations."""
 
-    def __init__(self, mask: Float[np.ndarray, "i o"], rngs: nnx.Rngs) -> None:
-        self.mask = tuple(map(tuple, mask.tolist()))  # static, as a part of the structure
-        inputs, outputs = mask.shape
-        self.kernel = nnx.Param(nnx.initializers.lecun_normal()(rngs.params(), (inputs, outputs)))
-        self.bias = nnx.Param(jnp.zeros(outputs))
-
-    def __call__(self, x: Float[Array, "n i"]) -> Float[Array, "n o"]:
-        """x times the weights that are kept, and the bias."""
-        kept = self.kernel[...] * jnp.asarray(self.mask, x.dtype)
-        return x @ kept + self.bias[...]
+    logits: Float[Array, "*n k"]
+    mean: Float[Array, "*n k"]
+    std: Float[Array, "*n k"]
 
 
 class Autoregressive(nnx.Module):
-    """MADE (Germain et al. 2015): x [n, d] -> the parameters of p(x_i | x_<i), which only see the columns before i.
+    """A multilayer perceptron for each of d columns, which sees the columns before its own and 0 for all others.
 
-    Each hidden unit has a number m in 0, …, d − 1, and sees inputs with numbers up to m; the output of column i sees
-    hidden units with m < i.
+    The weights of all are arrays with the column as their first axis, so that all are evaluated at once.
     """
 
-    def __init__(self, size: Size, components: int, rngs: nnx.Rngs) -> None:
-        self.dim, self.components = size.dim, components
-        inputs = np.arange(1, size.dim + 1)
-        units = np.arange(size.width) % size.dim  # units of number 0 see no column: what is known without any
-        outputs = np.repeat(np.arange(1, size.dim + 1), 3 * components)
-        masks = [inputs[:, None] <= units, *[units[:, None] <= units] * (size.depth - 1)]
-        self.hidden = nnx.List([MaskedLinear(mask.astype(float), rngs) for mask in masks])
-        self.last = MaskedLinear((units[:, None] < outputs).astype(float), rngs)
-        spread = jnp.linspace(-_SPREAD, _SPREAD, components) if components > 1 else jnp.zeros(1)
-        bias = jnp.stack([jnp.zeros(components), spread, jnp.full(components, -0.5)])
-        self.last.bias[...] = jnp.tile(bias.reshape(-1), size.dim)
+    def __init__(self, size: Size, components: int, *, rngs: nnx.Rngs) -> None:
+        self.dim = size.dim
+        self.features = FourierFeatures(COORDINATE_FREQUENCIES if size.dim <= FEW else ())
+        inputs, outputs = self.features.width(size.dim), 3 * components
 
-    def conditionals(self, x: Float[Array, "n d"]) -> tuple[Array, Array, Array]:
-        """log shares, means and log standard deviations [n, d, k] of each column given those before it."""
-        for layer in self.hidden:
-            x = jax.nn.silu(layer(x))
-        shares, means, log_stds = jnp.moveaxis(self.last(x).reshape(len(x), self.dim, 3, self.components), 2, 0)
-        return jax.nn.log_softmax(shares, axis=-1), means, jnp.maximum(log_stds, _LEAST_LOG_STD)
+        @nnx.split_rngs(splits=size.dim)
+        @nnx.vmap
+        def each(rngs: nnx.Rngs) -> Layers:
+            return Layers(inputs, outputs, width=size.width, depth=size.depth, rngs=rngs)
 
-    def log_prob(self, x: Float[Array, "n d"]) -> Float[Array, " n"]:
-        """log p(x) = Σ log p(x_i | x_<i)."""
-        log_shares, means, log_stds = self.conditionals(x)
-        each = jax.scipy.stats.norm.logpdf(x[..., None], means, jnp.exp(log_stds))
-        return jax.nn.logsumexp(log_shares + each, axis=-1).sum(axis=-1)
+        self.columns = each(rngs)
 
-    def draw(self, key: PRNGKeyArray, n: int) -> Float[Array, "n d"]:
-        """n independent draws, one column after the other."""
+    def all(self, x: Float[Array, "n d"]) -> Conditionals:
+        """The conditionals [d, n, k] of all columns of x, each given the values before it."""
+        seen = jnp.tril(jnp.ones((self.dim, self.dim), x.dtype), -1)
+        return self._conditionals(*nnx.split(self.columns), seen[:, None] * x[None])
 
-        def column(x: Array, number: Array) -> tuple[Array, None]:
-            of_component, of_noise = jax.random.split(jax.random.fold_in(key, number))
-            log_shares, means, log_stds = (part[:, number] for part in self.conditionals(x))
-            chosen = jax.random.categorical(of_component, log_shares)[:, None]
-            mean, log_std = (jnp.take_along_axis(part, chosen, axis=-1)[:, 0] for part in (means, log_stds))
-            return x.at[:, number].set(mean + jnp.exp(log_std) * jax.random.normal(of_noise, (n,))), None
+    def of(self, column: Array, x: Float[Array, "n d"]) -> Conditionals:
+        """The conditionals [n, k] of one column of x, by its number."""
+        structure, weights = nnx.split(self.columns)
+        weights = jax.tree.map(lambda array: array[column][None], weights)
+        seen = jnp.where(jnp.arange(self.dim)[None] < column, x, 0.0)
+        return Conditionals(*(part[0] for part in self._conditionals(structure, weights, seen[None])))
 
-        return jax.lax.scan(column, jnp.zeros((n, self.dim)), jnp.arange(self.dim))[0]
+    def _conditionals(self, structure: Any, weights: Any, seen: Float[Array, "c n d"]) -> Conditionals:
+        outputs = jax.vmap(lambda weights, x: nnx.merge(structure, weights)(x))(weights, self.features(seen))
+        logits, mean, raw = jnp.split(outputs, 3, axis=-1)
+        return Conditionals(logits, mean, jax.nn.softplus(raw) + _NARROWEST)
 
 
-def autoregressive(*, components: Annotated[int, Meta(ge=1, le=100)] = 16) -> Family:
-    """p(x) = Π p(x_i | x_<i), each a mixture of `components` Gaussians (Bishop 1994; Uria et al. 2013), by one masked
-    network for all columns.
+def autoregressive(*, components: Annotated[int, Meta(ge=1, le=256)] = 16) -> Family:
+    """Each column given those before it, as a mixture of Gaussians. Uria, Murray & Larochelle 2013 (RNADE), eqs. 3-6.
+
+        p(x) = Π_i Σ_k w_k N(x_i; m_k, s_k²),  with w, m and s functions of x_1, …, x_(i-1)
+
+    There all columns share a hidden layer; here each has a network of its own, which costs as much as a shared one that
+    is wide enough for all (a mixture density network, Bishop 1994). In up to 8 columns the networks are given Fourier
+    features, like that of diffusion. A sample is drawn column by column. components: k. s is at least 0.001.
 
     >>> family = autoregressive(components=2)
-    >>> network = family.network(Size(3, 16, 2), nnx.Rngs(0))
-    >>> family.draw(network, jax.random.key(0), 4).shape, family.log_prob(network, jnp.zeros((5, 3))).shape
-    ((4, 3), (5,))
+    >>> network = family.network(Size(3, 8, 1), nnx.Rngs(0))
+    >>> family.draw(network, jax.random.key(0), 5).shape, family.log_prob(network, jnp.zeros((4, 3))).shape
+    ((5, 3), (4,))
     """
-
-    def losses(network: Autoregressive, x: Points, _key: PRNGKeyArray, _progress: Float[Array, ""]) -> PerPoint:
-        return -network.log_prob(x)
-
     return Family(
         title="an autoregressive model",
-        network=lambda size, rngs: Autoregressive(size, components, rngs),
-        draw=lambda network, key, n: network.draw(key, n),
-        losses=losses,
-        log_prob=lambda network, x: network.log_prob(x),
-        standards=Standards(width=128, depth=3, steps=12_000, lr=2e-3),
+        network=lambda size, rngs: Autoregressive(size, components, rngs=rngs),
+        draw=_draw,
+        losses=_losses,
+        log_prob=_log_prob,
+        standards=Standards(width=64, depth=3, steps=12_000),
         by_column=True,
     )
+
+
+def _log_prob(network: Autoregressive, x: Points) -> PerPoint:
+    given = network.all(x)
+    apart = (x.T[..., None] - given.mean) / given.std
+    each = jax.nn.log_softmax(given.logits) - 0.5 * (apart**2 + _LOG_2PI) - jnp.log(given.std)
+    return jax.nn.logsumexp(each, axis=-1).sum(axis=0)
+
+
+def _losses(network: Autoregressive, x0: Points, key: PRNGKeyArray, progress: Float[Array, ""]) -> PerPoint:
+    return -_log_prob(network, x0)
+
+
+def _draw(network: Autoregressive, key: PRNGKeyArray, n: int) -> Points:
+    def add(x: Float[Array, "n d"], column: Array) -> tuple[Float[Array, "n d"], None]:
+        which, noise = jax.random.split(jax.random.fold_in(key, column))
+        given = network.of(column, x)
+        chosen = jax.random.categorical(which, given.logits)[:, None]
+        mean, std = (jnp.take_along_axis(part, chosen, axis=1)[:, 0] for part in (given.mean, given.std))
+        return x.at[:, column].set(mean + std * jax.random.normal(noise, (n,))), None
+
+    return jax.lax.scan(add, jnp.zeros((n, network.dim)), jnp.arange(network.dim))[0]

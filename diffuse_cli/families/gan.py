@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Literal
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray
 from msgspec import Meta
@@ -11,6 +12,8 @@ from diffuse_cli.families.base import Family, PerPoint, Points, Size, Standards
 from diffuse_cli.families.layers import Layers
 
 _LATENTS = 8
+_COMPARED = 1024  # samples with which each held-out point is compared
+_TOGETHER = 64  # points that are compared at once
 
 Game = Literal["plain", "relativistic"]
 
@@ -47,7 +50,8 @@ def gan(
     penalty/2 ‖∇D‖² at both (Mescheder et al. 2018; together Huang et al. 2024, which converges locally). `penalty` is
     of the second only.
 
-    Neither loss says how good the samples are: the held-out one is low where the generator loses.
+    Neither loss says how good the samples are: it is low where the generator loses. Held-out points judge them by
+    `energy_score`.
 
     >>> family = gan()
     >>> network = family.network(Size(2, 16, 2), nnx.Rngs(0))
@@ -65,8 +69,8 @@ def gan(
         losses=losses,
         no_density="a GAN draws samples, and no density of them is known; `diffuse evaluate` compares its samples with "
         "the data",
+        judged=energy_score,
         standards=Standards(width=128, depth=3, batch_size=256, steps=24_000, lr=1e-3),
-        comparable=False,
     )
 
 
@@ -94,3 +98,20 @@ def _squared_slope(network: Players, x: Points) -> PerPoint:
     slope = jax.grad(lambda x: network.logit(x).sum())(x)
     squares: Array = (slope**2).sum(axis=-1)
     return squares
+
+
+def energy_score(network: Players, x: Points, key: PRNGKeyArray) -> PerPoint:
+    """E|x − G(z)| − ½ E|G(z) − G(z′)| at each point x, over 1024 samples. Gneiting & Raftery 2007, eq. 21.
+
+    Its mean over data is lowest where the samples have the law of the data (a strictly proper score): ½ E|x − x′|,
+    above which it is by half the energy distance of samples and data.
+    """
+    samples = network.generate(key, _COMPARED)
+
+    def mean_distance(x: Float[Array, " d"]) -> Float[Array, ""]:
+        return jnp.sqrt(jnp.sum((x[None] - samples) ** 2, axis=1)).mean()
+
+    to_samples = jax.lax.map(mean_distance, jnp.concatenate([x, samples]), batch_size=_TOGETHER)
+    within = to_samples[len(x) :].mean() * _COMPARED / (_COMPARED - 1)  # no sample is paired with itself
+    score: PerPoint = to_samples[: len(x)] - within / 2
+    return score

@@ -91,7 +91,8 @@ def _fit(points: np.ndarray, count: int, seed: int) -> Any:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the held-out likelihood judges what has come of it
-        return GaussianMixture(count, random_state=seed, max_iter=200).fit(points)
+        rows = points if len(points) > 1 else np.repeat(points, 2, axis=0)  # it wants two rows at least
+        return GaussianMixture(count, random_state=seed, max_iter=200).fit(rows)
 
 
 def _module(fitted: Any) -> Mixture:
