@@ -45,7 +45,7 @@ class Family(NamedTuple):
     by_column: whether a draw takes a pass through the network for each column, and not one.
     no_density: why not, as a clause: "a GAN draws samples, and …".
     judged: (network, x0 [n, d], key) -> [n], the loss of held-out points by which weights are compared; None: `losses`
-        at progress 1. comparable: whether a lower one means better weights, as it does not where two players compete.
+        at progress 1.
     fit: (training points [n, d], held-out points [m, d], seed, seconds or None) -> Fitted; for a family that is fitted
         at once in place of being trained in steps; None for all others.
     standards: the settings that suit its networks.
@@ -63,7 +63,6 @@ class Family(NamedTuple):
     compiled: bool = True
     most: int | None = None
     by_column: bool = False
-    comparable: bool = True
 
 
 class Fitted(NamedTuple):

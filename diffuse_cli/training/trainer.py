@@ -229,11 +229,6 @@ class Trainer:
         denoises = self.experiment.family is None and (loss is None or loss.kind == "denoiser")
         return self.config.guidance is None and denoises
 
-    @property
-    def compares_weights(self) -> bool:
-        """Whether a lower held-out loss means better weights."""
-        return self.experiment.family is None or self.experiment.family.comparable
-
     def _solved_points(self, conditions: Condition | None, count: int, number: int) -> loop.Points:
         """The ends of `count` paths of the teacher, told the first of these conditions; `number`: of their seed."""
         if self.teacher is None:
@@ -281,8 +276,7 @@ class Trainer:
 
     def _used_weights(self) -> Weights:
         """The weights that commands open: the averaged ones as they are now; for a user's file, the best ones."""
-        newest = self.dataset.points is None or not self.compares_weights
-        return self.state.average if newest else self.best_weights().average
+        return self.state.average if self.dataset.points is None else self.best_weights().average
 
     def classifier(self) -> Classifier:
         """The classifier that commands open. Raises UsageError where the run is of a denoiser."""
@@ -322,7 +316,7 @@ class Trainer:
         A paired t-test of the mean loss of each row, at a level of 0.1 %, since the best of many was chosen; it also
         has to be 5 % higher. One row alone shows nothing.
         """
-        if not self.compares_weights or not self.held_out > OVERFIT * self.best:
+        if not self.held_out > OVERFIT * self.best:
             return False
         return self._is_higher(self.rows, np.asarray(self._judge(self.best_weights().average)), level=_CHANCE)
 
@@ -358,7 +352,7 @@ class Trainer:
         lowest = held_out < self.best
         if lowest:
             self.best, self.best_rows = held_out, self.rows
-        if self.compares_weights and (lowest or self._is_within_error()):
+        if lowest or self._is_within_error():
             self.save(run_folder.BEST)
         if quarter and self.step < self.total:  # a few on the way, to show how the model learns
             self.save(f"checkpoint-{self.step}.safetensors")
