@@ -39,16 +39,16 @@ class Players(nnx.Module):
 
 def gan(
     *,
-    loss: Game = "plain",
-    penalty: Annotated[float, Meta(ge=0, le=1000)] = 1.0,
+    loss: Game = "relativistic",
+    penalty: Annotated[float, Meta(ge=0, le=1000)] = 0.1,
     latents: Annotated[int, Meta(ge=1, le=256)] = _LATENTS,
 ) -> Family:
     """A generator against a discriminator, which are updated at once.
 
-    loss: "plain" is the non-saturating game of Goodfellow et al. 2014. "relativistic" compares each real point with a
-    generated one (Jolicoeur-Martineau 2019) and holds the discriminator's slope at real and at generated points down,
-    penalty/2 ‖∇D‖² at both (Mescheder et al. 2018; together Huang et al. 2024, which converges locally). `penalty` is
-    of the second only.
+    loss: "relativistic" compares each real point with a generated one (Jolicoeur-Martineau 2019) and holds the
+    discriminator's slope at real and at generated points down, penalty/2 ‖∇D‖² at both (Mescheder et al. 2018; together
+    Huang et al. 2024, which converges locally). "plain" is the non-saturating game of Goodfellow et al. 2014, without a
+    penalty; it often loses parts of the data.
 
     Neither loss says how good the samples are: it is low where the generator loses. Held-out points judge them by
     `energy_score`.
