@@ -106,7 +106,7 @@ def _squared_slope(network: Players, x: Points) -> PerPoint:
 
 
 def energy_score(network: Players, x: Points, key: PRNGKeyArray) -> PerPoint:
-    """E|x − G(z)| − ½ E|G(z) − G(z′)| at each point x, over 1024 samples. Gneiting & Raftery 2007, eq. 21.
+    """E|x − G(z)| − ½ E|G(z) − G(z′)| at each point x, over 1024 samples. Gneiting & Raftery 2007, section 4.3.
 
     Its mean over data is lowest where the samples have the law of the data (a strictly proper score): ½ E|x − x′|,
     above which it is by half the energy distance of samples and data.
