@@ -62,7 +62,7 @@ class Autoregressive(nnx.Module):
 
 
 def autoregressive(*, components: Annotated[int, Meta(ge=1, le=256)] = 16) -> Family:
-    """Each column given those before it, as a mixture of Gaussians. Uria, Murray & Larochelle 2013 (RNADE), eqs. 3-6.
+    """Each column given those before it, as a mixture of Gaussians. Uria et al. 2013 (RNADE).
 
         p(x) = Π_i Σ_k w_k N(x_i; m_k, s_k²),  with w, m and s functions of x_1, …, x_(i-1)
 

@@ -13,9 +13,10 @@ from diffuse_cli.families.layers import Layers
 
 _LATENTS = 8
 _COMPARED = 1024  # samples with which each held-out point is compared
-_TOGETHER = 64  # points that are compared at once
+_TOGETHER = 256  # points that are compared at once
 
 Game = Literal["plain", "relativistic"]
+_PENALTIES: dict[Game, float] = {"plain": 0.0, "relativistic": 0.1}
 
 
 class Players(nnx.Module):
@@ -39,16 +40,16 @@ class Players(nnx.Module):
 
 def gan(
     *,
-    loss: Game = "plain",
-    penalty: Annotated[float, Meta(ge=0, le=1000)] = 1.0,
+    loss: Game = "relativistic",
+    penalty: Annotated[float, Meta(ge=0, le=1000)] | None = None,
     latents: Annotated[int, Meta(ge=1, le=256)] = _LATENTS,
 ) -> Family:
     """A generator against a discriminator, which are updated at once.
 
-    loss: "plain" is the non-saturating game of Goodfellow et al. 2014. "relativistic" compares each real point with a
-    generated one (Jolicoeur-Martineau 2019) and holds the discriminator's slope at real and at generated points down,
-    penalty/2 ‖∇D‖² at both (Mescheder et al. 2018; together Huang et al. 2024, which converges locally). `penalty` is
-    of the second only.
+    loss: "relativistic" compares each real point with a generated one (Jolicoeur-Martineau 2019); "plain" is the
+    non-saturating game of Goodfellow et al. 2014, which often loses parts of the data. penalty: penalty/2 ‖∇D‖² at real
+    and at generated points is added to the discriminator's loss and holds its slope down (Mescheder et al. 2018);
+    unless given, 0.1 for "relativistic" (together Huang et al. 2024, which converges locally) and 0 for "plain".
 
     Neither loss says how good the samples are: it is low where the generator loses. Held-out points judge them by
     `energy_score`.
@@ -59,8 +60,10 @@ def gan(
     ((3, 2), None)
     """
 
+    weight = _PENALTIES[loss] if penalty is None else penalty
+
     def losses(network: Players, x: Points, key: PRNGKeyArray, _progress: Float[Array, ""]) -> PerPoint:
-        return player_losses(network, x, key, loss, penalty)
+        return player_losses(network, x, key, loss, weight)
 
     return Family(
         title="a generative adversarial network (GAN)",
@@ -78,7 +81,7 @@ def player_losses(network: Players, x: Points, key: PRNGKeyArray, game: Game, pe
     """The sum of both players' losses at each point, whose gradient is, for the Params of each, that of its own loss:
     each player sees the other's Params as constants.
 
-    game, penalty: `loss` and `penalty` of `gan`.
+    game, penalty: `loss` and `penalty` of `gan`; 0 is none.
     """
     structure, params = nnx.split(network, nnx.Param)
     frozen = nnx.merge(structure, jax.lax.stop_gradient(params))
@@ -86,11 +89,13 @@ def player_losses(network: Players, x: Points, key: PRNGKeyArray, game: Game, pe
     seen = jax.lax.stop_gradient(made)
     if game == "plain":
         of_generator = jax.nn.softplus(-frozen.logit(made))
-        return of_generator + jax.nn.softplus(-network.logit(x)) + jax.nn.softplus(network.logit(seen))
-    of_generator = jax.nn.softplus(frozen.logit(x) - frozen.logit(made))
-    of_discriminator = jax.nn.softplus(network.logit(seen) - network.logit(x))
-    slopes = _squared_slope(network, x) + _squared_slope(network, seen)
-    return of_generator + of_discriminator + penalty / 2 * slopes
+        of_discriminator = jax.nn.softplus(-network.logit(x)) + jax.nn.softplus(network.logit(seen))
+    else:
+        of_generator = jax.nn.softplus(frozen.logit(x) - frozen.logit(made))
+        of_discriminator = jax.nn.softplus(network.logit(seen) - network.logit(x))
+    if penalty:
+        of_discriminator += penalty / 2 * (_squared_slope(network, x) + _squared_slope(network, seen))
+    return of_generator + of_discriminator
 
 
 def _squared_slope(network: Players, x: Points) -> PerPoint:
@@ -101,15 +106,17 @@ def _squared_slope(network: Players, x: Points) -> PerPoint:
 
 
 def energy_score(network: Players, x: Points, key: PRNGKeyArray) -> PerPoint:
-    """E|x − G(z)| − ½ E|G(z) − G(z′)| at each point x, over 1024 samples. Gneiting & Raftery 2007, eq. 21.
+    """E|x − G(z)| − ½ E|G(z) − G(z′)| at each point x, over 1024 samples. Gneiting & Raftery 2007, section 4.3.
 
     Its mean over data is lowest where the samples have the law of the data (a strictly proper score): ½ E|x − x′|,
     above which it is by half the energy distance of samples and data.
     """
     samples = network.generate(key, _COMPARED)
+    squares = jnp.sum(samples**2, axis=1)
 
     def mean_distance(x: Float[Array, " d"]) -> Float[Array, ""]:
-        return jnp.sqrt(jnp.sum((x[None] - samples) ** 2, axis=1)).mean()
+        products = jnp.matmul(samples, x, precision="highest")  # ten times as fast as the differences of all columns
+        return jnp.sqrt(jnp.maximum(x @ x + squares - 2 * products, 0.0)).mean()
 
     to_samples = jax.lax.map(mean_distance, jnp.concatenate([x, samples]), batch_size=_TOGETHER)
     within = to_samples[len(x) :].mean() * _COMPARED / (_COMPARED - 1)  # no sample is paired with itself

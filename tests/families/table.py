@@ -8,8 +8,8 @@ from diffuse_cli import catalog
 from diffuse_cli.families.base import Size
 
 NAMES = [
-    "gmm:components=3", "kde:bandwidth=0.4,points=20", "realnvp:layers=4", "flow:layers=3,knots=4",
-    "autoregressive:components=3", "gan:latents=3", "gan:loss=relativistic,latents=3", "vae", "vae:decoder=linear",
+    "gmm:components=3", "kde:bandwidth=0.4,points=20", "realnvp:layers=4", "flow:layers=3,knots=4", "vae",
+    "autoregressive:components=3", "gan:loss=plain,latents=3", "gan:loss=relativistic,latents=3", "vae:decoder=linear",
 ]  # fmt: skip
 FAMILIES = {name: catalog.build("family", name) for name in NAMES}
 TRAINED = [name for name, family in FAMILIES.items() if family.fit is None]
