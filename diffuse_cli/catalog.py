@@ -93,7 +93,9 @@ CATALOG: dict[str, dict[str, Entry]] = {
         "realnvp": Entry(f"{_FAMILIES}.flow:realnvp", "a flow of affine coupling layers (Dinh et al. 2017)", "layers"),
         "flow": Entry(f"{_FAMILIES}.flow:flow", "a flow of spline coupling layers (Durkan et al. 2019)", "layers"),
         "autoregressive": Entry(
-            f"{_FAMILIES}.autoregressive:autoregressive", "each column given those before it (Germain et al. 2015)"
+            f"{_FAMILIES}.autoregressive:autoregressive",
+            "each column given those before it, mixtures of Gaussians (Uria et al. 2013)",
+            "components",
         ),
         "gmm": Entry(f"{_FAMILIES}.gmm:gmm", "a mixture of Gaussians, by expectation maximisation", "components"),
         "kde": Entry(f"{_FAMILIES}.kde:kde", "a Gaussian kernel at each training point", "bandwidth"),

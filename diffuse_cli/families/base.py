@@ -77,4 +77,8 @@ class Fitted(NamedTuple):
 
 
 def diffusion() -> None:
-    """Diffusion itself, the family that all the rest of `diffuse` is about: it needs no Family."""
+    """Diffusion itself, the family that all the rest of `diffuse` is about: it needs no Family.
+
+    >>> diffusion() is None
+    True
+    """

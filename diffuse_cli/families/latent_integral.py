@@ -37,9 +37,9 @@ def log_integral(
     """log ∫ p(z) N(x; decode(z), noise²) dz for one or two latents; `noise` is one number or one for each column.
 
     encoded: mean and std [n, k] of q(z | x), which say where the grid has to be and how fine it is at first. The
-    trapezoidal rule converges faster than any power for such integrands. A tile of the grid is left out for an x only where it is too
-    far from x for any of its nodes to count, so that nothing is missed where the encoder is wrong. Sums are in double
-    precision: the differences of squares cancel.
+    trapezoidal rule converges faster than any power for such integrands. A tile of the grid is left out for an x only
+    where it is too far from x for any of its nodes to count, so that nothing is missed where the encoder is wrong. Sums
+    are in double precision: the differences of squares cancel.
 
     >>> decode, log_prior = lambda z: z, lambda z: -0.5 * (z**2).sum(-1) - 0.5 * np.log(2 * np.pi)
     >>> half = np.full((1, 1), 0.5**0.5)
@@ -127,8 +127,8 @@ def _decoded(decoder: Decode, nodes: np.ndarray) -> np.ndarray:
 
 
 def _axes(mean: np.ndarray, std: np.ndarray, spacing: np.ndarray) -> tuple[tuple[np.ndarray, ...], np.ndarray, bool]:
-    """The axes of a grid that covers the prior and all encodings, its spacing along each, wider than asked for where the
-    nodes would be too many, and whether no finer one is possible."""
+    """The axes of a grid that covers the prior and all encodings, its spacing along each, wider than asked for where
+    the nodes would be too many, and whether no finer one is possible."""
     low = np.minimum(-_REACH, (mean - _REACH * std).min(axis=0))
     high = np.maximum(_REACH, (mean + _REACH * std).max(axis=0))
     too_many = float(np.prod((high - low) / spacing)) / _MOST_NODES

@@ -196,6 +196,11 @@ def law_of(config: Config, dataset: Dataset) -> exact.Law:
 
     Raises UsageError for a dataset of a user's own code that has no density, and like `split_rows`.
     """
+    if dataset.latent is not None:
+        raise UsageError(
+            f"the law of the encodings of {config.dataset} is not known: there is no exact denoiser in a latent space; "
+            "give --dataset in place of --run for that of the data"
+        )
     if dataset.points is not None:
         return exact.mixture(draw_data(config, dataset).train, 0.0)
     if dataset.exact is None and isinstance(dataset.part, GivenPart):

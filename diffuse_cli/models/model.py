@@ -23,7 +23,7 @@ from diffuse_cli.guidance.base import Guidance
 from diffuse_cli.models import build, run_folder, telling
 from diffuse_cli.models.autoencoder import Autoencoder, autoencoder_of_run
 from diffuse_cli.models.classifier import not_a_denoiser
-from diffuse_cli.models.direct import Direct, direct_of_family, no_denoiser
+from diffuse_cli.models.direct import Direct, direct_of_family, has_no_denoiser, no_denoiser
 from diffuse_cli.models.run_folder import Run
 from diffuse_cli.models.tilted import said_to_sample
 from diffuse_cli.networks.denoiser import Weights, conditional_jumper, conditional_predictor, jumper, predictor
@@ -123,6 +123,12 @@ class Model(NamedTuple):
     def has_density(self) -> bool:
         """Whether the density of its samples can be computed."""
         return self.has_flow if self.direct is None else self.direct.log_prob is not None
+
+    def check_flow(self) -> None:
+        """Raises UsageError for a model without a denoiser, and for particles with weights, which have no flow."""
+        if self.direct is not None:
+            raise has_no_denoiser(self.direct.title, self.name)
+        self.check_density()
 
     def check_density(self) -> None:
         """Raises UsageError for particles with weights, of which no flow gives the density, and where none is known."""

@@ -76,8 +76,10 @@ def test_samples_have_the_noise_of_the_decoder():
 
 
 def test_evaluate_has_the_whole_table():
-    found = call("evaluate", "--run", "latent", "--beside", "plain", "--beside", "gmm", "-n", "150", "--metric", "energy",
-                 "--repeats", "3", "--json")  # fmt: skip
+    beside = ["--beside", "plain", "--beside", "gmm"]
+    found = call(
+        "evaluate", "--run", "latent", *beside, *["-n", "150", "--metric", "energy", "--repeats", "3", "--json"]
+    )
     assert found.code == 0, found.err
     document = found.json
     latent = document["latent"]
@@ -135,14 +137,22 @@ MISTAKES = [
     (f"train --dataset {CURVES} --latent 3 --autoencoder run:latent-autoencoder", "has 2 latents"),
     (f"train --dataset {CURVES} --latent 2 --autoencoder vea", "did you mean 'vae'"),
     (f"train --dataset {CURVES} --latent 2 --autoencoder vae:bta=1", "did you mean 'beta'"),
-    ("train --dataset bimodal --family realnvp", "one column"),
+    ("train --dataset bimodal --family realnvp", "these data have one only"),
     ("train --dataset moons --family gan --loss kl", "is of diffusion; leave it out"),
     ("train --dataset moons --family kde --steps 5", "fitted at once"),
     ("train --dataset moons --family gann", "did you mean 'gan'"),
     ("sample --run gan --steps 20", "draws without noise levels; leave out --steps"),
     ("sample --run gan --trajectory --out x.npz", "has no denoiser"),
     ("likelihood --run gan", "has no likelihood: a GAN draws samples"),
-    ("plot-field --run gmm", "has no denoiser"),
+    ("plot-field --run gmm", "of data with one or two columns"),
+    ("plot-trajectories --run gmm", "has no denoiser"),
+    ("animate --run gmm", "has no denoiser"),
+    ("explain --run gan", "has no denoiser"),
+    ("solve --run gan --observe x0=0.5", "has no denoiser"),
+    ("distill --run gan", "no denoiser"),
+    ("sample --exact --run latent", "no exact denoiser in a latent space"),
+    ("distill --run latent", "latent space"),
+    ("sample --run latent --guidance 2", "trained without labels"),
     ("plot-reverse --run gan", "has no denoiser"),
     ("plot-latent --run plain", "has no latent space"),
     ("compare --run gan", "has no denoiser"),

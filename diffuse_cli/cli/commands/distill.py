@@ -87,6 +87,13 @@ def _settings(teacher: options.TeacherOption, settings: options.Settings) -> "Co
     of_teacher = teacher.config()
     if of_teacher is None:
         return settings.config(config.make({key: value for key, value in own.items() if value is not None}))
+    if of_teacher.family != config.FIELDS["family"].default:
+        raise UsageError(f"{teacher.name()} is of the family {of_teacher.family} and has no denoiser to learn from")
+    if of_teacher.latent is not None:
+        raise UsageError(
+            f"{teacher.name()} works in a latent space, and students are of data; for fewer evaluations give it a "
+            "sampler like dpmpp_3m or unipc in 8 steps"
+        )
     if of_teacher.schedule.startswith("learned"):
         raise UsageError(
             f"{teacher.name()} has learned its schedule, and a student has a fixed one; give a teacher with one"
