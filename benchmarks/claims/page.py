@@ -16,14 +16,14 @@ DOCS = Path(__file__).parents[2] / "docs"
 RESULTS, PAGE = DOCS / "claims.json", DOCS / "claims.md"
 HEAD = """# What the articles claim, measured
 
-Five introductions to diffusion models ([from article to command](articles.md)) make claims. Those that can be measured on toy
-data are measured here. Each rule of a verdict was written before its claim was measured; it says *holds*, *holds in part* or
-*does not hold here*, and speaks of this laboratory, of small networks in the plane, and of nothing else. ± is one standard error:
-over seeds where several runs are named, else over points. Distances are sliced W2 in *noise floors*: 1 is what a perfect model
-has, and the *limit* what it may have by chance.
+Five introductions to diffusion models ([from article to command](articles.md)) make claims. Those that can be measured
+on toy data are measured here. The rule of each verdict was written before its claim was measured. A verdict, *holds*,
+*holds in part* or *does not hold here*, speaks of this laboratory with its small networks in the plane, and of nothing
+else. ± is one standard error: over seeds where several runs are compared, else over points. Distances are sliced W2 in
+*noise floors*: 1 is what a perfect model has on average, and *limit* the most that it may have by chance.
 
-This page is written by a program, from `claims.json`: `python docs/redraw.py claims` measures all claims and writes both again,
-`python docs/redraw.py claims NAME …` measures some of them, `python docs/redraw.py claims --page` measures none.
+This page is written by a program, from `claims.json`: `python docs/redraw.py claims` measures all claims and writes
+both again, `python docs/redraw.py claims NAME …` measures some of them, `python docs/redraw.py claims --page` none.
 """
 
 
