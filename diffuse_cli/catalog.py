@@ -41,6 +41,7 @@ _MULTISTEP, _LANGEVIN = f"{_SAMPLERS}.multistep", f"{_SAMPLERS}.langevin"
 _METRICS, _FACTORS = "diffuse_cli.metrics", "diffuse_cli.guidance.factors"
 _GUIDANCE, _FREE = "diffuse_cli.guidance", "diffuse_cli.guidance.classifier_free"
 _MAPS, _INVERSE = "diffuse_cli.diffusion.map_losses", "diffuse_cli.inverse"
+_FAMILIES = "diffuse_cli.families"
 _PREDICTIONS, _LOSSES = "diffuse_cli.diffusion.parameterizations", "diffuse_cli.diffusion.losses"
 
 CATALOG: dict[str, dict[str, Entry]] = {
@@ -83,6 +84,22 @@ CATALOG: dict[str, dict[str, Entry]] = {
         "file": Entry(
             "diffuse_cli.datasets.files.points:file", "your own points: file:points.csv, .npy, .npz, .xlsx, …", "path"
         ),
+    },
+    "family": {
+        "diffusion": Entry(f"{_FAMILIES}.base:diffusion", "a denoiser at all noise levels, the subject of all else"),
+        "vae": Entry(f"{_FAMILIES}.vae:vae", "a Gaussian variational autoencoder (Kingma & Welling 2014)", "latent"),
+        "gan": Entry(f"{_FAMILIES}.gan:gan", "a generative adversarial network (Goodfellow et al. 2014)", "loss"),
+        "realnvp": Entry(f"{_FAMILIES}.flow:realnvp", "a flow of affine coupling layers (Dinh et al. 2017)", "layers"),
+        "flow": Entry(f"{_FAMILIES}.flow:flow", "a flow of spline coupling layers (Durkan et al. 2019)", "layers"),
+        "autoregressive": Entry(
+            f"{_FAMILIES}.autoregressive:autoregressive", "each column given those before it (Germain et al. 2015)"
+        ),
+        "gmm": Entry(f"{_FAMILIES}.gmm:gmm", "a mixture of Gaussians, by expectation maximisation", "components"),
+        "kde": Entry(f"{_FAMILIES}.kde:kde", "a Gaussian kernel at each training point", "bandwidth"),
+    },
+    "autoencoder": {
+        "vae": Entry(f"{_FAMILIES}.vae:autoencoder", "a Gaussian VAE, trained before the diffusion", "beta"),
+        "run": Entry(f"{_FAMILIES}.vae:trained", "that of a run of --family vae, or of a latent run", "name"),
     },
     "schedule": {
         "linear": Entry(f"{_SCHEDULES}:linear", "beta grows linearly (Ho et al. 2020)"),
@@ -255,7 +272,7 @@ _PART = re.compile(r'\s*(?:[A-Za-z_][\w-]*\s*=\s*)?"(?:[^"]|"")*"\s*(?=,|$)|[^,]
 
 # Kinds whose objects depend on their text alone. There is one object for each text, because jit recognises compiled
 # code by the function objects in it.
-_PURE = {"scaling", "prediction", "loss", "levels", "sampler", "grid", "posterior"}
+_PURE = {"scaling", "family", "prediction", "loss", "levels", "sampler", "grid", "posterior"}
 
 
 class Choice(NamedTuple):

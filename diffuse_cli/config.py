@@ -32,6 +32,17 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     dataset: Annotated[str, Meta(description="What to learn, like moons or moons:noise=0.1 or file:points.csv.")] = (
         "moons"
     )
+    family: Annotated[
+        str, Meta(description="What kind of model: diffusion, or one to compare it with, like vae, gan or flow.")
+    ] = "diffusion"
+    latent: Annotated[
+        Annotated[int, Meta(ge=1, le=256)] | None,
+        Meta(description="Columns of a latent space, which an autoencoder makes and in which diffusion works."),
+    ] = None
+    autoencoder: Annotated[
+        str | None,
+        Meta(description="What makes the latent space: vae:beta=0.5, or run:NAME, trained before.  [default: vae]"),
+    ] = None
     train_size: Annotated[
         Annotated[int, Meta(ge=2, le=100_000_000)] | None,
         Meta(description="Points to train on; of a file, how many of its rows.  [default: 131072, a file's all]"),
@@ -137,6 +148,8 @@ _EXPONENT = re.compile(r"\+?\d+(\.\d*)?[eE]\+?\d{1,2}")
 FIELDS: dict[str, msgspec.structs.FieldInfo] = {field.name: field for field in msgspec.structs.fields(Config)}
 CHOICES = {
     "dataset",
+    "family",
+    "autoencoder",
     "schedule",
     "scaling",
     "levels",

@@ -12,6 +12,7 @@ ROWS = [
     {"datasets"},
     {"guidance"},
     {"inverse"},
+    {"families"},
     {"metrics"},
     {"plots"},
     {"models"},

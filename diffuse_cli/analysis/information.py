@@ -85,7 +85,7 @@ def information(dataset: Dataset, *, level: Level = CLEAN, draws: int = DRAWS, s
     log_joint = log_p[used] + np.log(classes.shares[used])[:, None]
     most = log_joint.max(axis=0)
     log_whole = most + np.log(np.exp(log_joint - most).sum(axis=0))
-    volume = float(np.log(dataset.standard.scale).sum())
+    volume = dataset.standard.log_volume
 
     entropy = _entropy(dataset.exact(), level, -log_whole, volume)
     conditional = tuple(_entropy(law, level, -log_p[label][labels == label], volume) for label, law in enumerate(laws))

@@ -13,7 +13,7 @@ from diffuse_cli.datasets.given import GivenPart
 from diffuse_cli.diffusion import exact
 from diffuse_cli.diffusion.bound import VARIANCES, bound_terms
 from diffuse_cli.diffusion.denoisers import Predict
-from diffuse_cli.diffusion.likelihood import MAX_STEPS, SPACING, TOLERANCE, Mass, log_likelihood, mass
+from diffuse_cli.diffusion.likelihood import MAX_STEPS, SPACING, TOLERANCE, Likelihood, Mass, log_likelihood, mass_of
 from diffuse_cli.diffusion.process import CLEAN
 from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.metrics.base import Metric
@@ -134,6 +134,27 @@ def held_out(model: Model, dataset: Dataset, n: int, seed: int) -> np.ndarray:
     return model.standard.to_model(dataset.draw(fresh_draws(seed), n))
 
 
+def judged_points(model: Model, dataset: Dataset, n: int, seed: int) -> np.ndarray:
+    """The points [m, d] of the likelihood in `evaluate_model`, model space: n held-out ones, or fewer if each is
+    costly."""
+    points = held_out(model, dataset, n, seed)
+    return points if model.direct is None else points[: model.direct.most]
+
+
+def beside(others: Sequence[Model], model: Model, dataset: Dataset, n: int, seed: int) -> "dict[str, Nll]":
+    """The likelihoods of other models by name, of the same held-out points as that of `model`.
+
+    Raises UsageError for a model of other data, or without a density.
+    """
+    x0, law, found = judged_points(model, dataset, n, seed), truth_of(dataset), {}
+    for other in others:
+        if not other.standard.agrees_with(model.standard):
+            raise UsageError(f"{other.name} has learned other data than {model.name}, so they have no points in common")
+        other.check_density()
+        found[other.name] = negative_log_likelihood(other, law, x0, Solver(seed=seed)).nll
+    return found
+
+
 class HeldOut(NamedTuple):
     """Points [n, d] in model space that no training has seen, and what is given with each.
 
@@ -192,10 +213,8 @@ def negative_log_likelihood(
     condition: [n, c], what is given with each point; the likelihoods are then log p(x0 | condition). true: [n], log p
     in nats and data units, where it is known without a law; the entropy is then the mean over the points.
     """
-    options = {"tolerance": solver.tolerance, "max_steps": solver.max_steps, "probes": solver.probes}
-    key = jax.random.key(solver.seed)
-    solved = log_likelihood(model.predict, model.process, x0, key=key, condition=condition, **options)
-    n, volume = len(x0), _log_volume(model)
+    solved = _solved(model, x0, solver, condition)
+    n, volume = len(x0), model.standard.log_volume
     log_p = np.asarray(solved.log_p, np.float64) - volume
     if solved.failed:
         judged = Nll(None, None, None, None, n, solved.failed)
@@ -210,6 +229,15 @@ def negative_log_likelihood(
         entropy, gap = model_space_entropy + volume, float(beyond.mean())
         judged = Nll(entropy + gap, entropy, gap, _stderr(beyond), n, 0)
     return Solved(judged, log_p, np.asarray(solved.stderr), solved.evals, solved.probes)
+
+
+def _solved(model: Model, x0: np.ndarray, solver: Solver, condition: np.ndarray | None = None) -> Likelihood:
+    """log p of x0 in model space: by the flow of a denoiser, or as a model without one computes it."""
+    if model.direct is not None:
+        return Likelihood(model.direct.density(model.name)(x0), np.zeros(len(x0)), 0, 0, 0)
+    options = {"tolerance": solver.tolerance, "max_steps": solver.max_steps, "probes": solver.probes}
+    key = jax.random.key(solver.seed)
+    return log_likelihood(model.predict, model.process, x0, key=key, condition=condition, **options)
 
 
 def over_labels(nlls: Sequence[Nll], shares: Sequence[float]) -> Nll:
@@ -246,7 +274,7 @@ def variational_bounds(
 def _bound(model: Model, variance: str, x0: np.ndarray, seed: int, condition: np.ndarray | None) -> Bound:
     predict = model.predict_with_variance if variance == "learned" else model.predict
     given = model.given_with_variance if variance == "learned" else model.given
-    volume = _log_volume(model)  # only the reconstruction is a density
+    volume = model.standard.log_volume  # only the reconstruction is a density
     prior, steps, value = 0.0, np.zeros(model.process.timesteps), []
     for number, first in enumerate(range(0, len(x0), _BOUNDED)):
         rows = np.asarray(x0[first : first + _BOUNDED], np.float32)
@@ -261,22 +289,18 @@ def _bound(model: Model, variance: str, x0: np.ndarray, seed: int, condition: np
     return Bound(prior, steps, np.concatenate(value))
 
 
-def _log_volume(model: Model) -> float:
-    """log of the volume, in data units, of a unit of model space."""
-    return float(np.log(model.standard.scale).sum())
-
-
 def mass_on_grid(model: Model, solver: Solver = DEFAULT_SOLVER) -> Mass | None:
     """∫ p over a grid that holds the data with a margin, which should be 1, for data of one or two columns.
 
-    None where the grid would need more than 65,536 points.
+    None where the grid would need more than 65,536 points, or each of them is costly.
     """
+    if model.direct is not None and model.direct.most is not None:
+        return None
     low, high = model.box or _bounds(held_out(model, model.dataset(), _BOUNDING, 0))
     room = 0.15 * (high - low) + 0.1
     if np.prod((high - low + 2 * room) / SPACING) > _MOST_POINTS:
         return None
-    options = {"tolerance": solver.tolerance, "max_steps": solver.max_steps}
-    return mass(model.predict, model.process, low - room, high + room, **options)
+    return mass_of(lambda points: _solved(model, points, solver._replace(probes=0)), low - room, high + room)
 
 
 def _bounds(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -364,14 +388,13 @@ def evaluate_model(
     left_out = {} if metrics else {name: metric.least for name, metric in chosen.items() if metric.least > compared}
     chosen = {name: metric for name, metric in chosen.items() if name not in left_out}
     floor = floor_of(model, dataset, chosen, n, seed, repeats) if chosen else None
+    judged = judged_points(model, dataset, n, seed)
     return Quality(
         drawn=drawn,
         floor=floor,
         scores={} if floor is None else floor.scores(samples),
-        nll=negative_log_likelihood(
-            model, law, reference, Solver(seed=seed), true=true_log_p(dataset, model, reference)
-        ).nll
-        if model.has_flow
+        nll=negative_log_likelihood(model, law, judged, Solver(seed=seed), true=true_log_p(dataset, model, judged)).nll
+        if model.has_density
         else None,
         excess=None if law is None or not model.has_flow else excess_of(model, law, reference),
         memorisation=None if train is None else memorisation(samples, train, np.unique(reference, axis=0)),

@@ -186,7 +186,7 @@ def compare_samplers(
 
     Raises UsageError for too few points or a sampler that cannot be used with the model.
     """
-    model.check_flow()
+    model.check_density()
     for task in tasks:  # errors are reported before any work
         build_method(model, task.method)
     floor = floor_of(model, dataset, {metric: catalog.build("metric", metric)}, n, seed, repeats)

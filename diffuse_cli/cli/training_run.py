@@ -95,6 +95,24 @@ def carry_out(plan: Plan, folder: Path, process: "DrawingProcess | None", began:
             shutil.rmtree(folder)
 
 
+def train_quietly(plan: Plan, folder: Path, process: "DrawingProcess | None") -> None:
+    """Train by a plan into a new folder and have the figures drawn, without printing what came of it."""
+    from diffuse_cli.figures.of_training import TrainingFigures, default_draw
+    from diffuse_cli.models import run_folder
+
+    try:
+        with nullcontext() if process is None else TrainingFigures(process, folder, plan.dataset) as drawing:
+            trainer = _train(folder, plan, drawing)
+            if drawing is not None:
+                model = trainer.model()
+                drawing.begin_loss()
+                drawing.begin_samples(model, default_draw(model))
+                drawing.paths()
+    finally:
+        if not (folder / run_folder.NEWEST).exists():
+            shutil.rmtree(folder)
+
+
 def _train(folder: Path, plan: Plan, drawing: "TrainingFigures | None") -> "Trainer":
     """Train under a progress bar. On a signal: save, say how to go on, and exit."""
     from diffuse_cli.models import build
@@ -103,7 +121,7 @@ def _train(folder: Path, plan: Plan, drawing: "TrainingFigures | None") -> "Trai
     experiment, budget = plan.experiment, plan.budget
     with signals.held() as interrupted:
         trainer = Trainer(folder, experiment, plan.dataset, budget=budget, resume=plan.before, teacher=plan.teacher)
-        if drawing is not None and not experiment.learns_schedule:
+        if drawing is not None and not experiment.learns_schedule and experiment.family is None:
             drawing.begin_forward(experiment.config, experiment.process)
         length = f"{trainer.total - trainer.step:,} steps" if budget is None else f"{budget:g} s"
         subject = build.title_of_data(experiment.config.dataset)
@@ -177,15 +195,14 @@ def _finish(trainer: "Trainer", drawing: "TrainingFigures | None", began: float,
         beyond = None if excess is None else f"{excess:.4f} nats above the best possible, over all levels"
         _print(trainer, seconds, [] if beyond is None else [("excess loss", beyond)], files)
     name = _quoted(trainer)
-    few = "--steps 1 --plot" if model.is_student else "--steps 50 --sampler ddim --plot"
-    _say_what_next(
-        trainer,
-        f"diffuse evaluate --run {name}",
-        f"diffuse sample --run {name} {few}",
-        f"diffuse compare --run {name}"
-        if model.is_student
-        else f"diffuse plot-reverse --run {name} --frames 6 --out reverse.pdf",
-    )
+    few = "--steps 1" if model.is_student else "--steps 50 --sampler ddim"
+    third = f"diffuse plot-reverse --run {name} --frames 6 --out reverse.pdf"
+    if model.is_student:
+        third = f"diffuse compare --run {name}"
+    elif model.direct is not None:
+        few, third = f"-n {model.config.batch_size}", f"diffuse plot-samples --run {name}"
+        third = f"diffuse likelihood --run {name}" if model.has_density else third
+    _say_what_next(trainer, f"diffuse evaluate --run {name}", f"diffuse sample --run {name} {few} --plot", third)
 
 
 def _finish_classifier(trainer: "Trainer", drawing: "TrainingFigures | None", began: float, *, as_json: bool) -> None:

@@ -11,6 +11,7 @@ from diffuse_cli.errors import UsageError, unknown
 
 if TYPE_CHECKING:
     from diffuse_cli.datasets.given import Given, GivenPart
+    from diffuse_cli.datasets.latent import Latent
     from diffuse_cli.diffusion.exact import Law
     from diffuse_cli.diffusion.grid_law import GridLaw
 
@@ -40,6 +41,21 @@ class Standardiser(NamedTuple):
     def to_data(self, x: np.ndarray) -> np.ndarray:
         """Points [..., d] from model space back to data units."""
         return self.mean + self.scale * x
+
+    @property
+    def dim(self) -> int:
+        """The number of columns."""
+        return len(self.mean)
+
+    @property
+    def data_dim(self) -> int:
+        """The same number: each coordinate of a model is one column."""
+        return len(self.mean)
+
+    @property
+    def log_volume(self) -> float:
+        """log of the volume, in data units, of a unit of model space: log p in data units is lower by this."""
+        return float(np.log(self.scale).sum())
 
     def agrees_with(self, other: "Standardiser") -> bool:
         """Whether points have the same coordinates in the model space of both, up to rounding.
@@ -94,6 +110,7 @@ class Dataset(NamedTuple):
         where `exact` is the law itself.
     log_z: () -> the log of the mass of a tilted law or a product before it was normalised; None for all others.
     given: what is given with each point besides: values of columns, or words; None where nothing is.
+    latent: of the encodings of another dataset, which one and by what; None for all others.
     """
 
     draw: Draw
@@ -110,6 +127,7 @@ class Dataset(NamedTuple):
     given: "Given | None" = None
     grid: Callable[[], "GridLaw"] | None = None
     log_z: Callable[[], float] | None = None
+    latent: "Latent | None" = None
 
     @property
     def column_names(self) -> tuple[str, ...]:

@@ -188,6 +188,17 @@ def grid_density(
 
     Raises UsageError for more than two columns, where low is not below high, and like `log_likelihood`.
     """
+    judge = partial(log_likelihood, predict, process, tolerance=tolerance, max_steps=max_steps, probes=0)
+    return grid_of(judge, low, high, cells)
+
+
+def grid_of(
+    judge: Callable[[np.ndarray], Likelihood],
+    low: ArrayLike | Sequence[float],
+    high: ArrayLike | Sequence[float],
+    cells: ArrayLike | Sequence[int | np.integer] | None = None,
+) -> GridDensity:
+    """The same of any density; `judge`: points [n, d] -> their Likelihood. Raises UsageError like `grid_density`."""
     low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
     if len(low) > 2:
         raise UsageError(f"a density is put on a grid in one or two dimensions, not in {len(low)}")
@@ -195,9 +206,7 @@ def grid_density(
         raise UsageError(f"a grid runs from low to high, not from {low.tolist()} to {high.tolist()}")
     counts = np.ceil((high - low) / SPACING).astype(int) if cells is None else np.asarray(cells)
     axes, points = grid(low, high, tuple(counts.tolist()))
-    likelihood = log_likelihood(
-        predict, process, points.reshape(-1, len(axes)), tolerance=tolerance, max_steps=max_steps, probes=0
-    )
+    likelihood = judge(points.reshape(-1, len(axes)))
     volume = float(np.prod((high - low) / counts))
     return GridDensity(axes, likelihood.log_p.reshape(points.shape[:-1]), volume, likelihood.failed)
 
@@ -220,13 +229,18 @@ def mass(
 
     Raises UsageError like `grid_density`.
     """
+    judge = partial(log_likelihood, predict, process, tolerance=tolerance, max_steps=max_steps, probes=0)
+    return mass_of(judge, low, high)
+
+
+def mass_of(
+    judge: Callable[[np.ndarray], Likelihood], low: ArrayLike | Sequence[float], high: ArrayLike | Sequence[float]
+) -> Mass:
+    """The same of any density; `judge`: points [n, d] -> their Likelihood. Raises UsageError like `grid_density`."""
     low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
     cells = np.maximum(np.ceil((high - low) / (np.sqrt(2) * SPACING)), 1).astype(int)
     quarter = (high - low) / cells / 4
-    grids = [
-        grid_density(predict, process, low + by, high + by, cells, tolerance=tolerance, max_steps=max_steps)
-        for by in (-quarter, quarter)
-    ]
+    grids = [grid_of(judge, low + by, high + by, cells) for by in (-quarter, quarter)]
     one, other = (_with_waves(grid, low, high) for grid in grids)
     error = float(np.abs(one - other).max() / 2)
     return Mass(float((one + other).flat[0] / 2), error, sum(grid.failed for grid in grids))

@@ -35,10 +35,13 @@ class Family(NamedTuple):
     network: (Size, rngs) -> the network, or networks, as one NNX module whose Params are all that is trained.
     losses: (network, x0 [n, d], key, progress in [0, 1]) -> [n], whose mean is minimised over all Params.
     draw: (network, key, n) -> samples [n, d].
-    log_prob: (network, x [n, d]) -> log p(x) [n] in nats, exact; None for a family that cannot give it.
+    log_prob: (network, x [n, d]) -> log p(x) [n] in nats, exact; None for a family that cannot give it. compiled:
+        whether it is a function of JAX; otherwise one of numpy, which is not compiled as a whole. most: the number of
+        points at most that it judges where the user does not say how many, if each is costly.
+    by_column: whether a draw takes a pass through the network for each column, and not one.
     no_density: why not, as a clause: "a GAN draws samples, and …".
     judged: (network, x0 [n, d], key) -> [n], the loss of held-out points by which weights are compared; None: `losses`
-        at progress 1.
+        at progress 1. comparable: whether a lower one means better weights, as it does not where two players compete.
     fit: (training points [n, d], held-out points [m, d], seed, seconds or None) -> Fitted; for a family that is fitted
         at once in place of being trained in steps; None for all others.
     standards: the settings that suit its networks.
@@ -53,6 +56,10 @@ class Family(NamedTuple):
     judged: Callable[[Any, Points, PRNGKeyArray], PerPoint] | None = None
     fit: "Callable[[Any, Any, int, float | None], Fitted] | None" = None
     standards: Standards = Standards()
+    compiled: bool = True
+    most: int | None = None
+    by_column: bool = False
+    comparable: bool = True
 
 
 class Fitted(NamedTuple):

@@ -42,7 +42,7 @@ def plot_density(model: Model, dataset: Dataset, *, look: Look = DEFAULT_LOOK) -
     Raises UsageError for data of more than two columns.
     """
     check_flat(model, "a density", "likelihood says how probable each of its points is")
-    model.check_flow()
+    model.check_density()
     reference = grids.reference_law(model.config, dataset)
     law, name = reference.law, "smoothed data" if reference.smoothed else "exact"
     if model.is_exact:
@@ -55,7 +55,9 @@ def plot_density(model: Model, dataset: Dataset, *, look: Look = DEFAULT_LOOK) -
     axes, places = likelihood.grid(low, high, cells)
     volume = float(np.prod(model.standard.scale))
     modelled = None
-    if not model.is_exact:
+    if model.direct is not None:
+        modelled = np.exp(model.direct.density(model.name)(places.reshape(-1, model.dim))).reshape(cells) / volume
+    elif not model.is_exact:
         density = likelihood.grid_density(model.predict, model.process, low, high, cells, tolerance=_TOLERANCE)
         modelled = np.exp(density.log_p.astype(np.float64)) / volume
     truth = grids.densities_on_grid(law, [model.process.finest], places)[0] / volume

@@ -20,10 +20,13 @@ _NAMES = ("loss", "forward", "reverse", "samples")
 
 
 def default_draw(model: Model) -> Drawn:
-    """The samples that the figures show, by the method and the seed in the run's settings, with their trajectory."""
+    """The samples that the figures show, by the method and the seed of the run's settings, with their way, if there is
+    one."""
     knows_labels = model.conditions is not None and model.conditions.kind == "label"
     model = model.with_all_labels() if knows_labels else model
-    return draw_samples(model, default_method(model.config), _POINTS, model.config.seed, trajectory=True)
+    return draw_samples(
+        model, default_method(model.config), _POINTS, model.config.seed, trajectory=model.direct is None
+    )
 
 
 class TrainingFigures:
@@ -51,9 +54,13 @@ class TrainingFigures:
         self._save("loss", loss_drawing(folder.name, run_folder.read_log(folder)))
 
     def begin_samples(self, model: Model, drawn: Drawn) -> None:
-        """Have the samples drawn, and the way to them. model: the denoiser of the run; drawn: its `default_draw`."""
+        """Have the samples drawn, and the way to them, if there is one.
+
+        model: that of the run. drawn: its `default_draw`.
+        """
         method = default_method(model.config)
-        self._save("reverse", reverse_drawing(model, method, drawn, frames=REVERSE_FRAMES))
+        if drawn.path is not None:
+            self._save("reverse", reverse_drawing(model, method, drawn, frames=REVERSE_FRAMES))
         self._save("samples", samples_drawing(model, method, drawn, self._dataset))
 
     def paths(self) -> list[Path]:

@@ -23,6 +23,7 @@ from diffuse_cli.diffusion.process import Process, Schedule
 from diffuse_cli.diffusion.schedules import read_betas, with_zero_terminal_snr
 from diffuse_cli.diffusion.training_levels import Levels
 from diffuse_cli.errors import UsageError
+from diffuse_cli.families.base import Family, Size
 from diffuse_cli.files import plain_name
 from diffuse_cli.models.data import draw_data, told_of
 from diffuse_cli.models.defaults import FLOW_MAP, defaults_of, layers_of, with_defaults
@@ -33,6 +34,10 @@ from diffuse_cli.networks.monotone import Monotone
 _MOST_LISTED = 5  # labels in a message
 _LONG_NAME = 40  # letters: a run's name leaves the options of its dataset out where it would be longer
 _OF_DENOISERS = ("loss", "prediction", "variance", "label_dropout")  # settings that a classifier has not
+_OF_DIFFUSION = (
+    *_OF_DENOISERS, "schedule", "timesteps", "scaling", "zero_terminal_snr", "levels", "conditional", "classifier",
+    "noise_conditioning", "sampler", "sampler_steps", "grid", "latent", "autoencoder",
+)  # fmt: skip
 
 
 class Experiment(NamedTuple):
@@ -40,7 +45,8 @@ class Experiment(NamedTuple):
 
     structure: that of the network. conditions: those that a conditional network can be told, or a classifier tells
     apart; None for an unconditional network. teacher: the conditions of n points -> the velocity that a flow map is
-    taught for them; None without a teacher, and where the experiment is not trained.
+    taught for them; None without a teacher, and where the experiment is not trained. family: of a model that is no
+    diffusion model; then the fields of noise, from `process` to `levels`, are not used.
     """
 
     config: Config
@@ -52,6 +58,7 @@ class Experiment(NamedTuple):
     dim: int
     conditions: Conditions | None = None
     teacher: Callable[[Condition | None], Velocity] | None = None
+    family: Family | None = None
 
     @property
     def learns_schedule(self) -> bool:
@@ -92,6 +99,12 @@ def build_loss(config: Config, process: Process, *, trust: bool = True) -> Loss 
     return loss
 
 
+def build_family(config: Config, *, trust: bool = True) -> Family | None:
+    """The family of a Config; None for diffusion. Raises UsageError for a choice that is unknown or wrong."""
+    family: Family | None = catalog.build("family", config.family, trust=trust)
+    return family
+
+
 def build_dataset(config: Config, *, trust: bool = True) -> Dataset:
     """The dataset of a Config; a file is read. Raises UsageError for a wrong choice, DiffuseError for a bad file."""
     dataset: Dataset = catalog.build("dataset", config.dataset, trust=trust)
@@ -112,9 +125,9 @@ def fill_in_settings(config: Config, dataset: Dataset) -> Config:
     rows, different = (None, None) if dataset.points is None else _training_rows(config, dataset)
     if rows is not None and (config.batch_size or 1) > rows:
         raise UsageError(f"batch_size is {config.batch_size}, but there are only {rows} rows to train on")
-    loss = build_loss(config, build_process(config))
+    loss, family = build_loss(config, build_process(config)), build_family(config)
     return msgspec.structs.replace(
-        with_defaults(config, defaults_of(loss), dataset.dim, rows=rows, different=different),
+        with_defaults(config, defaults_of(loss, family), dataset.dim, rows=rows, different=different),
         dataset=str(choice),
         schedule=_with_its_betas(config.schedule),
     )
@@ -122,7 +135,7 @@ def fill_in_settings(config: Config, dataset: Dataset) -> Config:
 
 def _training_rows(config: Config, dataset: Dataset) -> tuple[int, int]:
     """The numbers of rows to train on, and of different rows among them."""
-    train = draw_data(config, dataset).train
+    train = draw_data(config, dataset if dataset.latent is None else dataset.latent.of).train
     return len(train), len(equal_rows(train)[1])
 
 
@@ -242,12 +255,15 @@ def build_experiment(
         choose(kind)
     process = build_process(config, trust=trust)
     loss = build_loss(config, process, trust=trust)
-    config = with_defaults(config, defaults_of(loss), dim)
+    family = build_family(config, trust=trust)
+    if family is not None:
+        _check_family(config, family)
+    config = with_defaults(config, defaults_of(loss, family), dim)
     learns_schedule = process.schedule.with_curve is not None
     if config.classifier:
         _check_classifier(config, learns_schedule=learns_schedule)
     _check_loss(config, loss, learns_schedule=learns_schedule)
-    new = lambda: _network(config, loss, dim, conditions, jax.random.key(0))  # noqa: E731
+    new = lambda: _network(config, loss, family, dim, conditions, jax.random.key(0))  # noqa: E731
     return Experiment(
         config=config,
         process=process,
@@ -257,6 +273,7 @@ def build_experiment(
         structure=split(nnx.eval_shape(new))[0],
         dim=dim,
         conditions=conditions,
+        family=family,
     )
 
 
@@ -290,6 +307,16 @@ def _check_classifier(config: Config, *, learns_schedule: bool) -> None:
         if (value := getattr(config, name)) != FIELDS[name].default:
             flag = f"--{name.replace('_', '-')} {value}"
             raise UsageError(f"a classifier is trained by its cross entropy, and {flag} is of denoisers; leave it out")
+
+
+def _check_family(config: Config, family: Family) -> None:
+    """Raises UsageError for settings that only diffusion has, and for the steps of what is fitted at once."""
+    for name in _OF_DIFFUSION:
+        if (value := getattr(config, name)) != FIELDS[name].default:
+            flag = f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}")
+            raise UsageError(f"{family.title} has no noise levels, and {flag} is of diffusion; leave it out")
+    if family.fit is not None and config.steps not in (None, 1):
+        raise UsageError(f"{family.title} is fitted at once, and not in --steps; leave it out")
 
 
 def _check_loss(config: Config, loss: Loss | MapLoss, *, learns_schedule: bool) -> None:
@@ -349,9 +376,18 @@ def _check_flow_map(config: Config, loss: MapLoss) -> None:
         )
 
 
-def _network(config: Config, loss: Loss | MapLoss, dim: int, conditions: Conditions | None, key: PRNGKeyArray) -> MLP:
+def _network(
+    config: Config,
+    loss: Loss | MapLoss,
+    family: Family | None,
+    dim: int,
+    conditions: Conditions | None,
+    key: PRNGKeyArray,
+) -> nnx.Module:
     """The network of a Config, newly initialised; its `course` is the curve of a learned schedule."""
-    width, depth = layers_of(config, defaults_of(loss), dim)
+    width, depth = layers_of(config, defaults_of(loss, family), dim)
+    if family is not None:
+        return family.network(Size(dim, width, depth), nnx.Rngs(params=key))
     labels = 0 if conditions is None else len(conditions.names)
     of_denoiser = 2 * dim if config.variance == "learned" else dim
     network = MLP(
@@ -373,4 +409,4 @@ def _network(config: Config, loss: Loss | MapLoss, dim: int, conditions: Conditi
 def initial_weights(experiment: Experiment, key: PRNGKeyArray) -> Weights:
     """Newly drawn weights for the structure of an experiment."""
     config, dim, conditions = experiment.config, experiment.dim, experiment.conditions
-    return split(_network(config, experiment.loss, dim, conditions, key))[1]
+    return split(_network(config, experiment.loss, experiment.family, dim, conditions, key))[1]

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int, Shaped
 from diffuse_cli.config import Config
 from diffuse_cli.datasets.dataset import Dataset, Part, equal_rows, with_label
 from diffuse_cli.datasets.given import GivenPart
+from diffuse_cli.datasets.latent import Latent
 from diffuse_cli.diffusion import exact
 from diffuse_cli.diffusion.conditions import Conditions, GivenColumn
 from diffuse_cli.errors import UsageError
@@ -90,6 +91,8 @@ def draw_data(config: Config, dataset: Dataset) -> Data:
         return _data_with_label(draw_data(config, dataset.part.of), dataset.part)
     if isinstance(dataset.part, GivenPart):
         return _data_near(config, dataset.part)
+    if dataset.latent is not None:
+        return _encoded_data(config, dataset, dataset.latent)
     drawn = _draw_rows(config, dataset)
     points = (np.asarray(dataset.standard.to_model(each), np.float32) for each in drawn.points)
     labels = (np.asarray(each, np.int32) for each in drawn.labels or ())
@@ -98,6 +101,25 @@ def draw_data(config: Config, dataset: Dataset) -> Data:
         return data
     train, held_out = map(dataset.given.to_model, drawn.given)
     return data._replace(train_given=train, held_out_given=held_out)
+
+
+def _encoded_data(config: Config, dataset: Dataset, latent: Latent) -> Data:
+    """The encodings of the training and held-out points of a dataset, with their labels.
+
+    Each point gives one latent drawn from q(z | x); of few rows each gives several, since they are the law to learn.
+    """
+    data, rng = draw_data(config, latent.of), np.random.default_rng((config.seed, 2))
+
+    def encoded(x0: np.ndarray, labels: np.ndarray | None, most: int) -> tuple[np.ndarray, np.ndarray | None]:
+        times = 1 if latent.of.points is None else max(1, most // len(x0))
+        z = latent.draw(rng, latent.of.standard.to_data(np.tile(np.asarray(x0, np.float64), (times, 1))))
+        return np.asarray(dataset.standard.to_model(z), np.float32), labels if labels is None else np.tile(
+            labels, times
+        )
+
+    train, train_labels = encoded(data.train, data.train_labels, _TRAIN_SIZE // 2)
+    held_out, held_out_labels = encoded(data.held_out, data.held_out_labels, 1)
+    return Data(train, held_out, train_labels, held_out_labels)
 
 
 class _Rows(NamedTuple):

@@ -7,6 +7,7 @@ import msgspec
 from diffuse_cli.config import FIELDS, Config
 from diffuse_cli.diffusion.losses import Loss
 from diffuse_cli.diffusion.map_losses import Jumps, MapLoss
+from diffuse_cli.families.base import Family
 
 _ROWS = 50_000  # a file of fewer rows has fewer steps, by a cube root
 _WEIGHT_DECAY, _STRONGEST = 0.01, 10.0  # for data without limit, and for the fewest rows
@@ -33,8 +34,11 @@ GENERATOR = DENOISER._replace(prediction="velocity", sampler="jump", sampler_ste
 OF_JUMPS: dict[Jumps, Defaults] = {"any": FLOW_MAP, "to_clean": CONSISTENCY, "whole": GENERATOR}
 
 
-def defaults_of(loss: Loss | MapLoss) -> Defaults:
-    """The Defaults of the networks that a loss trains."""
+def defaults_of(loss: Loss | MapLoss, family: Family | None = None) -> Defaults:
+    """The Defaults of the networks that a loss trains, or of those of a family."""
+    if family is not None:
+        steps = family.standards.steps if family.fit is None else 1
+        return DENOISER._replace(**family.standards._replace(steps=steps)._asdict())
     return OF_JUMPS[loss.jumps] if isinstance(loss, MapLoss) else DENOISER
 
 
@@ -61,18 +65,19 @@ def with_defaults(
     'jump'
     """
     width, depth = layers_of(config, default, dim)
+    diffuses = config.family == FIELDS["family"].default  # other families have no sampler
     chosen = config.prediction != FIELDS["prediction"].default
     return msgspec.structs.replace(
         config,
         width=width,
         depth=depth,
         batch_size=config.batch_size or min(default.batch_size, rows or default.batch_size),
-        steps=config.steps or steps_for(different, default.steps),
+        steps=config.steps or (1 if default.steps == 1 else steps_for(different, default.steps)),
         lr=config.lr or default.lr,
         weight_decay=weight_decay_for(different, dim) if config.weight_decay is None else config.weight_decay,
         prediction=config.prediction if chosen else default.prediction,
-        sampler=config.sampler or default.sampler,
-        sampler_steps=config.sampler_steps or default.sampler_steps,
+        sampler=config.sampler or (default.sampler if diffuses else None),
+        sampler_steps=config.sampler_steps or (default.sampler_steps if diffuses else None),
     )
 
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import msgspec
@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array
 
 from diffuse_cli import catalog
-from diffuse_cli.config import Config
+from diffuse_cli.config import FIELDS, Config
 from diffuse_cli.diffusion.denoisers import Predict
 from diffuse_cli.diffusion.flow_maps import Jump
 from diffuse_cli.diffusion.map_losses import Jumps
@@ -20,6 +20,7 @@ from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.guidance.base import check_sampler
 from diffuse_cli.inverse.base import Measured
 from diffuse_cli.models.defaults import DENOISER
+from diffuse_cli.models.direct import Direct, has_no_denoiser
 from diffuse_cli.models.model import Model
 from diffuse_cli.samplers import loop as sampling
 from diffuse_cli.samplers.base import Adaptive, Sampler
@@ -29,8 +30,13 @@ from diffuse_cli.samplers.particles import Diagnosis, diagnose
 _MANY_CLIPPED = 0.02  # of the samples
 
 
+_NONE: Any = np.zeros(0)
+NO_LEVELS = Level(_NONE, _NONE, _NONE)  # of samples that were drawn without any
+
+
 class Method(NamedTuple):
-    """How to sample: the choices of sampler and grid as text, and the number of steps.
+    """How to sample: the choices of sampler and grid as text, and the number of steps. A family that draws without
+    noise levels is named in place of the sampler, with no grid and 1 step.
 
     >>> Method("ddim:eta=0.5", "uniform", 50).title
     'ddim:eta=0.5, 50 steps'
@@ -43,19 +49,27 @@ class Method(NamedTuple):
     @property
     def title(self) -> str:
         """The method for a title: ddim, 50 steps."""
-        return f"{self.sampler}, {self.steps} step{'s' * (self.steps > 1)}"
+        steps = f", {self.steps} step{'s' * (self.steps > 1)}" if self.grid else ""
+        return f"{self.sampler}{steps}"
 
     @property
     def label(self) -> str:
         """The method for a file name: ddim-50-uniform."""
-        return "-".join([self.sampler, str(self.steps), self.grid]).translate(str.maketrans(":=,/", "____"))
+        parts = [self.sampler, str(self.steps), self.grid] if self.grid else [self.sampler]
+        return "-".join(parts).translate(str.maketrans(":=,/", "____"))
 
 
 def default_method(config: Config) -> Method:
     """The method in the settings of a run; without a grid there, the grid that suits the sampler.
 
-    Raises UsageError for a sampler that is unknown or wrong.
+    Raises UsageError for a sampler that is unknown or wrong, and for one of a family that has no noise levels.
     """
+    if config.family != FIELDS["family"].default:
+        if chosen := [name for name in ("sampler", "sampler_steps", "grid") if getattr(config, name) is not None]:
+            flags = {"sampler_steps": "steps"}
+            listed = " and ".join(f"--{flags.get(name, name)}" for name in chosen)
+            raise UsageError(f"a model of the family {config.family} draws without noise levels; leave out {listed}")
+        return Method(config.family, "", 1)
     sampler, steps = config.sampler or DENOISER.sampler, config.sampler_steps or DENOISER.sampler_steps
     return Method(sampler, config.grid or catalog.build("sampler", sampler).grid, steps)
 
@@ -70,8 +84,9 @@ def without_jumps(config: Config) -> Config:
 class Drawn(NamedTuple):
     """Samples, and how they were drawn.
 
-    samples: [n, d] in data units. levels: fields [steps + 1], noisiest first. path: in model units; None where it was
-    not asked for. evals: the network evaluations for each sample, the mean. seconds: the whole time it took. clipped:
+    samples: [n, d] in data units. levels: fields [steps + 1], noisiest first; `NO_LEVELS` where there are none. path:
+    in model units; None where it was not asked for. evals: the network evaluations for each sample, the mean. seconds:
+    the whole time it took. clipped:
     the number of samples that lie on a wall of the box to which x0 is clipped (`Model.walls`). labels: [n], the names
     of the labels that they were told; None where they were told none. given: values of given columns that they were
     told, by name. populations: how those of a sampler of particles have fared; None for all other samplers.
@@ -119,6 +134,10 @@ def draw_samples(model: Model, method: Method, count: int, seed: int, *, traject
     Raises UsageError for a method that is unknown or does not go with the model, DiffuseError if any sample is not
     finite.
     """
+    if model.direct is not None:
+        if trajectory:
+            raise has_no_denoiser(model.direct.title, model.name)
+        return _draw_directly(model, model.direct, method, count, seed)
     sampler, levels = build_method(model, method)
     predict: Predict | Jump
     if sampler.needs_jump:
@@ -126,6 +145,16 @@ def draw_samples(model: Model, method: Method, count: int, seed: int, *, traject
     else:
         predict = model.for_sampling(count, variance=sampler.needs_variance)
     return draw_with(predict, sampler, levels, model, method, count, seed, trajectory=trajectory)
+
+
+def _draw_directly(model: Model, direct: Direct, method: Method, count: int, seed: int) -> Drawn:
+    """Draw from a model that has no denoiser, and so no trajectory. Raises DiffuseError if any sample is not finite."""
+    began = time.perf_counter()
+    points, evals = direct.draw(count, seed, method)
+    if bad := int((~np.isfinite(points)).any(axis=1).sum()):
+        raise DiffuseError(f"{bad} of {count} samples of {model.name} are not finite numbers")
+    samples = model.standard.to_data(points.astype(np.float64))
+    return Drawn(samples, NO_LEVELS, None, evals, time.perf_counter() - began, labels=model.labels_of_rows(count))
 
 
 def draw_with(

@@ -21,7 +21,9 @@ from diffuse_cli.errors import UsageError, unknown
 from diffuse_cli.files import plain_name
 from diffuse_cli.guidance.base import Guidance
 from diffuse_cli.models import build, run_folder, telling
+from diffuse_cli.models.autoencoder import Autoencoder, autoencoder_of_run
 from diffuse_cli.models.classifier import not_a_denoiser
+from diffuse_cli.models.direct import Direct, direct_of_family, no_denoiser
 from diffuse_cli.models.run_folder import Run
 from diffuse_cli.models.tilted import said_to_sample
 from diffuse_cli.networks.denoiser import Weights, conditional_jumper, conditional_predictor, jumper, predictor
@@ -60,6 +62,8 @@ class Model(NamedTuple):
     what it is told is true of, all data) -> the data of the model that is told it. jump: its flow map, which a student
     has learned and an exact model solves for; None where it has none. jump_given: a condition -> the Jump that is told
     it. follows_flow: whether `jump` is meant to be that of the flow. jumps: which jumps it has learned (`Jumps`).
+    direct: of a model that draws without a denoiser; then `predict` only says so. autoencoder: of a VAE, and of a
+    latent model. plane: of a latent model that is decoded (`models.latent`), the same one in its latent space.
     """
 
     name: str
@@ -91,6 +95,9 @@ class Model(NamedTuple):
     jump_given: Callable[[Condition], Jump] | None = None
     follows_flow: bool = True
     jumps: Jumps = "any"
+    direct: Direct | None = None
+    autoencoder: Autoencoder | None = None
+    plane: "Model | None" = None
 
     @property
     def is_student(self) -> bool:
@@ -110,11 +117,18 @@ class Model(NamedTuple):
     @property
     def has_flow(self) -> bool:
         """Whether its samples have the law that its flow carries noise to: not for particles with weights."""
-        return self.guiding is None or not self.guiding.guidance.weighted
+        return self.direct is None and (self.guiding is None or not self.guiding.guidance.weighted)
 
-    def check_flow(self) -> None:
-        """Raises UsageError for particles with weights, of which no flow gives the density."""
-        if not self.has_flow and self.guiding is not None:
+    @property
+    def has_density(self) -> bool:
+        """Whether the density of its samples can be computed."""
+        return self.has_flow if self.direct is None else self.direct.log_prob is not None
+
+    def check_density(self) -> None:
+        """Raises UsageError for particles with weights, of which no flow gives the density, and where none is known."""
+        if self.direct is not None:
+            self.direct.density(self.name)
+        elif not self.has_flow and self.guiding is not None:
             raise UsageError(
                 f"{self.guiding.text} draws particles with weights, and no flow gives their density; `diffuse sample` "
                 "draws them, and `diffuse evaluate` compares them with their law"
@@ -280,6 +294,7 @@ def model_of_run(run: Run, *, trust: bool = True) -> Model:
         columns=run.header.columns,
         box=(run.low, run.high),
         margin=run.header.margin,
+        autoencoder=run.autoencoder or (autoencoder_of_run(run) if run.is_vae else None),
     )
 
 
@@ -294,12 +309,14 @@ def trained_model(
     columns: tuple[str, ...],
     box: tuple[np.ndarray, np.ndarray],
     margin: float,
+    autoencoder: Autoencoder | None = None,
 ) -> Model:
-    """The trained denoiser of an experiment with these weights."""
+    """The trained denoiser of an experiment with these weights, or the trained model of another family."""
     config, network = experiment.config, (experiment.structure, weights, experiment.parameterization)
     predict, learns_variance = predictor(*network), config.variance == "learned"
     given = None if experiment.conditions is None else conditional_predictor(*network)
     aim = _the_part if config.guidance is None else said_to_sample(catalog.build("guidance", config.guidance))
+    direct = None if experiment.family is None else direct_of_family(experiment, weights)
     model = Model(
         name=folder.name,
         folder=folder,
@@ -310,7 +327,7 @@ def trained_model(
         standard=standard,
         view=view,
         columns=columns,
-        predict=predict,
+        predict=predict if direct is None else no_denoiser(direct.title, folder.name),
         box=box,
         margin=margin,
         predict_with_variance=predict if learns_variance else None,
@@ -319,6 +336,8 @@ def trained_model(
         given=given,
         given_with_variance=given if learns_variance else None,
         aim=aim,
+        direct=direct,
+        autoencoder=autoencoder,
     )
     if not isinstance(experiment.loss, MapLoss):
         return model

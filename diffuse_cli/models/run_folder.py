@@ -18,10 +18,12 @@ import numpy as np
 from diffuse_cli import catalog, config, files
 from diffuse_cli.config import Config
 from diffuse_cli.datasets.dataset import VIEWS, Dataset, Standardiser, default_column_names
+from diffuse_cli.datasets.latent import encodings
 from diffuse_cli.diffusion.conditions import Conditions
 from diffuse_cli.diffusion.process import Process
 from diffuse_cli.errors import DiffuseError, UsageError
 from diffuse_cli.models import build, checkpoint
+from diffuse_cli.models.autoencoder import Autoencoder, packed, unpacked
 from diffuse_cli.models.build import Experiment
 from diffuse_cli.networks.denoiser import Weights
 
@@ -56,7 +58,7 @@ class Run(NamedTuple):
     """An opened checkpoint.
 
     standard: that of its dataset. low, high: the bounds [d] of its training points in model space. tensors: its arrays
-    by name. header: what its checkpoint says of it.
+    by name. header: what its checkpoint says of it. autoencoder: of a latent run, whose dataset are its encodings.
     """
 
     folder: Path
@@ -66,6 +68,7 @@ class Run(NamedTuple):
     high: np.ndarray
     tensors: dict[str, np.ndarray]
     header: Header
+    autoencoder: Autoencoder | None = None
 
     @property
     def name(self) -> str:
@@ -81,6 +84,11 @@ class Run(NamedTuple):
     def step(self) -> int:
         """The number of optimiser steps so far."""
         return self.header.step
+
+    @property
+    def is_vae(self) -> bool:
+        """Whether it is a variational autoencoder."""
+        return catalog.parse("family", self.config.family).name == "vae"
 
     def average(self) -> Weights:
         """The averaged weights, for drawing samples. Raises DiffuseError where they do not fit the settings."""
@@ -147,7 +155,7 @@ def dataset_of_run(run: "Run", *, trust: bool = True) -> Dataset:
     Raises DiffuseError where a user's file is missing or has changed since, UsageError where its own code is.
     """
     dataset = build.build_dataset(run.config, trust=trust)
-    now, then = dataset.standard, run.standard
+    now, then = dataset.standard, run.standard if run.autoencoder is None else run.autoencoder.standard
     if dataset.dim != len(then.mean) or any(
         (np.abs(one - other) > _SAME * then.scale).any() for one, other in zip(now, then, strict=True)
     ):
@@ -155,7 +163,7 @@ def dataset_of_run(run: "Run", *, trust: bool = True) -> Dataset:
             f"the data of {run.name} have changed since it was trained; put back what {run.config.dataset} was, or "
             "train a new run"
         )
-    return dataset
+    return dataset if run.autoencoder is None else encodings(dataset, run.autoencoder, run.standard)
 
 
 def process_of_run(settings: Config, run: "Run | None", *, trust: bool = True) -> Process:
@@ -229,10 +237,11 @@ def open_run(path: Path, *, trust: bool = False) -> Run:
     tensors, metadata = checkpoint.load_checkpoint(file)
     header = _header(metadata, file)
     standard, (low, high) = _constants(tensors, header.dim, file)
+    autoencoder = unpacked(tensors, metadata, file)
     experiment = build.build_experiment(header.config, header.dim, conditions=header.conditions, trust=trust)
     if experiment.learns_schedule:
         experiment = build.with_learned_schedule(experiment, average_of(experiment, tensors))
-    return Run(folder, experiment, standard, low, high, tensors, header)
+    return Run(folder, experiment, standard, low, high, tensors, header, autoencoder)
 
 
 def read_run_header(file: Path, *, whole: bool = False) -> Header:
@@ -329,6 +338,7 @@ def save_run(
     high: np.ndarray,
     best_rows: np.ndarray,
     conditions: Conditions | None = None,
+    autoencoder: Autoencoder | None = None,
     metadata: dict[str, str],
 ) -> None:
     """Write one checkpoint: the parts of the training state by name, the constants of the data, and the settings.
@@ -347,6 +357,9 @@ def save_run(
         "columns": json.dumps(columns),
         **metadata,
     }
+    if autoencoder is not None:
+        of_autoencoder, texts = packed(autoencoder)
+        tensors, header = tensors | of_autoencoder, header | texts
     if conditions is not None and conditions.kind == "label":
         header["conditions"] = json.dumps(dict(zip(conditions.names, conditions.shares, strict=True)))
     elif conditions is not None:

@@ -56,11 +56,11 @@ def draw_batch(experiment: Experiment, points: Points, key: PRNGKeyArray, n: int
     """A batch of n of `points`, drawn with replacement or each `in_turn`, with noise and a noise level for each.
 
     Each point and level is used twice, with eps and with -eps: near the data the noise of the gradient is nearly linear
-    in eps, and cancels (antithetic variates; Hammersley & Morton 1956).
+    in eps, and cancels (antithetic variates; Hammersley & Morton 1956). A family without noise levels gets n points.
     """
     key_rows, key_noise, key_levels = jax.random.split(key, 3)
     key_loss = jax.random.fold_in(key, 3)
-    pairs = (n + 1) // 2
+    pairs = (n + 1) // 2 if experiment.family is None or in_turn else n
     most = len(points.x0)
     rows = rows_in_turn(pairs, most) if in_turn else jax.random.randint(key_rows, (pairs,), 0, most)
     x0 = points.x0[rows]

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from flax import nnx
 from jaxtyping import Array, Float
 
 from diffuse_cli.config import Config
@@ -164,6 +165,9 @@ def weights_loss(weights: Weights, experiment: Experiment, batch: Batch, stage: 
 
 
 def _weights_losses(weights: Weights, experiment: Experiment, batch: Batch, stage: Stage = DONE) -> Float[Array, " n"]:
+    if (family := experiment.family) is not None and family.losses is not None:
+        network = nnx.merge(experiment.structure, weights)
+        return family.losses(network, batch.x0, batch.key, jnp.asarray(stage.progress))
     if isinstance(experiment.loss, MapLoss) and not experiment.config.classifier:
         return map_batch_losses(partial(average_velocity, experiment.structure), weights, experiment, batch, stage)
     if experiment.learns_schedule:
@@ -202,6 +206,9 @@ def held_out_function(experiment: Experiment, points: Points) -> Callable[[Weigh
 
 def _judged(experiment: Experiment) -> Experiment:
     """The experiment with the loss by which held-out points judge it."""
+    if (family := experiment.family) is not None and (judged := family.judged) is not None:
+        losses = lambda network, x0, key, _progress: judged(network, x0, key)  # noqa: E731
+        return experiment._replace(family=family._replace(losses=losses))
     return experiment._replace(loss=flow_matching()) if isinstance(experiment.loss, MapLoss) else experiment
 
 

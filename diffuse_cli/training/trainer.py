@@ -14,17 +14,20 @@ import msgspec
 import numpy as np
 from jaxtyping import Array
 
+from diffuse_cli import catalog
 from diffuse_cli.datasets.dataset import Dataset, equal_rows
 from diffuse_cli.diffusion import exact
 from diffuse_cli.diffusion.conditions import Condition, drop
 from diffuse_cli.diffusion.map_losses import MapLoss
 from diffuse_cli.errors import DivergedError
+from diffuse_cli.families.base import Family
 from diffuse_cli.models import build, checkpoint, run_folder
+from diffuse_cli.models.autoencoder import Autoencoder
 from diffuse_cli.models.classifier import Classifier, not_a_denoiser, trained_classifier
 from diffuse_cli.models.data import draw_data, margin_for, truth_of
 from diffuse_cli.models.model import Model, trained_model
 from diffuse_cli.models.teachers import PATHS, solved_paths, velocity_for
-from diffuse_cli.networks.denoiser import Weights
+from diffuse_cli.networks.denoiser import Weights, split
 from diffuse_cli.training import loop
 
 _EVALUATIONS = 20  # held-out losses and checkpoints in a run, more of them at the start, where the loss falls
@@ -136,6 +139,9 @@ class Trainer:
 
     def _fit(self) -> Iterator[loop.ChunkEnd]:
         """The chunks of training; of a network that becomes its own teacher in two phases."""
+        if self.experiment.family is not None and self.experiment.family.fit is not None:
+            yield self._fit_at_once(self.experiment.family)
+            return
         speed = self.step / self.seconds if self.seconds else None
         loss, began = self._map_loss, time.perf_counter()
         options: dict[str, Any] = {"total": self.total, "budget": self.budget, "speed": speed}
@@ -155,6 +161,22 @@ class Trainer:
         begin = self.second_phase or 0
         for end in loop.fit(self.experiment, self.state, self._points[0], begin=begin, **options):
             yield end if self.budget is None else end._replace(done=share + (1 - share) * end.done)
+
+    def _fit_at_once(self, family: Family) -> loop.ChunkEnd:
+        """The end of the only step of a family that is fitted at once; what the fit has chosen becomes a setting."""
+        began = time.perf_counter()
+        if family.fit is None:
+            raise ValueError(f"{family.title} is trained in steps")
+        fitted = family.fit(self.data.train, self.data.held_out, self.config.seed, self.budget)
+        choice = catalog.parse("family", self.config.family)
+        choice = choice._replace(options=choice.options | fitted.options)
+        self.config = msgspec.structs.replace(self.config, family=str(choice))
+        self.experiment = build.build_experiment(self.config, self.experiment.dim)
+        weights = split(fitted.network)[1]
+        self.state = loop.TrainState(jnp.int32(1), weights, weights, ())
+        run_folder.write_config(self.folder, self.config)
+        loss = float(self._judge(weights).mean())
+        return loop.ChunkEnd(self.state, 1, 1, 1.0, loss, 1 / (time.perf_counter() - began))
 
     def _become_teacher(self, weights: Weights) -> None:
         """Make the network with these weights the teacher, and its paths the points to train on."""
@@ -204,7 +226,13 @@ class Trainer:
     def has_excess(self) -> bool:
         """Whether the exact denoiser of the data is what the network should be: not where it learns another flow."""
         loss = self._map_loss
-        return self.config.guidance is None and (loss is None or loss.kind == "denoiser")
+        denoises = self.experiment.family is None and (loss is None or loss.kind == "denoiser")
+        return self.config.guidance is None and denoises
+
+    @property
+    def compares_weights(self) -> bool:
+        """Whether a lower held-out loss means better weights."""
+        return self.experiment.family is None or self.experiment.family.comparable
 
     def _solved_points(self, conditions: Condition | None, count: int, number: int) -> loop.Points:
         """The ends of `count` paths of the teacher, told the first of these conditions; `number`: of their seed."""
@@ -253,7 +281,8 @@ class Trainer:
 
     def _used_weights(self) -> Weights:
         """The weights that commands open: the averaged ones as they are now; for a user's file, the best ones."""
-        return self.state.average if self.dataset.points is None else self.best_weights().average
+        newest = self.dataset.points is None or not self.compares_weights
+        return self.state.average if newest else self.best_weights().average
 
     def classifier(self) -> Classifier:
         """The classifier that commands open. Raises UsageError where the run is of a denoiser."""
@@ -278,7 +307,14 @@ class Trainer:
             columns=self.dataset.column_names,
             box=(self.low, self.high),
             margin=self.margin,
+            autoencoder=self.autoencoder,
         )
+
+    @property
+    def autoencoder(self) -> Autoencoder | None:
+        """The autoencoder whose latents are the data, of a latent run; None for all others."""
+        latent = self.dataset.latent
+        return latent.encoder if latent is not None and isinstance(latent.encoder, Autoencoder) else None
 
     def overfits(self) -> bool:
         """Whether the held-out loss is above that of the best weights, by more than chance among the held-out rows.
@@ -286,7 +322,7 @@ class Trainer:
         A paired t-test of the mean loss of each row, at a level of 0.1 %, since the best of many was chosen; it also
         has to be 5 % higher. One row alone shows nothing.
         """
-        if not self.held_out > OVERFIT * self.best:
+        if not self.compares_weights or not self.held_out > OVERFIT * self.best:
             return False
         return self._is_higher(self.rows, np.asarray(self._judge(self.best_weights().average)), level=_CHANCE)
 
@@ -308,6 +344,7 @@ class Trainer:
             high=self.high,
             best_rows=self.best_rows,
             conditions=self.experiment.conditions,
+            autoencoder=self.autoencoder,
             metadata={
                 "step": str(self.step),
                 "best": repr(self.best),
@@ -321,7 +358,7 @@ class Trainer:
         lowest = held_out < self.best
         if lowest:
             self.best, self.best_rows = held_out, self.rows
-        if lowest or self._is_within_error():
+        if self.compares_weights and (lowest or self._is_within_error()):
             self.save(run_folder.BEST)
         if quarter and self.step < self.total:  # a few on the way, to show how the model learns
             self.save(f"checkpoint-{self.step}.safetensors")

@@ -10,7 +10,8 @@ from diffuse_cli.cli import options, signals, terminal
 
 if TYPE_CHECKING:
     from diffuse_cli.analysis.guidance_quality import GuidanceQuality
-    from diffuse_cli.analysis.quality import Quality
+    from diffuse_cli.analysis.latent_quality import LatentQuality
+    from diffuse_cli.analysis.quality import Nll, Quality
     from diffuse_cli.analysis.student_quality import Judgement
     from diffuse_cli.datasets.dataset import Dataset
     from diffuse_cli.models.draw import Method
@@ -32,6 +33,9 @@ Keys of --json (nats; null for what is not known):
   student (of a student): a list of evals, sampler, steps, clipped, metrics,
     map_gap: rms, median, half_from (a share), n, unsolved (left out);
     kl: value, stderr (nats; null if infinite), folds, outside (shares), n
+  latent (of a VAE or a latent run): elbo_bound, vae_nll, hole, hole_left:
+    value, stderr, in nats; active, active_if_linear, noise
+  beside (with --beside): name of a run -> nll, of the same points
   With --label all: labels: name -> all these; nll: their mean
 
 \b
@@ -41,6 +45,7 @@ Examples:
   diffuse evaluate --exact --dataset pinwheel --steps 20
   diffuse evaluate --run moons --label all
   diffuse evaluate --exact --dataset overlap --label upper --guidance fkc:w=3
+  diffuse evaluate --run curves-latent2 --beside curves
   diffuse evaluate --json > quality.json"""
 
 
@@ -55,7 +60,8 @@ class _Sampling(NamedTuple):
 
 
 class _Judged(NamedTuple):
-    """What is known of one model. guidance: of a guided one. student: of a student, by numbers of evaluations."""
+    """What is known of one model. guidance: of a guided one. student: of a student, by numbers of evaluations.
+    latent: of a VAE or a latent model. beside: the likelihoods of other runs on the same points, by name."""
 
     model: "Model"
     dataset: "Dataset"
@@ -63,6 +69,8 @@ class _Judged(NamedTuple):
     quality: "Quality"
     guidance: "GuidanceQuality | None"
     student: "list[Judgement]"
+    latent: "LatentQuality | None"
+    beside: "dict[str, Nll]"
 
 
 @click.command(epilog=_EPILOG)
@@ -77,6 +85,14 @@ class _Judged(NamedTuple):
     help="Which distance; may be repeated.  [default: all of them]",
 )
 @options.repeats
+@options.option(
+    "beside",
+    "--beside",
+    metavar="NAME|PATH",
+    multiple=True,
+    help="Another run of the same data, whose likelihood of the same points is printed too; may be repeated.",
+    shell_complete=options.complete_run,
+)
 @options.as_json
 @options.seed
 @options.device
@@ -87,6 +103,7 @@ def evaluate(
     count: int,
     metrics: tuple[str, ...],
     repeats: int,
+    beside: tuple[str, ...],
     as_json: bool,
     seed: int,
 ) -> None:
@@ -113,15 +130,22 @@ def evaluate(
     it is a lower bound. The distances that are printed for another method stand below; NLL and excess loss are those of
     the denoiser that a student is too.
 
+    A latent run is judged by decoded samples. Beside its NLL stand that of its VAE, −ELBO, which is above it, and the
+    hole KL(q(z) || N) between encodings and prior, which diffusion fills. log p(x) is an integral over the latents, by
+    quadrature, for one or two of them.
+
     A conditional run is judged as one that is told no label; with --label by the points with this label, and with
     --label all by those with each, and the mean of their NLLs in the proportions of the labels; with --given and
     --prompt by p(x | values) and p(x | sentence), where they are known.
     """
+    from diffuse_cli.models import latent
+
     signals.at_once()
     asked = _Sampling(sampling, metrics, count, repeats, seed)
-    models, results = opener.open_each(), []
+    models, results = [latent.decoded(each) for each in opener.open_each()], []
+    others = [latent.decoded(opener.open_other(name)) for name in beside]
     for model in models:
-        result = _judge(model, asked)
+        result = _judge(model, asked, others)
         results.append(result)
         if not as_json:
             _print(result, seed, several=len(models) > 1)
@@ -133,15 +157,17 @@ def evaluate(
         terminal.print_json(documents[0])
 
 
-def _judge(model: "Model", asked: _Sampling) -> _Judged:
+def _judge(model: "Model", asked: _Sampling, others: "list[Model]") -> _Judged:
     """Judge one model, and say what a reader has to know of the results."""
     from diffuse_cli.analysis import quality
     from diffuse_cli.analysis.guidance_quality import guidance_quality
+    from diffuse_cli.analysis.latent_quality import latent_quality
     from diffuse_cli.analysis.student_quality import judge_student
+    from diffuse_cli.models.data import truth_of
 
     dataset, method = model.dataset(), asked.method.method(model.config)
     numbers = {"n": asked.n, "seed": asked.seed}
-    terminal.note(f"Judging {model.name} by {asked.n:,} samples of {method.sampler} in {method.steps} steps")
+    terminal.note(f"Judging {model.name} by {asked.n:,} samples of {method.title}")
     result = quality.evaluate_model(model, dataset, method, asked.metrics, repeats=asked.repeats, **numbers)
     _note(result, dataset)
     guidance, student = None, []
@@ -152,7 +178,13 @@ def _judge(model: "Model", asked: _Sampling) -> _Judged:
         student = judge_student(model, dataset, result, method, **numbers)
         for note in quality_tables.student_notes(student):
             terminal.note(note)
-    return _Judged(model, dataset, method, result, guidance, student)
+    of_latents = None
+    if model.autoencoder is not None:
+        terminal.note("Judging its autoencoder")
+        x0 = quality.judged_points(model, dataset, asked.n, asked.seed)
+        of_latents = latent_quality(model, dataset, truth_of(dataset), x0, asked.seed)
+    beside = quality.beside(others, model, dataset, asked.n, asked.seed)
+    return _Judged(model, dataset, method, result, guidance, student, of_latents, beside)
 
 
 def _finish_labels(results: Sequence[_Judged], documents: list[dict[str, object]], *, as_json: bool) -> None:
@@ -205,6 +237,10 @@ def _document(judged: _Judged, count: int, told: dict[str, object], *, labelled:
     }
     if judged.guidance is not None:
         document["guidance"] = judged.guidance.document()
+    if judged.latent is not None:
+        document["latent"] = judged.latent.document()
+    if judged.beside:
+        document["beside"] = {name: nll._asdict() for name, nll in judged.beside.items()}
     if judged.student:
         document["student"] = [each.document() for each in judged.student]
     return document
@@ -231,5 +267,9 @@ def _print(judged: _Judged, seed: int, *, several: bool) -> None:
     if rows:
         terminal.print_table(rows, header=quality_tables.DISTANCES)
     likelihood = [] if result.nll is None else quality_tables.nll_rows(result.nll)
+    likelihood += [] if judged.latent is None else judged.latent.rows()
+    likelihood += [
+        (f"NLL of {name}", " ".join(quality_tables.nll_cells(nll)[:1])) for name, nll in judged.beside.items()
+    ]
     others = [] if guidance is None else guidance.rows()
     terminal.print_table(likelihood + quality_tables.other_rows(result) + others)

@@ -116,12 +116,12 @@ def likelihood(
     from diffuse_cli.analysis import quality
     from diffuse_cli.diffusion.likelihood import MAX_STEPS, TOLERANCE
     from diffuse_cli.errors import DiffuseError, UsageError
-    from diffuse_cli.models import sample_files
+    from diffuse_cli.models import latent, sample_files
 
     signals.at_once()
     _check(points, count, out, {"--json": as_json, "--bound": bound})
-    model = opener.open()
-    model.check_flow()
+    model = latent.decoded(opener.open())
+    model.check_density()
     solver = quality.Solver(tolerance or TOLERANCE, max_steps or MAX_STEPS, probes, seed)
     if model.each_row:
         if bound:
@@ -129,7 +129,8 @@ def likelihood(
         _of_all_labels(model, points, count.value, out, solver, as_json=as_json)
         return
     judged = _held_out(model, count.value, seed) if points is None else _read(points, model)
-    terminal.note(f"Solving the probability-flow ODE of {model.name}" + ", and its bound" * bound)
+    way = "Computing the density" if model.direct is not None else "Solving the probability-flow ODE"
+    terminal.note(f"{way} of {model.name}" + ", and its bound" * bound)
     condition, each_its_own = judged.condition, judged.condition is not None
     solved = quality.negative_log_likelihood(
         model, judged.law, judged.x0, solver, condition=condition, true=judged.true_log_p
@@ -388,5 +389,6 @@ def _rows(result: _Result, dim: int) -> list[tuple[str, str]]:
     elif integral is not None:
         rough = "" if integral.resolved else ", on too coarse a grid"
         rows.append((_INTEGRAL, f"{integral.value:.4f} ± {integral.error:.1g}{rough}"))
-    rows.append(("solver", f"tolerance {result.tolerance:g}, {solved.evals} evaluations a point, {divergence}"))
+    if solved.evals:
+        rows.append(("solver", f"tolerance {result.tolerance:g}, {solved.evals} evaluations a point, {divergence}"))
     return rows

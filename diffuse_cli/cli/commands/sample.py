@@ -67,14 +67,14 @@ def sample_command(
     --prompt.
     """
     from diffuse_cli.errors import UsageError
-    from diffuse_cli.models import draw, sample_files
+    from diffuse_cli.models import draw, latent, sample_files
 
     signals.at_once()
     if out is not None:
         sample_files.check_samples_path(out, trajectory=trajectory)
         if out == sample_files.STDOUT and (plot or as_json):
             raise UsageError("with --out - the samples are all there is on stdout; leave out --plot and --json")
-    model = opener.open()
+    model = latent.decoded(opener.open())
     dataset = model.dataset() if plot else None  # a file may have gone: better told now
     method = sampling.method(model.config)
     name = f"{method.label}{model.suffix}-{count}-seed{seed}{'-path' if trajectory else ''}.npz"
@@ -107,10 +107,7 @@ def sample_command(
     elif file != sample_files.STDOUT:
         keys = ("file", "figure", "reverse_figure")
         click.echo("\n".join(str(document[key]) for key in keys if key in document))
-    terminal.note(
-        f"{count:,} samples by {method.sampler} in {method.steps} steps, "
-        f"{drawn.evals} network evaluations each, {drawn.seconds:.2f} s"
-    )
+    terminal.note(f"{count:,} samples by {method.title}, {drawn.evals} network evaluations each, {drawn.seconds:.2f} s")
     terminal.tell_populations(drawn)
     terminal.tell_clipped(drawn)
 

@@ -9,8 +9,9 @@ import click
 import msgspec
 
 from diffuse_cli import config
-from diffuse_cli.cli import options, terminal, training_run
+from diffuse_cli.cli import latent_training, options, terminal, training_run
 from diffuse_cli.errors import DiffuseError, UsageError
+from diffuse_cli.files import plain_name
 
 if TYPE_CHECKING:
     from diffuse_cli.config import Config
@@ -28,7 +29,8 @@ Examples:
 
 @click.command(epilog=_EPILOG)
 @options.settings_options(
-    "dataset", "steps", "batch_size", "lr", "width", "depth", "schedule", "timesteps", "scaling", "zero_terminal_snr",
+    "dataset", "family", "latent", "autoencoder",
+    "steps", "batch_size", "lr", "width", "depth", "schedule", "timesteps", "scaling", "zero_terminal_snr",
     "prediction", "variance", "loss", "levels", "noise_conditioning", "ema", "train_size", "sampler", "sampler_steps",
     "grid", "seed", "conditional", "label_dropout", "classifier",
 )  # fmt: skip
@@ -73,6 +75,12 @@ def train(
     if resume is None:
         chosen = settings.config()  # a name of own code that is typed here is trusted
         dataset = build.build_dataset(chosen)
+        latent_training.check_settings(chosen, dataset)
+        if chosen.latent is not None:
+            base = name.value or _default_name(settings, chosen)
+            dataset, budget = latent_training.encoded(
+                chosen, dataset, outputs, base, process, budget=budget, trust=trust, dry_run=dry_run
+            )
         teacher = options.teacher_of(chosen, dataset, outputs, trust=trust)  # of a --config that distill has printed
         plan = training_run.make_plan(chosen, dataset, trust=True, budget=budget, teacher=teacher)
     else:
@@ -83,7 +91,7 @@ def train(
     if plan.before is not None:
         folder = plan.before.folder
     else:
-        if not plan.config.classifier:
+        if not plan.config.classifier and plan.experiment.family is None:
             _warn_if_it_ends_too_early(plan.experiment, plan.dataset)
         folder = run_folder.create_run_folder(outputs, name.value, _default_name(settings, plan.config))
     training_run.carry_out(plan, folder, process, began, as_json=as_json)
@@ -138,7 +146,9 @@ def _default_name(settings: options.Settings, chosen: "Config") -> str:
     """What a run without --name is called: its preset or config file, unless a dataset was chosen beside it."""
     from diffuse_cli.models import build
 
-    ending = "-classifier" if chosen.classifier else ""
+    diffuses = chosen.family == config.FIELDS["family"].default
+    ending = "-classifier" if chosen.classifier else "" if diffuses else f"-{plain_name(chosen.family)}"
+    ending += "" if chosen.latent is None else f"-latent{chosen.latent}"
     if settings.file and not settings.typed("dataset"):
         return Path(settings.file).stem.replace("-", "_") + ending
     return build.default_run_name(chosen) + ending

@@ -93,7 +93,7 @@ class ModelOption(NamedTuple):
         from diffuse_cli.models.multiplied import multiplied
 
         way = cast("Way | None", self.times_by)
-        return multiplied(model, self.times, way, open_run=self._open_other, particles=self.particles)
+        return multiplied(model, self.times, way, open_run=self.open_other, particles=self.particles)
 
     def with_chain_times(self, at: tuple[float, ...] | None) -> "tuple[ModelOption, tuple[float, ...] | None]":
         """The same without numbers in `--times`, and the times of `--at`: before it multiplied laws, `--times` was the
@@ -104,7 +104,7 @@ class ModelOption(NamedTuple):
             raise UsageError(f"--times {self.times} and --at are two answers to which t; give --at")
         return self._replace(times=None), Numbers().convert(self.times, None, None)
 
-    def _open_other(self, name: str) -> "Model":
+    def open_other(self, name: str) -> "Model":
         """Another run, by its name."""
         from diffuse_cli.models.model import model_of_run
 
