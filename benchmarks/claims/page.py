@@ -4,12 +4,13 @@ import json
 import math
 import os
 import platform
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.claims.claim import ARTICLES, FULL, UNKNOWN, Claim, Figure, Figures, Size
+from benchmarks.claims.claim import ARTICLES, UNKNOWN, Claim, Figure, Figures, Size
 from diffuse_cli.files import write_file
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -58,14 +59,15 @@ def loop() -> float:
     return time.perf_counter() - began
 
 
-def measure(claims: Sequence[Claim], size: Size = FULL, results: Path = RESULTS) -> None:
-    """Measure claims, one after the other; each is kept as soon as it is there."""
+def measure(claims: Sequence[Claim], size: Size, results: Path | None) -> None:
+    """Measure claims, one after the other; each is kept in the file `results` as soon as it is there."""
     where, additions = machine(), loop()
     for claim in claims:
         began = time.perf_counter()
         figures = claim.measure(size)
         seconds = time.perf_counter() - began
-        keep(results, claim.name, Record(figures, seconds, where, additions))
+        if results is not None:
+            keep(results, claim.name, Record(figures, seconds, where, additions))
         print(f"{claim.name}: {claim.judge(figures) if figures else UNKNOWN} ({seconds:.0f} s)", flush=True)
 
 
@@ -79,6 +81,7 @@ def keep(results: Path, name: str, record: Record) -> None:
         "loop": round(record.loop, 2),
     }
     text = json.dumps(dict(sorted(document.items())), indent=1, ensure_ascii=False, allow_nan=False)
+    text = re.sub(r"\[\s+(\S+,)\s+(\S+)\s+\]", r"[\1 \2]", text)  # a figure on one line
     write_file(results, (text + "\n").encode())
 
 

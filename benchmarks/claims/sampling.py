@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 
-from benchmarks.claims.claim import Claim, Figure, Figures, Size, column, graded, largest, over
+from benchmarks.claims.claim import Claim, Figure, Figures, Size, column, graded, largest, over, row
 from benchmarks.claims.work import dataset_of, edge, exactly, in_floors, points_of, runs, trained
 from diffuse_cli.analysis.sampler_comparison import compare_samplers, plan_comparison
 from diffuse_cli.models.draw import Method, draw_samples
@@ -36,7 +36,7 @@ def judge_chains(figures: Figures) -> str:
     limit = column(figures, "limit")
 
     def fits(name: str) -> bool:
-        return all(each.value <= limit[row].value for row, each in column(figures, name).items())
+        return all(each.value <= limit[of].value for of, each in column(figures, name).items())
 
     ddim, needs_many = fits("DDIM in 50"), not any(fits(f"DDPM in {steps}") for steps in MANY if steps <= 250)
     return graded(ddim and needs_many, ddim)
@@ -148,14 +148,14 @@ def modes(size: Size) -> Figures:
     return figures
 
 
-def _of_counts(row: str, counts: list[np.ndarray]) -> Figures:
+def _of_counts(name: str, counts: list[np.ndarray]) -> Figures:
     least = min(each.min() * len(each) / each.sum() for each in counts)
     surplus = [chi2(each) for each in counts]
     return {
-        f"{row} / least share, % of what is due": Figure(100 * least),
-        f"{row} / chi² per degree": over(surplus),
-        f"{row} / largest chi²": Figure(max(surplus)),
-        f"{row} / runs": Figure(len(counts)),
+        f"{name} / least share, % of what is due": Figure(100 * least),
+        f"{name} / chi² per degree": over(surplus),
+        f"{name} / largest chi²": Figure(max(surplus)),
+        f"{name} / runs": Figure(len(counts)),
     }
 
 
@@ -237,11 +237,7 @@ CLAIMS = [
         "as perfect models may be, and DDPM is not (on all of them) in 250 or fewer; *in part*: the first.",
         chains,
         judge_chains,
-        lambda f: (
-            f"moons, trained: DDIM {f['moons, trained / DDIM in 10']} floors in 10, "
-            f"{f['moons, trained / DDIM in 50']} in 50; DDPM {f['moons, trained / DDPM in 50']} in 50, {f['moons, trained / DDPM in 100']} in 100, "
-            f"{f['moons, trained / DDPM in 1000']} in 1,000"
-        ),
+        lambda f: "moons, trained, floors: " + ", ".join(f"{n} {e}" for n, e in row(f, "moons, trained").items()),
         "diffuse compare --exact --dataset moons --sampler ddim --sampler ddpm --evals 10,50,100,1000",
     ),
     Claim(
@@ -318,8 +314,8 @@ CLAIMS = [
         modes,
         judge_randomness,
         lambda f: (
-            "chi² per degree on eight_gaussians: DDPM "
-            f"{f['eight_gaussians, DDPM / chi² per degree']}, deterministic {f['eight_gaussians, flow / chi² per degree']}"
+            "chi² per degree on eight_gaussians: "
+            + ", ".join(f"{way} {f[f'eight_gaussians, {way} / chi² per degree']}" for way in ("DDPM", "flow"))
         ),
         "diffuse compare --run eight_gaussians --sampler ddpm --sampler dpmpp_2m --evals 50",
         {"holds in part": "The first noise is enough: a flow without any later randomness covers all modes too."},
