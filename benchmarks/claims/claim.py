@@ -56,9 +56,9 @@ class Size(NamedTuple):
 
     seeds: int = 20
     few: int = 3
-    steps: int | None = None
-    short: int = 8000
-    points: int = 4000
+    steps: int | None = 8000
+    short: int = 4000
+    points: int = 2000
     samples: int = 10_000
     chain: int = 1000
     particles: int = 1000
@@ -75,15 +75,16 @@ class Claim(NamedTuple):
     """A claim.
 
     name: for the command line. words: the claim in English. articles: keys of ARTICLES. rule: the verdict in words.
-    measure: Size -> Figures. judge: Figures -> the verdict; it takes no part in measuring. short: Figures -> the figure
-    of the summary. command: what shows the same to a user. because: verdict -> why, printed only beside that verdict.
+    measure: Size -> Figures; None for a claim that cannot be measured yet. judge: Figures -> the verdict; it takes no
+    part in measuring. short: Figures -> the figure of the summary. command: what shows the same to a user. because:
+    verdict -> why, printed only beside that verdict.
     """
 
     name: str
     words: str
     articles: tuple[str, ...]
     rule: str
-    measure: Callable[[Size], Figures]
+    measure: Callable[[Size], Figures] | None
     judge: Callable[[Figures], str]
     short: Callable[[Figures], str]
     command: str

@@ -5,7 +5,7 @@ import time
 import numpy as np
 
 from benchmarks.claims.claim import Claim, Figure, Figures, Size, column, graded, largest, over, row
-from benchmarks.claims.work import dataset_of, edge, exactly, in_floors, points_of, runs, trained
+from benchmarks.claims.work import dataset_of, edge, exactly, in_floors, nearest_modes, points_of, runs, trained
 from diffuse_cli.analysis.sampler_comparison import compare_samplers, plan_comparison
 from diffuse_cli.models.draw import Method, draw_samples
 from diffuse_cli.models.model import Model
@@ -111,13 +111,6 @@ def judge_langevin(figures: Figures) -> str:
     limit = column(figures, "limit")
     fits = [each.value <= limit[name].value for name, each in column(figures, "Langevin").items()]
     return graded(all(fits), any(fits))
-
-
-def nearest_modes(name: str, points: np.ndarray) -> np.ndarray:
-    """The number of points [n, d], model space, of which each Gaussian of the set is the nearest: [k]."""
-    means = dataset_of(name).exact().gaussians().means
-    nearest = np.argmin(((points[:, None] - means) ** 2).sum(axis=2), axis=1)
-    return np.bincount(nearest, minlength=len(means))
 
 
 def chi2(counts: np.ndarray) -> float:

@@ -3,10 +3,17 @@
 import sys
 from collections.abc import Sequence
 
-from benchmarks.claims import forward, learned, likelihood, page, sampling, training
+from benchmarks.claims import advantages, forward, learned, likelihood, page, sampling, training
 from benchmarks.claims.claim import FULL, QUICK, Claim
 
-CLAIMS: list[Claim] = [*forward.CLAIMS, *training.CLAIMS, *learned.CLAIMS, *sampling.CLAIMS, *likelihood.CLAIMS]
+CLAIMS: list[Claim] = [
+    *forward.CLAIMS,
+    *training.CLAIMS,
+    *learned.CLAIMS,
+    *sampling.CLAIMS,
+    *likelihood.CLAIMS,
+    *advantages.CLAIMS,
+]
 NAMES = {claim.name: claim for claim in CLAIMS}
 
 

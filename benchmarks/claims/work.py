@@ -117,3 +117,10 @@ def edge(name: str, size: Size) -> Figure:
     """The largest sliced W2, in floors, that a perfect model may have (`metrics.noise_floors`)."""
     of_set = floor(name, "sliced_w2", size.samples)
     return Figure(of_set.interval("sliced_w2")[1] / float(of_set.figures["sliced_w2"].mean()))
+
+
+def nearest_modes(name: str, points: np.ndarray) -> np.ndarray:
+    """The number of points [n, d], model space, of which each Gaussian of the set is the nearest: [k]."""
+    means = dataset_of(name).exact().gaussians().means
+    nearest = np.argmin(((points[:, None] - means) ** 2).sum(axis=2), axis=1)
+    return np.bincount(nearest, minlength=len(means))
