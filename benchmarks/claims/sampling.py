@@ -1,14 +1,21 @@
 """Claims about sampling: steps, solvers, randomness, modes, one step."""
 
-import time
-
 import numpy as np
 
 from benchmarks.claims.claim import Claim, Figure, Figures, Size, column, graded, largest, over, row
-from benchmarks.claims.work import dataset_of, edge, exactly, in_floors, nearest_modes, points_of, runs, trained
+from benchmarks.claims.work import (
+    dataset_of,
+    edge,
+    exactly,
+    in_floors,
+    nearest_modes,
+    points_of,
+    runs,
+    seconds_of,
+    trained,
+)
 from diffuse_cli.analysis.sampler_comparison import compare_samplers, plan_comparison
-from diffuse_cli.models.draw import Method, draw_samples
-from diffuse_cli.models.model import Model
+from diffuse_cli.models.draw import Method
 
 SETS = ("moons", "eight_gaussians", "checkerboard")
 FEW, MANY = (10, 20, 50), (10, 50, 100, 250, 1000)
@@ -174,20 +181,11 @@ def cost(size: Size) -> Figures:
         ("DDIM, 10", Method("ddim", "uniform", 10)),
         ("DDPM, 1000", Method("ddpm", "uniform", size.chain)),
     ):
-        figures[f"{name} / s for 10,000"] = _seconds(model, method, size)
-    figures["one evaluation / s for 10,000"] = _seconds(model, Method("ddim", "uniform", 1), size)
+        figures[f"{name} / s for 10,000"] = seconds_of(model, method, size)
+    figures["one evaluation / s for 10,000"] = seconds_of(model, Method("ddim", "uniform", 1), size)
     once = figures["one evaluation / s for 10,000"].value
     taken = column(figures, "s for 10,000")
     return figures | {f"{name} / times one evaluation": Figure(each.value / once) for name, each in taken.items()}
-
-
-def _seconds(model: Model, method: Method, size: Size) -> Figure:
-    taken = []
-    for _ in range(4):
-        began = time.perf_counter()
-        draw_samples(model, method, size.samples, 0)
-        taken.append(time.perf_counter() - began)
-    return over(taken[1:])
 
 
 def judge_cost(figures: Figures) -> str:

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from benchmarks.claims import advantages, forward, learned, likelihood, page, sampling, training
+from benchmarks.claims import advantages, forward, learned, likelihood, others, page, sampling, training
 from benchmarks.claims.claim import FULL, QUICK, Claim
 
 CLAIMS: list[Claim] = [
@@ -13,6 +13,7 @@ CLAIMS: list[Claim] = [
     *sampling.CLAIMS,
     *likelihood.CLAIMS,
     *advantages.CLAIMS,
+    *others.CLAIMS,
 ]
 NAMES = {claim.name: claim for claim in CLAIMS}
 

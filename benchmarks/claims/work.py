@@ -1,5 +1,6 @@
 """What several claims need: exact and trained models, their distances in noise floors, and the gap of their NLL."""
 
+import time
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -124,3 +125,13 @@ def nearest_modes(name: str, points: np.ndarray) -> np.ndarray:
     means = dataset_of(name).exact().gaussians().means
     nearest = np.argmin(((points[:, None] - means) ** 2).sum(axis=2), axis=1)
     return np.bincount(nearest, minlength=len(means))
+
+
+def seconds_of(model: Model, method: Method, size: Size) -> Figure:
+    """The seconds of drawing samples, after compiling."""
+    taken = []
+    for _ in range(4):
+        began = time.perf_counter()
+        draw_samples(model, method, size.samples, 0)
+        taken.append(time.perf_counter() - began)
+    return over(taken[1:])
