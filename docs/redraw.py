@@ -6,7 +6,7 @@ own example, which writes forward.png where it is run.
     python docs/redraw.py            all of them, after the runs that they show
     python docs/redraw.py field …    those pictures only, by name; runs that are there are used again
     python docs/redraw.py claims …   claims.md: all claims measured again (40 minutes), or those that are named; with
-                                     --page the page only, from claims.json
+                                     --missing those without figures, with --page none, only the page is written
 
 Runs land in outputs/gallery. The picture of the report is taken by Chromium and its
 driver, which have to be there for it.

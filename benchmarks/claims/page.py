@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.claims.claim import ARTICLES, UNKNOWN, Claim, Figure, Figures, Size
+from benchmarks.claims.claim import ARTICLES, FAILS, HOLDS, PARTLY, UNKNOWN, Claim, Figure, Figures, Size
 from diffuse_cli.files import write_file
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -24,7 +24,8 @@ else. ± is one standard error: over seeds where several runs are compared, else
 *noise floors*: 1 is what a perfect model has on average, and *limit* the most that it may have by chance.
 
 This page is written by a program, from `claims.json`: `python docs/redraw.py claims` measures all claims and writes
-both again, `python docs/redraw.py claims NAME …` measures some of them, `python docs/redraw.py claims --page` none.
+both again, `python docs/redraw.py claims NAME …` measures some of them, `python docs/redraw.py claims --missing` those that have no
+figures yet, and `python docs/redraw.py claims --page` none.
 """
 
 
@@ -111,10 +112,14 @@ def records(results: Path = RESULTS) -> dict[str, Record]:
 def render(claims: Sequence[Claim], kept: dict[str, Record]) -> str:
     """The page."""
     judged = {claim.name: verdict(claim, kept) for claim in claims}
-    counts = [f"{list(judged.values()).count(each)} {each}" for each in dict.fromkeys(judged.values())]
-    places = sorted({(record.machine, record.loop) for record in kept.values()})
-    lines = [HEAD, f"Of {len(claims)} claims: " + ", ".join(counts) + ".\n", "Measured on:\n"]
-    lines += [f"- {where}, other work beside; a loop of 10⁷ additions takes {loop:.2f} s" for where, loop in places]
+    counts = [f"*{each}*: {list(judged.values()).count(each)}" for each in (HOLDS, PARTLY, FAILS, UNKNOWN)]
+    loops: dict[str, list[float]] = {}
+    for record in kept.values():
+        loops.setdefault(record.machine, []).append(record.loop)
+    lines = [HEAD, f"{len(claims)} claims; " + ", ".join(counts) + ".", ""]
+    for where, taken in sorted(loops.items()):
+        ends = " to ".join(dict.fromkeys(f"{each:.2f}" for each in (min(taken), max(taken))))
+        lines.append(f"Measured on {where}, with other work beside: a loop of 10⁷ additions took {ends} s.")
     lines += ["", "| claim | article | measured | verdict |", "|---|---|---|---|"]
     for claim in claims:
         record = kept.get(claim.name)

@@ -20,6 +20,7 @@ NAMES = {claim.name: claim for claim in CLAIMS}
 
 def main(words: Sequence[str]) -> None:
     """Measure all claims, or those that are named, and write the page; with --page it is only written.
+    With --missing those are measured of which there are no figures.
 
     With --quick all is measured on a tiny scale, and nothing is written."""
     from diffuse_cli.cli.device import start_jax
@@ -28,6 +29,9 @@ def main(words: Sequence[str]) -> None:
     if unknown := set(wanted) - set(NAMES):
         sys.exit(f"there is no claim named {', '.join(sorted(unknown))}; there are: {', '.join(NAMES)}")
     chosen = [NAMES[name] for name in wanted] if wanted else CLAIMS
+    if "--missing" in words:
+        kept = page.records()
+        chosen = [claim for claim in chosen if not (claim.name in kept and kept[claim.name].figures)]
     if "--quick" in words:  # whether all of it runs; its figures mean nothing
         start_jax()
         page.measure(chosen, QUICK, None)
