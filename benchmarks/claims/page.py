@@ -24,8 +24,7 @@ else. ± is one standard error: over seeds where several runs are compared, else
 *noise floors*: 1 is what a perfect model has on average, and *limit* the most that it may have by chance.
 
 This page is written by a program, from `claims.json`: `python docs/redraw.py claims` measures all claims and writes
-both again, `python docs/redraw.py claims NAME …` measures some of them, `python docs/redraw.py claims --missing` those that have no
-figures yet, and `python docs/redraw.py claims --page` none.
+both again, `claims NAME …` some of them, `claims --missing` those that have no figures yet, and `claims --page` none.
 """
 
 

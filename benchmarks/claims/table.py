@@ -19,10 +19,11 @@ NAMES = {claim.name: claim for claim in CLAIMS}
 
 
 def main(words: Sequence[str]) -> None:
-    """Measure all claims, or those that are named, and write the page; with --page it is only written.
-    With --missing those are measured of which there are no figures.
+    """Measure all claims, or those that are named, and write the page.
 
-    With --quick all is measured on a tiny scale, and nothing is written."""
+    --missing: only those of which there are no figures. --page: none; the page is only written. --quick: all on a tiny
+    scale, to see whether it runs; nothing is written.
+    """
     from diffuse_cli.cli.device import start_jax
 
     wanted = [word for word in words if not word.startswith("--")]
@@ -32,7 +33,7 @@ def main(words: Sequence[str]) -> None:
     if "--missing" in words:
         kept = page.records()
         chosen = [claim for claim in chosen if not (claim.name in kept and kept[claim.name].figures)]
-    if "--quick" in words:  # whether all of it runs; its figures mean nothing
+    if "--quick" in words:
         start_jax()
         page.measure(chosen, QUICK, None)
         return
