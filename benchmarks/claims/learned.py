@@ -1,5 +1,7 @@
 """Claims about what networks can be taught, or told, besides a mean: noise levels, variances, the time."""
 
+from functools import cache
+
 from benchmarks.claims.claim import Claim, Figure, Figures, Size, column, graded, lower, over, row
 from benchmarks.claims.work import edge, exactly, gaps, in_floors, runs
 from diffuse_cli.analysis import quality
@@ -62,6 +64,7 @@ def judge_variances(figures: Figures) -> str:
     return graded(all(map(better, SETS)), any(map(better, SETS)))
 
 
+@cache
 def told(size: Size) -> Figures:
     """Networks that are told the noise level, and networks that are not; they predict the noise."""
     figures = {}

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +22,7 @@ CHAINS = (10, 50, 100, 1000)
 FORWARD, ODE, BOUND = "one evaluation", "log p by the ODE", "the bound, T = 1000"
 
 
+@cache
 def cost(size: Size) -> Figures:
     """Seconds for 1,000 points of a network with default settings, and how many evaluations they are worth."""
     (model, *_) = runs("moons", size)

@@ -2,6 +2,7 @@
 
 import statistics
 import tempfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ WAITS = "Needs the runs of `python benchmarks/families.py`, which has not left e
 DISTANCE, LIKELIHOOD, SAMPLING = COLUMNS["sliced_w2"], COLUMNS["log_p"], COLUMNS["sample"]
 
 
+@cache
 def families(size: Size) -> Figures:
     """The medians over seeds of what families.py has measured, with the ends of the distances and the fewest modes.
 

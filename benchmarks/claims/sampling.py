@@ -1,5 +1,7 @@
 """Claims about sampling: steps, solvers, randomness, modes, one step."""
 
+from functools import cache
+
 import numpy as np
 
 from benchmarks.claims.claim import Claim, Figure, Figures, Size, column, graded, largest, over, row
@@ -23,6 +25,7 @@ MODES = ("eight_gaussians", "grid_gaussians")
 SOLVERS = ("ddim", "dpm_2", "dpm_3", "dpmpp_2m")
 
 
+@cache
 def chains(size: Size) -> Figures:
     """Sliced W2 in floors of DDIM and DDPM by steps, for the exact denoiser and a network with default settings."""
     figures = {}
@@ -130,6 +133,7 @@ def chi2(counts: np.ndarray) -> float:
     return float(((counts - expected) ** 2 / expected).sum() / (len(counts) - 1))
 
 
+@cache
 def modes(size: Size) -> Figures:
     """The least share of a mode, of what it should be, and chi² of all; by a deterministic and by a random sampler."""
     figures = {}
