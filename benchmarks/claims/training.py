@@ -173,14 +173,17 @@ CLAIMS = [
         judge_eps,
         lambda f: (
             "gap on moons: "
-            + ", ".join(f"{kind} {f[f'moons, {kind} / gap, nats']}" for kind in ("eps", "x0", "v"))
+            + ", ".join(
+                f"{kind[7:]} {each}" for kind, each in column(f, "gap, nats").items() if kind.startswith("moons")
+            )
             + " nats"
         ),
         "diffuse train --prediction eps",
         {
             "does not hold here": "At the end of the cosine schedule, the default, sigma is 20,000 times alpha, and by "
             "so much x_0 = (x − sigma eps) / alpha multiplies an error of eps. With v there is no such factor. On the "
-            "linear chain of 100 steps, which ends in less noise, a network that predicts the noise is much better than here.",
+            "linear chain of 100 steps, which ends in less noise, a network that predicts the noise is much "
+            "better.",
         },
     ),
     Claim(
@@ -198,7 +201,8 @@ CLAIMS = [
         "diffuse train --config naive_regression",
         {
             "does not hold here": "x_(t-1) is nearly x_t, and the noise is what is left of a difference of the two, "
-            "divided by a small number: an error of the network is multiplied. A gap of ∞ means that the solver gave up on the flow.",
+            "divided by a small number: an error of the network is multiplied. A gap of ∞ means that the "
+            "solver gave up on the flow.",
         },
     ),
     Claim(
