@@ -7,6 +7,8 @@ and where the last one is replaced by its mean given x_t and x0.
 
 import sys
 import time
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,15 +21,47 @@ from diffuse_cli.diffusion.process import preserved, transition
 from diffuse_cli.models import build
 
 N, BLOCKS = 4096, 25
+EVERY, MERGED, MEAN = "every noise of the path", "two merged noises", "the last one's mean"
+
+
+class Estimate(NamedTuple):
+    """The mean and the variance of the loss of one sample, with their standard errors, and seconds for N of them."""
+
+    mean: float
+    mean_stderr: float
+    variance: float
+    variance_stderr: float
+    seconds: float
 
 
 def main() -> None:
     """Print a line of a Markdown table for each estimator."""
     start_jax()
-    settings = config.make(
-        {"dataset": sys.argv[1] if len(sys.argv) > 1 else "moons", "schedule": "linear", "timesteps": 100}
-    )
-    dataset, process = build.build_dataset(settings), build.build_process(settings)
+    print("| noises | mean | variance | seconds |\n|---|---|---|---|")
+    for name, found in estimates(sys.argv[1] if len(sys.argv) > 1 else "moons"):
+        print(f"| {name} | {found.mean:.4f} | {found.variance:.4f} | {found.seconds:.3f} |", flush=True)
+
+
+def estimates(dataset: str, timesteps: int = 100, blocks: int = BLOCKS) -> Iterator[tuple[str, Estimate]]:
+    """The names of the estimators, and what was measured of each at `blocks` times N samples."""
+    settings = config.make({"dataset": dataset, "schedule": "linear", "timesteps": timesteps})
+    data, process = build.build_dataset(settings), build.build_process(settings)
+    for name, way in ways(data, process).items():
+        values, seconds = [], []
+        judge = jax.jit(way)
+        for block in range(blocks):
+            batch = drawn(data, process, block)
+            began = time.perf_counter()
+            values.append(np.asarray(judge(*batch), np.float64))
+            seconds.append(time.perf_counter() - began)
+        each = np.array(values)
+        error = lambda of_blocks: float(of_blocks.std(ddof=1) / len(of_blocks) ** 0.5)  # noqa: E731
+        errors = error(each.mean(axis=1)), error(each.var(axis=1))
+        yield name, Estimate(each.mean(), errors[0], each.var(), errors[1], float(np.median(seconds[1:])))
+
+
+def ways(dataset, process):
+    """name -> (x0, eps, levels, key) -> the losses [n] of the exact denoiser."""
     predict, made = exact.denoiser(dataset.exact()), catalog.build("prediction", "eps", process)
     answer = losses.answer_of(predict, made)
 
@@ -36,23 +70,10 @@ def main() -> None:
         seen = predict(level.alpha * x0 + level.sigma * eps, level).eps
         return jnp.mean((b / level.sigma * (seen - eps)) ** 2, axis=-1)
 
-    ways = {
-        "every noise of the path": lambda *batch: catalog.build("loss", "previous:path", process).of(
-            answer, made, *batch
-        ),
-        "two merged noises": lambda *batch: catalog.build("loss", "previous", process).of(answer, made, *batch),
-        "the last one's mean": merged_mean,
-    }
-    print("| noises | mean | variance | seconds |\n|---|---|---|---|")
-    for name, way in ways.items():
-        found, seconds = [], []
-        judge = jax.jit(way)
-        for block in range(BLOCKS):
-            began = time.perf_counter()
-            found.append(np.asarray(judge(*drawn(dataset, process, block))))
-            seconds.append(time.perf_counter() - began)
-        values = np.concatenate(found).astype(np.float64)
-        print(f"| {name} | {values.mean():.4f} | {values.var():.4f} | {np.median(seconds[1:]):.3f} |", flush=True)
+    def of(loss):
+        return lambda *batch: catalog.build("loss", loss, process).of(answer, made, *batch)
+
+    return {EVERY: of("previous:path"), MERGED: of("previous"), MEAN: merged_mean}
 
 
 def drawn(dataset, process, seed):

@@ -64,7 +64,9 @@ def train(settings: Config, dataset: Dataset, teacher: Model | None) -> tuple[Mo
     clocks = time.perf_counter(), time.process_time()
     settings = build.fill_in_settings(settings, dataset)
     with tempfile.TemporaryDirectory() as folder:
-        trainer = Trainer(Path(folder), build.build_experiment(settings, dataset.dim), dataset, teacher=teacher)
+        conditions = build.conditions_of(settings, dataset)
+        experiment = build.build_experiment(settings, dataset.dim, conditions=conditions)
+        trainer = Trainer(Path(folder), experiment, dataset, teacher=teacher)
         for _ in trainer.run():
             pass
         model = trainer.model()

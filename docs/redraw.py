@@ -5,6 +5,8 @@ own example, which writes forward.png where it is run.
 
     python docs/redraw.py            all of them, after the runs that they show
     python docs/redraw.py field …    those pictures only, by name; runs that are there are used again
+    python docs/redraw.py claims …   claims.md: all claims measured again (40 minutes), or those that are named; with
+                                     --missing those without figures, with --page none, only the page is written
 
 Runs land in outputs/gallery. The picture of the report is taken by Chromium and its
 driver, which have to be there for it.
@@ -34,6 +36,12 @@ SHOWN = """
 
 
 def main(wanted: list[str]) -> None:
+    if wanted[:1] == ["claims"]:
+        sys.path.insert(0, str(HERE.parent))
+        from benchmarks.claims import table
+
+        table.main(wanted[1:])
+        return
     blocks = [match.groupdict() for page in PAGES for match in BLOCK.finditer((HERE / page).read_text())]
     if unknown := set(wanted) - {Path(block["picture"]).stem for block in blocks if block["picture"]}:
         sys.exit(f"there is no picture named {', '.join(sorted(unknown))} in {' or '.join(PAGES)}")
