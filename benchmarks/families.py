@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # for `python benchmarks/fam
 from benchmarks.claims.claim import ROOT, diffuse
 from diffuse_cli.analysis.digits import rounded_to
 
-FAMILIES = ("diffusion", "gmm", "kde", "vae", "gan", "realnvp", "flow", "autoregressive")
+FAMILIES = ("diffusion", "gmm", "kde", "vae", "gan", "gan:loss=plain", "realnvp", "flow", "autoregressive")
 SETS = ("eight_gaussians", "checkerboard", "moons")
 POINTS, SAMPLES, TIMED = 4000, 10_000, 1000
 COLUMNS = {
