@@ -26,8 +26,8 @@ def predicted_collapse(
 
     >>> predicted_collapse(np.array([4.0, 1.0, 0.1, 0.1]), latents=3, beta=1.0, noise=0.5)
     Collapse(active=2, latents=3, noise=0.5)
-    >>> predicted_collapse(np.array([4.0, 1.0, 0.1, 0.1]), latents=2, beta=1.0).noise.__round__(3)
-    0.316...
+    >>> round(predicted_collapse(np.array([4.0, 1.0, 0.1, 0.1]), latents=2, beta=1.0).noise, 3)
+    0.316
     """
     largest_first = np.sort(np.asarray(eigenvalues, np.float64))[::-1]
     dim = len(largest_first)

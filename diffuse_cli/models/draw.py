@@ -234,9 +234,11 @@ def _check_jumps(model: Model, method: Method, sampler: Sampler | Adaptive) -> N
 def build_method(model: Model, method: Method) -> tuple[Sampler | Adaptive, Level]:
     """The sampler of a method, and its levels, fields [steps + 1].
 
-    Raises UsageError for an unknown name, and for a sampler that does not go with the model, the grid or the number of
-    steps; the message names the nearest choice that does.
+    Raises UsageError for an unknown name, for a model without a denoiser, and for a sampler that does not go with the
+    model, the grid or the number of steps; the message names the nearest choice that does.
     """
+    if model.direct is not None:
+        raise has_no_denoiser(model.direct.title, model.name)
     sampler = catalog.build("sampler", method.sampler)
     levels = levels_of(catalog.build("grid", method.grid), model.process, method.steps)
     if sampler.needs_variance and model.predict_with_variance is None:

@@ -1,6 +1,6 @@
 """The words, tables and curves of the page: loss, quality, settings and samplers."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -112,6 +112,8 @@ def loss_facts(records: list[dict[str, Any]]) -> dict[str, Any] | None:
 
 def summary(settings: Config, *, trained: bool, student: bool = False) -> str:
     """The dataset and the process of a model in one line, and what its network predicts, or how a student learned."""
+    if settings.family != config.FIELDS["family"].default:
+        return f"{build.title_of_data(settings.dataset)}  ·  {settings.family}"
     parts = (build.title_of_data(settings.dataset), f"{settings.schedule} schedule", f"T = {settings.timesteps:,}")
     learned = f"student, learned by {settings.loss}" if student else f"predicts {settings.prediction}"
     return "  ·  ".join([*parts, *([learned] if trained else [])])
@@ -128,11 +130,12 @@ def settings_table(settings: Config, *, trained: bool) -> list[list[str]]:
     ]
 
 
-def sampler_lines(methods: Iterable[Method]) -> list[list[str]]:
+def sampler_lines(methods: Sequence[Method]) -> list[list[str]]:
     """The sampler of each method and its summary in the catalogue; 'own code' for a sampler of the user's code."""
     written = dict.fromkeys(method.sampler for method in methods)
-    names = [(each, catalog.parse("sampler", each).name) for each in written]
-    entries = catalog.CATALOG["sampler"]
+    kind = "sampler" if all(method.grid for method in methods) else "family"
+    names = [(each, catalog.parse(kind, each).name) for each in written]
+    entries = catalog.CATALOG[kind]
     return [[written, entries[name].summary if name in entries else "own code"] for written, name in names]
 
 

@@ -56,13 +56,14 @@ def density_layer(model: Model, dataset: Dataset, projection: Projection) -> dic
 
 
 def field_layer(model: Model, dataset: Dataset, projection: Projection) -> dict[str, Any] | None:
-    """v = alpha eps − sigma x0 of the model on a coarse grid of the plane, and the exact v; None unless d = 2.
+    """v = alpha eps − sigma x0 of the model on a coarse grid of the plane, and the exact v; None unless d = 2, and
+    for a model without a denoiser.
 
     The exact v is left out where the law is unknown, and for a flow between pairs, whose velocity is another field. In
     the space of the frames v is the velocity dx/d(angle) of the flow. Together with x it gives the predicted noise,
     eps = sigma x + alpha v, and the score −eps / sigma.
     """
-    if projection.kind != "plane":
+    if projection.kind != "plane" or model.direct is not None:
         return None
     at = layer_levels(model.process)
     places = likelihood.grid(projection.limits[:, 0], projection.limits[:, 1], (_ARROWS, _ARROWS))[1]

@@ -8,6 +8,7 @@ import numpy as np
 from diffuse_cli.datasets.dataset import Dataset, as_points
 from diffuse_cli.diffusion.process import Process, angle_of
 from diffuse_cli.figures.paths import Trajectory, forward_trajectory, reverse_trajectory
+from diffuse_cli.models.defaults import DENOISER
 from diffuse_cli.models.draw import Method, draw_samples
 from diffuse_cli.models.model import Model
 from diffuse_cli.plots.columns import Columns
@@ -64,8 +65,16 @@ def most(model: Model, methods: list[Method]) -> int:
 def travel(model: Model, dataset: Dataset, methods: list[Method], count: int, seed: int) -> Ways:
     """The trajectories of `count` points; the data end in the same noise from which every method starts.
 
+    Samples of a model without a denoiser are where they are at all times.
+
     Raises UsageError and DiffuseError like `models.draw.draw_samples`.
     """
+    if model.direct is not None:
+        denoiser = Method(DENOISER.sampler, "uniform", DENOISER.sampler_steps)
+        data = forward_trajectory(model._replace(direct=None), denoiser, dataset, count, seed)
+        points = model.standard.to_model(draw_samples(model, methods[0], count, seed).samples)
+        ends = np.array([0, -1])
+        return Ways(data, [Trajectory(np.stack([points, points]), data.log_snr[ends], data.t[ends])])
     back = [
         reverse_trajectory(model, draw_samples(model, method, count, seed, trajectory=True)).back()
         for method in methods
@@ -150,7 +159,7 @@ def _sampler(method: Method, way: Trajectory, projection: Projection) -> dict[st
     frames = thinned(way)
     return {
         "title": method.sampler,
-        "note": f"{method.steps:,} step{'s' * (method.steps > 1)}, grid {method.grid}",
+        "note": f"{method.steps:,} step{'s' * (method.steps > 1)}, grid {method.grid}" if method.grid else "at once",
         "t": [round(each, 6) for each in frames.t.tolist()],
         "levels": sorted({round(each, 4) for each in way.t.tolist()}),
         "x": packed(frames.x @ projection.axes, *projection.bounds),

@@ -2,15 +2,28 @@
 
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from diffuse_cli.cli import options, terminal
 
+if TYPE_CHECKING:
+    from diffuse_cli.config import Config
+
 _EPILOG = """\b
 Examples:
   diffuse runs
   diffuse runs --outputs elsewhere --json"""
+
+
+def _learned(config: "Config") -> str:
+    """What the network of a run predicts, or the family that it is of."""
+    from diffuse_cli.config import FIELDS
+
+    if config.family != FIELDS["family"].default:
+        return config.family
+    return "label" if config.classifier else config.prediction
 
 
 @click.command("runs", epilog=_EPILOG)
@@ -37,7 +50,7 @@ def list_runs(outputs: Path, as_json: bool) -> None:
                 "step": header.step,
                 "steps": header.config.steps,
                 "schedule": header.config.schedule,
-                "prediction": "label" if header.config.classifier else header.config.prediction,
+                "prediction": _learned(header.config),
                 "written": written,
             }
         )

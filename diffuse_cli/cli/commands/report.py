@@ -135,6 +135,8 @@ def _gather(model: "Model", run: "Run | None", asked: _Asked, words: list[str]) 
 def _method_words(methods: list["Method"], asked: _Asked) -> list[str]:
     """The words of a command line that asks for these methods again; of methods with different steps, the defaults."""
     grid, steps = asked.settings.given("grid"), {method.steps for method in methods}
+    if not all(method.grid for method in methods):  # of a model that draws without noise levels
+        return []
     words = [] if len(steps) > 1 else [word for method in methods for word in ("--sampler", method.sampler)]
     words += [] if len(steps) > 1 else ["--steps", str(*steps)]
     return words + (["--grid", str(grid)] if grid else [])
@@ -151,6 +153,10 @@ def _methods(model: "Model", samplers: tuple[str, ...], settings: options.Settin
     from diffuse_cli.models.draw import build_method, default_method
 
     config = settings.config(model.config)
+    if model.direct is not None:
+        if samplers:
+            raise UsageError(f"{model.name} is {model.direct.title} and has no samplers; leave out --sampler")
+        return [default_method(config)]
     if model.is_student and not samplers:
         methods = _of_student(config, model.jumps, same_steps=bool(settings.given("sampler_steps")))
         for method in methods:
