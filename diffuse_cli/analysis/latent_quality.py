@@ -27,6 +27,7 @@ _DRAWS = 16  # of z for each point, in the ELBO
 _ENCODED = 1 << 17  # encodings whose mixture is q(z)
 _JUDGED = 2000  # latents at which log q(z) is computed
 _TOGETHER = 1 << 12  # encodings in one step of the sum
+_KNOWN = 0.05  # nats
 _EIGENVALUES = 20_000  # draws of the data for their covariance
 
 
@@ -35,10 +36,10 @@ class LatentQuality(NamedTuple):
 
     bound: −ELBO, which is above the NLL of the VAE. vae: that NLL; None where it is not known. gained: by how much the
     NLL of the diffusion is below that of the VAE; None where one of them is not known, and of a VAE alone. hole:
-    KL(q(z) ‖ N), how far the encodings of the data are from the prior; None for few rows, whose q(z) is not known
-    between them. filled: by how much KL(q(z) ‖ p(z)) of the diffusion, which takes the place of the prior, is smaller;
-    None of a VAE alone. active: which latents are. linear: what probabilistic PCA
-    says of a linear VAE with the same β. noise: s of the decoder, the root mean square over columns, model space.
+    KL(q(z) ‖ N), how far the encodings of the data are from the prior; None where they are too few or too narrow for
+    q(z) to be known between them. filled: by how much KL(q(z) ‖ p(z)) of the diffusion, which takes the place of the
+    prior, is smaller; None of a VAE alone. active: which latents are. linear: what probabilistic PCA says of a linear
+    VAE with the same β. noise: s of the decoder, the root mean square over columns, model space.
     """
 
     bound: Estimate
@@ -158,12 +159,16 @@ def _fresh_latents(autoencoder: Autoencoder, dataset: Dataset, seed: int) -> np.
     return mean + std * np.random.default_rng((seed, 3)).standard_normal(mean.shape)
 
 
-def _hole(autoencoder: Autoencoder, dataset: Dataset, z: np.ndarray) -> Estimate:
+def _hole(autoencoder: Autoencoder, dataset: Dataset, z: np.ndarray) -> Estimate | None:
     """KL(q(z) ‖ N), the mean of log q(z) − log N(z). The components of q(z) are the encodings of training points, so
-    that none of the held-out z meets the one that it comes from."""
+    that none of the held-out z meets the one that it comes from. None where half of them give another answer: between
+    encodings that are narrower than their distances q(z) is not known."""
     train = draw_data(autoencoder.config, dataset).train[:_ENCODED]
     encoded = autoencoder.encode(autoencoder.standard.to_data(np.asarray(train, np.float64)))
-    return Estimate.of(aggregate_posterior(z, *encoded) - log_normal(z))
+    hole, by_half = (
+        Estimate.of(aggregate_posterior(z, *(part[::step] for part in encoded)) - log_normal(z)) for step in (1, 2)
+    )
+    return hole if abs(hole.value - by_half.value) < _KNOWN and hole.stderr < 2 * _KNOWN else None
 
 
 def _filled(plane: Model, z: np.ndarray) -> Estimate:

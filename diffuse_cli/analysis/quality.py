@@ -213,7 +213,7 @@ def negative_log_likelihood(
     """log p of x0 [n, d], model space, and their Nll; `law`: the law from which they were drawn, or None if unknown.
 
     The gap is the mean of log p − log p_model over the same points, in which most of the sampling error cancels; the
-    value is the exact entropy plus this gap.
+    value is the exact entropy plus this gap. Where the entropy of a law cannot be computed, it is the mean of −log p.
 
     condition: [n, c], what is given with each point; the likelihoods are then log p(x0 | condition). true: [n], log p
     in nats and data units, where it is known without a law; the entropy is then the mean over the points.
@@ -226,12 +226,14 @@ def negative_log_likelihood(
     elif law is None and true is not None:
         entropy, gap = -float(true.mean()), float((true - log_p).mean())
         judged = Nll(entropy + gap, entropy, gap, _stderr(true - log_p), n, 0)
-    elif (model_space_entropy := _entropy(law, model)) is None:
+    elif law is None or (known := _entropy(law)) == -np.inf:
         judged = Nll(-float(log_p.mean()), None, None, _stderr(log_p), n, 0)
     else:
         truth = jax.jit(lambda x: exact.log_prob(law, x, CLEAN))(np.asarray(x0, np.float32))
-        beyond = np.asarray(truth, np.float64) - volume - log_p
-        entropy, gap = model_space_entropy + volume, float(beyond.mean())
+        true_log_p = np.asarray(truth, np.float64) - volume
+        beyond = true_log_p - log_p
+        entropy = -float(true_log_p.mean()) if known is None else known + volume
+        gap = float(beyond.mean())
         judged = Nll(entropy + gap, entropy, gap, _stderr(beyond), n, 0)
     return Solved(judged, log_p, np.asarray(solved.stderr), solved.evals, solved.probes)
 
@@ -312,13 +314,12 @@ def _bounds(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return points.min(axis=0), points.max(axis=0)
 
 
-def _entropy(law: exact.Law | None, model: Model) -> float | None:
-    """The entropy of `law` in model space; None where that is unknown, infinite or too costly."""
+def _entropy(law: exact.Law) -> float | None:
+    """The entropy of `law` in model space, −∞ for one without a density; None where it is too costly."""
     try:
-        entropy = -np.inf if law is None else law.entropy(CLEAN)
+        return law.entropy(CLEAN)
     except DiffuseError:  # too many columns, or too fine
         return None
-    return entropy if np.isfinite(entropy) else None
 
 
 def _stderr(values: np.ndarray) -> float | None:

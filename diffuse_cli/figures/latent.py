@@ -42,7 +42,9 @@ def latent_of_model(model: Model, asked: LatentOptions, look: Look) -> Figure:
     z = mean + std * rng.standard_normal(mean.shape)
     low, high = np.minimum(z.min(axis=0), -_REACH), np.maximum(z.max(axis=0), _REACH)
     axes, places = likelihood.grid(low, high, (_CELLS, _CELLS))
-    posterior = np.exp(aggregate_posterior(places.reshape(-1, 2), mean, std).astype(np.float64))
+    cell = (high - low) / _CELLS
+    shown = aggregate_posterior(places.reshape(-1, 2), mean, np.hypot(std, cell))  # by the width of a cell, at least
+    posterior = np.exp(shown.astype(np.float64))
     plane = LatentPlane(*axes, posterior.reshape(_CELLS, _CELLS))
     if model.direct is None:
         plane = plane._replace(model=_density(model, low, high), paths=_paths(model, asked.seed))
@@ -52,7 +54,7 @@ def latent_of_model(model: Model, asked: LatentOptions, look: Look) -> Figure:
         z[:count],
         plane,
         color_by=(place if labels is None else labels)[:count],
-        columns=Columns(("z1", "z2"), "data"),
+        columns=Columns(("z1", "z2"), "latent"),
         subject=model.name,
         **look._asdict(),
     )

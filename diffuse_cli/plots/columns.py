@@ -5,11 +5,11 @@ from typing import Literal, NamedTuple
 from diffuse_cli.datasets.dataset import default_column_names
 from diffuse_cli.errors import UsageError
 
-Units = Literal["data", "model"]
+Units = Literal["data", "model", "latent"]
 
 
 class Columns(NamedTuple):
-    """The names [d] of the columns that a figure shows, and whether it shows them in data units or in model units.
+    """The names [d] of the columns that a figure shows, and the units in which it shows them.
 
     >>> Columns(("age", "salary"), "data").of_axes("plane")
     ('age', 'salary')
