@@ -62,7 +62,7 @@ def collapse(outputs: str) -> None:
     print("| β | noise | active | PCA says | noise learned | PCA says |\n|---|---|---|---|---|---|")
     for number, (beta, noise) in enumerate(SETTINGS):
         family = f"vae:latent=16,decoder=linear,beta={beta},noise={noise}"
-        settings = ["--family", family, "--steps", "6000", "--name", f"linear{number}", "--no-figures"]
+        settings = ["--family", family, "--steps", "12000", "--name", f"linear{number}", "--no-figures"]
         diffuse(outputs, "train", "--dataset", "curves", *settings)
         autoencoder = autoencoder_of_run(run_folder.open_run(Path(outputs, f"linear{number}")))
         active = int(latent.active_latents(autoencoder, dataset).sum())
