@@ -121,6 +121,8 @@ class Dataset(NamedTuple):
     log_z: () -> the log of the mass of a tilted law or a product before it was normalised; None for all others.
     given: what is given with each point besides: values of columns, or words; None where nothing is.
     latent: of the encodings of another dataset, which one and by what; None for all others.
+    inner: points [n, d] in data units -> their places on the curve or sheet that the data lie near [n, k], as lengths
+        along it in data units, the longer one first; None where the data lie near none.
     """
 
     draw: Draw
@@ -138,6 +140,7 @@ class Dataset(NamedTuple):
     grid: Callable[[], "GridLaw"] | None = None
     log_z: Callable[[], float] | None = None
     latent: "Latent | None" = None
+    inner: Callable[[np.ndarray], np.ndarray] | None = None
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -289,10 +292,12 @@ def scaled(dataset: Dataset, by: float, shift: np.ndarray | float = 0.0) -> Data
         points, labels = dataset.classes.draw(rng, n)
         return moved(points), labels
 
+    inner = dataset.inner
     return dataset._replace(
         draw=lambda rng, n: moved(dataset.draw(rng, n)),
         standard=Standardiser(moved(dataset.standard.mean), by * dataset.standard.scale),
         points=None if dataset.points is None else moved(dataset.points),
         classes=dataset.classes and dataset.classes._replace(draw=draw_labelled),
         given=dataset.given and dataset.given.scaled(by, shift),
+        inner=inner and (lambda x: by * inner((x - shift) / by)),
     )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from diffuse_cli.diffusion.exact import Law
 
 Variant = Literal["sklearn", "ffjord"]
+_Along = Callable[[np.ndarray, np.ndarray], np.ndarray]  # x [n], z [n], of the strip seen from its side -> lengths [n]
 
 _VERTICES = (1 << 14) + 1
 
@@ -96,7 +97,8 @@ def swiss_roll(
         t = 1.5 * np.pi * (1 + 2 * u)
         return np.stack([t * np.cos(t), t * np.sin(t)], axis=1)
 
-    return scaled(_strip(draw, spiral, (0.0, 1.0), 21.0, noise, dim), factor * scale)
+    strip = _strip(draw, spiral, (0.0, 1.0), 21.0, noise, dim)
+    return scaled(strip._replace(inner=_unrolled(_along_roll)), factor * scale)
 
 
 def s_curve(*, noise: Noise = 0.05, dim: Literal[2, 3] = 2, scale: Scale = 1.0) -> Dataset:
@@ -119,7 +121,8 @@ def s_curve(*, noise: Noise = 0.05, dim: Literal[2, 3] = 2, scale: Scale = 1.0) 
     def bend(t: np.ndarray) -> np.ndarray:
         return np.stack([np.sin(t), np.sign(t) * (np.cos(t) - 1)], axis=1)
 
-    return scaled(_strip(draw, bend, (-1.5 * np.pi, 1.5 * np.pi), 2.0, noise, dim), scale)
+    strip = _strip(draw, bend, (-1.5 * np.pi, 1.5 * np.pi), 2.0, noise, dim)
+    return scaled(strip._replace(inner=_unrolled(_along_s)), scale)
 
 
 def _strip(draw: Draw, c: Curve, interval: tuple[float, float], width: float, noise: float, dim: int) -> Dataset:
@@ -143,6 +146,39 @@ def _strip(draw: Draw, c: Curve, interval: tuple[float, float], width: float, no
         return exact.product([([0, 2], curve), ([1], exact.boxes(*ends, noise / scale[1]))])
 
     return Dataset(draw, 3, standard, exact=density)
+
+
+def _unrolled(along: _Along) -> Callable[[np.ndarray], np.ndarray]:
+    """`Dataset.inner` of a strip: the length along it, seen from its side, and in 3-D the height, its second column."""
+
+    def inner(points: np.ndarray) -> np.ndarray:
+        return np.column_stack([along(points[:, 0], points[:, -1]), points[:, 1:-1]])
+
+    return inner
+
+
+def _along_roll(x: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """The length of the spiral (t cos t, t sin t) from t = 1.5π to the turn that a point is nearest to, at its angle.
+
+    The angle is less noisy than the radius, which only says which turn it is: turns are 2π apart.
+    """
+    angle = np.arctan2(z, x)
+    t = angle + 2 * np.pi * np.round((np.hypot(x, z) - angle) / (2 * np.pi))
+
+    def length(t):
+        return (t * np.sqrt(1 + t**2) + np.arcsinh(t)) / 2
+
+    return length(t) - length(1.5 * np.pi)
+
+
+def _along_s(x: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """The length of the S from its end at t = −1.5π: t + 1.5π, with t the angle on the arc that a point is nearest to.
+
+    An arc is three quarters of a circle; the middle of the quarter that is missing divides its two ends.
+    """
+    side = np.where(z > 0, -1.0, 1.0)
+    angle = np.arctan2(side * x, 1 - np.abs(z))
+    return side * np.where(angle < -np.pi / 4, angle + 2 * np.pi, angle) + 1.5 * np.pi
 
 
 def _along(first: np.ndarray, second: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

@@ -12,7 +12,7 @@ from diffuse_cli.diffusion.process import Level
 from diffuse_cli.errors import UsageError
 from tests.support.cases import BUILT_IN
 
-SETS = [*BUILT_IN, "moons:scale=3"]
+SETS = [*BUILT_IN, "moons:scale=3", "curves:kind=two_shapes,dim=8"]
 LABELLED = {name: dataset for name in SETS if (dataset := catalog.build("dataset", name)).classes}
 every_labelled_set = pytest.mark.parametrize("name", LABELLED)
 N = 2000

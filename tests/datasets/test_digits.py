@@ -22,6 +22,14 @@ def test_rows_and_labels_are_those_of_scikit_learn():
     assert all((tuple(point), label) in rows for point, label in zip(drawn, names, strict=True))
 
 
+def test_the_rows_themselves_have_mean_0_and_variance_1_in_model_space():
+    dataset = digits()
+    x = dataset.standard.to_model(dataset.points)
+    np.testing.assert_allclose(x.mean(axis=0), 0, atol=1e-12)
+    np.testing.assert_allclose((x**2).mean(), 1)
+    assert np.ptp(dataset.standard.scale) == 0  # some pixels never have ink
+
+
 def test_rows_that_are_held_out_are_not_trained_on():
     data = draw_data(Config(dataset="digits"), digits())
     assert (len(data.train), len(data.held_out)) == (1618, 179)

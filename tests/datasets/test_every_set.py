@@ -9,7 +9,7 @@ import pytest
 
 from diffuse_cli import catalog
 from diffuse_cli.errors import UsageError
-from tests.support.cases import BUILT_IN
+from tests.support.cases import BUILT_IN, FIXED
 
 NAMES = BUILT_IN
 OTHER_FORMS = [
@@ -18,6 +18,7 @@ OTHER_FORMS = [
     "rose:petals=4",
     "lissajous:a=4,b=3,phase=20",
     "curves:dim=7,terms=2",
+    "curves:kind=two_shapes",
     "moons:variant=ffjord",
     "circles:variant=ffjord,scale=0.1",
     "swiss_roll:variant=ffjord,dim=3",
@@ -39,16 +40,22 @@ def dataset(request):
     return catalog.build("dataset", request.param)
 
 
+@pytest.fixture(scope="module", params=NAMES + OTHER_FORMS + FIXED)
+def any_set(request):
+    return catalog.build("dataset", request.param)
+
+
 @pytest.mark.parametrize("n", [1, 2, 1001])
-def test_draws_have_the_shape_they_say(dataset, n):
+def test_draws_have_the_shape_they_say(any_set, n):
+    dataset = any_set
     points = dataset.draw(np.random.default_rng(3), n)
     assert points.shape == (n, dataset.dim)
     assert points.dtype == np.float64
     assert np.isfinite(points).all()
 
 
-def test_the_same_seed_gives_the_same_bytes(dataset):
-    first, second = (dataset.draw(np.random.default_rng(5), 100).tobytes() for _ in range(2))
+def test_the_same_seed_gives_the_same_bytes(any_set):
+    first, second = (any_set.draw(np.random.default_rng(5), 100).tobytes() for _ in range(2))
     assert first == second
 
 
@@ -67,7 +74,8 @@ def test_standardised_points_have_mean_0_and_variance_1(dataset):
     assert abs(square.mean() - 1) < 5 * square.std() * spread
 
 
-def test_the_standardiser_is_a_round_trip(dataset):
+def test_the_standardiser_is_a_round_trip(any_set):
+    dataset = any_set
     points = dataset.draw(np.random.default_rng(9), 100)
     assert dataset.standard.mean.shape == dataset.standard.scale.shape == (dataset.dim,)
     np.testing.assert_allclose(dataset.standard.to_data(dataset.standard.to_model(points)), points, atol=1e-12)

@@ -68,3 +68,36 @@ def test_how_many_fall_on_each_piece_is_binomial(shape):
     on_first = [int(upper(dataset.draw(rng, n)).sum()) for _ in range(repeats)]
     assert abs(np.mean(on_first) - n / 2) < 5 * np.sqrt(n / 4 / repeats)
     assert abs(np.var(on_first) / (n / 4) - 1) < 5 * np.sqrt(2 / repeats)
+
+
+def spiral(u):
+    t = 1.5 * np.pi * (1 + 2 * u)
+    return np.stack([t * np.cos(t), t * np.sin(t)], axis=1)
+
+
+def letter(u):
+    t = 1.5 * np.pi * (2 * u - 1)
+    return np.stack([np.sin(t), np.sign(t) * (np.cos(t) - 1)], axis=1)
+
+
+@pytest.mark.parametrize(("shape", "curve"), [(swiss_roll, spiral), (s_curve, letter)])
+def test_places_on_the_sheet_are_lengths_along_it(shape, curve):
+    """The length of a polygon with many vertices is that of the curve; `scale` multiplies lengths too."""
+    outline = 3 * curve(np.linspace(0, 1, 20_001))
+    length = np.append(0, np.cumsum(np.linalg.norm(np.diff(outline, axis=0), axis=1)))
+    height = np.linspace(0, 5, len(outline))
+    flat = shape(scale=3.0).inner(outline)
+    sheet = shape(scale=3.0, dim=3).inner(np.insert(outline, 1, height, axis=1))
+    np.testing.assert_allclose(flat, length[:, None], atol=1e-5)
+    np.testing.assert_allclose(sheet, np.stack([length, height], axis=1), atol=1e-5)
+
+
+@pytest.mark.parametrize(("shape", "noise"), [(swiss_roll, 0.5), (s_curve, 0.05)])
+def test_noise_moves_a_place_on_the_sheet_as_little_as_the_point(shape, noise):
+    """Along the sheet and across its height, by the standard deviation of the noise; no turn is mistaken."""
+    dataset = shape(noise=0, dim=3)
+    points = bare(dataset)
+    moved = points + noise * np.random.default_rng(1).standard_normal(points.shape)
+    change = dataset.inner(moved) - dataset.inner(points)
+    assert np.abs(change).max() < 6 * noise
+    np.testing.assert_allclose(change.std(axis=0), noise, rtol=0.05)

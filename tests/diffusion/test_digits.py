@@ -36,7 +36,13 @@ MOVES = 3
 
 pytestmark = pytest.mark.rounding
 
-SETS = [*BUILT_IN, "s_curve:dim=3", "two_spirals:variant=ffjord", "checkerboard:noise=0.1,squares=3"]
+SETS = [
+    *BUILT_IN,
+    "curves:kind=two_shapes",
+    "s_curve:dim=3",
+    "two_spirals:variant=ffjord",
+    "checkerboard:noise=0.1,squares=3",
+]
 MEANS = np.random.default_rng(1).normal(size=(4, 2))
 COVARIANCES = np.array([[[a, b], [b, c]] for a, b, c in [(1, 0.9, 1), (0.1, 0, 0.5), (0.3, -0.2, 0.3), (2, 1, 1)]])
 LAWS = {
