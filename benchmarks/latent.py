@@ -21,7 +21,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # for `python benchmarks/lat
 
 from click.testing import CliRunner
 
-SETTINGS = [(beta, noise) for beta in (0.5, 1.0, 2.0, 4.0, 8.0) for noise in ("0.3", "learned")]
+GIVEN, LEARNED = (0.5, 1.0, 2.0, 4.0, 8.0), (0.5, 1.0, 4.0, 16.0, 64.0)  # β
+SETTINGS = [*((beta, "0.3", 16) for beta in GIVEN), *((beta, "learned", 8) for beta in LEARNED)]
 SETS = ("curves", "curves:kind=two_shapes", "swiss_roll:dim=3", "s_curve:dim=3")
 SAMPLES = 2000
 
@@ -59,9 +60,9 @@ def collapse(outputs: str) -> None:
     from diffuse_cli.models.autoencoder import autoencoder_of_run
 
     dataset, right = catalog.build("dataset", "curves"), 0
-    print("| β | noise | active | PCA says | noise learned | PCA says |\n|---|---|---|---|---|---|")
-    for number, (beta, noise) in enumerate(SETTINGS):
-        family = f"vae:latent=16,decoder=linear,beta={beta},noise={noise}"
+    print("| β | noise | latents | active | PCA says | noise learned | PCA says |\n|---|---|---|---|---|---|---|")
+    for number, (beta, noise, latents) in enumerate(SETTINGS):
+        family = f"vae:latent={latents},decoder=linear,beta={beta},noise={noise}"
         settings = ["--family", family, "--steps", "12000", "--name", f"linear{number}", "--no-figures"]
         diffuse(outputs, "train", "--dataset", "curves", *settings)
         autoencoder = autoencoder_of_run(run_folder.open_run(Path(outputs, f"linear{number}")))

@@ -1,7 +1,7 @@
 """What a reader has to know before results are believed, in sentences. The terminal and the report say the same."""
 
 MEMORISED = (
-    "The exact denoiser of a file has memorised it: its law is the mixture on the training points, which a network "
+    "The exact denoiser of a fixed set of rows has memorised them: its law is the mixture on the training points, which a network "
     "should not learn."
 )
 
@@ -10,10 +10,10 @@ def of_file(held_out: int, compared: int) -> str:
     """That a user's file has no known law, with the numbers of rows that are held out and of points that are compared.
 
     >>> of_file(80, 80)
-    'The law of a file is not known: 80 rows that were held out stand for it, and distances compare 80 points'
+    'The law of these rows is not known: 80 rows that were held out stand for it, and distances compare 80 points'
     """
     return (
-        f"The law of a file is not known: {held_out:,} rows that were held out stand for it, "
+        f"The law of these rows is not known: {held_out:,} rows that were held out stand for it, "
         f"and distances compare {compared:,} points"
     )
 

@@ -48,7 +48,8 @@ def latent_of_model(model: Model, asked: LatentOptions, look: Look) -> Figure:
     plane = LatentPlane(*axes, posterior.reshape(_CELLS, _CELLS))
     if model.direct is None:
         plane = plane._replace(model=_density(model, low, high), paths=_paths(model, asked.seed))
-    place = (data - data.mean(axis=0)) @ principal_axes(data, 1)[1][:, 0]
+    inner = data_of_latents(model).inner
+    place = (data - data.mean(axis=0)) @ principal_axes(data, 1)[1][:, 0] if inner is None else inner(data)[:, 0]
     count = min(asked.count, len(z))
     return latent_figure(
         z[:count],

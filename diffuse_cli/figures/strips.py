@@ -9,7 +9,7 @@ from jax import Array
 
 from diffuse_cli import catalog
 from diffuse_cli.config import ALL, Config
-from diffuse_cli.datasets.dataset import Dataset, parts_of
+from diffuse_cli.datasets.dataset import Dataset, Standardiser, parts_of
 from diffuse_cli.diffusion.process import Level, Process, angle_of, forward_chain
 from diffuse_cli.figures import paths
 from diffuse_cli.figures.options import ForwardOptions, ReverseOptions
@@ -74,7 +74,7 @@ def forward_drawing(
     title = ", ".join(filter(None, [build.title_of_data(config.dataset), label]))
     arguments = {
         "color_by": labels if colored else None,
-        "frames": paths.in_unit_variance(path, levels),
+        "frames": _seen(dataset.view, dataset.standard, paths.in_unit_variance(path, levels)),
         "log_snr": levels.log_snr,
         "t": knots,
         "view": dataset.view,
@@ -95,7 +95,7 @@ def reverse_drawing(model: Model, method: Method, drawn: Drawn, *, frames: int, 
     """The trajectory from noise to samples, at `frames` of its levels. `drawn` must contain its path."""
     picked = levels_to_show(np.asarray(drawn.levels.log_snr, np.float64), frames)
     arguments = {
-        "frames": paths.in_unit_variance(drawn.path.x, drawn.levels)[picked],
+        "frames": _seen(model.view, model.standard, paths.in_unit_variance(drawn.path.x, drawn.levels)[picked]),
         "log_snr": drawn.levels.log_snr[picked],
         "t": np.array([f"step {step}" for step in picked]),
         "color_by": drawn.labels,
@@ -117,8 +117,8 @@ def both_ways_drawing(
     ahead = paths.forward_trajectory(model, method, dataset, len(drawn.samples), seed)
     picked = levels_to_show(back.log_snr, frames)
     arguments = {
-        "ahead": ahead.x[picked],
-        "back": back.x[picked],
+        "ahead": _seen(model.view, model.standard, ahead.x[picked]),
+        "back": _seen(model.view, model.standard, back.x[picked]),
         "log_snr": back.log_snr[picked],
         "t": back.t[picked],
         "columns": Columns(model.columns, "model"),
@@ -126,6 +126,12 @@ def both_ways_drawing(
         "subject": f"{model.name}, {method.title}",
     }
     return Drawing("strips:both_strips", arguments, look)
+
+
+def _seen(view: str, standard: Standardiser, frames: np.ndarray) -> np.ndarray:
+    """Frames [k, n, d] of model space as they are drawn: pictures in data units, where paper and ink are what they are,
+    and all others unchanged."""
+    return standard.to_data(frames) if view == "images" else frames
 
 
 def levels_to_show(log_snr: np.ndarray, frames: int) -> np.ndarray:

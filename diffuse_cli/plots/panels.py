@@ -35,7 +35,7 @@ from diffuse_cli.plots.style import Theme
 
 MOST_POINTS_SHOWN = 4000  # points in one panel: more are not easier to see, and slow to draw
 _RASTERISE_ABOVE = 5000  # points in one figure: as vectors they would make an SVG large and slow to open
-SHEET = 36  # pictures in one panel, 6 × 6
+SHEET, SMALL_SHEET, _LARGE = 36, 16, 2.6  # pictures in one panel, in a small one, and the inches of a large one
 SMALL_TEXT = 8.5  # points: the font size of notes in a panel
 NORMAL_LABELS = (r"$\mathcal{N}(0, 1)$", r"$\mathcal{N}(0, I)$, $2\sigma$")
 _NORMAL_LINE = {"linewidth": 0.9, "label": NORMAL_LABELS[0]}
@@ -149,7 +149,7 @@ def make_scene(
     held = clouds if frame is None else [frame]
     limits, free = limits_of(kind, [coordinates(cloud, basis) for cloud in held], columns, square)
     count = max(len(cloud) for cloud in clouds)
-    some = spread(reference, SHEET if kind == "images" else curves)
+    some = spread(reference, pictures_in(side) if kind == "images" else curves)
     followed = int(some[-1]) if follow and kind == "curves" else None
     values = count * reference.shape[1] if kind in ("curves", "images") else count
     if followed is not None:
@@ -232,9 +232,14 @@ def normal_density(x: np.ndarray) -> np.ndarray:
     return np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi)
 
 
+def pictures_in(side: float) -> int:
+    """How many pictures a panel of so many inches shows."""
+    return SHEET if side >= _LARGE else SMALL_SHEET
+
+
 def drawn_of(cloud: np.ndarray, scene: Scene, curves: int) -> Scene:
     """The scene that draws so many `curves` of this cloud, or a sheet of its pictures."""
-    return scene._replace(curves=spread(cloud, SHEET if scene.kind == "images" else curves))
+    return scene._replace(curves=spread(cloud, pictures_in(scene.side) if scene.kind == "images" else curves))
 
 
 def spread(cloud: np.ndarray, count: int) -> np.ndarray:
@@ -370,7 +375,7 @@ def _draw_histogram(axes: Axes, values: np.ndarray, scene: Scene, colors: PointC
 
 def _draw_sheet(axes: Axes, samples: np.ndarray, scene: Scene, colors: PointColors) -> None:
     """Some samples as small pictures, in a square: paper at the lowest value, the colour at the highest."""
-    pixels, across = math.isqrt(samples.shape[1]), math.isqrt(SHEET)
+    pixels, across = math.isqrt(samples.shape[1]), math.isqrt(pictures_in(scene.side))
     step = pixels + 1
     sheet = np.full((across * step - 1, across * step - 1), np.nan)
     for number, index in enumerate(scene.curves):

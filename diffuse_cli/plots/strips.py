@@ -182,9 +182,9 @@ def _scene(
 ) -> Scene:
     """The Scene of frames in model units."""
     columns = columns_of(clean.shape[1], columns, "model")
-    return make_scene(
-        clouds, reference=clean, view=view, side=side, theme=theme, columns=columns, square=True, follow=True
-    )
+    shared = {"side": side, "theme": theme, "columns": columns, "square": True, "follow": True}
+    frame = clean if view == "images" else None  # ink and paper are those of clean pictures
+    return make_scene(clouds, reference=clean, view=view, frame=frame, **shared)
 
 
 def _shades(kind: str) -> int:

@@ -40,7 +40,7 @@ def test_rows_that_are_held_out_are_not_trained_on():
 def test_a_picture_has_its_pixels_row_by_row():
     cloud = np.zeros((SHEET, 9))
     cloud[:, 1] = 1.0  # the middle of the first row
-    scene = make_scene([cloud], reference=cloud, view="images", side=2.0, theme=LIGHT)
+    scene = make_scene([cloud], reference=cloud, view="images", side=3.0, theme=LIGHT)
     axes = plt.figure().add_subplot()
     draw_cloud(axes, cloud, scene, one_color("black", SHEET))
     sheet = np.asarray(axes.images[0].get_array())
