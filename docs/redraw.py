@@ -24,7 +24,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 OUTPUTS = HERE.parent / "outputs" / "gallery"
 BLOCK = re.compile(r"```sh\n(?P<commands>.*?)```\n(?:\n!\[[^\]]*\]\((?P<picture>[^)]+)\))?", re.DOTALL)
-PAGES = ("gallery.md", "guidance.md", "inverse-problems.md")
+PAGES = ("gallery.md", "guidance.md", "inverse-problems.md", "latent.md")
 DPI = "90"
 PAGE = "window-size=1180,940"
 SHOWN = """

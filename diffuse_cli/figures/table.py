@@ -205,7 +205,14 @@ FIGURES: dict[str, FigureRow] = {
         learns q(z): beside p(z) stand what it leaves of the hole, and paths from noise to latents. The number over a
         difference is the share of the mass that is in different places. For two latents.""",
         examples=("", "--run curves-latent2 --out latent.pdf", "--run curves-vae --dark"),
-        pictures=(),
+        pictures=(
+            Picture(
+                "--run shapes",
+                "latent.png",
+                "the encodings of two shapes of curves, their law, that of a diffusion, and the hole in the prior",
+                "The latent plane of a VAE of curves, in which a diffusion was trained:",
+            ),
+        ),
     ),
     "plot-guidance": FigureRow(
         "Draw what guidance samples beside what it is said to sample.",

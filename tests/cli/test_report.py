@@ -114,7 +114,7 @@ def test_a_users_file_and_one_that_has_gone(outputs):
     assert document["scene"]["count"] == 20
     assert document["scene"]["names"] == ["PC 1", "PC 2"]
     assert [line.split(":")[0].split(",")[0] for line in document["caveats"]] == [
-        "The law of a file is not known",
+        "The law of these rows is not known",
         "So there is no exact field",
     ]
     assert 'dataset = "file:path=points.csv"' in document["config"]  # the page is for others too

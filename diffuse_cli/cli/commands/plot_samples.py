@@ -41,7 +41,7 @@ def plot_samples_command(
     from diffuse_cli.config import ALL
     from diffuse_cli.datasets.dataset import parts_of
     from diffuse_cli.figures import samples
-    from diffuse_cli.models import build
+    from diffuse_cli.models import build, latent
     from diffuse_cli.models.model import model_of_run
     from diffuse_cli.plots.collection import Column, collection_figure
 
@@ -53,6 +53,7 @@ def plot_samples_command(
     for model in [model_of_run(run, trust=runs.trust) for run in runs.open()]:
         if label is not None:
             model = model.with_all_labels() if label == ALL else model.with_label(label)
+        model = latent.decoded(model)
         column = samples.samples_column(
             model, sampling.method(model.config), model.dataset(), count=asked.count, seed=asked.seed
         )
