@@ -1,8 +1,8 @@
 """What a reader has to know before results are believed, in sentences. The terminal and the report say the same."""
 
 MEMORISED = (
-    "The exact denoiser of a fixed set of rows has memorised them: its law is the mixture on the training points, which "
-    "a network should not learn."
+    "The exact denoiser of a fixed set of rows has memorised them: its law is the mixture on the training points, "
+    "which a network should not learn."
 )
 
 
