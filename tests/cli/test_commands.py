@@ -156,6 +156,8 @@ def test_list_names_everything_with_its_options():
         "scalings",
         "predictions",
         "losses",
+        "families",
+        "autoencoders",
         "levels",
         "samplers",
         "guidance",

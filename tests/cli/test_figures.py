@@ -22,7 +22,8 @@ from tests.cli.conftest import call, rewrite_settings
 from tests.support.cases import few_fast
 
 STARTS = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
-OF_FEW = ("plot-guidance", "plot-students", "plot-true-loss")  # of labels and of students; their own tests draw them
+# of labels, of students and of latents; their own tests draw them
+OF_FEW = ("plot-guidance", "plot-students", "plot-true-loss", "plot-latent")
 DRAWN = [name for name in FIGURES if name not in OF_FEW]
 OF_A_MODEL = [name for name in DRAWN if FIGURES[name].subject in ("model", "samples")]
 

@@ -103,6 +103,7 @@ def test_the_plane_is_drawn():
     for run in ("latent", "latent-autoencoder"):
         assert call("plot-latent", "--run", run, "-n", "50", "--out", f"{run}.png").code == 0
         assert Path(f"{run}.png").stat().st_size > 10_000
+    assert call("plot-latent", "--run", "latent", "--dark", "--width", "9").out.strip().endswith("latent-dark.png")
 
 
 def test_figures_of_the_plane_show_latents():

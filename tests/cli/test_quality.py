@@ -54,7 +54,7 @@ def test_the_exact_twin_of_a_run_has_its_data_and_schedule(outputs):
 def test_the_exact_denoiser_of_a_file_repeats_its_training_points(of_file):
     result = call("sample", "--exact", "--dataset", "file:mine.csv", "-n", 100, "--out", "s.npy")
     assert result.code == 0, result.err
-    assert "has memorised it" in result.err
+    assert "has memorised them" in result.err
     points = np.loadtxt("mine.csv", delimiter=",")
     away = np.abs(np.load("s.npy")[:, None] - points[None]) / [1.0, 20.0]
     nearest = away.max(axis=2).min(axis=1)

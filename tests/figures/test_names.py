@@ -22,6 +22,7 @@ ELSEWHERE = {
     "plot-loss",
     "plot-guidance",
     "plot-true-loss",
+    "plot-latent",
 }  # tests of the plots ask the first; the others have no columns
 
 

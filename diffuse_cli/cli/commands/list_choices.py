@@ -15,7 +15,7 @@ Examples:
   diffuse list datasets
   diffuse list samplers --json"""
 
-_PLURALS = {"loss": "losses", "levels": "levels", "guidance": "guidance"}
+_PLURALS = {"loss": "losses", "levels": "levels", "guidance": "guidance", "family": "families"}
 
 
 @click.command("list", epilog=_EPILOG)
