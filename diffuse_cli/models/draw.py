@@ -135,6 +135,11 @@ def draw_samples(model: Model, method: Method, count: int, seed: int, *, traject
     finite.
     """
     if model.direct is not None:
+        if trajectory and model.plane is not None:
+            raise UsageError(
+                f"the way of {model.name} is in its latent space, and these samples are decoded; leave out the "
+                f"trajectory, and draw the way with: diffuse plot-reverse --run {model.folder.name}"
+            )
         if trajectory:
             raise has_no_denoiser(model.direct.title, model.name)
         return _draw_directly(model, model.direct, method, count, seed)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache, partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -20,14 +20,11 @@ from diffuse_cli.models.direct import Direct, DirectlyDrawn, no_denoiser
 from diffuse_cli.models.draw import Method, draw_samples
 from diffuse_cli.models.model import Model
 
-if TYPE_CHECKING:
-    from diffuse_cli.models.run_folder import Run
-
 _PLACES = 128  # of a density in the latent space, along each axis, between which it is interpolated
 _REACH = 1.0  # beyond the encodings, in standard deviations of them, where the density is still computed
 _ENCODED = 1 << 14  # points whose encodings say where the density is
 _ACTIVE = 0.01  # the variance of the mean of q(z | x) over x, above which a latent is active (Burda et al. 2016, 5.2)
-_TITLE = "latent diffusion"
+_TITLE = "latent diffusion, decoded,"
 
 
 class LatentSpace(NamedTuple):
@@ -59,6 +56,10 @@ class LatentSpace(NamedTuple):
     def to_data(self, x: np.ndarray) -> np.ndarray:
         """Standardised latents [n, k] -> the mean of x given them [n, d], in data units."""
         return self.autoencoder.decode(self.standard.to_data(x))
+
+    def draw(self, rng: np.random.Generator, x: np.ndarray) -> np.ndarray:
+        """Standardised latents [n, k] -> x drawn from p(x | z) [n, d], in data units, with the noise of the decoder."""
+        return self.autoencoder.draw(rng, self.standard.to_data(x))
 
 
 def latent_dataset(autoencoder: Autoencoder, of: Dataset, standard: Standardiser | None = None) -> Dataset:
@@ -128,9 +129,11 @@ def decoded(plane: Model) -> Model:
     if autoencoder is None or plane.direct is not None:
         return plane
 
+    space = LatentSpace(autoencoder, plane.standard)
+
     def draw(count: int, seed: int, method: Method) -> DirectlyDrawn:
         drawn = draw_samples(plane, method, count, seed)
-        x = autoencoder.draw(np.random.default_rng((seed, 1)), drawn.samples)
+        x = space.draw(np.random.default_rng((seed, 1)), plane.standard.to_model(drawn.samples))
         return DirectlyDrawn(autoencoder.standard.to_model(x), drawn.evals)
 
     log_prior = cache(partial(log_prior_of, plane))
@@ -203,17 +206,3 @@ def log_prior_of(plane: Model) -> LogPrior:
         return np.where(inside, smooth(*x.T) - standard.log_volume, -np.inf)
 
     return log_prior
-
-
-def space_of(plane: Model) -> LatentSpace:
-    """The LatentSpace of a latent model. Raises ValueError for any other."""
-    if plane.autoencoder is None or plane.direct is not None:
-        raise ValueError(f"{plane.name} works in no latent space")
-    return LatentSpace(plane.autoencoder, plane.standard)
-
-
-def dataset_of_latent_run(run: "Run", of: Dataset) -> Dataset:
-    """The encodings that a latent run was trained on, those of the data `of`."""
-    if run.autoencoder is None:
-        raise ValueError(f"{run.name} is no latent run")
-    return latent_dataset(run.autoencoder, of, run.standard)

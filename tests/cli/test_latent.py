@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from diffuse_cli.models import checkpoint, run_folder
-from diffuse_cli.models.latent import LatentSpace, space_of
+from diffuse_cli.models.latent import LatentSpace
 from diffuse_cli.models.model import model_of_run
 from tests.cli.conftest import BARE, SMALL, call, standing_in
 
@@ -62,16 +62,15 @@ def test_samples_have_the_noise_of_the_decoder():
     """What a latent run draws is decoder(z) with noise, of the latents that it draws."""
     run = run_folder.open_run(Path("outputs/latent"))
     plane = model_of_run(run)
-    space = space_of(plane)
+    space = LatentSpace(plane.autoencoder, plane.standard)
     assert (space.dim, space.data_dim, space.log_volume) == (2, 8, None)
-    assert isinstance(space, LatentSpace)
     x = plane.autoencoder.standard.to_data(np.zeros((4, 8)))
     z = space.to_model(x)
     assert z.shape == (4, 2)
     assert space.to_data(z) == pytest.approx(plane.autoencoder.decode(plane.standard.to_data(z)))
     rng = np.random.default_rng(0)
     many = np.zeros((20_000, 2))
-    spread = (plane.autoencoder.draw(rng, many) - plane.autoencoder.decode(many)).std(axis=0)
+    spread = (space.draw(rng, many) - space.to_data(many)).std(axis=0)
     assert spread == pytest.approx(0.4 * plane.autoencoder.standard.scale, rel=0.05)
 
 
@@ -144,6 +143,7 @@ MISTAKES = [
     ("train --dataset moons --family gann", "did you mean 'gan'"),
     ("sample --run gan --steps 20", "draws without noise levels; leave out --steps"),
     ("sample --run gan --trajectory --out x.npz", "has no denoiser"),
+    ("sample --run latent --trajectory --out x.npz", "the way of latent is in its latent space"),
     ("likelihood --run gan", "has no likelihood: a GAN draws samples"),
     ("plot-field --run gmm", "of data with one or two columns"),
     ("plot-trajectories --run gmm", "has no denoiser"),
