@@ -66,7 +66,7 @@ def encoded(
         share = None if budget is None else _SHARE * budget
         autoencoder = _trained(_settings_of_vae(settings, chosen), dataset, outputs, name, process, share)
     latent.check_active(autoencoder, dataset)
-    left = None if budget is None else max(1.0, budget - (time.perf_counter() - began))
+    left = None if budget is None else max(1.0, round(budget - (time.perf_counter() - began), 1))
     return latent.latent_dataset(autoencoder, dataset), left
 
 

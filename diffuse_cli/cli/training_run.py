@@ -123,7 +123,9 @@ def _train(folder: Path, plan: Plan, drawing: "TrainingFigures | None") -> "Trai
         trainer = Trainer(folder, experiment, plan.dataset, budget=budget, resume=plan.before, teacher=plan.teacher)
         if drawing is not None and not experiment.learns_schedule and experiment.family is None:
             drawing.begin_forward(experiment.config, experiment.process)
+        family = experiment.family
         length = f"{trainer.total - trainer.step:,} steps" if budget is None else f"{budget:g} s"
+        length = length if family is None or family.fit is None else f"{family.title}, fitted at once"
         subject = build.title_of_data(experiment.config.dataset)
         taught = "" if plan.teacher is None else f", taught by {plan.teacher.name}"
         terminal.note(f"{'Continuing' if plan.before else 'Training'} {folder} on {subject}{taught}: {length}")
@@ -268,7 +270,7 @@ def _print(trainer: "Trainer", seconds: float, judged: list[tuple[str, str]], fi
     folder, held_out = trainer.folder, len(trainer.data.held_out)
     loss = "cross entropy" if trainer.config.classifier else "loss"
     rows = [
-        ("steps", f"{trainer.step:,}, {trainer.speed:,.0f} a second"),
+        ("steps", f"{trainer.step:,}" + (f", {trainer.speed:,.0f} a second" if trainer.step > 1 else "")),
         ("time", f"{trainer.seconds:.1f} s of training; this command took {seconds:.1f} s"),
         (loss, f"{trainer.loss:.4f}, the last steps' mean{preview.course(run_folder.read_log(folder))}"),
         (
