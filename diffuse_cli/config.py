@@ -142,6 +142,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     seed: Annotated[Annotated[int, Meta(ge=0, lt=2**32)], Meta(description="Seed of data, weights and noise.")] = 0
 
+    @property
+    def diffuses(self) -> bool:
+        """Whether the model is diffusion, and not of another family."""
+        return bool(self.family == FIELDS["family"].default)
+
 
 _EXPONENT = re.compile(r"\+?\d+(\.\d*)?[eE]\+?\d{1,2}")
 

@@ -151,6 +151,8 @@ def beside(others: Sequence[Model], model: Model, dataset: Dataset, n: int, seed
 
     Raises UsageError for a model of other data, or without a density.
     """
+    if not others:
+        return {}
     x0, law, found = judged_points(model, dataset, n, seed), truth_of(dataset), {}
     for other in others:
         if not other.standard.agrees_with(model.standard):

@@ -24,7 +24,7 @@ def check_settings(settings: "Config", dataset: "Dataset") -> None:
         if settings.autoencoder is not None:
             raise UsageError("--autoencoder makes a latent space; give --latent too, the number of its columns")
         return
-    if settings.family != "diffusion":
+    if not settings.diffuses:
         raise UsageError(
             f"--latent is of diffusion in a latent space; the family {settings.family} has none to give, leave out one"
         )

@@ -76,6 +76,12 @@ class Fitted(NamedTuple):
     network: nnx.Module
 
 
+def surprise(network: Any, x: Points, _key: PRNGKeyArray, _progress: Float[Array, ""]) -> PerPoint:
+    """−log p(x) [n], the `losses` of a network that knows its density as `log_prob`."""
+    log_p: PerPoint = network.log_prob(x)
+    return -log_p
+
+
 def diffusion() -> None:
     """Diffusion itself, the family that all the rest of `diffuse` is about: it needs no Family.
 

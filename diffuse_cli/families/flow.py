@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from msgspec import Meta
 
 from diffuse_cli.errors import UsageError
-from diffuse_cli.families.base import Family, PerPoint, Points, Size, Standards
+from diffuse_cli.families.base import Family, Size, Standards, surprise
 
 _INTERVAL = 4.0  # in which the splines bend; outside of it they are the identity
 
@@ -111,14 +111,11 @@ def _family(title: str, layers: int, knots: int) -> Family:
             )
         return CouplingFlow(size, layers, knots, rngs)
 
-    def losses(network: CouplingFlow, x: Points, _key: PRNGKeyArray, _progress: Float[Array, ""]) -> PerPoint:
-        return -network.log_prob(x)
-
     return Family(
         title=title,
         network=network,
         draw=lambda network, key, n: network.draw(key, n),
-        losses=losses,
+        losses=surprise,
         log_prob=lambda network, x: network.log_prob(x),
         standards=Standards(width=64, depth=2, steps=6_000, lr=2e-3),
     )

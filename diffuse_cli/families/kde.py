@@ -9,7 +9,7 @@ from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray
 from msgspec import Meta
 
-from diffuse_cli.families.base import Family, Fitted, PerPoint, Points
+from diffuse_cli.families.base import Family, Fitted, surprise
 
 _LEAST, _MOST = 1e-3, 3.0  # bandwidths among which the best one is searched for
 _JUDGING = 2000  # held-out points that decide on the bandwidth
@@ -68,14 +68,10 @@ def kde(
         title="a kernel density estimate",
         network=lambda size, rngs: Kernels(np.zeros((points, size.dim)), bandwidth or 1.0),
         draw=lambda network, key, n: network.draw(key, n),
-        losses=_surprise,
+        losses=surprise,
         log_prob=lambda network, x: network.log_prob(x),
         fit=fit,
     )
-
-
-def _surprise(network: Kernels, x: Points, _key: PRNGKeyArray, _progress: Float[Array, ""]) -> PerPoint:
-    return -network.log_prob(x)
 
 
 def _best_bandwidth(points: np.ndarray, held_out: np.ndarray) -> float:

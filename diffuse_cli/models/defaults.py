@@ -67,7 +67,6 @@ def with_defaults(
     'jump'
     """
     width, depth = layers_of(config, default, dim)
-    diffuses = config.family == FIELDS["family"].default  # other families have no sampler
     chosen = config.prediction != FIELDS["prediction"].default
     return msgspec.structs.replace(
         config,
@@ -80,8 +79,8 @@ def with_defaults(
         if config.weight_decay is None
         else config.weight_decay,
         prediction=config.prediction if chosen else default.prediction,
-        sampler=config.sampler or (default.sampler if diffuses else None),
-        sampler_steps=config.sampler_steps or (default.sampler_steps if diffuses else None),
+        sampler=config.sampler or (default.sampler if config.diffuses else None),  # other families have none
+        sampler_steps=config.sampler_steps or (default.sampler_steps if config.diffuses else None),
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array
 
 from diffuse_cli import catalog
-from diffuse_cli.config import FIELDS, Config
+from diffuse_cli.config import Config
 from diffuse_cli.diffusion.denoisers import Predict
 from diffuse_cli.diffusion.flow_maps import Jump
 from diffuse_cli.diffusion.map_losses import Jumps
@@ -64,7 +64,7 @@ def default_method(config: Config) -> Method:
 
     Raises UsageError for a sampler that is unknown or wrong, and for one of a family that has no noise levels.
     """
-    if config.family != FIELDS["family"].default:
+    if not config.diffuses:
         if chosen := [name for name in ("sampler", "sampler_steps", "grid") if getattr(config, name) is not None]:
             flags = {"sampler_steps": "steps"}
             listed = " and ".join(f"--{flags.get(name, name)}" for name in chosen)

@@ -62,7 +62,7 @@ class LatentSpace(NamedTuple):
         return self.autoencoder.draw(rng, self.standard.to_data(x))
 
 
-def latent_dataset(autoencoder: Autoencoder, of: Dataset, standard: Standardiser | None = None) -> Dataset:
+def latent_dataset(autoencoder: Autoencoder, of: Dataset) -> Dataset:
     """The Dataset of the encodings of `of`.
 
     Raises UsageError where the data are not those of the autoencoder, where they have as few columns as the latent
@@ -74,7 +74,7 @@ def latent_dataset(autoencoder: Autoencoder, of: Dataset, standard: Standardiser
             f"the autoencoder was trained on {autoencoder.config.dataset}, and these data have another place or scale; "
             "train one on them, by --autoencoder vae"
         )
-    return encodings(of, autoencoder, standard)
+    return encodings(of, autoencoder)
 
 
 def check_latents(latents: int, dim: int) -> None:

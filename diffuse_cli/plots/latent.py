@@ -10,8 +10,15 @@ from diffuse_cli.errors import UsageError
 from diffuse_cli.plots.columns import Columns
 from diffuse_cli.plots.density import draw_density, draw_difference, total_variation
 from diffuse_cli.plots.layout import arrange, panel_rows
-from diffuse_cli.plots.panels import Scene, add_panel, checked_cloud, draw_cloud, frame_plane, make_scene
-from diffuse_cli.plots.panels import keep_outer_labels as keep_labels
+from diffuse_cli.plots.panels import (
+    Scene,
+    add_panel,
+    checked_cloud,
+    draw_cloud,
+    frame_plane,
+    keep_outer_labels,
+    make_scene,
+)
 from diffuse_cli.plots.point_colors import label_keys, point_colors
 from diffuse_cli.plots.style import Theme, default_style
 from diffuse_cli.plots.trajectories import add_paths
@@ -80,7 +87,7 @@ def latent_figure(
                 axes.set_title("encodings of the data")
             else:
                 _draw(name, axes, plane, scene, theme)
-            keep_labels(axes, left=column == 0, bottom=row == 1)
+            keep_outer_labels(axes, left=column == 0, bottom=row == 1)
         has_labels = color_by is not None and color_by.dtype.kind != "f"
         return arrange(layout, "Latent plane", subject, label_keys(color_by, theme) if has_labels else [])
 
@@ -92,8 +99,8 @@ def _draw(name: str, axes: Axes, plane: LatentPlane, scene: Scene, theme: Theme)
     if name == "posterior":
         draw_density(axes, plane.x, plane.y, q, top, theme.data, theme)
         axes.set_title("their law $q(z)$")
-    elif name in ("prior", "model") or (p is None and name == "left"):
-        shown = plane.prior if name == "prior" or p is None else p
+    elif name in ("prior", "model"):
+        shown = plane.prior if name == "prior" else p
         draw_density(axes, plane.x, plane.y, shown, top, theme.model, theme)
         axes.set_title(_NORMAL if name == "prior" else "$p(z)$ of the diffusion")
     elif name == "paths":

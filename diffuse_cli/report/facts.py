@@ -112,7 +112,7 @@ def loss_facts(records: list[dict[str, Any]]) -> dict[str, Any] | None:
 
 def summary(settings: Config, *, trained: bool, student: bool = False) -> str:
     """The dataset and the process of a model in one line, and what its network predicts, or how a student learned."""
-    if settings.family != config.FIELDS["family"].default:
+    if not settings.diffuses:
         return f"{build.title_of_data(settings.dataset)}  ·  {settings.family}"
     parts = (build.title_of_data(settings.dataset), f"{settings.schedule} schedule", f"T = {settings.timesteps:,}")
     learned = f"student, learned by {settings.loss}" if student else f"predicts {settings.prediction}"

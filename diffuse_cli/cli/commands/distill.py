@@ -87,7 +87,7 @@ def _settings(teacher: options.TeacherOption, settings: options.Settings) -> "Co
     of_teacher = teacher.config()
     if of_teacher is None:
         return settings.config(config.make({key: value for key, value in own.items() if value is not None}))
-    if of_teacher.family != config.FIELDS["family"].default:
+    if not of_teacher.diffuses:
         raise UsageError(f"{teacher.name()} is of the family {of_teacher.family} and has no denoiser to learn from")
     if of_teacher.latent is not None:
         raise UsageError(

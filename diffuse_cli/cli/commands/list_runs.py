@@ -19,9 +19,7 @@ Examples:
 
 def _learned(config: "Config") -> str:
     """What the network of a run predicts, or the family that it is of."""
-    from diffuse_cli.config import FIELDS
-
-    if config.family != FIELDS["family"].default:
+    if not config.diffuses:
         return config.family
     return "label" if config.classifier else config.prediction
 

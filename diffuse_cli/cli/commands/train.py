@@ -146,8 +146,7 @@ def _default_name(settings: options.Settings, chosen: "Config") -> str:
     """What a run without --name is called: its preset or config file, unless a dataset was chosen beside it."""
     from diffuse_cli.models import build
 
-    diffuses = chosen.family == config.FIELDS["family"].default
-    ending = "-classifier" if chosen.classifier else "" if diffuses else f"-{plain_name(chosen.family)}"
+    ending = "-classifier" if chosen.classifier else "" if chosen.diffuses else f"-{plain_name(chosen.family)}"
     ending += "" if chosen.latent is None else f"-latent{chosen.latent}"
     if settings.file and not settings.typed("dataset"):
         return Path(settings.file).stem.replace("-", "_") + ending
